@@ -1,2 +1,31 @@
-//! Placeholder.
+//! A QUIC endpoint for peers that all know each other: one UDP socket that dials and accepts, a
+//! bounded pool of mutually authenticated connections, packets and streams on each of them.
+//!
+//! [`Endpoint`] is the machine, without a socket; [`EventLoop`] gives it sockets and a place to
+//! sleep. It decides which connection carries what; who is a peer, and what the bytes mean, is
+//! for the application to say.
 #![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod connection_id;
+mod endpoint;
+mod event;
+mod event_loop;
+mod hello;
+mod pool;
+mod reset;
+mod socket;
+mod stats;
+mod stream;
+mod tls;
+mod token;
+
+pub use config::{EndpointConfig, Identify, Limits, MAX_PACKET};
+pub use endpoint::{Endpoint, Transmit};
+pub use event::{
+    CloseReason, EndpointError, Event, PeerIdentity, Protocol, Read, ReadError, Refusal,
+    SendFailure, StreamError, StreamHandle, WriteError,
+};
+pub use event_loop::{EventLoop, LoopWaker, SocketId};
+pub use stats::{ConnectionInfo, EndpointStats};

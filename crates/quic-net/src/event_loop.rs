@@ -1,0 +1,174 @@
+//! Where a driver thread sleeps: one poll, one waker, any number of UDP sockets.
+//!
+//! Decides when a turn begins and how much socket work fits into it. It owns the receive
+//! buffers, so that many endpoints share them, and never looks into a datagram.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::endpoint::Endpoint;
+use crate::socket::{Progress, ReceiveBuffers, SCRATCH, Socket};
+
+/// The sockets and the sleep of one driver thread.
+///
+/// A turn is: [`wait`](Self::wait), then [`receive`](Self::receive) for each socket, the due
+/// timers and commands, then [`flush`](Self::flush) for each socket. Work is bounded in each
+/// turn; what is left makes the next `wait` return at once.
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    waker: Arc<LoopWaker>,
+    sockets: BTreeMap<usize, Socket>,
+    next: usize,
+    buffers: ReceiveBuffers,
+    scratch: Vec<u8>,
+    more: bool,
+}
+
+impl EventLoop {
+    /// A loop without sockets. Fails where the operating system gives no poll or waker.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(256),
+            waker: Arc::new(LoopWaker { waker }),
+            sockets: BTreeMap::new(),
+            next: 0,
+            buffers: ReceiveBuffers::new(),
+            scratch: vec![0; SCRATCH],
+            more: false,
+        })
+    }
+
+    /// The handle with which other threads end a [`wait`](Self::wait).
+    pub fn waker(&self) -> Arc<LoopWaker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Binds a UDP socket and returns it with its actual address (port 0 asks for any).
+    pub fn bind(&mut self, address: SocketAddr) -> io::Result<(SocketId, SocketAddr)> {
+        let mut socket = Socket::bind(address)?;
+        let id = self.next;
+        self.poll.registry().register(
+            &mut socket.io,
+            Token(id),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        let address = socket.address();
+        self.next += 1;
+        self.sockets.insert(id, socket);
+        Ok((SocketId(id), address))
+    }
+
+    /// Closes a socket.
+    pub fn remove(&mut self, socket: SocketId) {
+        if let Some(mut socket) = self.sockets.remove(&socket.0)
+            && let Err(error) = self.poll.registry().deregister(&mut socket.io)
+        {
+            log::debug!("cannot deregister a socket: {error}");
+        }
+    }
+
+    /// Sleeps until a socket is ready, the waker is used, or `deadline` has come (`None`: no
+    /// deadline), and returns the time. Returns at once if the previous turn left work.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the loop is where the clock is read"
+    )]
+    pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Instant> {
+        let timeout = if std::mem::take(&mut self.more) {
+            Some(Duration::ZERO)
+        } else {
+            deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(Instant::now()),
+            Err(error) => return Err(error),
+        }
+        for event in &self.events {
+            if event.is_readable()
+                && let Some(socket) = self.sockets.get_mut(&event.token().0)
+            {
+                socket.readable = true;
+            }
+        }
+        Ok(Instant::now())
+    }
+
+    /// Hands a bounded number of received datagrams to `endpoint`.
+    pub fn receive(
+        &mut self,
+        socket: SocketId,
+        endpoint: &mut Endpoint,
+        now: Instant,
+    ) -> io::Result<()> {
+        let Some(socket) = self.sockets.get_mut(&socket.0) else {
+            return Ok(());
+        };
+        // Readiness is reported once: what was not read must be remembered here.
+        if socket.readable && socket.receive(&mut self.buffers, endpoint, now)? == Progress::More {
+            self.more = true;
+        }
+        Ok(())
+    }
+
+    /// Sends a bounded number of datagrams for `endpoint`. When the kernel has no room, the
+    /// rest waits until it has.
+    pub fn flush(
+        &mut self,
+        socket: SocketId,
+        endpoint: &mut Endpoint,
+        now: Instant,
+    ) -> io::Result<()> {
+        let Some(socket) = self.sockets.get_mut(&socket.0) else {
+            return Ok(());
+        };
+        if socket.flush(&mut self.scratch, endpoint, now)? == Progress::More {
+            self.more = true;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("EventLoop")
+            .field("sockets", &self.sockets.len())
+            .field("more", &self.more)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends the sleep of an [`EventLoop`] from any thread.
+pub struct LoopWaker {
+    waker: Waker,
+}
+
+impl LoopWaker {
+    /// Makes the current or next [`EventLoop::wait`] return.
+    pub fn wake(&self) -> io::Result<()> {
+        self.waker.wake()
+    }
+}
+
+impl fmt::Debug for LoopWaker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LoopWaker").finish_non_exhaustive()
+    }
+}
+
+/// One socket of an [`EventLoop`]; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(usize);
+
+const WAKER: Token = Token(usize::MAX);

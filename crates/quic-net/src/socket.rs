@@ -1,0 +1,245 @@
+//! One UDP socket: batched receives, segmented sends, and the address the peer asked for.
+//!
+//! Decides how bytes reach the kernel, and falls back to one datagram at a time where the
+//! kernel refuses more. It never looks into a datagram.
+
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use mio::net::UdpSocket;
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+
+use crate::endpoint::{Endpoint, Transmit};
+
+/// A bound UDP socket.
+pub(crate) struct Socket {
+    pub(crate) io: UdpSocket,
+    state: UdpSocketState,
+    address: SocketAddr,
+    /// The kernel may hold datagrams that were not read.
+    pub(crate) readable: bool,
+    /// A transmit that the kernel had no room for; sent first when it has.
+    blocked: Option<(Transmit, Vec<u8>)>,
+}
+
+/// Memory for a batch of received datagrams; one serves all sockets of a thread.
+pub(crate) struct ReceiveBuffers {
+    bytes: Vec<u8>,
+    metas: [RecvMeta; BATCH],
+}
+
+/// How a bounded piece of socket work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing is left to do until the kernel says so.
+    Drained,
+    /// The bound was reached; there may be more.
+    More,
+}
+
+impl Socket {
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let io = UdpSocket::bind(address)?;
+        let state = UdpSocketState::new(UdpSockRef::from(&io))?;
+        for (what, done) in [
+            (
+                "receive",
+                state.set_recv_buffer_size(UdpSockRef::from(&io), KERNEL_BUFFER),
+            ),
+            (
+                "send",
+                state.set_send_buffer_size(UdpSockRef::from(&io), KERNEL_BUFFER),
+            ),
+        ] {
+            if let Err(error) = done {
+                log::debug!("the kernel keeps its {what} buffer size: {error}");
+            }
+        }
+        let address = io.local_addr()?;
+        Ok(Self {
+            io,
+            state,
+            address,
+            readable: true,
+            blocked: None,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Hands what the kernel holds to `endpoint`, in at most [`RECEIVE_ROUNDS`] batches.
+    pub(crate) fn receive(
+        &mut self,
+        buffers: &mut ReceiveBuffers,
+        endpoint: &mut Endpoint,
+        now: std::time::Instant,
+    ) -> io::Result<Progress> {
+        for _ in 0..RECEIVE_ROUNDS {
+            let count = {
+                let mut slices = buffers.bytes.chunks_exact_mut(SLOT).map(IoSliceMut::new);
+                let mut batch: [IoSliceMut<'_>; BATCH] =
+                    std::array::from_fn(|_| slices.next().unwrap_or(IoSliceMut::new(&mut [])));
+                match self
+                    .state
+                    .recv(UdpSockRef::from(&self.io), &mut batch, &mut buffers.metas)
+                {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        self.readable = false;
+                        return Ok(Progress::Drained);
+                    }
+                    // ICMP errors surface on the next call of any kind and say nothing about
+                    // the socket itself.
+                    Err(error) if is_about_a_peer(&error) => continue,
+                    Err(error) => return Err(error),
+                }
+            };
+            for (slot, meta) in buffers
+                .bytes
+                .chunks_exact_mut(SLOT)
+                .zip(&buffers.metas[..count])
+            {
+                let Some(filled) = slot.get_mut(..meta.len) else {
+                    continue;
+                };
+                for datagram in filled.chunks_mut(meta.stride.max(1)) {
+                    endpoint.handle_udp(meta.addr, meta.dst_ip, datagram, now);
+                }
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Sends what `endpoint` has to send, at most [`SEND_ROUNDS`] transmits.
+    pub(crate) fn flush(
+        &mut self,
+        scratch: &mut [u8],
+        endpoint: &mut Endpoint,
+        now: std::time::Instant,
+    ) -> io::Result<Progress> {
+        if let Some((transmit, bytes)) = self.blocked.take()
+            && !self.send(&transmit, &bytes)?
+        {
+            self.blocked = Some((transmit, bytes));
+            return Ok(Progress::Drained);
+        }
+        let room = self.state.max_gso_segments().clamp(1, SEGMENTS) * SEGMENT;
+        let room = room.min(scratch.len());
+        for _ in 0..SEND_ROUNDS {
+            let Some(transmit) = endpoint.poll_transmit(&mut scratch[..room], now) else {
+                return Ok(Progress::Drained);
+            };
+            let bytes = &scratch[..transmit.len.min(room)];
+            if !self.send(&transmit, bytes)? {
+                self.blocked = Some((transmit, bytes.to_vec()));
+                return Ok(Progress::Drained);
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Sends one transmit; `false` means that the kernel has no room at the moment.
+    fn send(&self, transmit: &Transmit, bytes: &[u8]) -> io::Result<bool> {
+        let mut segment = transmit.segment;
+        // The kernel refuses the first segmented send where it cannot do it; quinn-udp then
+        // lowers `max_gso_segments`, and the same bytes go out one by one.
+        if segment.is_some() && self.state.max_gso_segments() <= 1 {
+            return self.send_singly(transmit, bytes, segment.take().unwrap_or(bytes.len()));
+        }
+        match self.try_send(transmit, bytes, segment) {
+            Ok(sent) => Ok(sent),
+            Err(error) => match segment {
+                Some(size) if !is_about_a_peer(&error) => {
+                    log::debug!("segmented send refused, sending singly: {error}");
+                    self.send_singly(transmit, bytes, size)
+                }
+                Some(_) | None => {
+                    log::debug!("cannot send to {}: {error}", transmit.to);
+                    Ok(true)
+                }
+            },
+        }
+    }
+
+    /// Losing the rest of a batch to a full kernel queue is the same as losing it on the way.
+    fn send_singly(&self, transmit: &Transmit, bytes: &[u8], size: usize) -> io::Result<bool> {
+        for datagram in bytes.chunks(size.max(1)) {
+            if let Err(error) = self.try_send(transmit, datagram, None) {
+                log::debug!("cannot send to {}: {error}", transmit.to);
+            }
+        }
+        Ok(true)
+    }
+
+    fn try_send(
+        &self,
+        transmit: &Transmit,
+        contents: &[u8],
+        segment_size: Option<usize>,
+    ) -> io::Result<bool> {
+        let outgoing = quinn_udp::Transmit {
+            destination: self.dialable(transmit.to),
+            ecn: None,
+            contents,
+            segment_size,
+            src_ip: transmit
+                .source
+                .filter(|_| self.address.ip().is_unspecified()),
+        };
+        match self.state.try_send(UdpSockRef::from(&self.io), &outgoing) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An IPv6 socket reaches IPv4 peers under their mapped addresses.
+    fn dialable(&self, to: SocketAddr) -> SocketAddr {
+        match (self.address, to.ip()) {
+            (SocketAddr::V6(_), IpAddr::V4(ip)) => {
+                SocketAddr::V6(SocketAddrV6::new(ip.to_ipv6_mapped(), to.port(), 0, 0))
+            }
+            (SocketAddr::V4(_) | SocketAddr::V6(_), _) => to,
+        }
+    }
+}
+
+impl ReceiveBuffers {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: vec![0; BATCH * SLOT],
+            metas: [RecvMeta::default(); BATCH],
+        }
+    }
+}
+
+/// Whether an error concerns one destination rather than the socket.
+fn is_about_a_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::Interrupted
+    )
+}
+
+/// Datagram slots of one receive call.
+const BATCH: usize = 32;
+/// Bytes of a slot: what the kernel may join into one buffer with GRO.
+const SLOT: usize = 64 << 10;
+/// Receive calls in a row before other work gets its turn.
+const RECEIVE_ROUNDS: usize = 8;
+/// Transmits in a row before other work gets its turn.
+const SEND_ROUNDS: usize = 256;
+/// Bytes asked from the kernel for each direction: bursts of a large cluster fit.
+const KERNEL_BUFFER: usize = 2 << 20;
+/// Largest UDP payload that is put into a batch.
+const SEGMENT: usize = 1500;
+/// Datagrams joined into one send call.
+const SEGMENTS: usize = 16;
+/// Bytes that [`Socket::flush`] needs as scratch space.
+pub(crate) const SCRATCH: usize = SEGMENT * SEGMENTS;

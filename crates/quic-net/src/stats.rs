@@ -1,0 +1,114 @@
+//! Counters and gauges of an endpoint and of its connections.
+//!
+//! Pure data. Counters only grow; every bound and every refusal has a counter of its own, so
+//! that nothing is ever dropped without a trace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{PeerIdentity, Refusal};
+
+/// What an endpoint has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Connections held at the moment.
+    pub connections: usize,
+    /// Handshakes under way at the moment, dialed and accepted.
+    pub handshakes: usize,
+    /// Dials begun.
+    pub dials: u64,
+    /// Dials that did not end in an authenticated connection.
+    pub dials_failed: u64,
+    /// Incoming connections taken on.
+    pub accepted: u64,
+    /// UDP datagrams handed in.
+    pub udp_received: u64,
+    /// UDP datagrams handed out.
+    pub udp_sent: u64,
+    /// Bytes of UDP payload handed in.
+    pub bytes_received: u64,
+    /// Bytes of UDP payload handed out.
+    pub bytes_sent: u64,
+    /// Packets received as datagrams.
+    pub packets_received: u64,
+    /// Packets received as unidirectional streams.
+    pub packets_received_by_stream: u64,
+    /// Packets sent as datagrams.
+    pub packets_sent: u64,
+    /// Packets sent as unidirectional streams.
+    pub packets_sent_by_stream: u64,
+    /// Packets dropped because the queue of a peer being dialed was full.
+    pub dial_queue_drops: u64,
+    /// Packets dropped because a connection's send queue was full.
+    pub send_queue_drops: u64,
+    /// Packets dropped because the endpoint's queues were full.
+    pub endpoint_buffer_drops: u64,
+    /// Unidirectional streams that missed their deadline or were malformed.
+    pub bad_packet_streams: u64,
+    /// Application or extension bytes on the classic protocol, dropped.
+    pub reserved_first_bytes: u64,
+    /// Extensions of an unknown kind, ignored.
+    pub unknown_extensions: u64,
+    /// UDP datagrams that belong to no connection.
+    pub stray_datagrams: u64,
+    /// Packets of a known connection that came from another address, dropped.
+    pub moved_peers: u64,
+    /// Stateless resets sent.
+    pub resets_sent: u64,
+    /// Stateless resets withheld because too many were sent.
+    pub resets_withheld: u64,
+    /// Connections ended by a stateless reset from the peer.
+    pub resets_received: u64,
+    /// Retry packets sent.
+    pub retries_sent: u64,
+    /// Retry tokens that were forged, too old, or from another address.
+    pub bad_retry_tokens: u64,
+    /// Connections replaced because they granted no stream in time.
+    pub credit_replacements: u64,
+    /// Connections bypassed because the peer left everything unanswered.
+    pub stalled: u64,
+    /// Connections closed in favour of another one to the same peer.
+    pub duplicates: u64,
+    /// Idle connections closed.
+    pub idle_closed: u64,
+    /// Connections closed to make room.
+    pub evicted: u64,
+    /// Connections replaced because of their age or packet count.
+    pub recycled: u64,
+    /// Peers turned away or turning us away, by kind.
+    pub refusals: BTreeMap<Refusal, u64>,
+}
+
+/// One connection, for people and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Who is at the other end.
+    pub peer: Arc<PeerIdentity>,
+    /// Whether packets to that address use this connection.
+    pub preferred: bool,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+    /// Congestion window in bytes.
+    pub congestion_window: usize,
+    /// Time since the handshake began.
+    pub age: Duration,
+    /// Time since the last packet or stream payload.
+    pub idle: Duration,
+    /// Bidirectional streams open at the moment.
+    pub streams: usize,
+    /// Largest packet that fits one datagram, if the peer takes datagrams.
+    pub packet_limit: Option<usize>,
+    /// QUIC packets received.
+    pub received: u64,
+    /// QUIC packets sent.
+    pub sent: u64,
+    /// QUIC packets lost.
+    pub lost: u64,
+    /// UDP bytes received.
+    pub bytes_received: u64,
+    /// UDP bytes sent.
+    pub bytes_sent: u64,
+}
