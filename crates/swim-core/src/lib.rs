@@ -1,2 +1,36 @@
-//! Placeholder.
+//! Who is a member of a cluster: SWIM with Lifeguard, as a state machine that performs no IO.
+//!
+//! ```text
+//!   packets, stream bytes, deadlines, commands
+//!                      |
+//!                 Membership  ----  roster, verdicts, probe, suspicion, broadcasts, exchanges
+//!                      |
+//!   Output: packets, stream orders, finished operations, events
+//! ```
+//!
+//! [`Membership`] decides everything and performs nothing: time is an argument, randomness comes
+//! from one seed, bytes go in and out. The same seed and the same inputs give the same bytes. The
+//! wire is that of Go's memberlist: see [`wire`].
+
 #![forbid(unsafe_code)]
+
+mod config;
+mod delegate;
+mod member;
+mod membership;
+mod output;
+mod seed;
+mod stats;
+mod time;
+
+pub use config::{Config, ConfigError, IpNetwork, MAX_META, SecretKey};
+pub use delegate::Hooks;
+pub use member::{LocalMember, Member, MemberName, MemberState, NameError, Peer, ProtocolVersions};
+pub use membership::{BroadcastError, KeyError, Membership, MetaError, SendError};
+pub use output::{
+    Destination, Event, OperationError, OperationId, Outcome, Output, StreamFailure, StreamId,
+    WarningKind,
+};
+pub use seed::Seed;
+pub use stats::{Counters, MembershipStats};
+pub use time::Time;

@@ -1,0 +1,472 @@
+//! Members: their names, states, versions, and the shared record of what is known of each.
+//!
+//! A [`Member`] is a cheap snapshot; it never changes after it was handed out.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use crate::time::Time;
+
+/// A member's unique name: 1 to 255 bytes, compared as bytes.
+///
+/// Go members may carry names that are not UTF-8; `Display` shows such bytes as `\xNN`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberName(Arc<[u8]>);
+
+impl MemberName {
+    /// The longest name, in bytes: what fits the one-byte lengths of certificates and headers.
+    pub const MAX_LEN: usize = 255;
+
+    /// The name's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for MemberName {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for MemberName {
+    type Error = NameError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, NameError> {
+        match bytes.len() {
+            0 => Err(NameError::Empty),
+            1..=Self::MAX_LEN => Ok(Self(bytes.into())),
+            len => Err(NameError::TooLong { len }),
+        }
+    }
+}
+
+impl TryFrom<&str> for MemberName {
+    type Error = NameError;
+
+    fn try_from(text: &str) -> Result<Self, NameError> {
+        Self::try_from(text.as_bytes())
+    }
+}
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemberName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// Why bytes are no member name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// There are none.
+    Empty,
+    /// There are more than [`MemberName::MAX_LEN`].
+    TooLong {
+        /// How many there are.
+        len: usize,
+    },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a member name is empty: give it 1 to 255 bytes"),
+            Self::TooLong { len } => {
+                write!(
+                    f,
+                    "a member name has {len} bytes: shorten it to at most 255"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// What is believed of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MemberState {
+    /// It answers, or nobody has said otherwise.
+    Alive,
+    /// Somebody could not reach it; it is about to be declared dead unless it objects.
+    Suspect,
+    /// It was declared dead.
+    Dead,
+    /// It said that it leaves.
+    Left,
+}
+
+impl MemberState {
+    /// Alive or suspect: it still counts as being there.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        match self {
+            Self::Alive | Self::Suspect => true,
+            Self::Dead | Self::Left => false,
+        }
+    }
+}
+
+impl fmt::Display for MemberState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Dead => "dead",
+            Self::Left => "left",
+        })
+    }
+}
+
+/// The six version bytes that every member announces, in wire order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProtocolVersions {
+    /// Oldest protocol it understands.
+    pub protocol_min: u8,
+    /// Newest protocol it understands. From 3 it answers stream pings, from 4 it sends nacks,
+    /// from 5 it checks packet checksums.
+    pub protocol_max: u8,
+    /// The protocol it speaks.
+    pub protocol_current: u8,
+    /// Oldest version of the application's own protocol.
+    pub delegate_min: u8,
+    /// Newest version of the application's own protocol.
+    pub delegate_max: u8,
+    /// The version of the application's protocol that it speaks.
+    pub delegate_current: u8,
+}
+
+impl ProtocolVersions {
+    /// What Go's memberlist announces by default: understands 1 to 5, speaks 2.
+    pub const DEFAULT: Self = Self::from_bytes([1, 5, 2, 0, 0, 0]);
+
+    /// From the wire's order: protocol min, max, current, delegate min, max, current.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 6]) -> Self {
+        let [
+            protocol_min,
+            protocol_max,
+            protocol_current,
+            delegate_min,
+            delegate_max,
+            delegate_current,
+        ] = bytes;
+        Self {
+            protocol_min,
+            protocol_max,
+            protocol_current,
+            delegate_min,
+            delegate_max,
+            delegate_current,
+        }
+    }
+
+    /// In the wire's order.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 6] {
+        [
+            self.protocol_min,
+            self.protocol_max,
+            self.protocol_current,
+            self.delegate_min,
+            self.delegate_max,
+            self.delegate_current,
+        ]
+    }
+}
+
+impl Default for ProtocolVersions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// An address as a member announced it: its byte form is part of its identity, since Go compares
+/// it byte by byte (10.0.0.2 in 4 bytes and in 16 are two addresses).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Advertised {
+    bytes: [u8; 16],
+    len: u8,
+    pub(crate) port: u16,
+}
+
+impl Advertised {
+    /// `None` unless `ip` has 4 or 16 bytes.
+    pub(crate) fn from_wire(ip: &[u8], port: u16) -> Option<Self> {
+        let mut bytes = [0; 16];
+        let len = match ip.len() {
+            4 => 4,
+            16 => 16,
+            _ => return None,
+        };
+        bytes.get_mut(..ip.len())?.copy_from_slice(ip);
+        Some(Self { bytes, len, port })
+    }
+
+    /// Our own form: IPv4 always in 4 bytes.
+    pub(crate) fn from_socket(address: SocketAddr) -> Self {
+        let mut bytes = [0; 16];
+        let len = match address.ip().to_canonical() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, d] = ip.octets();
+                [bytes[0], bytes[1], bytes[2], bytes[3]] = [a, b, c, d];
+                4
+            }
+            IpAddr::V6(ip) => {
+                bytes = ip.octets();
+                16
+            }
+        };
+        Self {
+            bytes,
+            len,
+            port: address.port(),
+        }
+    }
+
+    pub(crate) fn ip_bytes(&self) -> &[u8] {
+        self.bytes
+            .get(..usize::from(self.len))
+            .unwrap_or(&self.bytes)
+    }
+
+    /// What to dial: an IPv4-mapped address is plain IPv4 here.
+    pub(crate) fn to_socket(self) -> SocketAddr {
+        let [a, b, c, d, ..] = self.bytes;
+        let ip = if self.len == 4 {
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        } else {
+            IpAddr::V6(Ipv6Addr::from(self.bytes)).to_canonical()
+        };
+        SocketAddr::new(ip, self.port)
+    }
+}
+
+/// What is known of one member, at the moment this snapshot was taken. Cloning shares it.
+#[derive(Clone)]
+pub struct Member(Arc<Record>);
+
+#[derive(Clone)]
+pub(crate) struct Record {
+    pub(crate) name: MemberName,
+    pub(crate) meta: Option<Arc<[u8]>>,
+    /// When the state last changed.
+    pub(crate) changed: Time,
+    pub(crate) incarnation: u32,
+    pub(crate) advertised: Advertised,
+    /// `None` while it has announced none, or fewer than six bytes.
+    pub(crate) versions: Option<ProtocolVersions>,
+    pub(crate) state: MemberState,
+}
+
+impl Member {
+    pub(crate) fn new(record: Record) -> Self {
+        Self(Arc::new(record))
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.0
+    }
+
+    /// For writing; snapshots handed out before keep what they showed.
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &MemberName {
+        &self.0.name
+    }
+
+    /// Where to reach it; an IPv4-mapped address is shown as IPv4.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.advertised.to_socket()
+    }
+
+    /// The bytes of its address exactly as it announced them: 4 or 16.
+    #[must_use]
+    pub fn advertised(&self) -> &[u8] {
+        self.0.advertised.ip_bytes()
+    }
+
+    /// What the application at that member wants others to know; often empty.
+    #[must_use]
+    pub fn meta(&self) -> &[u8] {
+        self.0.meta.as_deref().unwrap_or_default()
+    }
+
+    /// What is believed of it.
+    #[must_use]
+    pub fn state(&self) -> MemberState {
+        self.0.state
+    }
+
+    /// The highest incarnation heard of it. Only the member itself raises it, to object to
+    /// accusations and to announce changes.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.0.incarnation
+    }
+
+    /// The versions it announced, if it did.
+    #[must_use]
+    pub fn versions(&self) -> Option<ProtocolVersions> {
+        self.0.versions
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("name", self.name())
+            .field("address", &self.address())
+            .field("state", &self.state())
+            .field("incarnation", &self.incarnation())
+            .field("meta", &self.meta())
+            .field("versions", &self.versions())
+            .finish()
+    }
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (&*self.0, &*other.0);
+        Arc::ptr_eq(&self.0, &other.0)
+            || (a.name == b.name
+                && a.meta == b.meta
+                && a.incarnation == b.incarnation
+                && a.advertised == b.advertised
+                && a.versions == b.versions
+                && a.state == b.state)
+    }
+}
+
+impl Eq for Member {}
+
+/// Who this machine is.
+#[derive(Clone, Debug)]
+pub struct LocalMember {
+    /// Our name; must be UTF-8, so that every tool can show it.
+    pub name: MemberName,
+    /// The address others reach us at. IPv4 is announced in 4 bytes, IPv4-mapped included.
+    pub address: SocketAddr,
+    /// What others shall know of us: at most [`MAX_META`](crate::MAX_META) bytes.
+    pub meta: Vec<u8>,
+}
+
+/// Whom a connection leads to, as far as the transport proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The remote address of the connection.
+    pub address: SocketAddr,
+    /// The names its certificate proves; empty when nothing was verified.
+    pub names: Arc<[MemberName]>,
+}
+
+impl Peer {
+    /// A peer that proved nothing: it may speak for anybody, as in Go.
+    #[must_use]
+    pub fn unverified(address: SocketAddr) -> Self {
+        Self {
+            address,
+            names: Arc::new([]),
+        }
+    }
+
+    /// Whether it may say something in the name of `name`: true for every name while unverified.
+    #[must_use]
+    pub fn speaks_for(&self, name: &MemberName) -> bool {
+        self.speaks_for_bytes(name.as_bytes())
+    }
+
+    pub(crate) fn speaks_for_bytes(&self, name: &[u8]) -> bool {
+        self.names.is_empty() || self.names.iter().any(|own| own.as_bytes() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_one_to_255_bytes() {
+        assert_eq!(MemberName::try_from(""), Err(NameError::Empty));
+        assert!(MemberName::try_from([7; 255].as_slice()).is_ok());
+        assert_eq!(
+            MemberName::try_from([7; 256].as_slice()),
+            Err(NameError::TooLong { len: 256 })
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_shown_escaped() {
+        let name = MemberName::try_from(b"a\xff\xc3b".as_slice()).unwrap();
+        assert_eq!(name.to_string(), "a\\xff\\xc3b");
+    }
+
+    #[test]
+    fn an_address_keeps_its_byte_form_but_dials_plainly() {
+        let mapped = Ipv4Addr::new(10, 0, 0, 2).to_ipv6_mapped().octets();
+        let long = Advertised::from_wire(&mapped, 7946).unwrap();
+        let short = Advertised::from_wire(&[10, 0, 0, 2], 7946).unwrap();
+        assert_ne!(long, short);
+        assert_eq!(long.to_socket(), short.to_socket());
+        assert_eq!(long.ip_bytes(), mapped);
+        assert_eq!(Advertised::from_wire(&[10, 0, 0], 7946), None);
+        assert_eq!(
+            Advertised::from_socket("[::ffff:10.0.0.2]:7946".parse().unwrap()),
+            short
+        );
+    }
+
+    #[test]
+    fn a_verified_peer_speaks_only_for_its_own_names() {
+        let ada = MemberName::try_from("ada").unwrap();
+        let bob = MemberName::try_from("bob").unwrap();
+        let address = "10.0.0.1:7946".parse().unwrap();
+        let verified = Peer {
+            address,
+            names: Arc::new([ada.clone()]),
+        };
+        assert!(verified.speaks_for(&ada) && !verified.speaks_for(&bob));
+        assert!(Peer::unverified(address).speaks_for(&bob));
+    }
+
+    #[test]
+    fn a_snapshot_does_not_change_afterwards() {
+        let mut member = Member::new(Record {
+            name: MemberName::try_from("ada").unwrap(),
+            meta: None,
+            changed: Time::ZERO,
+            incarnation: 1,
+            advertised: Advertised::from_wire(&[10, 0, 0, 1], 1).unwrap(),
+            versions: Some(ProtocolVersions::DEFAULT),
+            state: MemberState::Alive,
+        });
+        let before = member.clone();
+        member.record_mut().state = MemberState::Dead;
+        assert_eq!(
+            (before.state(), member.state()),
+            (MemberState::Alive, MemberState::Dead)
+        );
+        assert_ne!(before, member);
+    }
+}

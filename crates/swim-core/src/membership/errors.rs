@@ -1,0 +1,144 @@
+//! Why a command is refused: one small enum for each.
+
+use std::fmt;
+
+use crate::member::MemberName;
+
+/// Why metadata is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetaError {
+    /// More than [`MAX_META`](crate::MAX_META) bytes.
+    TooLong {
+        /// How many there are.
+        len: usize,
+    },
+    /// We have left.
+    HasLeft,
+}
+
+impl fmt::Display for MetaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { len } => {
+                write!(f, "metadata of {len} bytes: shorten it to at most 512")
+            }
+            Self::HasLeft => f.write_str("this member has left: start a new one"),
+        }
+    }
+}
+
+impl std::error::Error for MetaError {}
+
+/// Why a broadcast is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BroadcastError {
+    /// It does not fit one packet.
+    TooLong {
+        /// How many bytes there are.
+        len: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// As many as are allowed are still under way.
+    QueueFull {
+        /// How many.
+        limit: usize,
+    },
+    /// We have left.
+    HasLeft,
+}
+
+impl fmt::Display for BroadcastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { len, limit } => write!(
+                f,
+                "a broadcast of {len} bytes does not fit one packet: shorten it to {limit}, or \
+                 send it to each member reliably"
+            ),
+            Self::QueueFull { limit } => {
+                write!(
+                    f,
+                    "{limit} broadcasts are still under way: try again in a moment"
+                )
+            }
+            Self::HasLeft => f.write_str("this member has left: start a new one"),
+        }
+    }
+}
+
+impl std::error::Error for BroadcastError {}
+
+/// Why a message or ping to one member is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Nobody of that name is known.
+    Unknown(MemberName),
+    /// The member is dead or has left.
+    NotAlive(MemberName),
+    /// Too many bytes.
+    TooLong {
+        /// How many there are.
+        len: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// As many operations as are allowed are still under way.
+    TooMany {
+        /// How many.
+        limit: usize,
+    },
+    /// We have left.
+    HasLeft,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "no member is called {name}: see the members"),
+            Self::NotAlive(name) => write!(f, "{name} is not there: it is dead or has left"),
+            Self::TooLong { len, limit } => {
+                write!(
+                    f,
+                    "a message of {len} bytes is too long: shorten it to {limit}"
+                )
+            }
+            Self::TooMany { limit } => {
+                write!(
+                    f,
+                    "{limit} operations are still under way: try again in a moment"
+                )
+            }
+            Self::HasLeft => f.write_str("this member has left: start a new one"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// Why a change of the encryption keys is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key is not in the ring.
+    Unknown,
+    /// The key encrypts what we send.
+    InUse,
+    /// The key has not 16, 24 or 32 bytes.
+    Length,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "the key is not in the ring: add it first",
+            Self::InUse => "the key encrypts what is sent: use another one first",
+            Self::Length => "the key has a wrong length: use 16, 24 or 32 bytes",
+        })
+    }
+}
+
+impl std::error::Error for KeyError {}

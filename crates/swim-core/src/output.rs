@@ -1,0 +1,336 @@
+//! What leaves the machine: packets, stream orders, finished operations, events.
+//!
+//! Plain data; nothing here decides anything.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::member::{Member, MemberName};
+use crate::time::Time;
+
+/// One thing that the driver must do or pass on.
+#[derive(Debug)]
+pub enum Output {
+    /// Send one packet: best effort, one datagram or whatever the transport falls back to.
+    Packet {
+        /// To whom.
+        to: Destination,
+        /// The whole packet.
+        bytes: Vec<u8>,
+    },
+    /// Open a bidirectional stream, write all of `bytes` and finish our side with the last byte.
+    /// What the peer answers comes back through
+    /// [`handle_stream_data`](crate::Membership::handle_stream_data); a dial that fails, a reset
+    /// or a missed deadline through
+    /// [`handle_stream_failed`](crate::Membership::handle_stream_failed).
+    OpenStream {
+        /// The name of the stream from here on.
+        id: StreamId,
+        /// To whom.
+        to: Destination,
+        /// The whole request.
+        bytes: Vec<u8>,
+        /// When the exchange must have ended. The machine also keeps it itself.
+        deadline: Time,
+    },
+    /// Answer on a stream that the remote opened.
+    WriteStream {
+        /// Which one.
+        id: StreamId,
+        /// What to write.
+        bytes: Vec<u8>,
+        /// Whether our side ends with the last of these bytes.
+        finish: bool,
+    },
+    /// The machine is done with this stream: let what was written drain, read no more, and
+    /// report nothing about it (reports are ignored).
+    CloseStream {
+        /// Which one.
+        id: StreamId,
+    },
+    /// A member was purged or has left: connections to it may be closed.
+    ForgetPeer {
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A round of standing seeds is due: resolve the names behind them again and call
+    /// [`set_seeds`](crate::Membership::set_seeds) with what they mean.
+    ResolveSeeds,
+    /// An operation that a command began has ended. Comes exactly once for each.
+    Finished {
+        /// What the command returned.
+        operation: OperationId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Something the application may want to know.
+    Event(Event),
+}
+
+/// To whom something goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Where: dialable, IPv4-mapped addresses already plain.
+    pub address: SocketAddr,
+    /// Whom we expect there, if we know. A peer that proves to be somebody else is a failure.
+    pub name: Option<MemberName>,
+}
+
+/// Names one stream between the machine and its driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(u64);
+
+impl StreamId {
+    /// For a stream that the remote opened: `n` is the driver's choice, below 2⁶³ and never
+    /// reused. Ids of the machine's own streams never equal it.
+    #[must_use]
+    pub const fn incoming(n: u64) -> Self {
+        Self(n << 1 | 1)
+    }
+
+    pub(crate) const fn outgoing(n: u64) -> Self {
+        Self(n << 1)
+    }
+
+    /// Whether the remote opened it.
+    #[must_use]
+    pub const fn is_incoming(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// Names one operation that takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub(crate) u64);
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The exchange of a [`join`](crate::Membership::join) succeeded.
+    Joined,
+    /// We have left.
+    Left {
+        /// How many distinct members acknowledged that they heard it.
+        told: usize,
+    },
+    /// A ping was answered.
+    Pong {
+        /// From sending the ping to handling its ack.
+        rtt: Duration,
+    },
+    /// The remote took a reliable message and finished its side without an error.
+    Delivered,
+    /// It failed.
+    Failed(OperationError),
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// No answer came in time.
+    TimedOut,
+    /// The transport could not carry it.
+    Unreachable(StreamFailure),
+    /// A packet could not be sent.
+    SendFailed,
+    /// The other side refused and said why.
+    Refused(String),
+    /// What the other side sent is not acceptable to us: why.
+    Unacceptable(String),
+    /// We have left the cluster, or are leaving it.
+    HasLeft,
+    /// Something later replaced the operation.
+    Cancelled,
+}
+
+impl fmt::Display for OperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => {
+                f.write_str("no answer in time: is the peer running and reachable at its address?")
+            }
+            Self::Unreachable(failure) => write!(f, "could not reach the peer: {failure}"),
+            Self::SendFailed => f.write_str("the packet could not be sent: is the peer reachable?"),
+            Self::Refused(reason) => write!(f, "the peer refused: {reason}"),
+            Self::Unacceptable(reason) => write!(f, "the peer's answer was refused: {reason}"),
+            Self::HasLeft => f.write_str("this member has left: start a new one to join again"),
+            Self::Cancelled => f.write_str("cancelled by a later command"),
+        }
+    }
+}
+
+impl std::error::Error for OperationError {}
+
+/// Why the transport gave a stream up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamFailure {
+    /// The peer could not be dialed, or refused the connection or the stream.
+    Refused,
+    /// The deadline passed.
+    TimedOut,
+    /// The peer abandoned the stream.
+    Reset,
+    /// The peer proved to be somebody else.
+    PeerMismatch,
+    /// The connection closed underneath.
+    Closed,
+}
+
+impl fmt::Display for StreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "it refused, or nobody listens there",
+            Self::TimedOut => "no answer before the deadline",
+            Self::Reset => "it abandoned the stream",
+            Self::PeerMismatch => "its certificate names somebody else",
+            Self::Closed => "the connection closed",
+        })
+    }
+}
+
+/// Something the application may want to know.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A member appeared, or came back.
+    Joined(Member),
+    /// Its metadata changed.
+    Updated(Member),
+    /// It left on purpose.
+    Left(Member),
+    /// It was declared dead.
+    Failed {
+        /// Who.
+        member: Member,
+        /// Whose suspicion started it.
+        suspected_by: MemberName,
+        /// How long it had been suspected, by our clock; zero when we only heard the end.
+        after: Duration,
+    },
+    /// It is suspected.
+    Suspected {
+        /// Who.
+        member: Member,
+        /// The accuser.
+        by: MemberName,
+    },
+    /// A suspicion ended well.
+    Cleared {
+        /// Who.
+        member: Member,
+        /// Whose suspicion it was.
+        by: MemberName,
+    },
+    /// Somebody claims a member's name at another address; the claim was refused.
+    Conflict {
+        /// Who holds the name.
+        member: Member,
+        /// Where the other claimant says it is.
+        other: SocketAddr,
+    },
+    /// An application message arrived.
+    Message {
+        /// The sender, where the certificate or a known address tells.
+        from: Option<MemberName>,
+        /// The remote address of the connection.
+        address: SocketAddr,
+        /// Whether it came on a stream.
+        reliable: bool,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// The application state that a peer sent along in a full exchange.
+    RemoteState {
+        /// The remote address, where known: a stream we opened leads to its destination.
+        address: SocketAddr,
+        /// Whether the exchange was a join.
+        join: bool,
+        /// The state.
+        state: Vec<u8>,
+    },
+    /// A direct probe was answered in time.
+    ProbeAnswered {
+        /// By whom.
+        member: Member,
+        /// From sending the ping to handling its ack.
+        rtt: Duration,
+        /// What the member's application put into its acks.
+        payload: Vec<u8>,
+    },
+    /// An attempt to join a standing seed ended.
+    SeedTried {
+        /// The seed.
+        address: SocketAddr,
+        /// Why it failed, if it did.
+        error: Option<OperationError>,
+    },
+    /// A refusal worth knowing.
+    Warning {
+        /// What kind.
+        kind: WarningKind,
+        /// Whose packet or stream was refused.
+        address: SocketAddr,
+        /// The cause in words.
+        detail: String,
+    },
+}
+
+/// The kinds of [`Event::Warning`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// Not our label: another cluster, or a forgotten setting.
+    WrongLabel,
+    /// Could not be decrypted with any of our keys, or came in plain text.
+    WrongKey,
+    /// The versions of the two sides do not fit.
+    VersionRefused,
+    /// Could not be decoded.
+    Malformed,
+    /// A peer spoke in somebody else's name.
+    Impostor,
+    /// A veto of our own application, or an address outside the allowed networks.
+    NotAdmitted,
+    /// A bound of ours was reached.
+    Overload,
+    /// A member answers streams but no packets.
+    PacketsBlocked,
+}
+
+impl fmt::Display for WarningKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongLabel => "wrong label",
+            Self::WrongKey => "wrong key",
+            Self::VersionRefused => "version refused",
+            Self::Malformed => "malformed",
+            Self::Impostor => "impostor",
+            Self::NotAdmitted => "not admitted",
+            Self::Overload => "overload",
+            Self::PacketsBlocked => "packets blocked",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_ids_of_the_two_sides_never_meet() {
+        assert_ne!(StreamId::incoming(7), StreamId::outgoing(7));
+        assert!(StreamId::incoming(0).is_incoming() && !StreamId::outgoing(0).is_incoming());
+    }
+
+    #[test]
+    fn errors_name_cause_and_remedy() {
+        let error = OperationError::Unreachable(StreamFailure::PeerMismatch);
+        assert_eq!(
+            error.to_string(),
+            "could not reach the peer: its certificate names somebody else"
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! Counters of one machine, under one name each.
+
+/// What a machine has seen and done since it was made. Counters saturate never in practice
+/// (64 bits); lengths are of the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MembershipStats {
+    /// Members believed alive, ourselves included unless we left.
+    pub alive: usize,
+    /// Members under suspicion.
+    pub suspect: usize,
+    /// Members declared dead and not yet purged.
+    pub dead: usize,
+    /// Members that left and are not yet purged.
+    pub left: usize,
+    /// Local health: 0 is good.
+    pub health: u8,
+    /// Membership messages waiting to be gossiped.
+    pub queued_broadcasts: usize,
+    /// Application broadcasts not yet sent to everybody.
+    pub queued_user_broadcasts: usize,
+    /// Streams the machine has an interest in.
+    pub streams: usize,
+    /// Counters.
+    pub counters: Counters,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What happened so far, counted.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Every counter with its name, in a fixed order.
+            pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Packets handed to us.
+    packets_in,
+    /// Their bytes.
+    packet_bytes_in,
+    /// Packets handed to the driver.
+    packets_out,
+    /// Their bytes.
+    packet_bytes_out,
+    /// Bytes of streams handed to us.
+    stream_bytes_in,
+    /// Bytes of streams handed to the driver.
+    stream_bytes_out,
+    /// Messages decoded from packets.
+    messages_in,
+    /// Probe rounds begun.
+    probes,
+    /// Probe rounds that no answer ended.
+    probes_failed,
+    /// Probe rounds that went on to ask others.
+    probes_indirect,
+    /// Probe rounds saved by a stream ping only.
+    probes_saved_by_stream,
+    /// Sends of the transport that failed.
+    sends_failed,
+    /// Suspicions that began.
+    suspicions,
+    /// Suspicions that were cleared.
+    suspicions_cleared,
+    /// Suspicions that timed out without all the confirmations they hoped for.
+    suspicions_timed_out_alone,
+    /// Members declared dead.
+    failures,
+    /// Accusations or false claims about ourselves that we answered with a higher incarnation.
+    refutes,
+    /// Stale claims of life that we answered with what the cluster believes.
+    accusations_answered,
+    /// Full exchanges that we began and that succeeded.
+    exchanges_started,
+    /// Full exchanges that we answered.
+    exchanges_answered,
+    /// Full exchanges that failed or were refused, on either side.
+    exchanges_failed,
+    /// Application messages delivered.
+    user_messages_in,
+    /// Packets refused: not our label.
+    refused_label,
+    /// Packets or streams refused: not our key, or plain text where a key is demanded.
+    refused_key,
+    /// Packets or streams refused: could not be decoded.
+    refused_malformed,
+    /// Parts of packets lost to truncation, or of an unknown type.
+    refused_parts,
+    /// Claims refused: impossible incarnation (0 for a living member, or the last one there is).
+    refused_incarnation,
+    /// Claims refused: impossible name, address, metadata or versions.
+    refused_claim,
+    /// Claims refused: outside the allowed networks, or vetoed.
+    refused_admission,
+    /// Claims refused: the table of members is full.
+    refused_members_full,
+    /// Claims refused: the name belongs to another address.
+    refused_conflict,
+    /// Messages refused: the peer spoke in somebody else's name.
+    refused_impostor,
+    /// Pings for somebody else.
+    refused_wrong_target,
+    /// Acks and nacks that nobody waits for, or from somebody who was not asked.
+    refused_ack,
+    /// Indirect pings refused: too many at once.
+    refused_relay_full,
+    /// Streams refused: too many at once.
+    refused_streams_full,
+    /// Exchanges refused: too many at once.
+    refused_exchanges_full,
+    /// Exchanges refused: the versions do not fit.
+    refused_version,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_carry_the_fields_by_name() {
+        let counters = Counters {
+            refutes: 3,
+            ..Counters::default()
+        };
+        assert_eq!(
+            counters.entries().find(|(name, _)| *name == "refutes"),
+            Some(("refutes", 3))
+        );
+        assert_eq!(counters.entries().map(|(_, count)| count).sum::<u64>(), 3);
+    }
+}
