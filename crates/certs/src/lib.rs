@@ -1,2 +1,48 @@
-//! Placeholder.
+//! What a certificate proves: who may speak in a cluster, under which names, and until when.
+//!
+//! [`Authority`] makes a cluster's own certificate authority and issues members from it;
+//! [`Identity`] is one member's certificate, chain and key; [`Trust`] says whom to believe, and
+//! [`tls_context`] turns the two into mutual TLS 1.3. [`Reloader`] follows files that change.
+//!
+//! This crate opens no socket and knows no protocol above TLS. Certificates from Go's `tlsutil`
+//! helpers and from openssl are read as well as its own.
+//!
+//! ```
+//! use std::net::IpAddr;
+//! use std::time::Duration;
+//!
+//! const DAY: Duration = Duration::from_secs(86_400);
+//! let authority = certs::Authority::generate("Example cluster", 3650 * DAY)?;
+//! let issued = authority.issue("ada", &[IpAddr::from([127, 0, 0, 1])], 90 * DAY)?;
+//! let identity = certs::Identity::from_pem(
+//!     authority.certificate_pem().as_bytes(),
+//!     issued.certificate_pem.as_bytes(),
+//!     issued.key_pem.as_bytes(),
+//! )?;
+//! assert_eq!(identity.names(), ["ada"]);
+//! let builder = certs::tls_context(&identity, &identity.trust())?;
+//! # drop(builder);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+
+mod authority;
+mod context;
+mod files;
+mod identity;
+mod names;
+mod pem;
+mod reload;
+mod trust;
+mod validity;
+
+pub use authority::{Authority, AuthorityError, IssueError, Issued};
+pub use context::{ContextError, KeyExchange, tls_context, tls_context_with};
+pub use files::{Existing, SaveError};
+pub use identity::{Identity, IdentityError, IdentityFiles};
+pub use names::{MAX_NAME_LENGTH, NamesError, peer_names};
+pub use reload::{EXPIRY_NOTICES, Notice, Reloader};
+pub use trust::{MAX_REVOKED, NamePolicy, RevokeError, Trust};
+
+/// The SHA-256 digest of a certificate's DER encoding: how revocation and logs name it.
+pub type Fingerprint = [u8; 32];

@@ -1,0 +1,507 @@
+//! A cluster's own certificate authority: makes itself, issues members, saves both.
+//!
+//! ECDSA on P-256 throughout, the one kind of key that every peer takes. It keeps no record of
+//! what it issued; revocation goes by fingerprint, see [`Trust::revoke`](crate::Trust::revoke).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use boring::asn1::Asn1Integer;
+use boring::bn::{BigNum, MsbOption};
+use boring::ec::{EcGroup, EcKey};
+use boring::error::ErrorStack;
+use boring::hash::MessageDigest;
+use boring::nid::Nid;
+use boring::pkey::{Id, PKey, Private};
+use boring::x509::extension::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
+    SubjectKeyIdentifier,
+};
+use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
+
+use crate::files::{self, Existing, Readers, SaveError};
+use crate::identity::IdentityError;
+use crate::names::{self, MAX_COMMON_NAME, MAX_NAME_LENGTH};
+use crate::pem;
+use crate::validity::{self, CLOCK_SKEW, Validity};
+
+/// A certificate authority with its private key. `Debug` shows no key material.
+pub struct Authority {
+    certificate: X509,
+    key: PKey<Private>,
+    certificate_pem: String,
+    key_pem: String,
+}
+
+impl Authority {
+    /// Makes a self-signed authority, valid from five minutes ago. Its subject is the
+    /// organisation alone, 1 to 64 characters, as Go's `tlsutil` makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorityError`] for an organisation that does not fit, or if BoringSSL fails.
+    pub fn generate(organisation: &str, validity: Duration) -> Result<Self, AuthorityError> {
+        Self::generate_at(organisation, validity, validity::wall_clock())
+    }
+
+    /// As [`generate`](Self::generate), dated from `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorityError`] for an organisation that does not fit, or if BoringSSL fails.
+    pub fn generate_at(
+        organisation: &str,
+        validity: Duration,
+        now: SystemTime,
+    ) -> Result<Self, AuthorityError> {
+        if organisation.contains('\0') || !(1..=64).contains(&organisation.chars().count()) {
+            return Err(AuthorityError::Organisation {
+                organisation: organisation.to_owned(),
+            });
+        }
+        self_signed(organisation, validity, now).map_err(AuthorityError::crypto)
+    }
+
+    /// Loads an authority from its certificate and key, in PEM.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorityError::Unusable`] with the cause and the remedy.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, AuthorityError> {
+        Self::parse(
+            certificate,
+            "the authority's certificate",
+            key,
+            "the authority's key",
+        )
+    }
+
+    /// Loads `ca.pem` and `ca.key` from a directory. If `ca.pem` holds several certificates, the
+    /// first is this authority.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorityError::Unusable`] with the file, the cause and the remedy.
+    pub fn load(directory: &Path) -> Result<Self, AuthorityError> {
+        Self::load_files(directory.join("ca.pem"), directory.join("ca.key"))
+    }
+
+    /// Loads an authority from two files.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorityError::Unusable`] with the file, the cause and the remedy.
+    pub fn load_files(
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, AuthorityError> {
+        let (certificate, key) = (certificate.as_ref(), key.as_ref());
+        Self::parse(
+            &pem::read(certificate)?,
+            &certificate.display().to_string(),
+            &pem::read(key)?,
+            &key.display().to_string(),
+        )
+    }
+
+    /// Issues a member: common name and DNS name `name`, the IP addresses that peers dial it
+    /// under, both key usages, a fresh P-256 key. Valid from five minutes ago until `validity`
+    /// from now, or until the authority itself ends if that is sooner.
+    ///
+    /// A name of up to 64 characters is the common name, and a DNS name too if it has the form
+    /// of one. A longer name must have that form (letters, digits, `-`, `_`, in labels of up to
+    /// 63 joined by dots, 253 in all), since it can only be a DNS name.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`] for a name that fits no certificate, or if BoringSSL fails.
+    pub fn issue(
+        &self,
+        name: &str,
+        addresses: &[IpAddr],
+        validity: Duration,
+    ) -> Result<Issued, IssueError> {
+        self.issue_at(name, addresses, validity, validity::wall_clock())
+    }
+
+    /// As [`issue`](Self::issue), dated from `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`] for a name that fits no certificate, or if BoringSSL fails.
+    pub fn issue_at(
+        &self,
+        name: &str,
+        addresses: &[IpAddr],
+        validity: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, IssueError> {
+        if name.is_empty() || name.len() > MAX_NAME_LENGTH || name.contains('\0') {
+            return Err(IssueError::Name { length: name.len() });
+        }
+        let common = name.chars().count() <= MAX_COMMON_NAME;
+        if !common && !names::fits_dns(name) {
+            return Err(IssueError::LongName {
+                length: name.chars().count(),
+            });
+        }
+        let crypto = |error: ErrorStack| IssueError::Crypto {
+            reason: error.to_string(),
+        };
+        self.member(name, common, addresses, validity, now)
+            .map_err(crypto)
+    }
+
+    /// The authority's certificate in PEM: what every member needs as `ca.pem`.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The authority's last second.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorityError::Crypto`] if the certificate holds an impossible date.
+    pub fn not_after(&self) -> Result<SystemTime, AuthorityError> {
+        let validity = Validity::of(&self.certificate).map_err(AuthorityError::crypto)?;
+        Ok(validity.not_after)
+    }
+
+    /// Writes `ca.key` (0600) and then `ca.pem` to a directory, each in one visible step. Files
+    /// that are there are never replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`SaveError`], naming the file.
+    pub fn save(&self, directory: &Path) -> Result<(), SaveError> {
+        let (certificate, key) = (directory.join("ca.pem"), directory.join("ca.key"));
+        if certificate.exists() {
+            return Err(SaveError::Exists { file: certificate });
+        }
+        files::write(&key, &self.key_pem, Readers::Owner, Existing::Keep)?;
+        files::write(
+            &certificate,
+            &self.certificate_pem,
+            Readers::All,
+            Existing::Keep,
+        )
+    }
+
+    fn parse(
+        certificate: &[u8],
+        certificate_source: &str,
+        key: &[u8],
+        key_source: &str,
+    ) -> Result<Self, AuthorityError> {
+        let certificates = pem::certificates(certificate, certificate_source)?;
+        let key = pem::private_key(key, key_source)?;
+        let certificate = certificates
+            .into_iter()
+            .next()
+            .ok_or_else(AuthorityError::empty)?;
+        let public = certificate.public_key().map_err(AuthorityError::crypto)?;
+        if !public.public_eq(&key) {
+            return Err(AuthorityError::Unusable(IdentityError::KeyMismatch {
+                certificate: certificate_source.to_owned(),
+                key: key_source.to_owned(),
+            }));
+        }
+        if key.id() == Id::ED25519 {
+            return Err(AuthorityError::Ed25519);
+        }
+        Self::new(certificate, key).map_err(AuthorityError::crypto)
+    }
+
+    fn new(certificate: X509, key: PKey<Private>) -> Result<Self, ErrorStack> {
+        let certificate_pem = text(certificate.to_pem()?);
+        let key_pem = text(key.private_key_to_pem_pkcs8()?);
+        Ok(Self {
+            certificate,
+            key,
+            certificate_pem,
+            key_pem,
+        })
+    }
+
+    fn member(
+        &self,
+        name: &str,
+        common: bool,
+        addresses: &[IpAddr],
+        validity: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, ErrorStack> {
+        let key = generate_key()?;
+        let end = Validity::of(&self.certificate)?.not_after;
+        let not_after = validity::add(now, validity).min(end);
+
+        let mut subject = X509Name::builder()?;
+        let mut alternatives = SubjectAlternativeName::new();
+        if common {
+            subject.append_entry_by_nid(Nid::COMMONNAME, name)?;
+        } else {
+            // RFC 5280, section 4.2.1.6: an empty subject makes the alternative names critical.
+            alternatives.critical();
+        }
+        let dns = names::fits_dns(name);
+        if dns {
+            alternatives.dns(name);
+        }
+        for address in addresses {
+            alternatives.ip(&address.to_canonical().to_string());
+        }
+
+        let mut builder = start(
+            &subject.build(),
+            self.certificate.subject_name(),
+            &key,
+            now,
+            not_after,
+        )?;
+        builder.append_extension(&*BasicConstraints::new().critical().build()?)?;
+        builder.append_extension(&*KeyUsage::new().critical().digital_signature().build()?)?;
+        let usages = ExtendedKeyUsage::new()
+            .server_auth()
+            .client_auth()
+            .build()?;
+        builder.append_extension(&usages)?;
+        if self.certificate.subject_key_id().is_some() {
+            let context = builder.x509v3_context(Some(&self.certificate), None);
+            let issuer_key = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
+            builder.append_extension(&issuer_key)?;
+        }
+        if dns || !addresses.is_empty() {
+            let context = builder.x509v3_context(Some(&self.certificate), None);
+            let alternatives = alternatives.build(&context)?;
+            builder.append_extension(&alternatives)?;
+        }
+        builder.sign(&self.key, MessageDigest::sha256())?;
+        Ok(Issued {
+            name: name.to_owned(),
+            certificate_pem: text(builder.build().to_pem()?),
+            key_pem: text(key.private_key_to_pem_pkcs8()?),
+            not_after,
+        })
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A member's new certificate and key. `Debug` shows no key material.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Issued {
+    /// The member's name.
+    pub name: String,
+    /// The leaf certificate in PEM.
+    pub certificate_pem: String,
+    /// Its private key in PEM (PKCS#8).
+    pub key_pem: String,
+    /// The certificate's last second.
+    pub not_after: SystemTime,
+}
+
+impl Issued {
+    /// Writes `NAME.key` (0600) and then `NAME.pem` to a directory, each in one visible step.
+    ///
+    /// # Errors
+    ///
+    /// [`SaveError`], naming the file; with [`Existing::Keep`] nothing is written if either is
+    /// there.
+    pub fn save(&self, directory: &Path, existing: Existing) -> Result<(), SaveError> {
+        let (certificate, key) = files::member_paths(directory, &self.name)?;
+        if existing == Existing::Keep && certificate.exists() {
+            return Err(SaveError::Exists { file: certificate });
+        }
+        files::write(&key, &self.key_pem, Readers::Owner, existing)?;
+        files::write(&certificate, &self.certificate_pem, Readers::All, existing)
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued")
+            .field("name", &self.name)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthorityError {
+    /// The organisation is empty, longer than 64 characters, or holds a NUL.
+    Organisation {
+        /// What was given.
+        organisation: String,
+    },
+    /// The certificate or key cannot be used.
+    Unusable(IdentityError),
+    /// The key is Ed25519: good to verify and to be verified, but not to issue with.
+    Ed25519,
+    /// BoringSSL failed.
+    Crypto {
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl AuthorityError {
+    fn crypto(error: ErrorStack) -> Self {
+        Self::Crypto {
+            reason: error.to_string(),
+        }
+    }
+
+    fn empty() -> Self {
+        Self::Crypto {
+            reason: String::from("no certificate"),
+        }
+    }
+}
+
+impl From<IdentityError> for AuthorityError {
+    fn from(error: IdentityError) -> Self {
+        Self::Unusable(error)
+    }
+}
+
+impl fmt::Display for AuthorityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Organisation { organisation } => write!(
+                f,
+                "the organisation {organisation:?} does not fit a certificate: give it 1 to 64 \
+                 characters without NUL"
+            ),
+            Self::Unusable(error) => write!(f, "no usable authority: {error}"),
+            Self::Ed25519 => f.write_str(
+                "an authority with an Ed25519 key cannot issue here: issue with openssl, or use \
+                 an authority with an EC or RSA key",
+            ),
+            Self::Crypto { reason } => crypto_failed(f, "make or load the authority", reason),
+        }
+    }
+}
+
+impl std::error::Error for AuthorityError {}
+
+/// Why a member was not issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The name is empty, longer than [`MAX_NAME_LENGTH`] bytes, or holds a NUL.
+    Name {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The name is too long for a common name and has not the form of a DNS name.
+    LongName {
+        /// Its length in characters.
+        length: usize,
+    },
+    /// BoringSSL failed.
+    Crypto {
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl fmt::Display for IssueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { length } => write!(
+                f,
+                "a member's name of {length} bytes: give it 1 to {MAX_NAME_LENGTH} bytes \
+                 without NUL"
+            ),
+            Self::LongName { length } => write!(
+                f,
+                "a member's name of {length} characters must have the form of a DNS name \
+                 (letters, digits, '-', '_' in labels of up to 63, joined by dots, 253 in all): \
+                 shorten it to {MAX_COMMON_NAME} characters or rename it"
+            ),
+            Self::Crypto { reason } => crypto_failed(f, "issue the certificate", reason),
+        }
+    }
+}
+
+impl std::error::Error for IssueError {}
+
+fn crypto_failed(f: &mut fmt::Formatter<'_>, what: &str, reason: &str) -> fmt::Result {
+    let reason = reason.replace(['\n', '\r'], " ");
+    write!(
+        f,
+        "BoringSSL could not {what} ({reason}): check that the authority's files are whole"
+    )
+}
+
+fn self_signed(
+    organisation: &str,
+    validity: Duration,
+    now: SystemTime,
+) -> Result<Authority, ErrorStack> {
+    let key = generate_key()?;
+    let mut name = X509Name::builder()?;
+    name.append_entry_by_nid(Nid::ORGANIZATIONNAME, organisation)?;
+    let name = name.build();
+    let mut builder = start(&name, &name, &key, now, validity::add(now, validity))?;
+    builder.append_extension(&*BasicConstraints::new().critical().ca().build()?)?;
+    let usage = KeyUsage::new()
+        .critical()
+        .key_cert_sign()
+        .crl_sign()
+        .digital_signature()
+        .build()?;
+    builder.append_extension(&usage)?;
+    let context = builder.x509v3_context(None, None);
+    let key_id = SubjectKeyIdentifier::new().build(&context)?;
+    builder.append_extension(&key_id)?;
+    builder.sign(&key, MessageDigest::sha256())?;
+    Authority::new(builder.build(), key)
+}
+
+/// Version, serial number, names, dates and public key: what every certificate begins with.
+fn start(
+    subject: &X509NameRef,
+    issuer: &X509NameRef,
+    key: &PKey<Private>,
+    now: SystemTime,
+    not_after: SystemTime,
+) -> Result<X509Builder, ErrorStack> {
+    let not_before = now.checked_sub(CLOCK_SKEW).unwrap_or(now);
+    let mut builder = X509::builder()?;
+    builder.set_version(2)?;
+    builder.set_serial_number(&*random_serial()?)?;
+    builder.set_subject_name(subject)?;
+    builder.set_issuer_name(issuer)?;
+    builder.set_not_before(&*validity::to_asn1(not_before)?)?;
+    builder.set_not_after(&*validity::to_asn1(not_after)?)?;
+    builder.set_pubkey(key)?;
+    Ok(builder)
+}
+
+/// 127 random bits: positive in 16 octets, of the at most 20 of RFC 5280, section 4.1.2.2.
+fn random_serial() -> Result<Asn1Integer, ErrorStack> {
+    let mut serial = BigNum::new()?;
+    serial.rand(127, MsbOption::ONE, false)?;
+    serial.to_asn1_integer()
+}
+
+fn generate_key() -> Result<PKey<Private>, ErrorStack> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
+    PKey::from_ec_key(EcKey::generate(&group)?)
+}
+
+fn text(pem: Vec<u8>) -> String {
+    String::from_utf8_lossy(&pem).into_owned()
+}

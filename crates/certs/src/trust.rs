@@ -1,0 +1,203 @@
+//! Whom to believe: roots, the name policy, and the certificates that were revoked.
+//!
+//! Decides each handshake's certificate question: the chain's verdict first, then revocation,
+//! then whether the leaf names anybody. It does not compare names with members; that needs to
+//! know whom one meant to reach, and is done by whoever dials.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use boring::error::ErrorStack;
+use boring::hash::MessageDigest;
+use boring::x509::store::X509StoreBuilder;
+use boring::x509::verify::X509VerifyFlags;
+use boring::x509::{X509, X509Ref, X509StoreContextRef, X509VerifyError};
+
+use crate::identity::{Identity, IdentityError};
+use crate::{Fingerprint, names, pem};
+
+/// The most fingerprints that one [`Trust`] can hold revoked (2 MiB of them).
+pub const MAX_REVOKED: usize = 65_536;
+
+/// Whether a peer's certificate must name the member behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamePolicy {
+    /// A member speaks only for the names in its certificate; a certificate without any is
+    /// refused in the handshake.
+    #[default]
+    Match,
+    /// Any certificate of the authority may speak for any member, as in Go's memberlist-quic.
+    Any,
+}
+
+/// Whom to believe. Clones share one set of revoked fingerprints, which acts at once on new
+/// handshakes of every TLS context made from any of them.
+#[derive(Clone)]
+pub struct Trust {
+    roots: Arc<[X509]>,
+    policy: NamePolicy,
+    revoked: Arc<RwLock<BTreeSet<Fingerprint>>>,
+}
+
+impl Trust {
+    /// Trust in the certificates of a PEM text. Each is an anchor of its own, self-signed or
+    /// not, as in Go. Policy [`NamePolicy::Match`], nothing revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`] when the text holds no, damaged or more than 64 certificates.
+    pub fn from_pem(authority: &[u8]) -> Result<Self, IdentityError> {
+        Ok(Self::new(pem::certificates(
+            authority,
+            "the authority's certificate",
+        )?))
+    }
+
+    pub(crate) fn new(roots: Vec<X509>) -> Self {
+        Self {
+            roots: roots.into(),
+            policy: NamePolicy::default(),
+            revoked: Arc::default(),
+        }
+    }
+
+    /// The same trust under another name policy.
+    #[must_use]
+    pub fn with_policy(self, policy: NamePolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The same policy and the same shared revocations, with the roots of a renewed identity.
+    #[must_use]
+    pub fn renewed(&self, identity: &Identity) -> Self {
+        Self {
+            roots: identity.roots().into(),
+            ..self.clone()
+        }
+    }
+
+    /// The name policy.
+    pub fn policy(&self) -> NamePolicy {
+        self.policy
+    }
+
+    /// Refuses this certificate, leaf or intermediate, in every handshake from here on. `true`
+    /// if it was not revoked yet. Live connections are the caller's to close.
+    ///
+    /// # Errors
+    ///
+    /// [`RevokeError::Full`] beyond [`MAX_REVOKED`] fingerprints.
+    pub fn revoke(&self, fingerprint: Fingerprint) -> Result<bool, RevokeError> {
+        // A panic elsewhere cannot leave a set of byte arrays half changed: poison means nothing.
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        if revoked.len() >= MAX_REVOKED && !revoked.contains(&fingerprint) {
+            return Err(RevokeError::Full);
+        }
+        Ok(revoked.insert(fingerprint))
+    }
+
+    /// Whether a certificate is revoked.
+    pub fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
+        self.revoked
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(fingerprint)
+    }
+
+    /// The names that bind a peer with this leaf (DER): those of
+    /// [`peer_names`](crate::peer_names) under [`NamePolicy::Match`], none under
+    /// [`NamePolicy::Any`], where empty means that names are not enforced. Under `Match` an
+    /// empty answer cannot come from a peer whose handshake these rules accepted.
+    pub fn binding_names(&self, leaf_der: &[u8]) -> Vec<Vec<u8>> {
+        match self.policy {
+            NamePolicy::Any => Vec::new(),
+            NamePolicy::Match => names::peer_names(leaf_der)
+                .unwrap_or_default()
+                .into_iter()
+                .map(String::into_bytes)
+                .collect(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> Result<X509StoreBuilder, ErrorStack> {
+        store(&self.roots)
+    }
+
+    /// The verify callback's answer for one certificate of the chain; called from the root side
+    /// to the leaf, or with `chain_verdict` false for what the verifier refuses itself.
+    pub(crate) fn accepts(&self, chain_verdict: bool, context: &mut X509StoreContextRef) -> bool {
+        if !chain_verdict {
+            return false;
+        }
+        match self.objection(context) {
+            None => true,
+            Some(objection) => {
+                context.set_error(Err(objection));
+                false
+            }
+        }
+    }
+
+    fn objection(&self, context: &X509StoreContextRef) -> Option<X509VerifyError> {
+        let Some(certificate) = context.current_cert() else {
+            return Some(X509VerifyError::UNSPECIFIED);
+        };
+        match fingerprint(certificate) {
+            Err(_) => return Some(X509VerifyError::UNSPECIFIED),
+            Ok(fingerprint) if self.is_revoked(&fingerprint) => {
+                return Some(X509VerifyError::CERT_REVOKED);
+            }
+            Ok(_) => {}
+        }
+        let must_name = context.error_depth() == 0 && self.policy == NamePolicy::Match;
+        (must_name && names::of(certificate).is_empty())
+            .then_some(X509VerifyError::HOSTNAME_MISMATCH)
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("roots", &self.roots.len())
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a certificate could not be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// [`MAX_REVOKED`] fingerprints are revoked already.
+    Full,
+}
+
+impl fmt::Display for RevokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => write!(
+                f,
+                "{MAX_REVOKED} certificates are revoked already: start a new authority and \
+                 reissue the members that stay"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RevokeError {}
+
+pub(crate) fn fingerprint(certificate: &X509Ref) -> Result<Fingerprint, ErrorStack> {
+    let digest = certificate.digest(MessageDigest::sha256())?;
+    Fingerprint::try_from(&*digest).map_err(|_| ErrorStack::get())
+}
+
+/// A store in which each root anchors chains, even if another authority signed it.
+pub(crate) fn store(roots: &[X509]) -> Result<X509StoreBuilder, ErrorStack> {
+    let mut store = X509StoreBuilder::new()?;
+    for root in roots {
+        store.add_cert(root)?;
+    }
+    store.try_set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    Ok(store)
+}
