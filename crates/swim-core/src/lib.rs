@@ -14,14 +14,20 @@
 
 #![forbid(unsafe_code)]
 
+mod awareness;
+mod broadcast;
 mod config;
 mod delegate;
 mod member;
 mod membership;
 mod output;
+mod roster;
 mod seed;
 mod stats;
+mod suspicion;
 mod time;
+mod timers;
+mod verdict;
 
 pub use config::{Config, ConfigError, IpNetwork, MAX_META, SecretKey};
 pub use delegate::Hooks;

@@ -1,0 +1,102 @@
+//! The machine's deadlines, by name.
+//!
+//! Holds at most one deadline for each name; never acts on them. What happens at equal times is
+//! ordered by name, so that a seed replays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::output::StreamId;
+use crate::roster::Slot;
+use crate::time::Time;
+
+/// What is due. The order is that of acting at equal times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A ping of our own (not the probe's) waited long enough for its ack.
+    Expected(u32),
+    /// The probe under way goes on to its next phase, or has failed.
+    ProbePhase,
+    /// A suspicion runs out.
+    Suspicion(Slot),
+    /// A stream's exchange took too long.
+    Stream(StreamId),
+    /// Peers asked during our leave had time enough to acknowledge.
+    Leave,
+    /// The next probe round.
+    Probe,
+    /// The next gossip round.
+    Gossip,
+    /// The next periodic full exchange.
+    PushPull,
+    /// The next round of standing seeds.
+    Seeds,
+}
+
+/// All deadlines; one for each timer, so bounded by what has timers: members, streams, pings.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    due: BTreeSet<(Time, Timer)>,
+    at: BTreeMap<Timer, Time>,
+}
+
+impl Timers {
+    /// Replaces the timer's deadline.
+    pub(crate) fn set(&mut self, timer: Timer, at: Time) {
+        if let Some(before) = self.at.insert(timer, at) {
+            self.due.remove(&(before, timer));
+        }
+        self.due.insert((at, timer));
+    }
+
+    pub(crate) fn clear(&mut self, timer: Timer) {
+        if let Some(at) = self.at.remove(&timer) {
+            self.due.remove(&(at, timer));
+        }
+    }
+
+    pub(crate) fn at(&self, timer: Timer) -> Option<Time> {
+        self.at.get(&timer).copied()
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first timer that is due, with the time it was set to.
+    pub(crate) fn pop(&mut self, now: Time) -> Option<(Time, Timer)> {
+        let first = *self.due.first()?;
+        if first.0 > now {
+            return None;
+        }
+        self.due.remove(&first);
+        self.at.remove(&first.1);
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_come_due_in_order_and_only_once() {
+        let mut timers = Timers::default();
+        let at = Time::from_micros;
+        timers.set(Timer::Gossip, at(20));
+        timers.set(Timer::Probe, at(30));
+        timers.set(Timer::ProbePhase, at(30));
+        timers.set(Timer::Gossip, at(10));
+        timers.set(Timer::Seeds, at(5));
+        timers.clear(Timer::Seeds);
+
+        assert_eq!(
+            (timers.next(), timers.at(Timer::Gossip)),
+            (Some(at(10)), Some(at(10)))
+        );
+        assert_eq!(timers.pop(at(9)), None);
+        assert_eq!(timers.pop(at(30)), Some((at(10), Timer::Gossip)));
+        assert_eq!(timers.pop(at(30)), Some((at(30), Timer::ProbePhase)));
+        assert_eq!(timers.pop(at(30)), Some((at(30), Timer::Probe)));
+        assert_eq!((timers.pop(at(30)), timers.next()), (None, None));
+    }
+}
