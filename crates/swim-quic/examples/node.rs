@@ -1,0 +1,147 @@
+//! The reference member: a cluster node driven over stdin and stdout.
+//!
+//! Turns a command line into a running [`Cluster`], commands on stdin into calls, and events into
+//! JSON lines. The demo, the tests and people drive it; it decides nothing that a service would
+//! not have to decide as well.
+#![forbid(unsafe_code)]
+
+#[path = "node/arguments.rs"]
+mod arguments;
+#[path = "node/commands.rs"]
+mod commands;
+#[path = "node/files.rs"]
+mod files;
+#[path = "node/logging.rs"]
+mod logging;
+#[path = "node/output.rs"]
+mod output;
+#[path = "node/process.rs"]
+mod process;
+
+use std::io::BufRead;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use swim_quic::{Cluster, Event};
+
+use arguments::Arguments;
+use output::Output;
+
+/// How long a signal or a `quit` waits for the leave.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long connections may take to close politely after a leave.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A member that is going down on purpose.
+static GOING: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::from_command_line() {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
+    logging::start(arguments.log);
+    let output = Arc::new(Output::new(arguments.json));
+    match start(&arguments) {
+        Ok((cluster, events)) => run(&arguments, cluster, events, &output),
+        Err(error) => arguments::refuse(&error),
+    }
+}
+
+fn start(arguments: &Arguments) -> Result<(Cluster, Receiver<Event>), String> {
+    let identity = files::identity(&arguments.certs, &arguments.name)?;
+    let mut builder = Cluster::builder(&arguments.name)
+        .bind(&arguments.bind)
+        .identity(identity)
+        .name_policy(arguments.name_policy)
+        .config(arguments.config()?)
+        .seeds(arguments.seeds())
+        .meta(arguments.meta.as_bytes());
+    if let Some(advertise) = arguments.advertise {
+        builder = builder.advertise(advertise);
+    }
+    if let Some(secret) = files::reset_secret(&arguments.certs, &arguments.name)? {
+        builder = builder.reset_secret(secret);
+    }
+    let events = builder.subscribe();
+    let cluster = builder.start().map_err(|error| error.to_string())?;
+    Ok((cluster, events))
+}
+
+/// Serves until a command, a signal or the end of input ends it.
+fn run(
+    arguments: &Arguments,
+    cluster: Cluster,
+    events: Receiver<Event>,
+    output: &Arc<Output>,
+) -> ExitCode {
+    output.ready(&cluster);
+    let (lines_sender, lines) = unbounded();
+    let signal = lines_sender.clone();
+    let handler = ctrlc::set_handler(move || {
+        let _ = signal.send(Input::Stop);
+    });
+    if let Err(error) = handler {
+        log::warn!("signals end this node without a leave: {error}");
+    }
+    let exit_on_eof = arguments.exit_on_eof;
+    std::thread::spawn(move || read_lines(&lines_sender, exit_on_eof));
+    let own_name = cluster.name().clone();
+    let event_output = Arc::clone(output);
+    std::thread::spawn(move || {
+        for event in &events {
+            event_output.event(&event, &own_name);
+        }
+        if !GOING.load(Ordering::Acquire) {
+            log::error!("the cluster stopped by itself");
+            std::process::exit(1);
+        }
+    });
+    let mut session = commands::Session::new(cluster, Arc::clone(output));
+    while let Ok(input) = lines.recv() {
+        let go_on = match input {
+            Input::Line(line) => session.command(&line),
+            Input::Stop => false,
+        };
+        if !go_on {
+            break;
+        }
+    }
+    GOING.store(true, Ordering::Release);
+    session.go();
+    ExitCode::SUCCESS
+}
+
+/// What the main loop waits for.
+enum Input {
+    Line(String),
+    Stop,
+}
+
+/// Reads commands; `die` is carried out here so that nothing can delay it.
+fn read_lines(lines: &Sender<Input>, exit_on_eof: bool) {
+    let mut input = std::io::stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match input.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim();
+        if text == "die" {
+            std::process::exit(0);
+        }
+        if !text.is_empty() && lines.send(Input::Line(text.to_owned())).is_err() {
+            return;
+        }
+    }
+    if exit_on_eof {
+        let _ = lines.send(Input::Stop);
+    }
+}

@@ -1,0 +1,273 @@
+//! The commands on stdin: one a line, carried out in order, each answered by exactly one reply.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use swim_quic::{Cluster, JoinError, JoinFailure, Stats};
+
+use crate::output::{Output, listed, milliseconds};
+use crate::{CLOSE_TIMEOUT, LEAVE_TIMEOUT, process};
+
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most bytes and messages that `sendn` and `sendrn` make up.
+const MAX_SIZE: usize = 20 * 1024 * 1024;
+const MAX_COUNT: usize = 10_000_000;
+
+/// A running member and who listens to it.
+pub(crate) struct Session {
+    cluster: Cluster,
+    output: Arc<Output>,
+    has_left: bool,
+}
+
+type Reply = Result<Value, String>;
+
+impl Session {
+    pub(crate) fn new(cluster: Cluster, output: Arc<Output>) -> Self {
+        Self { cluster, output, has_left: false }
+    }
+
+    /// Carries out one line. `false`: it was `quit`.
+    pub(crate) fn command(&mut self, line: &str) -> bool {
+        let (command, rest) = split_word(line);
+        let reply = match command {
+            "join" => {
+                self.join(rest);
+                return true;
+            }
+            "quit" => {
+                let left = self.leave_once();
+                self.output.reply(command, left.map(|_| json!({})));
+                return false;
+            }
+            "members" => no_arguments(rest).map(|()| {
+                let members: Vec<Value> = self.cluster.members().iter().map(listed).collect();
+                json!({ "members": members })
+            }),
+            "meta" => done(self.cluster.set_meta(rest)),
+            "send" => self.send(rest, false),
+            "sendr" => self.send(rest, true),
+            "sendn" => self.send_many(rest, false),
+            "sendrn" => self.send_many(rest, true),
+            "bcast" if rest.is_empty() => Err(usage("bcast TEXT")),
+            "bcast" => done(self.cluster.broadcast(rest)),
+            "ping" => self.ping(rest),
+            "stream" => Err("not yet".to_owned()),
+            "stats" => no_arguments(rest).and_then(|()| self.stats()),
+            "leave" => no_arguments(rest).and_then(|()| self.leave()),
+            "die" => Err(usage("die")),
+            other => Err(format!(
+                "unknown command {other:?}: use join, members, meta, send, sendr, sendn, sendrn, \
+                 bcast, ping, stream, stats, leave, quit or die"
+            )),
+        };
+        self.output.reply(command, reply);
+        true
+    }
+
+    /// Ends the member in peace.
+    pub(crate) fn go(mut self) {
+        if let Err(error) = self.leave_once() {
+            log::warn!("{error}");
+        }
+        self.cluster.close(CLOSE_TIMEOUT);
+    }
+
+    fn join(&self, rest: &str) {
+        let addresses: Vec<&str> = rest.split_whitespace().collect();
+        let listed = |failed: &[JoinFailure]| -> Vec<Value> {
+            failed
+                .iter()
+                .map(|failure| json!({"addr": failure.address, "error": failure.error}))
+                .collect()
+        };
+        match self.cluster.join(&addresses, JOIN_TIMEOUT) {
+            Ok(report) => self.output.reply(
+                "join",
+                Ok(json!({"joined": report.joined, "failed": listed(&report.failed)})),
+            ),
+            Err(error) => {
+                let failed = match &error {
+                    JoinError::NobodyAnswered(failed) => listed(failed),
+                    JoinError::Address(_) | JoinError::NoAddress | JoinError::Command(_) | _ => {
+                        Vec::new()
+                    }
+                };
+                let more = json!({"joined": 0, "failed": failed});
+                self.output.failed_reply("join", &error.to_string(), more);
+            }
+        }
+    }
+
+    fn send(&self, rest: &str, reliable: bool) -> Reply {
+        let (name, text) = split_word(rest);
+        if name.is_empty() || text.is_empty() {
+            return Err(usage("send NAME TEXT, sendr NAME TEXT"));
+        }
+        self.deliver(name, text.as_bytes().to_vec(), reliable)?;
+        Ok(json!({ "bytes": text.len() }))
+    }
+
+    fn deliver(&self, name: &str, payload: Vec<u8>, reliable: bool) -> Result<(), String> {
+        let sent = if reliable {
+            self.cluster.send_reliable(name, payload, SEND_TIMEOUT)
+        } else {
+            self.cluster.send(name, payload)
+        };
+        sent.map_err(|error| error.to_string())
+    }
+
+    fn send_many(&self, rest: &str, reliable: bool) -> Reply {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let parsed = match words.as_slice() {
+            [name, count, size] => count
+                .parse::<usize>()
+                .ok()
+                .zip(size.parse::<usize>().ok())
+                .filter(|(count, size)| *count <= MAX_COUNT && *size <= MAX_SIZE)
+                .map(|(count, size)| (*name, count, size)),
+            _ => None,
+        };
+        let Some((name, count, size)) = parsed else {
+            return Err(usage("sendn NAME COUNT SIZE, sendrn NAME COUNT SIZE (sizes in bytes)"));
+        };
+        let started = monotonic_clock();
+        let (mut sent, mut failed, mut last_error) = (0_usize, 0_usize, None);
+        for _ in 0..count {
+            match self.deliver(name, vec![b'x'; size], reliable) {
+                Ok(()) => sent += 1,
+                Err(error) => {
+                    failed += 1;
+                    last_error = Some(error);
+                }
+            }
+        }
+        let ms = milliseconds(started.elapsed());
+        let mut fields = json!({"sent": sent, "failed": failed, "ms": ms});
+        match last_error {
+            Some(error) if sent == 0 => Err(error),
+            Some(error) => {
+                if let Some(fields) = fields.as_object_mut() {
+                    fields.insert("last_error".into(), error.into());
+                }
+                Ok(fields)
+            }
+            None => Ok(fields),
+        }
+    }
+
+    fn ping(&self, rest: &str) -> Reply {
+        let (name, more) = split_word(rest);
+        if name.is_empty() || !more.is_empty() {
+            return Err(usage("ping NAME"));
+        }
+        let rtt = self.cluster.ping(name, PING_TIMEOUT).map_err(|error| error.to_string())?;
+        Ok(json!({ "rtt_us": u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX) }))
+    }
+
+    fn leave(&mut self) -> Reply {
+        if self.has_left {
+            return Err("this node has left already: quit it and start a new one".to_owned());
+        }
+        self.leave_once()
+    }
+
+    /// Leaves unless that has been done.
+    fn leave_once(&mut self) -> Reply {
+        if std::mem::replace(&mut self.has_left, true) {
+            return Ok(json!({}));
+        }
+        let started = monotonic_clock();
+        let report = self.cluster.leave(LEAVE_TIMEOUT).map_err(|error| error.to_string())?;
+        Ok(json!({"told": report.told, "ms": milliseconds(started.elapsed())}))
+    }
+
+    fn stats(&self) -> Reply {
+        let stats = self.cluster.stats().map_err(|error| error.to_string())?;
+        Ok(json!({
+            "membership": membership(&stats),
+            "transport": transport(&stats),
+            "process": process::usage(),
+        }))
+    }
+}
+
+fn membership(stats: &Stats) -> Value {
+    let membership = &stats.membership;
+    let counters: Map<String, Value> =
+        membership.counters.entries().map(|(name, count)| (name.into(), count.into())).collect();
+    json!({
+        "members": {
+            "alive": membership.alive,
+            "suspect": membership.suspect,
+            "dead": membership.dead,
+            "left": membership.left,
+        },
+        "suspicions": membership.counters.suspicions,
+        "refutes": membership.counters.refutes,
+        "health": membership.health,
+        "queue": membership.queued_broadcasts,
+        "user_queue": membership.queued_user_broadcasts,
+        "streams": membership.streams,
+        "counters": counters,
+    })
+}
+
+fn transport(stats: &Stats) -> Value {
+    let transport = &stats.transport;
+    let refusals: Map<String, Value> = transport
+        .refusals
+        .iter()
+        .map(|(refusal, count)| (refusal.to_string(), (*count).into()))
+        .collect();
+    json!({
+        "connections": {
+            "held": transport.connections,
+            "handshaking": transport.handshakes,
+        },
+        "handshakes": {
+            "dialed": transport.dials,
+            "failed": transport.dials_failed,
+            "accepted": transport.accepted,
+        },
+        "bytes": {"in": transport.bytes_received, "out": transport.bytes_sent},
+        "udp": {"in": transport.udp_received, "out": transport.udp_sent},
+        "packets": {
+            "in": transport.packets_received,
+            "in_by_stream": transport.packets_received_by_stream,
+            "out": transport.packets_sent,
+            "out_by_stream": transport.packets_sent_by_stream,
+        },
+        "refusals": refusals,
+        "streams": {"open": stats.membership.streams},
+        "stray": transport.stray_datagrams,
+        "resets": {"sent": transport.resets_sent, "received": transport.resets_received},
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "replies say how long a command took")]
+fn monotonic_clock() -> Instant {
+    Instant::now()
+}
+
+fn done<E: std::fmt::Display>(result: Result<(), E>) -> Reply {
+    result.map(|()| json!({})).map_err(|error| error.to_string())
+}
+
+fn no_arguments(rest: &str) -> Result<(), String> {
+    if rest.is_empty() { Ok(()) } else { Err(format!("{rest:?} is too much: no arguments here")) }
+}
+
+fn usage(form: &str) -> String {
+    format!("malformed command: write {form}")
+}
+
+fn split_word(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    text.split_once(char::is_whitespace)
+        .map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+}

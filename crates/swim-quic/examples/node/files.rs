@@ -1,0 +1,70 @@
+//! The certificate directory: `ca.pem`, `NAME.pem`, `NAME.key`, `NAME.reset`.
+//!
+//! Reads what a member needs from disk and writes the reset secret at its first start.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use swim_quic::Identity;
+
+/// Loads the identity of `name`.
+pub(crate) fn identity(directory: &Path, name: &str) -> Result<Identity, String> {
+    let file = |extension: &str| member_file(directory, name, extension);
+    Identity::from_pem_files(directory.join("ca.pem"), file("pem")?, file("key")?)
+        .map_err(|error| error.to_string())
+}
+
+/// The reset secret of `name`: read, or made at the first start. `None` where the directory is
+/// not writable; the secret is then derived from the private key.
+pub(crate) fn reset_secret(directory: &Path, name: &str) -> Result<Option<[u8; 32]>, String> {
+    let path = member_file(directory, name, "reset")?;
+    match fs::read_to_string(&path) {
+        Ok(text) => parse_hex(text.trim()).map(Some).ok_or_else(|| {
+            format!("{} is not 64 hex digits: delete it and a new one is made", path.display())
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(make_secret(&path)),
+        Err(error) => Err(format!("cannot read {}: {error}; make it readable", path.display())),
+    }
+}
+
+fn make_secret(path: &Path) -> Option<[u8; 32]> {
+    let mut secret = [0; 32];
+    SystemRandom::new().fill(&mut secret).ok()?;
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(hex.as_bytes()).and_then(|()| file.sync_all()));
+    match written {
+        Ok(()) => Some(secret),
+        Err(error) => {
+            log::info!("{} was not written ({error}): using the key instead", path.display());
+            None
+        }
+    }
+}
+
+fn member_file(directory: &Path, name: &str, extension: &str) -> Result<PathBuf, String> {
+    if name.is_empty() || name.contains(['/', '\0']) || name == "." || name == ".." {
+        return Err(format!(
+            "--name {name:?} cannot be a file name in the certificate directory: use a plain word"
+        ));
+    }
+    Ok(directory.join(format!("{name}.{extension}")))
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}

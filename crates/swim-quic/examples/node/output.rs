@@ -1,0 +1,207 @@
+//! Events and replies on stdout: JSON lines with `--json`, sentences without.
+//!
+//! Decides the shape of every line, and that a kind of warning appears at most once a second.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+use swim_quic::{Cluster, Event, Member, MemberName};
+
+use crate::process::wall_clock;
+
+/// Least time between two warnings of one kind.
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where lines go.
+pub(crate) struct Output {
+    json: bool,
+    warnings: Mutex<BTreeMap<String, Warned>>,
+}
+
+struct Warned {
+    last: SystemTime,
+    held_back: u64,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, warnings: Mutex::default() }
+    }
+
+    pub(crate) fn ready(&self, cluster: &Cluster) {
+        let mut fields = named(cluster.name());
+        fields.insert("addr".into(), cluster.address().to_string().into());
+        fields.insert("pid".into(), std::process::id().into());
+        self.line("ready", fields);
+    }
+
+    /// Prints an event. What concerns this member's own comings and goings is no news to whoever
+    /// started it.
+    pub(crate) fn event(&self, event: &Event, own_name: &MemberName) {
+        match event {
+            Event::Joined(member) if member.name() != own_name => {
+                self.line("join", with_meta(member));
+            }
+            Event::Updated(member) => self.line("update", with_meta(member)),
+            Event::Left(member) if member.name() != own_name => {
+                self.line("leave", concerning(member));
+            }
+            Event::Joined(_) | Event::Left(_) => {}
+            Event::Suspected { member, by } => self.line("suspect", accused(member, by)),
+            Event::Cleared { member, by } => self.line("alive", accused(member, by)),
+            Event::Failed { member, suspected_by, after } => {
+                let mut fields = accused(member, suspected_by);
+                fields.insert("after_ms".into(), milliseconds(*after));
+                self.line("fail", fields);
+            }
+            Event::Conflict { member, other } => {
+                let mut fields = concerning(member);
+                fields.insert("other".into(), other.to_string().into());
+                self.line("conflict", fields);
+            }
+            Event::Message { from, address, reliable, payload } => {
+                let mut fields = Map::new();
+                let from = from.as_ref().map_or_else(|| address.to_string(), ToString::to_string);
+                fields.insert("from".into(), from.into());
+                fields.insert("reliable".into(), (*reliable).into());
+                insert_bytes(&mut fields, "text", "hex", payload);
+                fields.insert("len".into(), payload.len().into());
+                self.line("msg", fields);
+            }
+            Event::Seed { address, error } => {
+                let mut fields = Map::new();
+                fields.insert("addr".into(), address.as_str().into());
+                fields.insert("ok".into(), error.is_none().into());
+                fields.insert("error".into(), error.as_deref().into());
+                self.line("seed", fields);
+            }
+            Event::Warning { what, detail } => self.warn(what, detail),
+            Event::Lagged { missed } => {
+                self.warn("lagged", &format!("{missed} events were missed: stdout is slow"));
+            }
+            other => self.warn("event", &format!("{other:?}")),
+        }
+    }
+
+    /// The one reply to a command.
+    pub(crate) fn reply(&self, command: &str, result: Result<Value, String>) {
+        let mut fields = Map::new();
+        fields.insert("cmd".into(), command.into());
+        fields.insert("ok".into(), result.is_ok().into());
+        match result {
+            Ok(Value::Object(more)) => fields.extend(more),
+            Ok(_) => {}
+            Err(error) => {
+                fields.insert("error".into(), error.into());
+            }
+        }
+        self.line("reply", fields);
+    }
+
+    /// A reply that failed and still has something to show.
+    pub(crate) fn failed_reply(&self, command: &str, error: &str, more: Value) {
+        let mut fields = Map::new();
+        fields.insert("cmd".into(), command.into());
+        fields.insert("ok".into(), false.into());
+        fields.insert("error".into(), error.into());
+        if let Value::Object(more) = more {
+            fields.extend(more);
+        }
+        self.line("reply", fields);
+    }
+
+    fn warn(&self, what: &str, detail: &str) {
+        let now = wall_clock();
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let warned =
+            warnings.entry(what.to_owned()).or_insert(Warned { last: UNIX_EPOCH, held_back: 0 });
+        // A clock that was set back must not silence warnings.
+        if now.duration_since(warned.last).is_ok_and(|since| since < WARNING_INTERVAL) {
+            warned.held_back += 1;
+            return;
+        }
+        let count = warned.held_back + 1;
+        *warned = Warned { last: now, held_back: 0 };
+        drop(warnings);
+        let mut fields = Map::new();
+        fields.insert("what".into(), what.into());
+        fields.insert("detail".into(), detail.into());
+        fields.insert("count".into(), count.into());
+        self.line("warn", fields);
+    }
+
+    fn line(&self, event: &str, fields: Map<String, Value>) {
+        let since_epoch = wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let text = if self.json {
+            let mut object = Map::new();
+            object.insert("ts".into(), json!(since_epoch.as_secs_f64()));
+            object.insert("ev".into(), event.into());
+            object.extend(fields);
+            Value::Object(object).to_string()
+        } else {
+            let fields: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("{event} {}", fields.join(" "))
+        };
+        let mut stdout = std::io::stdout().lock();
+        // Whoever read our stdout may be gone; the member lives on.
+        let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    }
+}
+
+/// `node`, and `node_hex` beside it where the name is not text.
+fn named(name: &MemberName) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("node".into(), name.to_string().into());
+    if std::str::from_utf8(name.as_bytes()).is_err() {
+        fields.insert("node_hex".into(), hex(name.as_bytes()).into());
+    }
+    fields
+}
+
+fn concerning(member: &Member) -> Map<String, Value> {
+    let mut fields = named(member.name());
+    fields.insert("addr".into(), member.address().to_string().into());
+    fields
+}
+
+fn with_meta(member: &Member) -> Map<String, Value> {
+    let mut fields = concerning(member);
+    insert_bytes(&mut fields, "meta", "meta_hex", member.meta());
+    fields
+}
+
+fn accused(member: &Member, by: &MemberName) -> Map<String, Value> {
+    let mut fields = concerning(member);
+    fields.insert("by".into(), by.to_string().into());
+    fields
+}
+
+/// A member as `members` lists it.
+pub(crate) fn listed(member: &Member) -> Value {
+    let mut fields = concerning(member);
+    fields.insert("state".into(), member.state().to_string().into());
+    fields.insert("incarnation".into(), member.incarnation().into());
+    insert_bytes(&mut fields, "meta", "meta_hex", member.meta());
+    Value::Object(fields)
+}
+
+/// Text where the bytes are text, else hex under another name.
+fn insert_bytes(fields: &mut Map<String, Value>, text: &str, as_hex: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(valid) => fields.insert(text.into(), valid.into()),
+        Err(_) => fields.insert(as_hex.into(), hex(bytes).into()),
+    };
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A duration in whole milliseconds.
+pub(crate) fn milliseconds(duration: Duration) -> Value {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
+}

@@ -1,0 +1,128 @@
+//! What a subscriber hears, and what the counters say.
+//!
+//! Translates the machine's events into owned values that are cheap to clone for many
+//! subscribers. Decides nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quic_net::EndpointStats;
+use swim_core::{Member, MemberName, MembershipStats};
+
+/// Something that happened to the cluster, or came from it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A member appeared, or came back after it had left or failed.
+    Joined(Member),
+    /// A member changed its metadata.
+    Updated(Member),
+    /// A member left on purpose.
+    Left(Member),
+    /// A member was declared dead.
+    Failed {
+        /// The member, as last known.
+        member: Member,
+        /// Whose accusation started the suspicion.
+        suspected_by: MemberName,
+        /// How long it was suspected before it was given up.
+        after: Duration,
+    },
+    /// A member did not answer its probes; it may still clear itself.
+    Suspected {
+        /// The member, as last known.
+        member: Member,
+        /// The accuser.
+        by: MemberName,
+    },
+    /// A suspected member proved to be alive.
+    Cleared {
+        /// The member, with its new incarnation.
+        member: Member,
+        /// Who cleared it: the member itself.
+        by: MemberName,
+    },
+    /// Somebody at another address claims a member's name; the known member stays.
+    Conflict {
+        /// The member we know under the name.
+        member: Member,
+        /// The address of the other claimant.
+        other: SocketAddr,
+    },
+    /// A message from another member.
+    Message {
+        /// The sender; verified by its certificate under [`NamePolicy::Match`]. `None` when the
+        /// connection belongs to no known member.
+        ///
+        /// [`NamePolicy::Match`]: crate::NamePolicy::Match
+        from: Option<MemberName>,
+        /// The address of the connection that delivered it.
+        address: SocketAddr,
+        /// Sent over a stream, as opposed to a datagram.
+        reliable: bool,
+        /// The bytes that were sent.
+        payload: Arc<[u8]>,
+    },
+    /// A standing join attempt towards a seed ended.
+    Seed {
+        /// The seed: a socket address, or the name that could not be resolved.
+        address: String,
+        /// Why it failed; `None` on success.
+        error: Option<String>,
+    },
+    /// Something was refused that an operator should know: a bad certificate, a wrong label.
+    Warning {
+        /// A stable short name of the refusal.
+        what: String,
+        /// Who was refused and why, in a sentence.
+        detail: String,
+    },
+    /// This subscriber was too slow and missed events; [`Cluster::members`] is still right.
+    ///
+    /// [`Cluster::members`]: crate::Cluster::members
+    Lagged {
+        /// How many events were missed.
+        missed: u64,
+    },
+}
+
+impl Event {
+    /// `None` for what no subscriber can see.
+    pub(crate) fn from_core(event: swim_core::Event) -> Option<Self> {
+        use swim_core::Event as Core;
+        Some(match event {
+            Core::Joined(member) => Self::Joined(member),
+            Core::Updated(member) => Self::Updated(member),
+            Core::Left(member) => Self::Left(member),
+            Core::Failed { member, suspected_by, after } => {
+                Self::Failed { member, suspected_by, after }
+            }
+            Core::Suspected { member, by } => Self::Suspected { member, by },
+            Core::Cleared { member, by } => Self::Cleared { member, by },
+            Core::Conflict { member, other } => Self::Conflict { member, other },
+            Core::Message { from, address, reliable, payload } => {
+                Self::Message { from, address, reliable, payload: payload.into() }
+            }
+            Core::SeedTried { address, error } => Self::Seed {
+                address: address.to_string(),
+                error: error.map(|error| error.to_string()),
+            },
+            Core::Warning { kind, address, detail } => {
+                Self::Warning { what: kind.to_string(), detail: format!("{address}: {detail}") }
+            }
+            // Ours neither asks for remote state nor measures probes: nobody listens.
+            Core::RemoteState { .. } | Core::ProbeAnswered { .. } | _ => return None,
+        })
+    }
+}
+
+/// Counters of one member, membership and transport, since its start.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// What the membership machine counted.
+    pub membership: MembershipStats,
+    /// What the QUIC endpoint counted.
+    pub transport: EndpointStats,
+}

@@ -1,0 +1,453 @@
+//! One member: the membership machine and the QUIC endpoint, glued together.
+//!
+//! Carries what one says to the other until both are quiet. Decides nothing about membership and
+//! nothing about connections, and does no IO: the driver owns the socket and the clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::Sender;
+use quic_net::{CloseReason, Endpoint, PeerIdentity, Read, ReadError, StreamError, StreamHandle};
+use swim_core::{
+    Member, MemberName, Membership, OperationError, OperationId, Outcome, Output, Peer,
+    StreamFailure, StreamId, Time,
+};
+
+use crate::command::Command;
+use crate::event::{Event, Stats};
+use crate::resolve::StandingSeeds;
+use crate::subscribers::Subscribers;
+
+/// How much of a stream is carried from the endpoint to the machine at a time.
+const READ_CHUNK: usize = 64 * 1024;
+
+/// How long connections stay open after a leave, for peers that still ask.
+const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
+
+/// What handles and driver thread share about one node.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// The members as of the last turn that changed something.
+    pub(crate) members: ArcSwap<Arc<[Member]>>,
+    pub(crate) subscribers: Subscribers,
+    /// The last handle is gone: stop hosting, send nothing.
+    pub(crate) abandoned: AtomicBool,
+}
+
+/// A membership machine and its endpoint.
+pub(crate) struct Node {
+    membership: Membership,
+    endpoint: Endpoint,
+    origin: Instant,
+    seeds: StandingSeeds,
+    shared: Arc<Shared>,
+    streams: Streams,
+    peers: Peers,
+    waiting: BTreeMap<OperationId, Sender<Outcome>>,
+    events: Vec<Event>,
+    members_changed: bool,
+    read_buffer: Vec<u8>,
+    linger_until: Option<Instant>,
+}
+
+impl Node {
+    pub(crate) fn new(
+        membership: Membership,
+        endpoint: Endpoint,
+        seeds: StandingSeeds,
+        shared: Arc<Shared>,
+        origin: Instant,
+    ) -> Self {
+        let mut node = Self {
+            membership,
+            endpoint,
+            origin,
+            seeds,
+            shared,
+            streams: Streams::default(),
+            peers: Peers::default(),
+            waiting: BTreeMap::new(),
+            events: Vec::new(),
+            members_changed: true,
+            read_buffer: vec![0; READ_CHUNK],
+            linger_until: None,
+        };
+        node.publish();
+        node
+    }
+
+    pub(crate) fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
+    pub(crate) fn endpoint_is_closed(&self) -> bool {
+        self.endpoint.is_shut_down()
+    }
+
+    /// The node is hosted no longer: subscriptions end.
+    pub(crate) fn end(&self) {
+        self.shared.subscribers.close();
+    }
+
+    /// Whether the last handle is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.shared.abandoned.load(Ordering::Acquire)
+    }
+
+    /// When the next turn is due if nothing arrives before.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let machine = self
+            .membership
+            .poll_timeout()
+            .map(|time| self.origin + Duration::from_micros(time.as_micros()));
+        [machine, self.endpoint.poll_timeout(), self.linger_until].into_iter().flatten().min()
+    }
+
+    /// Everything that a turn does between reading and writing the socket.
+    pub(crate) fn turn(&mut self, now: Instant) {
+        let time = self.time(now);
+        if let Some(seeds) = self.seeds.changed(&mut self.events) {
+            self.membership.set_seeds(seeds, time);
+            self.settle(now);
+        }
+        self.endpoint.handle_timeout(now);
+        self.settle(now);
+        if self.membership.poll_timeout().is_some_and(|due| due <= time) {
+            self.membership.handle_timeout(time);
+            self.settle(now);
+        }
+        if self.linger_until.is_some_and(|until| until <= now) {
+            self.linger_until = None;
+            for connection in self.endpoint.connections() {
+                self.endpoint.close(connection.peer.address, CloseReason::Requested, now);
+            }
+            self.settle(now);
+        }
+        self.publish();
+    }
+
+    /// Carries out a command of a handle.
+    pub(crate) fn command(&mut self, command: Command, now: Instant) {
+        let time = self.time(now);
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        // A caller that gave up has dropped its receiver: an answer nobody reads is no error.
+        match command {
+            Command::Join { address, name, reply } => {
+                let operation = self.membership.join(address, name, time);
+                self.waiting.insert(operation, reply);
+            }
+            Command::Leave { reply } => {
+                self.seeds.stop();
+                let operation = self.membership.leave(time);
+                self.waiting.insert(operation, reply);
+                self.linger_until = Some(now + LINGER_AFTER_LEAVE);
+            }
+            Command::SetMeta { meta, reply } => {
+                let done = self.membership.set_meta(meta, time);
+                let _ = reply.send(done.map_err(|error| text(&error)));
+            }
+            Command::Send { to, payload, reply } => {
+                let done = self.membership.send(&to, &payload, time);
+                let _ = reply.send(done.map_err(|error| text(&error)));
+            }
+            Command::Broadcast { payload, reply } => {
+                let done = self.membership.broadcast(payload, time);
+                let _ = reply.send(done.map_err(|error| text(&error)));
+            }
+            Command::SendReliable { to, payload, timeout, reply } => {
+                let begun = self.membership.send_reliable(&to, &payload, timeout, time);
+                self.await_outcome(begun, reply);
+            }
+            Command::Ping { to, reply } => {
+                let begun = self.membership.ping(&to, time);
+                self.await_outcome(begun, reply);
+            }
+            Command::Stats { reply } => {
+                let _ = reply.send(Stats {
+                    membership: self.membership.stats(),
+                    transport: self.endpoint.stats(),
+                });
+            }
+        }
+        self.settle(now);
+    }
+
+    fn await_outcome(
+        &mut self,
+        begun: Result<OperationId, swim_core::SendError>,
+        reply: Sender<Outcome>,
+    ) {
+        match begun {
+            Ok(operation) => {
+                self.waiting.insert(operation, reply);
+            }
+            Err(error) => {
+                let refused = OperationError::Refused(error.to_string());
+                let _ = reply.send(Outcome::Failed(refused));
+            }
+        }
+    }
+
+    /// Moves everything between the two machines until both are quiet.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            self.drain(now);
+            let Some(event) = self.endpoint.poll_event() else {
+                break;
+            };
+            self.take_in(event, now);
+        }
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.membership.poll_output() {
+            self.carry_out(output, now);
+        }
+    }
+
+    /// The machine wants something done.
+    fn carry_out(&mut self, output: Output, now: Instant) {
+        match output {
+            Output::Packet { to, bytes } => {
+                let expected = to.name.as_ref().map(MemberName::as_bytes);
+                self.endpoint.send_packet(to.address, expected, &bytes, now);
+            }
+            Output::OpenStream { id, to, bytes, deadline } => {
+                let expected = to.name.as_ref().map(MemberName::as_bytes);
+                let deadline = self.instant(deadline);
+                let handle = self.endpoint.open_stream(to.address, expected, deadline, now);
+                self.streams.pair(handle, id);
+                self.write(handle, &bytes, true);
+            }
+            Output::WriteStream { id, bytes, finish } => {
+                if let Some(handle) = self.streams.handle(id) {
+                    self.write(handle, &bytes, finish);
+                }
+            }
+            Output::CloseStream { id } => {
+                if let Some(handle) = self.streams.part(id) {
+                    self.endpoint.stop(handle);
+                }
+            }
+            Output::ForgetPeer { address } => {
+                self.endpoint.close(address, CloseReason::Requested, now);
+            }
+            Output::ResolveSeeds => self.seeds.resolve(),
+            Output::Finished { operation, outcome } => {
+                if let Some(reply) = self.waiting.remove(&operation) {
+                    let _ = reply.send(outcome);
+                }
+            }
+            Output::Event(event) => {
+                self.members_changed = true;
+                self.events.extend(Event::from_core(event));
+            }
+        }
+    }
+
+    fn write(&mut self, handle: StreamHandle, bytes: &[u8], finish: bool) {
+        // The endpoint reports a stream that cannot take its bytes as failed, with the reason.
+        if let Err(error) = self.endpoint.write(handle, bytes, finish) {
+            log::debug!("stream {handle:?} takes no more: {error}");
+        }
+    }
+
+    /// The network has something to say.
+    fn take_in(&mut self, event: quic_net::Event, now: Instant) {
+        use quic_net::Event as Net;
+        let time = self.time(now);
+        match event {
+            Net::Packet { peer, bytes } => {
+                if let Some(peer) = self.peers.get(&peer) {
+                    self.membership.handle_packet(&peer, &bytes, time);
+                }
+            }
+            Net::StreamOpened { stream, application: true, .. } => self.endpoint.stop(stream),
+            Net::StreamOpened { stream, peer, application: false } => {
+                let Some(peer) = self.peers.get(&peer) else {
+                    self.endpoint.reset(stream);
+                    return;
+                };
+                let id = self.streams.accept(stream);
+                self.membership.handle_stream_opened(id, &peer, time);
+            }
+            Net::StreamReadable { stream } => self.read(stream, now),
+            Net::StreamFailed { stream, reason } => {
+                if let Some(id) = self.streams.forget(stream) {
+                    self.membership.handle_stream_failed(id, stream_failure(&reason), time);
+                }
+            }
+            Net::SendFailed { to, reason } => {
+                log::debug!("sending to {to} failed: {reason}");
+                self.membership.handle_send_failed(to, time);
+            }
+            Net::PacketLimit { to, limit } => self.membership.handle_packet_limit(to, limit, time),
+            Net::Refused { from, what, detail } => {
+                self.events.push(Event::Warning {
+                    what: what.to_string(),
+                    detail: format!("{from}: {detail}"),
+                });
+            }
+            Net::Connected { peer } => {
+                log::debug!("connected to {}", peer.address);
+                if self.peers.get(&peer).is_none() {
+                    self.events.push(Event::Warning {
+                        what: "nameless certificate".to_owned(),
+                        detail: format!(
+                            "{}: its certificate names no member; issue one with a name, or use \
+                             the name policy `any`",
+                            peer.address
+                        ),
+                    });
+                    self.endpoint.close(peer.address, CloseReason::Requested, now);
+                }
+            }
+            Net::Closed { peer, reason } => {
+                log::debug!("connection to {} closed: {reason}", peer.address);
+            }
+            Net::StreamWritable { .. } => {}
+            Net::ApplicationPacket { .. } | Net::RawDatagram { .. } | _ => {
+                log::debug!("nobody takes application and raw datagrams");
+            }
+        }
+    }
+
+    /// Carries what has arrived on a stream to the machine, chunk by chunk.
+    fn read(&mut self, stream: StreamHandle, now: Instant) {
+        let time = self.time(now);
+        while let Some(id) = self.streams.id(stream) {
+            match self.endpoint.read(stream, &mut self.read_buffer) {
+                Ok(Read { bytes: 0, fin: false }) => break,
+                Ok(Read { bytes, fin }) => {
+                    let chunk = self.read_buffer.get(..bytes).unwrap_or_default();
+                    self.membership.handle_stream_data(id, chunk, fin, time);
+                    self.drain(now);
+                    if fin {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    self.streams.forget(stream);
+                    let failure = match error {
+                        ReadError::Reset(_) => StreamFailure::Reset,
+                        ReadError::UnknownStream | _ => StreamFailure::Closed,
+                    };
+                    self.membership.handle_stream_failed(id, failure, time);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Shows the world what this turn changed: the snapshot first, so that whoever hears of a
+    /// member finds it there.
+    fn publish(&mut self) {
+        if self.members_changed {
+            self.members_changed = false;
+            let members: Arc<[Member]> = self.membership.members().collect();
+            self.shared.members.store(Arc::new(members));
+        }
+        if !self.events.is_empty() || self.shared.subscribers.owes_notice() {
+            self.shared.subscribers.deliver(&self.events);
+            self.events.clear();
+        }
+    }
+
+    fn time(&self, now: Instant) -> Time {
+        let micros = now.saturating_duration_since(self.origin).as_micros();
+        Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    fn instant(&self, time: Time) -> Instant {
+        self.origin + Duration::from_micros(time.as_micros())
+    }
+}
+
+/// Which stream of the endpoint is which stream of the machine.
+#[derive(Default)]
+struct Streams {
+    ids: BTreeMap<StreamHandle, StreamId>,
+    handles: BTreeMap<StreamId, StreamHandle>,
+    incoming: u64,
+}
+
+impl Streams {
+    fn pair(&mut self, handle: StreamHandle, id: StreamId) {
+        self.ids.insert(handle, id);
+        self.handles.insert(id, handle);
+    }
+
+    /// Names a stream that the peer opened.
+    fn accept(&mut self, handle: StreamHandle) -> StreamId {
+        let id = StreamId::incoming(self.incoming);
+        self.incoming += 1;
+        self.pair(handle, id);
+        id
+    }
+
+    fn id(&self, handle: StreamHandle) -> Option<StreamId> {
+        self.ids.get(&handle).copied()
+    }
+
+    fn handle(&self, id: StreamId) -> Option<StreamHandle> {
+        self.handles.get(&id).copied()
+    }
+
+    /// The machine is done with a stream.
+    fn part(&mut self, id: StreamId) -> Option<StreamHandle> {
+        let handle = self.handles.remove(&id)?;
+        self.ids.remove(&handle);
+        Some(handle)
+    }
+
+    /// The endpoint is done with a stream.
+    fn forget(&mut self, handle: StreamHandle) -> Option<StreamId> {
+        let id = self.ids.remove(&handle)?;
+        self.handles.remove(&id);
+        Some(id)
+    }
+}
+
+/// The machine's view of each connection's peer, made once for each connection.
+#[derive(Default)]
+struct Peers {
+    last: Option<(Arc<PeerIdentity>, Peer)>,
+}
+
+impl Peers {
+    /// `None`: the certificate proves no name that a member can have, so its holder may speak
+    /// for nobody.
+    fn get(&mut self, identity: &Arc<PeerIdentity>) -> Option<Peer> {
+        if let Some((known, peer)) = &self.last
+            && Arc::ptr_eq(known, identity)
+        {
+            return Some(peer.clone());
+        }
+        let names: Arc<[MemberName]> = identity
+            .names
+            .iter()
+            .filter_map(|name| MemberName::try_from(name.as_slice()).ok())
+            .collect();
+        if names.is_empty() && !identity.names.is_empty() {
+            return None;
+        }
+        let peer = Peer { address: identity.address, names };
+        self.last = Some((Arc::clone(identity), peer.clone()));
+        Some(peer)
+    }
+}
+
+fn stream_failure(error: &StreamError) -> StreamFailure {
+    match error {
+        StreamError::TimedOut => StreamFailure::TimedOut,
+        StreamError::Refused(_) => StreamFailure::Refused,
+        StreamError::NameMismatch => StreamFailure::PeerMismatch,
+        StreamError::Reset(_) => StreamFailure::Reset,
+        StreamError::Unreachable | StreamError::Closed | StreamError::Unavailable | _ => {
+            StreamFailure::Closed
+        }
+    }
+}
