@@ -55,7 +55,8 @@ func (t *quicTransport) sendPacket(connection *quic.Conn, packet []byte) error {
 
 // sendUni writes `u32 length | packet | FIN` on a stream of its own.
 //
-// Mirrored: a packet above maxUniPacket is sent all the same, and vanishes at the receiver.
+// Mirrored: a packet above maxUniPacket is sent all the same, and vanishes at the receiver. The
+// sender hears of it only when the receiver's refusal overtakes the last bytes.
 func sendUni(connection *quic.Conn, packet []byte) error {
 	stream, err := connection.OpenUniStream()
 	if err != nil {
