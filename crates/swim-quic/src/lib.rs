@@ -34,6 +34,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+/// The README, whose example must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
+
 mod address;
 mod builder;
 mod cluster;
