@@ -109,7 +109,8 @@ func (p *peer) commandMeta(text string) error {
 // find looks among the members that are not known to be gone.
 func (p *peer) find(name string) (*memberlist.Node, error) {
 	for _, one := range p.view.Load().members() {
-		if one.node.Name == name && one.state != memberlist.StateDead && one.state != memberlist.StateLeft {
+		gone := one.state == memberlist.StateDead || one.state == memberlist.StateLeft
+		if one.node.Name == name && !gone {
 			return &one.node, nil
 		}
 	}
@@ -139,7 +140,8 @@ func (p *peer) commandSendMany(rest string, send sender) (fields, error) {
 	}
 	count, countErr := strconv.Atoi(words[1])
 	size, sizeErr := strconv.Atoi(words[2])
-	if countErr != nil || sizeErr != nil || count < 0 || count > maxSendCount || size < 0 || size > maxSendSize {
+	if countErr != nil || sizeErr != nil ||
+		count < 0 || count > maxSendCount || size < 0 || size > maxSendSize {
 		return nil, fmt.Errorf("%w: COUNT up to %d, SIZE up to %d", errUsage, maxSendCount, maxSendSize)
 	}
 	node, err := p.sendTarget(words[0])

@@ -190,7 +190,8 @@ func checkJoinAddress(text string) error {
 	if h, p, err := net.SplitHostPort(address); err == nil {
 		host, port = h, p
 	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil || host == "" || strings.ContainsAny(host, " ,") {
+	_, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || host == "" || strings.ContainsAny(host, " ,") {
 		return fmt.Errorf("%q is malformed: give HOST:PORT", text)
 	}
 	return nil

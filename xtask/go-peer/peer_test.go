@@ -108,7 +108,8 @@ func TestOptionsRefuseWhatCannotWork(t *testing.T) {
 	for _, more := range [][]string{
 		{"--name", "a/b"}, {"--bind", "nowhere"}, {"--certs", ""}, {"--key", "00"}, {"--key", "xy"},
 		{"--profile", "moon"}, {"--compress", "maybe"}, {"--label", strings.Repeat("l", 256)},
-		{"--meta", strings.Repeat("m", 513)}, {"--join", "host:port"}, {"--name-policy", "any"}, {"stray"},
+		{"--meta", strings.Repeat("m", 513)}, {"--join", "host:port"}, {"--name-policy", "any"},
+		{"stray"},
 	} {
 		if _, err := parseOptions(append(good[:len(good):len(good)], more...)); err == nil {
 			t.Errorf("%q was accepted", more)
@@ -196,7 +197,8 @@ func start(t *testing.T, name string, flags ...string) *actor {
 			t.Logf("%s logged:\n%s", name, logs.String())
 		}
 	})
-	a.address = a.until(t, "ready", func(event fields) bool { return event["ev"] == "ready" })["addr"].(string)
+	ready := a.until(t, "ready", func(event fields) bool { return event["ev"] == "ready" })
+	a.address = ready["addr"].(string)
 	return a
 }
 

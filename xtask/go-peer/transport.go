@@ -117,7 +117,9 @@ func (t *quicTransport) boundAddress() *net.UDPAddr {
 //
 // Mirrored: the only deadline is quic-go's own handshake timeout (5 s idle, 10 s total),
 // whatever timeout memberlist asked for.
-func (t *quicTransport) dial(address string, base *tls.Config, config *quic.Config) (*quic.Conn, error) {
+func (t *quicTransport) dial(
+	address string, base *tls.Config, config *quic.Config,
+) (*quic.Conn, error) {
 	remote, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return nil, fmt.Errorf("resolve %s: %v", address, err)
@@ -204,7 +206,9 @@ func (t *quicTransport) WriteTo(packet []byte, address string) (time.Time, error
 //
 // Mirrored: the caller (often memberlist's only packet handler) waits for the dial, and for
 // room in quic-go's queue of 32 datagrams even when the peer has crashed.
-func (t *quicTransport) WriteToAddress(packet []byte, address memberlist.Address) (time.Time, error) {
+func (t *quicTransport) WriteToAddress(
+	packet []byte, address memberlist.Address,
+) (time.Time, error) {
 	connection, err := t.pool.getOrDial(address.Addr)
 	if err != nil {
 		return time.Time{}, err
@@ -228,7 +232,9 @@ func (t *quicTransport) DialTimeout(address string, timeout time.Duration) (net.
 // DialAddressTimeout opens a stream, dialing first where no connection is pooled.
 //
 // Mirrored: the timeout is not used.
-func (t *quicTransport) DialAddressTimeout(address memberlist.Address, _ time.Duration) (net.Conn, error) {
+func (t *quicTransport) DialAddressTimeout(
+	address memberlist.Address, _ time.Duration,
+) (net.Conn, error) {
 	connection, err := t.pool.getOrDial(address.Addr)
 	if err != nil {
 		return nil, err

@@ -155,7 +155,8 @@ func TestAdvertisedAddressHasTheOriginalsForms(t *testing.T) {
 	} {
 		ip, port, err := ada.FinalAdvertiseAddr(c.ip, c.port)
 		if err != nil || len(ip) != c.length || port != c.wantPort {
-			t.Errorf("%q:%d is announced as %v (%d bytes), port %d, %v", c.ip, c.port, ip, len(ip), port, err)
+			t.Errorf("%q:%d is announced as %v (%d bytes), port %d, %v",
+				c.ip, c.port, ip, len(ip), port, err)
 		}
 	}
 }

@@ -1,0 +1,68 @@
+//! The temporary folder of one demo: certificates and logs.
+//!
+//! Readable by its owner alone, since it holds private keys. Removed when dropped, unless it was
+//! told to stay.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(super) struct Folder {
+    path: PathBuf,
+    stays: bool,
+}
+
+impl Folder {
+    /// A new, empty folder among the temporary files.
+    pub(super) fn create() -> io::Result<Self> {
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+        for attempt in 0..100 {
+            let path = std::env::temp_dir()
+                .join(format!("swim-quic-demo-{}-{attempt}", std::process::id()));
+            match builder.create(&path) {
+                Ok(()) => return Ok(Self { path, stays: false }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the folder in place for good.
+    pub(super) fn keep(&mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.stays {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_with_its_contents_unless_it_is_kept() {
+        let (first, mut second) = (Folder::create().unwrap(), Folder::create().unwrap());
+        let (gone, kept) = (first.path().to_owned(), second.path().to_owned());
+        assert_ne!(gone, kept);
+        std::fs::write(gone.join("ca.key"), "secret").unwrap();
+        second.keep();
+        drop((first, second));
+        assert!(!gone.exists());
+        assert!(kept.exists());
+        std::fs::remove_dir(kept).unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! Where the repository is, and how its examples are built.
+//!
+//! Builds run as children of this program, in the one profile that tests and the demo share, so
+//! that BoringSSL is built once.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Stop, clock, process};
+
+/// The repository's root folder.
+pub(crate) fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// The cargo that runs this program, or the one on the path.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Builds an example and says where its executable is.
+///
+/// # Errors
+/// [`Stop::Failed`] when it does not build; the compiler has said why by then.
+pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Stop> {
+    let what = format!("building {example} ({package})");
+    eprintln!("xtask: {what}");
+    let began = clock::now();
+    let built = process::capture(
+        cargo()
+            .current_dir(root())
+            .args(["build", "--package", package, "--example", example])
+            .arg("--message-format=json-render-diagnostics"),
+        &what,
+    )?;
+    if !built.status.success() {
+        return Err(Stop::Failed(format!("{what} failed: see the compiler's messages above")));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    if seconds > 5.0 {
+        eprintln!("xtask: built {example} in {seconds:.0} s");
+    }
+    executable(&built.lines, example)
+        .ok_or_else(|| Stop::Failed(format!("{what}: cargo names no executable")))
+}
+
+/// The executable that cargo's messages name for the example.
+fn executable(messages: &[String], example: &str) -> Option<PathBuf> {
+    messages
+        .iter()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| {
+            message["reason"] == "compiler-artifact"
+                && message["target"]["name"] == example
+                && message["target"]["kind"][0] == "example"
+        })
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_holds_the_workspace() {
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn the_executable_is_read_from_cargos_messages() {
+        let messages = [
+            r#"{"reason":"compiler-artifact","target":{"name":"node","kind":["lib"]},"executable":null}"#,
+            "not json",
+            r#"{"reason":"compiler-artifact","target":{"name":"node","kind":["example"]},"executable":"/t/node"}"#,
+            r#"{"reason":"build-finished","success":true}"#,
+        ]
+        .map(str::to_owned);
+        assert_eq!(executable(&messages, "node"), Some(PathBuf::from("/t/node")));
+        assert_eq!(executable(&messages, "certs"), None);
+    }
+}
