@@ -1,0 +1,579 @@
+//! The msgpack profile of Go's memberlist: what its encoder writes, all that its decoder reads.
+//!
+//! Writing follows the old msgpack specification, as Go's default handle does: strings and byte
+//! slices are both "raw" (never str8, never bin), Go's `int` fields use the signed family.
+//! Reading is lenient where Go is lenient and refuses what Go refuses. It borrows from the input,
+//! never allocates by an announced length and never recurses. It knows no message.
+
+use std::fmt;
+
+use rmp::Marker;
+
+/// Containers may be nested this deep, the message itself included (Go's decoder: 1,024).
+const MAX_NESTING: usize = 1_023;
+
+/// A message may hold this many values, those in unknown fields included.
+///
+/// Go has no such limit; its messages hold at most eight. It bounds the work that one message can
+/// cause when a stream brings it byte by byte.
+const MAX_VALUES: usize = 65_536;
+
+/// Type byte of msgpack's timestamp extension.
+const TIMESTAMP: u8 = 0xff;
+
+const NIL: u8 = Marker::Null.to_u8();
+const FALSE: u8 = Marker::False.to_u8();
+const TRUE: u8 = Marker::True.to_u8();
+const BIN8: u8 = Marker::Bin8.to_u8();
+const BIN16: u8 = Marker::Bin16.to_u8();
+const BIN32: u8 = Marker::Bin32.to_u8();
+const EXT8: u8 = Marker::Ext8.to_u8();
+const EXT16: u8 = Marker::Ext16.to_u8();
+const EXT32: u8 = Marker::Ext32.to_u8();
+const F32: u8 = Marker::F32.to_u8();
+const F64: u8 = Marker::F64.to_u8();
+const U8: u8 = Marker::U8.to_u8();
+const U16: u8 = Marker::U16.to_u8();
+const U32: u8 = Marker::U32.to_u8();
+const U64: u8 = Marker::U64.to_u8();
+const I8: u8 = Marker::I8.to_u8();
+const I16: u8 = Marker::I16.to_u8();
+const I32: u8 = Marker::I32.to_u8();
+const I64: u8 = Marker::I64.to_u8();
+const FIX_EXT1: u8 = Marker::FixExt1.to_u8();
+const FIX_EXT2: u8 = Marker::FixExt2.to_u8();
+const FIX_EXT4: u8 = Marker::FixExt4.to_u8();
+const FIX_EXT8: u8 = Marker::FixExt8.to_u8();
+const FIX_EXT16: u8 = Marker::FixExt16.to_u8();
+const STR8: u8 = Marker::Str8.to_u8();
+const STR16: u8 = Marker::Str16.to_u8();
+const STR32: u8 = Marker::Str32.to_u8();
+const ARRAY16: u8 = Marker::Array16.to_u8();
+const ARRAY32: u8 = Marker::Array32.to_u8();
+const MAP16: u8 = Marker::Map16.to_u8();
+const MAP32: u8 = Marker::Map32.to_u8();
+
+/// Why a msgpack value cannot be one of our messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The bytes end inside a value; at least this many more would be needed.
+    Truncated {
+        /// How many bytes are missing, as far as can be told.
+        missing: usize,
+    },
+    /// The message is neither a map nor an array nor nil.
+    NotAStruct,
+    /// A field holds another kind of value than it should.
+    WrongType {
+        /// What the field should hold.
+        expected: &'static str,
+        /// The first byte of what it does hold.
+        found: u8,
+    },
+    /// A negative number in an unsigned field.
+    Negative,
+    /// A number larger than its field.
+    OutOfRange,
+    /// Containers nested deeper than 1,023.
+    TooDeep,
+    /// More than 65,536 values in one message.
+    TooManyValues,
+    /// A timestamp of another length than 4, 8 or 12 bytes.
+    TimestampLength,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { .. } => f.write_str("unexpected end of data"),
+            Self::NotAStruct => f.write_str("only a map, an array or nil can be a message"),
+            Self::WrongType { expected, found } => {
+                write!(f, "expected {expected}, found marker 0x{found:02x}")
+            }
+            Self::Negative => f.write_str("negative number in an unsigned field"),
+            Self::OutOfRange => f.write_str("number too large for its field"),
+            Self::TooDeep => write!(f, "containers nested deeper than {MAX_NESTING}"),
+            Self::TooManyValues => write!(f, "more than {MAX_VALUES} values in one message"),
+            Self::TimestampLength => f.write_str("timestamp is not 4, 8 or 12 bytes long"),
+        }
+    }
+}
+
+/// A refusal, and where in the value it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Bytes from the start of the value.
+    pub offset: usize,
+    /// What is wrong there.
+    pub reason: Reason,
+}
+
+/// A message's fields: read by key, written in ascending order of keys.
+pub(crate) trait Record<'a>: Copy + Default {
+    /// The keys in Go's order of declaration, which is that of the positional form.
+    const DECLARED: &'static [&'static [u8]];
+
+    /// Reads the value of one key; an unknown key's value is skipped.
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault>;
+
+    /// Appends the msgpack map.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads one value, a map, a positional array or nil (a message of zeros).
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        let mut record = Self::default();
+        match reader.start()? {
+            Start::Nil => {}
+            Start::Map(count) => {
+                for _ in 0..count {
+                    let key = reader.text()?;
+                    record.set(key, reader)?;
+                }
+            }
+            Start::Array(count) => {
+                let mut keys = Self::DECLARED.iter();
+                for _ in 0..count {
+                    match keys.next() {
+                        Some(key) => record.set(key, reader)?,
+                        None => reader.skip()?,
+                    }
+                }
+            }
+        }
+        Ok(record)
+    }
+}
+
+/// How a message begins, with its number of entries.
+enum Start {
+    Nil,
+    Map(usize),
+    Array(usize),
+}
+
+/// Reads values one after the other, borrowing from the bytes.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    length: usize,
+    values: usize,
+    scattered: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, length: bytes.len(), values: 0, scattered: false }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn offset(&self) -> usize {
+        self.length - self.rest.len()
+    }
+
+    /// Whether a byte field came as an array with numbers above 127, which cannot be borrowed.
+    ///
+    /// The value read for it is empty; [`gather`] rewrites such a message so that it can.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.scattered
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
+        let start = self.offset();
+        let wide = self.unsigned()?;
+        u32::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Fault> {
+        let start = self.offset();
+        let wide = self.unsigned()?;
+        u16::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Fault> {
+        let start = self.offset();
+        let wide = self.unsigned()?;
+        u8::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
+    }
+
+    /// A Go `int`. As in Go, an unsigned number above `i64::MAX` turns negative.
+    pub(crate) fn int(&mut self) -> Result<i64, Fault> {
+        let (start, marker) = self.marker()?;
+        Ok(match marker {
+            NIL => 0,
+            0x00..=0x7f => i64::from(marker),
+            0xe0..=0xff => i64::from(marker.cast_signed()),
+            U8 => i64::from(self.byte()?),
+            U16 => i64::from(u16::from_be_bytes(self.array()?)),
+            U32 => i64::from(u32::from_be_bytes(self.array()?)),
+            U64 | I64 => i64::from_be_bytes(self.array()?),
+            I8 => i64::from(self.byte()?.cast_signed()),
+            I16 => i64::from(i16::from_be_bytes(self.array()?)),
+            I32 => i64::from(i32::from_be_bytes(self.array()?)),
+            found => return Err(wrong_type(start, "an integer", found)),
+        })
+    }
+
+    pub(crate) fn bool(&mut self) -> Result<bool, Fault> {
+        let (start, marker) = self.marker()?;
+        match marker {
+            FALSE | NIL | 0 => Ok(false),
+            TRUE | 1 => Ok(true),
+            found => Err(wrong_type(start, "a boolean", found)),
+        }
+    }
+
+    /// A Go `string`; nil is the empty one.
+    pub(crate) fn text(&mut self) -> Result<&'a [u8], Fault> {
+        let (start, marker) = self.marker()?;
+        if let Some(length) = self.raw_length(marker)? {
+            return self.take(length);
+        }
+        match self.array_length(marker)? {
+            Some(count) => self.gathered(count),
+            None if marker == NIL => Ok(&[]),
+            None => Err(wrong_type(start, "a string", marker)),
+        }
+    }
+
+    /// A Go byte slice; nil and empty are told apart.
+    pub(crate) fn bytes(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+        let (start, marker) = self.marker()?;
+        if let Some(length) = self.raw_length(marker)? {
+            return self.take(length).map(Some);
+        }
+        if let Some(count) = self.array_length(marker)? {
+            return self.gathered(count).map(Some);
+        }
+        // Go fills a slice from a map too: keys and values in turn.
+        match self.map_length(marker)? {
+            Some(pairs) => self.gathered(pairs.saturating_mul(2)).map(Some),
+            None if marker == NIL => Ok(None),
+            None => Err(wrong_type(start, "bytes", marker)),
+        }
+    }
+
+    /// Passes over one value, however it is nested.
+    pub(crate) fn skip(&mut self) -> Result<(), Fault> {
+        let mut open: Vec<usize> = Vec::new();
+        loop {
+            let entries = self.skip_marker()?;
+            if let Some(count) = entries {
+                // The message itself is the first level.
+                if open.len() + 2 > MAX_NESTING {
+                    return Err(self.fault(Reason::TooDeep));
+                }
+                open.push(count);
+            }
+            loop {
+                match open.last_mut() {
+                    None => return Ok(()),
+                    Some(0) => {
+                        open.pop();
+                    }
+                    Some(left) => {
+                        *left -= 1;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes over a scalar, or over a container's head: then the number of values in it.
+    fn skip_marker(&mut self) -> Result<Option<usize>, Fault> {
+        let (start, marker) = self.marker()?;
+        if let Some(length) = self.raw_length(marker)? {
+            return self.take(length).map(|_| None);
+        }
+        if let Some(count) = self.array_length(marker)? {
+            return Ok(Some(count));
+        }
+        if let Some(pairs) = self.map_length(marker)? {
+            return Ok(Some(pairs.saturating_mul(2)));
+        }
+        let length = match marker {
+            0x00..=0x7f | 0xe0..=0xff | NIL | FALSE | TRUE => 0,
+            U8 | I8 => 1,
+            U16 | I16 => 2,
+            U32 | I32 | F32 => 4,
+            U64 | I64 | F64 => 8,
+            _ => return self.skip_extension(start, marker),
+        };
+        self.take(length).map(|_| None)
+    }
+
+    fn skip_extension(&mut self, start: usize, marker: u8) -> Result<Option<usize>, Fault> {
+        let length = match marker {
+            FIX_EXT1 => 1,
+            FIX_EXT2 => 2,
+            FIX_EXT4 => 4,
+            FIX_EXT8 => 8,
+            FIX_EXT16 => 16,
+            EXT8 => usize::from(self.byte()?),
+            EXT16 => usize::from(u16::from_be_bytes(self.array()?)),
+            EXT32 => self.length32()?,
+            found => return Err(wrong_type(start, "any value", found)),
+        };
+        let kind = self.byte()?;
+        if kind == TIMESTAMP && !matches!(length, 4 | 8 | 12) {
+            return Err(Fault { offset: start, reason: Reason::TimestampLength });
+        }
+        self.take(length).map(|_| None)
+    }
+
+    /// The bytes of `count` numbers: borrowed if each is one byte of the input.
+    fn gathered(&mut self, count: usize) -> Result<&'a [u8], Fault> {
+        let Some((numbers, after)) = self.rest.split_at_checked(count) else {
+            return Err(self.fault(Reason::Truncated { missing: count - self.rest.len() }));
+        };
+        if numbers.iter().all(|&number| number < 0x80) {
+            self.rest = after;
+            return Ok(numbers);
+        }
+        self.scattered = true;
+        for _ in 0..count {
+            self.u8()?;
+        }
+        Ok(&[])
+    }
+
+    fn start(&mut self) -> Result<Start, Fault> {
+        let (start, marker) = self.marker()?;
+        if let Some(count) = self.map_length(marker)? {
+            return Ok(Start::Map(count));
+        }
+        match self.array_length(marker)? {
+            Some(count) => Ok(Start::Array(count)),
+            None if marker == NIL => Ok(Start::Nil),
+            None => Err(Fault { offset: start, reason: Reason::NotAStruct }),
+        }
+    }
+
+    fn unsigned(&mut self) -> Result<u64, Fault> {
+        let (start, marker) = self.marker()?;
+        let signed = match marker {
+            0x00..=0x7f => return Ok(u64::from(marker)),
+            NIL => return Ok(0),
+            U8 => return Ok(u64::from(self.byte()?)),
+            U16 => return Ok(u64::from(u16::from_be_bytes(self.array()?))),
+            U32 => return Ok(u64::from(u32::from_be_bytes(self.array()?))),
+            U64 => return Ok(u64::from_be_bytes(self.array()?)),
+            0xe0..=0xff => i64::from(marker.cast_signed()),
+            I8 => i64::from(self.byte()?.cast_signed()),
+            I16 => i64::from(i16::from_be_bytes(self.array()?)),
+            I32 => i64::from(i32::from_be_bytes(self.array()?)),
+            I64 => i64::from_be_bytes(self.array()?),
+            found => return Err(wrong_type(start, "an unsigned integer", found)),
+        };
+        u64::try_from(signed).map_err(|_| Fault { offset: start, reason: Reason::Negative })
+    }
+
+    fn raw_length(&mut self, marker: u8) -> Result<Option<usize>, Fault> {
+        Ok(Some(match marker {
+            0xa0..=0xbf => usize::from(marker & 0x1f),
+            STR8 | BIN8 => usize::from(self.byte()?),
+            STR16 | BIN16 => usize::from(u16::from_be_bytes(self.array()?)),
+            STR32 | BIN32 => self.length32()?,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn array_length(&mut self, marker: u8) -> Result<Option<usize>, Fault> {
+        Ok(Some(match marker {
+            0x90..=0x9f => usize::from(marker & 0x0f),
+            ARRAY16 => usize::from(u16::from_be_bytes(self.array()?)),
+            ARRAY32 => self.length32()?,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn map_length(&mut self, marker: u8) -> Result<Option<usize>, Fault> {
+        Ok(Some(match marker {
+            0x80..=0x8f => usize::from(marker & 0x0f),
+            MAP16 => usize::from(u16::from_be_bytes(self.array()?)),
+            MAP32 => self.length32()?,
+            _ => return Ok(None),
+        }))
+    }
+
+    fn length32(&mut self) -> Result<usize, Fault> {
+        let length = u32::from_be_bytes(self.array()?);
+        usize::try_from(length).map_err(|_| self.fault(Reason::OutOfRange))
+    }
+
+    /// The next value's first byte and its offset.
+    fn marker(&mut self) -> Result<(usize, u8), Fault> {
+        let start = self.offset();
+        if self.values == MAX_VALUES {
+            return Err(Fault { offset: start, reason: Reason::TooManyValues });
+        }
+        self.values += 1;
+        Ok((start, self.byte()?))
+    }
+
+    fn byte(&mut self) -> Result<u8, Fault> {
+        let Some((&byte, after)) = self.rest.split_first() else {
+            return Err(self.fault(Reason::Truncated { missing: 1 }));
+        };
+        self.rest = after;
+        Ok(byte)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let Some((head, after)) = self.rest.split_first_chunk() else {
+            return Err(self.fault(Reason::Truncated { missing: N - self.rest.len() }));
+        };
+        self.rest = after;
+        Ok(*head)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
+        let Some((head, after)) = self.rest.split_at_checked(length) else {
+            return Err(self.fault(Reason::Truncated { missing: length - self.rest.len() }));
+        };
+        self.rest = after;
+        Ok(head)
+    }
+
+    fn fault(&self, reason: Reason) -> Fault {
+        Fault { offset: self.offset(), reason }
+    }
+}
+
+fn wrong_type(offset: usize, expected: &'static str, found: u8) -> Fault {
+    Fault { offset, reason: Reason::WrongType { expected, found } }
+}
+
+/// Appends one message to `out` with every array of numbers 0..=255 turned into plain bytes, and
+/// returns how many bytes of input it took.
+pub(crate) fn gather(message: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
+    let mut reader = Reader::new(message);
+    let values = match reader.start()? {
+        Start::Nil => 0,
+        Start::Map(pairs) => pairs.saturating_mul(2),
+        Start::Array(count) => count,
+    };
+    out.extend_from_slice(consumed(message, &reader, 0));
+    for _ in 0..values {
+        let start = reader.offset();
+        let mut probe = Reader::new(reader.rest);
+        if probe.bytes().is_ok() && probe.is_scattered() {
+            copy_numbers(reader.rest, out)?;
+            reader.rest = probe.rest;
+        } else {
+            reader.skip()?;
+            out.extend_from_slice(consumed(message, &reader, start));
+        }
+    }
+    Ok(reader.offset())
+}
+
+fn consumed<'m>(message: &'m [u8], reader: &Reader<'_>, start: usize) -> &'m [u8] {
+    message.get(start..reader.offset()).unwrap_or_default()
+}
+
+fn copy_numbers(container: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut reader = Reader::new(container);
+    let (_, marker) = reader.marker()?;
+    let count = match reader.array_length(marker)? {
+        Some(count) => count,
+        None => reader.map_length(marker)?.unwrap_or(0).saturating_mul(2),
+    };
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        numbers.push(reader.u8()?);
+    }
+    put_raw(out, &numbers);
+    Ok(())
+}
+
+/// A map's head. Ours have at most eight keys.
+pub(crate) fn put_map(out: &mut Vec<u8>, keys: u8) {
+    out.push(Marker::FixMap(keys).to_u8());
+}
+
+pub(crate) fn put_uint(out: &mut Vec<u8>, key: &str, value: u32) {
+    put_raw(out, key.as_bytes());
+    match value {
+        0..=0x7f => put_low_byte(out, value),
+        0x80..=0xff => {
+            out.push(U8);
+            put_low_byte(out, value);
+        }
+        0x100..=0xffff => {
+            out.push(U16);
+            out.extend(value.to_be_bytes().into_iter().skip(2));
+        }
+        _ => {
+            out.push(U32);
+            out.extend(value.to_be_bytes());
+        }
+    }
+}
+
+/// A Go `int`: the signed family, even for positive numbers.
+pub(crate) fn put_int(out: &mut Vec<u8>, key: &str, value: i64) {
+    put_raw(out, key.as_bytes());
+    if let Ok(small) = i8::try_from(value) {
+        if small < -32 {
+            out.push(I8);
+        }
+        out.extend(small.to_be_bytes());
+    } else if let Ok(short) = i16::try_from(value) {
+        out.push(I16);
+        out.extend(short.to_be_bytes());
+    } else if let Ok(word) = i32::try_from(value) {
+        out.push(I32);
+        out.extend(word.to_be_bytes());
+    } else {
+        out.push(I64);
+        out.extend(value.to_be_bytes());
+    }
+}
+
+pub(crate) fn put_bool(out: &mut Vec<u8>, key: &str, value: bool) {
+    put_raw(out, key.as_bytes());
+    out.push(if value { TRUE } else { FALSE });
+}
+
+pub(crate) fn put_text(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+    put_raw(out, key.as_bytes());
+    put_raw(out, value);
+}
+
+pub(crate) fn put_bytes(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
+    put_raw(out, key.as_bytes());
+    match value {
+        Some(bytes) => put_raw(out, bytes),
+        None => out.push(NIL),
+    }
+}
+
+/// Legacy raw: the head that old msgpack gives strings and bytes alike.
+fn put_raw(out: &mut Vec<u8>, bytes: &[u8]) {
+    // More than 4 GiB has no msgpack form; every caller's limit is far below.
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    match length {
+        0..=31 => {
+            let [.., low] = length.to_be_bytes();
+            out.push(Marker::FixStr(low).to_u8());
+        }
+        32..=0xffff => {
+            out.push(STR16);
+            out.extend(length.to_be_bytes().into_iter().skip(2));
+        }
+        _ => {
+            out.push(STR32);
+            out.extend(length.to_be_bytes());
+        }
+    }
+    out.extend_from_slice(bytes);
+}
+
+fn put_low_byte(out: &mut Vec<u8>, value: u32) {
+    let [.., low] = value.to_be_bytes();
+    out.push(low);
+}
+
+#[cfg(test)]
+mod tests;

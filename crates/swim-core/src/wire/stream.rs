@@ -1,0 +1,717 @@
+//! Streams: one exchange each way, read as its bytes come in and written in one piece.
+//!
+//! The opener writes the label header and a ping, a push-pull or a user message; the other side
+//! answers with an ack, a push-pull or an error, without a label header. Nothing waits for the
+//! end of a stream: a message is complete when its own lengths say so. A decoder keeps only bytes
+//! that arrived and looks at none of them before a caller can use them all.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::compress::{self, CompressError};
+use super::label::{LabelError, split_header};
+use super::msgpack::{Fault, Reader, Reason, Record, gather};
+use super::packet::Layers;
+use super::schema::{Ack, Compress, ErrorMessage, NodeState, Ping, PushPullHeader, UserHeader};
+use super::seal::{NONCE_LENGTH, OpenError};
+use super::{
+    MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_SEALED_STREAM, MAX_STREAM_EXPANSION,
+    MAX_USER_MESSAGE, MAX_USER_STATE, MessageType,
+};
+
+/// Type byte and length before an envelope.
+const ENVELOPE_HEAD: usize = 5;
+
+/// Who wrote the bytes of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who opened it: writes the label header.
+    Opener,
+    /// Who answers: writes none, though the label is authenticated all the same.
+    Answerer,
+}
+
+/// Appends a push-pull: the header, a state for each node, the application's state.
+pub fn encode_push_pull<'n>(
+    join: bool,
+    nodes: impl ExactSizeIterator<Item = NodeState<'n>>,
+    user_state: &[u8],
+    out: &mut Vec<u8>,
+) {
+    out.push(MessageType::PushPull.to_byte());
+    PushPullHeader {
+        nodes: i64::try_from(nodes.len()).unwrap_or(i64::MAX),
+        user_state_len: i64::try_from(user_state.len()).unwrap_or(i64::MAX),
+        join,
+    }
+    .encode(out);
+    for node in nodes {
+        node.encode(out);
+    }
+    out.extend_from_slice(user_state);
+}
+
+/// Appends a user message in the form that streams carry.
+pub fn encode_user(payload: &[u8], out: &mut Vec<u8>) {
+    out.push(MessageType::User.to_byte());
+    let user_msg_len = i64::try_from(payload.len()).unwrap_or(i64::MAX);
+    UserHeader { user_msg_len }.encode(out);
+    out.extend_from_slice(payload);
+}
+
+/// Puts all layers around one message: everything that one side writes on a stream.
+///
+/// As in Go, compression applies to every message where it is switched on, even if that makes it
+/// longer. The nonce is only used where there are keys.
+///
+/// # Errors
+/// [`StreamTooLong`] where the peer would have to refuse it.
+pub fn seal_stream(
+    message: &[u8],
+    layers: &Layers,
+    side: Side,
+    nonce: [u8; NONCE_LENGTH],
+) -> Result<Vec<u8>, StreamTooLong> {
+    if layers.compression && message.len() > MAX_STREAM_EXPANSION {
+        return Err(StreamTooLong { length: message.len(), limit: MAX_STREAM_EXPANSION });
+    }
+    let compressed = layers.compression.then(|| compress::compress_message(message));
+    let message = compressed.as_deref().unwrap_or(message);
+
+    let mut out = Vec::with_capacity(layers.packet_overhead() + ENVELOPE_HEAD + message.len());
+    if side == Side::Opener {
+        layers.label.put_header(&mut out);
+    }
+    if !layers.encrypts() {
+        out.extend_from_slice(message);
+        return Ok(out);
+    }
+    let length = layers.encryption_version.sealed_length(message.len());
+    let too_long = StreamTooLong { length, limit: MAX_SEALED_STREAM };
+    if length > MAX_SEALED_STREAM {
+        return Err(too_long);
+    }
+    let announced = u32::try_from(length).map_err(|_| too_long)?.to_be_bytes();
+    let mut head = vec![MessageType::Encrypt.to_byte()];
+    head.extend(announced);
+    out.extend_from_slice(&head);
+    let associated = [&head, layers.label.as_bytes()].concat();
+    layers.keyring.seal(layers.encryption_version, nonce, &associated, message, &mut out);
+    Ok(out)
+}
+
+/// What one side wrote on a stream, all layers undone.
+#[derive(Clone, Debug)]
+pub enum StreamMessage<'a> {
+    /// The opener probes us.
+    Ping(Ping<'a>),
+    /// The answer to a ping.
+    Ack(Ack<'a>),
+    /// A full state.
+    PushPull(PushPull<'a>),
+    /// Application bytes.
+    User(&'a [u8]),
+    /// Why the other side refused.
+    Error(ErrorMessage<'a>),
+}
+
+/// A full state.
+#[derive(Clone, Debug)]
+pub struct PushPull<'a> {
+    /// Whether the sender is joining.
+    pub join: bool,
+    /// The members it knows, itself included.
+    pub nodes: NodeStates<'a>,
+    /// The application's state.
+    pub user_state: &'a [u8],
+}
+
+/// The members in a push-pull, read again one by one: all of them have been found well formed.
+#[derive(Clone, Debug)]
+pub struct NodeStates<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for NodeStates<'a> {
+    type Item = NodeState<'a>;
+
+    fn next(&mut self) -> Option<NodeState<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let mut reader = Reader::new(self.rest);
+        let node = NodeState::read(&mut reader).ok()?;
+        self.rest = self.rest.get(reader.offset()..).unwrap_or_default();
+        Some(node)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for NodeStates<'_> {}
+
+/// Reads what one side writes on a stream, in whatever pieces it comes.
+///
+/// Holds the bytes that arrived and no more: at most 20 MiB of an encrypted stream, 40 MiB of a
+/// decompressed one, 128 MiB of a plain one.
+#[derive(Debug)]
+pub struct StreamDecoder {
+    buffer: Vec<u8>,
+    at: usize,
+    wanted: usize,
+    finished: bool,
+    stage: Stage,
+    /// Whether a layer has given us all bytes that there are.
+    whole: bool,
+    encrypted: bool,
+    compressed: bool,
+    scattered: bool,
+    trailing: usize,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Label,
+    Encryption,
+    Compression,
+    Type,
+    Single(MessageType),
+    User { length: usize },
+    States { header: Push, left: usize },
+    UserState { header: Push },
+    Done(Content),
+    Spent,
+}
+
+/// A push-pull's header, checked.
+#[derive(Clone, Copy, Debug)]
+struct Push {
+    join: bool,
+    nodes: usize,
+    nodes_at: usize,
+    user_state: usize,
+}
+
+/// Where in the buffer the parts of a complete message are.
+#[derive(Clone, Debug)]
+enum Content {
+    Single(MessageType, Range<usize>),
+    User(Range<usize>),
+    PushPull { join: bool, count: usize, nodes: Range<usize>, user_state: Range<usize> },
+}
+
+impl StreamDecoder {
+    /// A decoder for what `side` writes.
+    pub fn new(side: Side) -> Self {
+        Self {
+            buffer: Vec::new(),
+            at: 0,
+            wanted: 1,
+            finished: false,
+            stage: match side {
+                Side::Opener => Stage::Label,
+                Side::Answerer => Stage::Encryption,
+            },
+            whole: false,
+            encrypted: false,
+            compressed: false,
+            scattered: false,
+            trailing: 0,
+        }
+    }
+
+    /// Takes the next bytes; `fin` says that none follow them. Returns the message with the call
+    /// that completes it; later bytes are ignored, and counted.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; the stream is of no further use then.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        fin: bool,
+        layers: &Layers,
+    ) -> Result<Option<StreamMessage<'_>>, StreamError> {
+        if matches!(self.stage, Stage::Spent | Stage::Done(_)) {
+            self.trailing = self.trailing.saturating_add(bytes.len());
+            return Ok(None);
+        }
+        self.finished |= fin;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < self.wanted && !self.finished {
+            return Ok(None);
+        }
+        let content = match self.advance(layers) {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                self.stage = Stage::Spent;
+                self.buffer = Vec::new();
+                return Err(error);
+            }
+        };
+        let content = if self.scattered { self.gather(content)? } else { content };
+        self.stage = Stage::Done(content.clone());
+        self.message(&content).map(Some)
+    }
+
+    /// Bytes that came after the message.
+    pub fn trailing(&self) -> usize {
+        self.trailing
+    }
+
+    /// Whether the message came encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Whether the message came compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// Goes as far as the bytes allow; the message's place once it is complete.
+    fn advance(&mut self, layers: &Layers) -> Result<Option<Content>, StreamError> {
+        loop {
+            let step = match self.stage {
+                Stage::Label => self.take_label(layers)?,
+                Stage::Encryption => self.decrypt(layers)?,
+                Stage::Compression => self.decompress()?,
+                Stage::Type => self.take_type()?,
+                Stage::Single(kind) => self.take_single(kind)?,
+                Stage::User { length } => self.take_user(length)?,
+                Stage::States { header, left } => self.take_states(header, left)?,
+                Stage::UserState { header } => self.take_user_state(header)?,
+                Stage::Done(_) | Stage::Spent => None,
+            };
+            match step {
+                Some(Stage::Done(content)) => {
+                    self.trailing += self.buffer.len() - self.at;
+                    return Ok(Some(content));
+                }
+                Some(stage) => self.stage = stage,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn take_label(&mut self, layers: &Layers) -> Result<Option<Stage>, StreamError> {
+        if !self.has(1)? {
+            return Ok(None);
+        }
+        let (label, rest) = match split_header(&self.buffer) {
+            Ok(split) => split,
+            Err(LabelError::Truncated { missing }) if !self.finished => {
+                self.wanted = self.buffer.len() + missing;
+                return Ok(None);
+            }
+            Err(error) => return Err(StreamError::Label(error)),
+        };
+        layers.label.check(label, layers.skip_inbound_label_check).map_err(StreamError::Label)?;
+        self.at = self.buffer.len() - rest.len();
+        Ok(Some(Stage::Encryption))
+    }
+
+    fn decrypt(&mut self, layers: &Layers) -> Result<Option<Stage>, StreamError> {
+        if !self.has(1)? {
+            return Ok(None);
+        }
+        let is_encrypted = self.unread().first() == Some(&MessageType::Encrypt.to_byte());
+        if !is_encrypted {
+            if layers.verify_incoming && !layers.keyring.is_empty() {
+                return Err(StreamError::NotEncrypted);
+            }
+            return Ok(Some(Stage::Compression));
+        }
+        if layers.keyring.is_empty() {
+            return Err(StreamError::Encrypted);
+        }
+        if !self.has(ENVELOPE_HEAD)? {
+            return Ok(None);
+        }
+        let head: [u8; ENVELOPE_HEAD] = self.unread().first_chunk().copied().unwrap_or_default();
+        let [_, length @ ..] = head;
+        let length = limited("encrypted message", u32::from_be_bytes(length), MAX_SEALED_STREAM)?;
+        if !self.has(ENVELOPE_HEAD + length)? {
+            return Ok(None);
+        }
+        let start = self.at + ENVELOPE_HEAD;
+        self.trailing = self.buffer.len() - start - length;
+        self.buffer.truncate(start + length);
+        let associated = [&head, layers.label.as_bytes()].concat();
+        let envelope = self.buffer.get_mut(start..).unwrap_or_default();
+        let plain = layers.keyring.open(envelope, &associated).map_err(StreamError::Sealed)?;
+        self.buffer.truncate(start + plain.end);
+        self.at = start + plain.start;
+        self.whole = true;
+        self.encrypted = true;
+        Ok(Some(Stage::Compression))
+    }
+
+    fn decompress(&mut self) -> Result<Option<Stage>, StreamError> {
+        if !self.has(1)? {
+            return Ok(None);
+        }
+        let Some(body) = self.unread().strip_prefix(&[MessageType::Compress.to_byte()]) else {
+            return Ok(Some(Stage::Type));
+        };
+        let mut spare = Vec::new();
+        let (message, consumed) = match Compress::decode(body, &mut spare) {
+            Ok(decoded) => decoded,
+            Err(fault) => return self.wait_for(MessageType::Compress, self.at + 1, fault),
+        };
+        let mut plain = Vec::new();
+        compress::decompress_message(&message, MAX_STREAM_EXPANSION, &mut plain)
+            .map_err(StreamError::Compress)?;
+        self.trailing += body.len() - consumed;
+        self.buffer = plain;
+        self.at = 0;
+        self.whole = true;
+        self.compressed = true;
+        Ok(Some(Stage::Type))
+    }
+
+    fn take_type(&mut self) -> Result<Option<Stage>, StreamError> {
+        if !self.has(1)? {
+            return Ok(None);
+        }
+        let first = self.unread().first().copied().unwrap_or_default();
+        let stage = match MessageType::from_byte(first) {
+            Some(
+                kind @ (MessageType::Ping
+                | MessageType::Ack
+                | MessageType::Error
+                | MessageType::PushPull
+                | MessageType::User),
+            ) => Stage::Single(kind),
+            Some(
+                MessageType::IndirectPing
+                | MessageType::Suspect
+                | MessageType::Alive
+                | MessageType::Dead
+                | MessageType::Compound
+                | MessageType::Compress
+                | MessageType::Encrypt
+                | MessageType::Nack
+                | MessageType::HasCrc
+                | MessageType::Label,
+            )
+            | None => return Err(StreamError::Type(first)),
+        };
+        self.at += 1;
+        Ok(Some(stage))
+    }
+
+    /// Reads the one value of a short message, or the header of a long one.
+    fn take_single(&mut self, kind: MessageType) -> Result<Option<Stage>, StreamError> {
+        let start = self.at;
+        let mut reader = Reader::new(self.buffer.get(start..).unwrap_or_default());
+        let read = match kind {
+            MessageType::Ping => Ping::read(&mut reader).map(|_| None),
+            MessageType::Ack => Ack::read(&mut reader).map(|_| None),
+            MessageType::PushPull => {
+                PushPullHeader::read(&mut reader).map(Header::PushPull).map(Some)
+            }
+            MessageType::User => UserHeader::read(&mut reader).map(Header::User).map(Some),
+            MessageType::Error
+            | MessageType::IndirectPing
+            | MessageType::Suspect
+            | MessageType::Alive
+            | MessageType::Dead
+            | MessageType::Compound
+            | MessageType::Compress
+            | MessageType::Encrypt
+            | MessageType::Nack
+            | MessageType::HasCrc
+            | MessageType::Label => ErrorMessage::read(&mut reader).map(|_| None),
+        };
+        let scattered = reader.is_scattered();
+        let end = start + reader.offset();
+        let header = match read {
+            Ok(header) => header,
+            Err(fault) => return self.wait_for(kind, start, fault),
+        };
+        self.scattered |= scattered;
+        self.at = end;
+        Ok(Some(match header {
+            None => Stage::Done(Content::Single(kind, start..end)),
+            Some(Header::User(header)) => Stage::User {
+                length: limited("user message", header.user_msg_len, MAX_USER_MESSAGE)?,
+            },
+            Some(Header::PushPull(header)) => {
+                let nodes = limited("number of node states", header.nodes, MAX_PUSH_PULL_NODES)?;
+                let user_state = limited("user state", header.user_state_len, MAX_USER_STATE)?;
+                let header = Push { join: header.join, nodes, nodes_at: end, user_state };
+                Stage::States { header, left: nodes }
+            }
+        }))
+    }
+
+    fn take_user(&mut self, length: usize) -> Result<Option<Stage>, StreamError> {
+        if !self.has(length)? {
+            return Ok(None);
+        }
+        let start = self.at;
+        self.at += length;
+        Ok(Some(Stage::Done(Content::User(start..self.at))))
+    }
+
+    fn take_states(&mut self, header: Push, left: usize) -> Result<Option<Stage>, StreamError> {
+        for left in (0..left).rev() {
+            let mut reader = Reader::new(self.buffer.get(self.at..).unwrap_or_default());
+            if let Err(fault) = NodeState::read(&mut reader) {
+                self.stage = Stage::States { header, left: left + 1 };
+                return self.wait_for(MessageType::PushPull, self.at, fault);
+            }
+            self.scattered |= reader.is_scattered();
+            self.at += reader.offset();
+        }
+        Ok(Some(Stage::UserState { header }))
+    }
+
+    fn take_user_state(&mut self, header: Push) -> Result<Option<Stage>, StreamError> {
+        if !self.has(header.user_state)? {
+            return Ok(None);
+        }
+        let nodes_end = self.at;
+        self.at += header.user_state;
+        Ok(Some(Stage::Done(Content::PushPull {
+            join: header.join,
+            count: header.nodes,
+            nodes: header.nodes_at..nodes_end,
+            user_state: nodes_end..self.at,
+        })))
+    }
+
+    /// Whether this many bytes are there to be read; an error if they will never be.
+    fn has(&mut self, length: usize) -> Result<bool, StreamError> {
+        let end = self.at + length;
+        if self.buffer.len() >= end {
+            return Ok(true);
+        }
+        if self.whole || self.finished {
+            return Err(StreamError::Truncated { offset: self.buffer.len() });
+        }
+        if end > MAX_PLAIN_STREAM {
+            return Err(StreamError::TooLong { what: "stream", limit: MAX_PLAIN_STREAM });
+        }
+        self.wanted = end;
+        Ok(false)
+    }
+
+    /// After a value that could not be read: more bytes may help, or nothing will.
+    fn wait_for(
+        &mut self,
+        kind: MessageType,
+        start: usize,
+        fault: Fault,
+    ) -> Result<Option<Stage>, StreamError> {
+        match fault.reason {
+            Reason::Truncated { missing } => {
+                let arrived = self.buffer.len() - self.at;
+                self.has(arrived.saturating_add(missing)).map(|_| None)
+            }
+            Reason::NotAStruct
+            | Reason::WrongType { .. }
+            | Reason::Negative
+            | Reason::OutOfRange
+            | Reason::TooDeep
+            | Reason::TooManyValues
+            | Reason::TimestampLength => Err(StreamError::Malformed {
+                kind,
+                offset: start + fault.offset,
+                reason: fault.reason,
+            }),
+        }
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.buffer.get(self.at..).unwrap_or_default()
+    }
+
+    /// Rewrites a message whose byte fields came as arrays of numbers.
+    fn gather(&mut self, content: Content) -> Result<Content, StreamError> {
+        let mut out = Vec::new();
+        let content = match content {
+            Content::Single(kind, value) => {
+                let message = self.buffer.get(value).unwrap_or_default();
+                gather(message, &mut out).map_err(|fault| malformed(kind, fault))?;
+                Content::Single(kind, 0..out.len())
+            }
+            Content::User(_) => return Ok(content),
+            Content::PushPull { join, count, nodes, user_state } => {
+                let mut rest = self.buffer.get(nodes).unwrap_or_default();
+                for _ in 0..count {
+                    let consumed = gather(rest, &mut out)
+                        .map_err(|fault| malformed(MessageType::PushPull, fault))?;
+                    rest = rest.get(consumed..).unwrap_or_default();
+                }
+                let end = out.len();
+                out.extend_from_slice(self.buffer.get(user_state).unwrap_or_default());
+                Content::PushPull { join, count, nodes: 0..end, user_state: end..out.len() }
+            }
+        };
+        self.buffer = out;
+        Ok(content)
+    }
+
+    fn message(&self, content: &Content) -> Result<StreamMessage<'_>, StreamError> {
+        let bytes = |range: &Range<usize>| self.buffer.get(range.clone()).unwrap_or_default();
+        Ok(match content {
+            Content::User(payload) => StreamMessage::User(bytes(payload)),
+            Content::PushPull { join, count, nodes, user_state } => {
+                StreamMessage::PushPull(PushPull {
+                    join: *join,
+                    nodes: NodeStates { rest: bytes(nodes), left: *count },
+                    user_state: bytes(user_state),
+                })
+            }
+            Content::Single(kind, value) => {
+                let mut reader = Reader::new(bytes(value));
+                let failed = |fault| malformed(*kind, fault);
+                if *kind == MessageType::Ping {
+                    StreamMessage::Ping(Ping::read(&mut reader).map_err(failed)?)
+                } else if *kind == MessageType::Ack {
+                    StreamMessage::Ack(Ack::read(&mut reader).map_err(failed)?)
+                } else {
+                    StreamMessage::Error(ErrorMessage::read(&mut reader).map_err(failed)?)
+                }
+            }
+        })
+    }
+}
+
+/// The header of a message whose bytes follow it.
+enum Header {
+    User(UserHeader),
+    PushPull(PushPullHeader),
+}
+
+fn malformed(kind: MessageType, fault: Fault) -> StreamError {
+    StreamError::Malformed { kind, offset: fault.offset, reason: fault.reason }
+}
+
+/// An announced number, if it is one that we accept.
+fn limited(
+    what: &'static str,
+    announced: impl Into<i64>,
+    limit: usize,
+) -> Result<usize, StreamError> {
+    let announced = announced.into();
+    let length = usize::try_from(announced).map_err(|_| StreamError::Negative { what })?;
+    if length > limit {
+        return Err(StreamError::TooLong { what, limit });
+    }
+    Ok(length)
+}
+
+/// A message that is too long to be sent on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamTooLong {
+    /// Its length in bytes.
+    pub length: usize,
+    /// The longest that a peer accepts.
+    pub limit: usize,
+}
+
+impl fmt::Display for StreamTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { length, limit } = self;
+        write!(f, "stream message of {length} bytes; peers accept at most {limit}")
+    }
+}
+
+impl std::error::Error for StreamTooLong {}
+
+/// Why a stream is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamError {
+    /// Its label header is broken, or not ours.
+    Label(LabelError),
+    /// Encrypted, and we have no keys.
+    Encrypted,
+    /// Not encrypted, and we demand it.
+    NotEncrypted,
+    /// An envelope that stays shut.
+    Sealed(OpenError),
+    /// A compress message that does not decompress.
+    Compress(CompressError),
+    /// Ends before its message does.
+    Truncated {
+        /// How many bytes there are.
+        offset: usize,
+    },
+    /// A type that no stream carries.
+    Type(u8),
+    /// A negative length.
+    Negative {
+        /// Of what.
+        what: &'static str,
+    },
+    /// More than we accept.
+    TooLong {
+        /// Of what.
+        what: &'static str,
+        /// The most that we accept.
+        limit: usize,
+    },
+    /// A value that is not what it should be.
+    Malformed {
+        /// In which message.
+        kind: MessageType,
+        /// Where, from the start of the stream, or of its decompressed bytes.
+        offset: usize,
+        /// What is wrong there.
+        reason: Reason,
+    },
+}
+
+impl StreamError {
+    /// Whether Go answers it with an error message: only what fails in the layers, not the label.
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::Encrypted | Self::NotEncrypted | Self::Sealed(_) | Self::Compress(_) => true,
+            Self::TooLong { what, .. } => *what == "encrypted message",
+            Self::Malformed { kind, .. } => *kind == MessageType::Compress,
+            Self::Label(_) | Self::Truncated { .. } | Self::Type(_) | Self::Negative { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Where the fault is, as far as it has a place.
+    pub fn offset(&self) -> usize {
+        match self {
+            Self::Truncated { offset } | Self::Malformed { offset, .. } => *offset,
+            Self::Label(_)
+            | Self::Encrypted
+            | Self::NotEncrypted
+            | Self::Sealed(_)
+            | Self::Compress(_)
+            | Self::Type(_)
+            | Self::Negative { .. }
+            | Self::TooLong { .. } => 0,
+        }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Label(reason) => reason.fmt(f),
+            Self::Encrypted => f.write_str("stream is encrypted; configure the cluster's keys"),
+            Self::NotEncrypted => {
+                f.write_str("stream is not encrypted; configure the peer with the cluster's keys")
+            }
+            Self::Sealed(reason) => write!(f, "cannot decrypt stream: {reason}"),
+            Self::Compress(reason) => write!(f, "cannot decompress stream: {reason}"),
+            Self::Truncated { .. } => f.write_str("stream ends before its message does"),
+            Self::Type(byte) => write!(f, "streams carry no message of type {byte}"),
+            Self::Negative { what } => write!(f, "negative {what}"),
+            Self::TooLong { what, limit } => write!(f, "{what} above the limit of {limit}"),
+            Self::Malformed { kind, reason, .. } => write!(f, "malformed {kind}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for StreamError {}
