@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
-use certs::{Identity, Trust};
+use certs::{Identity, NamePolicy, Trust};
 use crossbeam_channel::{Receiver, bounded};
 use quic_net::{Endpoint, EndpointConfig, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -28,17 +28,6 @@ const EXTENDED_PROTOCOL: &[u8] = b"swim-quic/1";
 
 /// The ALPN token of Go's memberlist-quic.
 const CLASSIC_PROTOCOL: &[u8] = b"memberlist-quic/1";
-
-/// What a peer's certificate has to prove beyond being issued by a trusted authority.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NamePolicy {
-    /// The certificate names the member that is expected behind its address, and limits whom its
-    /// holder may speak for.
-    #[default]
-    Match,
-    /// Any certificate of a trusted authority may be any member, as with Go's memberlist-quic.
-    Any,
-}
 
 /// A member that is not running yet.
 #[derive(Clone)]
@@ -232,7 +221,7 @@ impl Builder {
         waker: Arc<LoopWaker>,
         now: Instant,
     ) -> Result<Node, StartError> {
-        let trust = self.trust.unwrap_or_else(|| identity.trust());
+        let trust = self.trust.unwrap_or_else(|| identity.trust()).with_policy(self.name_policy);
         let tls = certs::tls_context(identity, &trust)
             .map_err(|error| StartError::Tls(error.to_string()))?;
         let secret =
@@ -240,9 +229,7 @@ impl Builder {
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
         transport.name = name.as_bytes().to_vec();
         transport.label = self.config.label.clone();
-        if self.name_policy == NamePolicy::Match {
-            transport.identify = Arc::new(proven_names);
-        }
+        transport.identify = Arc::new(move |leaf| trust.binding_names(leaf));
         let endpoint = Endpoint::new(transport, tls, now)
             .map_err(|error| StartError::Tls(error.to_string()))?;
         let me = LocalMember { name, address, meta: self.meta };
@@ -250,13 +237,6 @@ impl Builder {
         let seeds = StandingSeeds::new(seeds, waker);
         Ok(Node::new(membership, endpoint, seeds, self.shared, now))
     }
-}
-
-/// The names a leaf proves. One that proves none may speak for nobody, which no name equals.
-fn proven_names(leaf: &[u8]) -> Vec<Vec<u8>> {
-    let names: Vec<Vec<u8>> =
-        certs::peer_names(leaf).unwrap_or_default().into_iter().map(String::into_bytes).collect();
-    if names.is_empty() { vec![Vec::new()] } else { names }
 }
 
 fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {

@@ -51,8 +51,8 @@ mod resolve;
 mod subscribers;
 
 pub use address::AddressError;
-pub use builder::{Builder, NamePolicy};
-pub use certs::{Identity, IdentityError, Trust};
+pub use builder::Builder;
+pub use certs::{Identity, IdentityError, NamePolicy, Trust};
 pub use cluster::{Cluster, JoinReport, LeaveReport};
 pub use driver::Driver;
 pub use error::{

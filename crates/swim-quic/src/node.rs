@@ -261,16 +261,12 @@ impl Node {
         let time = self.time(now);
         match event {
             Net::Packet { peer, bytes } => {
-                if let Some(peer) = self.peers.get(&peer) {
-                    self.membership.handle_packet(&peer, &bytes, time);
-                }
+                let peer = self.peers.get(&peer);
+                self.membership.handle_packet(&peer, &bytes, time);
             }
             Net::StreamOpened { stream, application: true, .. } => self.endpoint.stop(stream),
             Net::StreamOpened { stream, peer, application: false } => {
-                let Some(peer) = self.peers.get(&peer) else {
-                    self.endpoint.reset(stream);
-                    return;
-                };
+                let peer = self.peers.get(&peer);
                 let id = self.streams.accept(stream);
                 self.membership.handle_stream_opened(id, &peer, time);
             }
@@ -291,20 +287,7 @@ impl Node {
                     detail: format!("{from}: {detail}"),
                 });
             }
-            Net::Connected { peer } => {
-                log::debug!("connected to {}", peer.address);
-                if self.peers.get(&peer).is_none() {
-                    self.events.push(Event::Warning {
-                        what: "nameless certificate".to_owned(),
-                        detail: format!(
-                            "{}: its certificate names no member; issue one with a name, or use \
-                             the name policy `any`",
-                            peer.address
-                        ),
-                    });
-                    self.endpoint.close(peer.address, CloseReason::Requested, now);
-                }
-            }
+            Net::Connected { peer } => log::debug!("connected to {}", peer.address),
             Net::Closed { peer, reason } => {
                 log::debug!("connection to {} closed: {reason}", peer.address);
             }
@@ -418,25 +401,17 @@ struct Peers {
 }
 
 impl Peers {
-    /// `None`: the certificate proves no name that a member can have, so its holder may speak
-    /// for nobody.
-    fn get(&mut self, identity: &Arc<PeerIdentity>) -> Option<Peer> {
+    fn get(&mut self, identity: &Arc<PeerIdentity>) -> Peer {
         if let Some((known, peer)) = &self.last
             && Arc::ptr_eq(known, identity)
         {
-            return Some(peer.clone());
+            return peer.clone();
         }
-        let names: Arc<[MemberName]> = identity
-            .names
-            .iter()
-            .filter_map(|name| MemberName::try_from(name.as_slice()).ok())
-            .collect();
-        if names.is_empty() && !identity.names.is_empty() {
-            return None;
-        }
+        let names = identity.names.iter();
+        let names = names.filter_map(|name| MemberName::try_from(name.as_slice()).ok()).collect();
         let peer = Peer { address: identity.address, names };
         self.last = Some((Arc::clone(identity), peer.clone()));
-        Some(peer)
+        peer
     }
 }
 
