@@ -3,6 +3,8 @@
 //! ECDSA on P-256 throughout, the one kind of key that every peer takes. It keeps no record of
 //! what it issued; revocation goes by fingerprint, see [`Trust::revoke`](crate::Trust::revoke).
 
+mod error;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -21,6 +23,7 @@ use boring::x509::extension::{
 };
 use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 
+pub use self::error::{AuthorityError, IssueError};
 use crate::files::{self, Existing, Readers, SaveError};
 use crate::identity::IdentityError;
 use crate::names::{self, MAX_COMMON_NAME, MAX_NAME_LENGTH};
@@ -57,9 +60,7 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
         if organisation.contains('\0') || !(1..=64).contains(&organisation.chars().count()) {
-            return Err(AuthorityError::Organisation {
-                organisation: organisation.to_owned(),
-            });
+            return Err(AuthorityError::Organisation { organisation: organisation.to_owned() });
         }
         self_signed(organisation, validity, now).map_err(AuthorityError::crypto)
     }
@@ -70,12 +71,7 @@ impl Authority {
     ///
     /// [`AuthorityError::Unusable`] with the cause and the remedy.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, AuthorityError> {
-        Self::parse(
-            certificate,
-            "the authority's certificate",
-            key,
-            "the authority's key",
-        )
+        Self::parse(certificate, "the authority's certificate", key, "the authority's key")
     }
 
     /// Loads `ca.pem` and `ca.key` from a directory. If `ca.pem` holds several certificates, the
@@ -143,15 +139,10 @@ impl Authority {
         }
         let common = name.chars().count() <= MAX_COMMON_NAME;
         if !common && !names::fits_dns(name) {
-            return Err(IssueError::LongName {
-                length: name.chars().count(),
-            });
+            return Err(IssueError::LongName { length: name.chars().count() });
         }
-        let crypto = |error: ErrorStack| IssueError::Crypto {
-            reason: error.to_string(),
-        };
-        self.member(name, common, addresses, validity, now)
-            .map_err(crypto)
+        let crypto = |error: ErrorStack| IssueError::Crypto { reason: error.to_string() };
+        self.member(name, common, addresses, validity, now).map_err(crypto)
     }
 
     /// The authority's certificate in PEM: what every member needs as `ca.pem`.
@@ -159,7 +150,7 @@ impl Authority {
         &self.certificate_pem
     }
 
-    /// The authority's last second.
+    /// When the authority's certificate ends.
     ///
     /// # Errors
     ///
@@ -181,12 +172,7 @@ impl Authority {
             return Err(SaveError::Exists { file: certificate });
         }
         files::write(&key, &self.key_pem, Readers::Owner, Existing::Keep)?;
-        files::write(
-            &certificate,
-            &self.certificate_pem,
-            Readers::All,
-            Existing::Keep,
-        )
+        files::write(&certificate, &self.certificate_pem, Readers::All, Existing::Keep)
     }
 
     fn parse(
@@ -197,10 +183,7 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let certificates = pem::certificates(certificate, certificate_source)?;
         let key = pem::private_key(key, key_source)?;
-        let certificate = certificates
-            .into_iter()
-            .next()
-            .ok_or_else(AuthorityError::empty)?;
+        let certificate = certificates.into_iter().next().ok_or_else(AuthorityError::empty)?;
         let public = certificate.public_key().map_err(AuthorityError::crypto)?;
         if !public.public_eq(&key) {
             return Err(AuthorityError::Unusable(IdentityError::KeyMismatch {
@@ -217,12 +200,7 @@ impl Authority {
     fn new(certificate: X509, key: PKey<Private>) -> Result<Self, ErrorStack> {
         let certificate_pem = text(certificate.to_pem()?);
         let key_pem = text(key.private_key_to_pem_pkcs8()?);
-        Ok(Self {
-            certificate,
-            key,
-            certificate_pem,
-            key_pem,
-        })
+        Ok(Self { certificate, key, certificate_pem, key_pem })
     }
 
     fn member(
@@ -253,19 +231,11 @@ impl Authority {
             alternatives.ip(&address.to_canonical().to_string());
         }
 
-        let mut builder = start(
-            &subject.build(),
-            self.certificate.subject_name(),
-            &key,
-            now,
-            not_after,
-        )?;
+        let mut builder =
+            start(&subject.build(), self.certificate.subject_name(), &key, now, not_after)?;
         builder.append_extension(&*BasicConstraints::new().critical().build()?)?;
         builder.append_extension(&*KeyUsage::new().critical().digital_signature().build()?)?;
-        let usages = ExtendedKeyUsage::new()
-            .server_auth()
-            .client_auth()
-            .build()?;
+        let usages = ExtendedKeyUsage::new().server_auth().client_auth().build()?;
         builder.append_extension(&usages)?;
         if self.certificate.subject_key_id().is_some() {
             let context = builder.x509v3_context(Some(&self.certificate), None);
@@ -289,9 +259,7 @@ impl Authority {
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
+        f.debug_struct("Authority").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -305,7 +273,7 @@ pub struct Issued {
     pub certificate_pem: String,
     /// Its private key in PEM (PKCS#8).
     pub key_pem: String,
-    /// The certificate's last second.
+    /// When the certificate ends.
     pub not_after: SystemTime,
 }
 
@@ -335,116 +303,6 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// Why there is no authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthorityError {
-    /// The organisation is empty, longer than 64 characters, or holds a NUL.
-    Organisation {
-        /// What was given.
-        organisation: String,
-    },
-    /// The certificate or key cannot be used.
-    Unusable(IdentityError),
-    /// The key is Ed25519: good to verify and to be verified, but not to issue with.
-    Ed25519,
-    /// BoringSSL failed.
-    Crypto {
-        /// Its words.
-        reason: String,
-    },
-}
-
-impl AuthorityError {
-    fn crypto(error: ErrorStack) -> Self {
-        Self::Crypto {
-            reason: error.to_string(),
-        }
-    }
-
-    fn empty() -> Self {
-        Self::Crypto {
-            reason: String::from("no certificate"),
-        }
-    }
-}
-
-impl From<IdentityError> for AuthorityError {
-    fn from(error: IdentityError) -> Self {
-        Self::Unusable(error)
-    }
-}
-
-impl fmt::Display for AuthorityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Organisation { organisation } => write!(
-                f,
-                "the organisation {organisation:?} does not fit a certificate: give it 1 to 64 \
-                 characters without NUL"
-            ),
-            Self::Unusable(error) => write!(f, "no usable authority: {error}"),
-            Self::Ed25519 => f.write_str(
-                "an authority with an Ed25519 key cannot issue here: issue with openssl, or use \
-                 an authority with an EC or RSA key",
-            ),
-            Self::Crypto { reason } => crypto_failed(f, "make or load the authority", reason),
-        }
-    }
-}
-
-impl std::error::Error for AuthorityError {}
-
-/// Why a member was not issued.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IssueError {
-    /// The name is empty, longer than [`MAX_NAME_LENGTH`] bytes, or holds a NUL.
-    Name {
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// The name is too long for a common name and has not the form of a DNS name.
-    LongName {
-        /// Its length in characters.
-        length: usize,
-    },
-    /// BoringSSL failed.
-    Crypto {
-        /// Its words.
-        reason: String,
-    },
-}
-
-impl fmt::Display for IssueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name { length } => write!(
-                f,
-                "a member's name of {length} bytes: give it 1 to {MAX_NAME_LENGTH} bytes \
-                 without NUL"
-            ),
-            Self::LongName { length } => write!(
-                f,
-                "a member's name of {length} characters must have the form of a DNS name \
-                 (letters, digits, '-', '_' in labels of up to 63, joined by dots, 253 in all): \
-                 shorten it to {MAX_COMMON_NAME} characters or rename it"
-            ),
-            Self::Crypto { reason } => crypto_failed(f, "issue the certificate", reason),
-        }
-    }
-}
-
-impl std::error::Error for IssueError {}
-
-fn crypto_failed(f: &mut fmt::Formatter<'_>, what: &str, reason: &str) -> fmt::Result {
-    let reason = reason.replace(['\n', '\r'], " ");
-    write!(
-        f,
-        "BoringSSL could not {what} ({reason}): check that the authority's files are whole"
-    )
-}
-
 fn self_signed(
     organisation: &str,
     validity: Duration,
@@ -456,12 +314,8 @@ fn self_signed(
     let name = name.build();
     let mut builder = start(&name, &name, &key, now, validity::add(now, validity))?;
     builder.append_extension(&*BasicConstraints::new().critical().ca().build()?)?;
-    let usage = KeyUsage::new()
-        .critical()
-        .key_cert_sign()
-        .crl_sign()
-        .digital_signature()
-        .build()?;
+    let usage =
+        KeyUsage::new().critical().key_cert_sign().crl_sign().digital_signature().build()?;
     builder.append_extension(&usage)?;
     let context = builder.x509v3_context(None, None);
     let key_id = SubjectKeyIdentifier::new().build(&context)?;

@@ -67,9 +67,7 @@ pub fn tls_context_with(
     trust: &Trust,
     key_exchange: KeyExchange,
 ) -> Result<SslContextBuilder, ContextError> {
-    build(identity, trust, key_exchange).map_err(|error| ContextError {
-        reason: error.to_string(),
-    })
+    build(identity, trust, key_exchange).map_err(|error| ContextError { reason: error.to_string() })
 }
 
 /// BoringSSL refused to take the identity or the roots.
@@ -81,10 +79,7 @@ pub struct ContextError {
 impl fmt::Display for ContextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.reason.replace(['\n', '\r'], " ");
-        write!(
-            f,
-            "cannot set up TLS with this identity: {reason}; issue a new certificate"
-        )
+        write!(f, "cannot set up TLS with this identity: {reason}; issue a new certificate")
     }
 }
 

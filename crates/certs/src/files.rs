@@ -80,14 +80,9 @@ pub(crate) fn member_paths(directory: &Path, name: &str) -> Result<(PathBuf, Pat
     let reserved = matches!(name, "" | "." | ".." | "ca");
     // 255 bytes is what common file systems take, the suffix included.
     if reserved || name.contains(['/', '\\', '\0']) || name.len() + ".pem".len() > 255 {
-        return Err(SaveError::FileName {
-            name: name.to_owned(),
-        });
+        return Err(SaveError::FileName { name: name.to_owned() });
     }
-    Ok((
-        directory.join(format!("{name}.pem")),
-        directory.join(format!("{name}.key")),
-    ))
+    Ok((directory.join(format!("{name}.pem")), directory.join(format!("{name}.key"))))
 }
 
 /// Sets apart the temporary files of threads that save at the same time.
@@ -125,9 +120,9 @@ pub(crate) fn write(
             }
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SaveError::Exists {
-            file: target.to_owned(),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(SaveError::Exists { file: target.to_owned() })
+        }
         Err(error) => Err(unwritable(error)),
     }
 }

@@ -58,10 +58,7 @@ pub(crate) fn of(leaf: &X509Ref) -> Vec<String> {
     // Read as raw UTF-8, which holds for every string type in use; boring's own conversion stops
     // at a NUL, so that "ada\0evil" would prove "ada".
     for entry in leaf.subject_name().entries_by_nid(Nid::COMMONNAME) {
-        admit(
-            &mut names,
-            std::str::from_utf8(entry.data().as_slice()).ok(),
-        );
+        admit(&mut names, std::str::from_utf8(entry.data().as_slice()).ok());
     }
     let alternatives = leaf.subject_alt_names();
     for alternative in alternatives.iter().flatten() {
@@ -76,10 +73,7 @@ pub(crate) fn of(leaf: &X509Ref) -> Vec<String> {
 /// The IP addresses among the alternative names.
 pub(crate) fn addresses_of(leaf: &X509Ref) -> Vec<IpAddr> {
     let alternatives = leaf.subject_alt_names();
-    let bytes = alternatives
-        .iter()
-        .flatten()
-        .filter_map(|alternative| alternative.ipaddress());
+    let bytes = alternatives.iter().flatten().filter_map(|alternative| alternative.ipaddress());
     bytes
         .filter_map(|bytes| match bytes.len() {
             4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
@@ -94,9 +88,7 @@ pub(crate) fn addresses_of(leaf: &X509Ref) -> Vec<IpAddr> {
 pub(crate) fn fits_dns(name: &str) -> bool {
     let label_ok = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     name.len() <= 253 && name.split('.').all(label_ok)
 }
@@ -147,29 +139,12 @@ mod tests {
     #[test]
     fn dns_names_are_those_that_every_verifier_parses() {
         let label = "a".repeat(63);
-        for good in [
-            "ada",
-            "node-1.rack_2",
-            "A.b",
-            &label,
-            &[label.as_str(); 3].join("."),
-        ] {
+        for good in ["ada", "node-1.rack_2", "A.b", &label, &[label.as_str(); 3].join(".")] {
             assert!(fits_dns(good), "{good}");
         }
         let long_label = "a".repeat(64);
         let too_long = [label.as_str(); 4].join(".");
-        for bad in [
-            "",
-            "a..b",
-            "a.",
-            ".a",
-            "a b",
-            "zoë",
-            "*.a",
-            "a/b",
-            &long_label,
-            &too_long,
-        ] {
+        for bad in ["", "a..b", "a.", ".a", "a b", "zoë", "*.a", "a/b", &long_label, &too_long] {
             assert!(!fits_dns(bad), "{bad}");
         }
     }
@@ -190,10 +165,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_certificate_are_refused() {
-        assert_eq!(
-            peer_names(b"\x30\x03\x02\x01\x05"),
-            Err(NamesError::NotACertificate)
-        );
+        assert_eq!(peer_names(b"\x30\x03\x02\x01\x05"), Err(NamesError::NotACertificate));
         assert_eq!(peer_names(b""), Err(NamesError::NotACertificate));
     }
 }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use boring::error::ErrorStack;
 use boring::nid::Nid;
 use boring::pkey::{Id, PKey, PKeyRef, Private};
 use boring::x509::X509;
@@ -29,13 +30,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
-        return Err(IdentityError::TooLarge {
-            source: path.display().to_string(),
-        });
+        return Err(IdentityError::TooLarge { source: path.display().to_string() });
     }
     Ok(bytes)
 }
@@ -52,20 +49,12 @@ pub(crate) fn certificates(pem: &[u8], source: &str) -> Result<Vec<X509>, Identi
         });
     }
     if blocks > MAX_CERTIFICATES {
-        return Err(IdentityError::TooLarge {
-            source: source.into(),
-        });
+        return Err(IdentityError::TooLarge { source: source.into() });
     }
-    let malformed = |detail: String| IdentityError::Malformed {
-        source: source.into(),
-        detail,
-    };
+    let malformed = |detail: String| IdentityError::Malformed { source: source.into(), detail };
     let found = X509::stack_from_pem(pem).map_err(|error| malformed(error.to_string()))?;
     if found.len() != blocks {
-        return Err(malformed(format!(
-            "{blocks} certificates begin, {} are whole",
-            found.len()
-        )));
+        return Err(malformed(format!("{blocks} certificates begin, {} are whole", found.len())));
     }
     Ok(found)
 }
@@ -80,26 +69,25 @@ pub(crate) fn private_key(pem: &[u8], source: &str) -> Result<PKey<Private>, Ide
             found,
         });
     }
-    let encrypted = [
-        &b"BEGIN ENCRYPTED PRIVATE KEY"[..],
-        b"Proc-Type: 4,ENCRYPTED",
-    ];
+    let encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
     if encrypted.iter().any(|mark| count(pem, mark) > 0) {
-        return Err(IdentityError::EncryptedKey {
-            source: source.into(),
-        });
+        return Err(IdentityError::EncryptedKey { source: source.into() });
     }
-    let key = PKey::private_key_from_pem(pem).map_err(|error| IdentityError::Malformed {
-        source: source.into(),
-        detail: error.to_string(),
-    })?;
+    let key = PKey::private_key_from_pem(pem).map_err(|error| not_a_key(&error, source))?;
     match unsupported(&key) {
-        Some(detail) => Err(IdentityError::UnsupportedKey {
-            source: source.into(),
-            detail,
-        }),
+        Some(detail) => Err(IdentityError::UnsupportedKey { source: source.into(), detail }),
         None => Ok(key),
     }
+}
+
+fn not_a_key(error: &ErrorStack, source: &str) -> IdentityError {
+    let unknown = ["UNSUPPORTED_ALGORITHM", "UNKNOWN_GROUP"];
+    let reasons = || error.errors().iter().filter_map(|error| error.reason());
+    if reasons().any(|reason| unknown.contains(&reason)) {
+        let detail = String::from("of an algorithm or curve that TLS has no use for");
+        return IdentityError::UnsupportedKey { source: source.into(), detail };
+    }
+    IdentityError::Malformed { source: source.into(), detail: error.to_string() }
 }
 
 fn unsupported(key: &PKeyRef<Private>) -> Option<String> {
@@ -112,9 +100,9 @@ fn unsupported(key: &PKeyRef<Private>) -> Option<String> {
             let known = [Nid::X9_62_PRIME256V1, Nid::SECP384R1, Nid::SECP521R1];
             match curve {
                 Some(curve) if known.contains(&curve) => None,
-                Some(_) | None => Some(String::from(
-                    "an elliptic curve outside P-256, P-384, P-521",
-                )),
+                Some(_) | None => {
+                    Some(String::from("an elliptic curve outside P-256, P-384, P-521"))
+                }
             }
         }
         other => Some(format!("key type {}", other.as_raw())),
@@ -131,8 +119,5 @@ fn first_label(pem: &[u8]) -> Option<String> {
 }
 
 fn count(haystack: &[u8], needle: &[u8]) -> usize {
-    haystack
-        .windows(needle.len())
-        .filter(|window| *window == needle)
-        .count()
+    haystack.windows(needle.len()).filter(|window| *window == needle).count()
 }

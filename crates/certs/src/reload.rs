@@ -13,11 +13,8 @@ use crate::validity;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long before the end of a certificate its expiry is announced.
-pub const EXPIRY_NOTICES: [Duration; 3] = [
-    Duration::from_secs(14 * 86_400),
-    Duration::from_secs(7 * 86_400),
-    DAY,
-];
+pub const EXPIRY_NOTICES: [Duration; 3] =
+    [Duration::from_secs(14 * 86_400), Duration::from_secs(7 * 86_400), DAY];
 
 /// Something that [`Reloader::poll`] found.
 #[derive(Clone, Debug)]
@@ -30,7 +27,7 @@ pub enum Notice {
     /// The identity in use ends soon. Once at each of [`EXPIRY_NOTICES`] and once when `left` is
     /// zero; a late look announces only the nearest.
     Expiring {
-        /// The certificate's last second.
+        /// When the certificate ends.
         not_after: SystemTime,
         /// How long that is from now; zero if it is over.
         left: Duration,
@@ -79,12 +76,7 @@ impl Reloader {
     pub fn new(files: IdentityFiles, now: SystemTime) -> Result<Self, IdentityError> {
         let texts = Texts::read(&files)?;
         let identity = texts.parse(now)?;
-        Ok(Self {
-            files,
-            identity,
-            seen: Ok(texts),
-            announced: 0,
-        })
+        Ok(Self { files, identity, seen: Ok(texts), announced: 0 })
     }
 
     /// The identity in use.
@@ -105,10 +97,7 @@ impl Reloader {
     }
 
     fn take_up(&mut self, texts: &Result<Texts, IdentityError>, now: SystemTime) -> Option<Notice> {
-        let loaded = texts
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|texts| texts.parse(now));
+        let loaded = texts.as_ref().map_err(Clone::clone).and_then(|texts| texts.parse(now));
         match loaded {
             Err(error) => Some(Notice::Kept(error)),
             // Damage that was undone, or whitespace: the identity in use is the one on disk.
@@ -124,10 +113,7 @@ impl Reloader {
     fn announce(&mut self, now: SystemTime) -> Option<Notice> {
         let not_after = self.identity.not_after();
         let left = not_after.duration_since(now).unwrap_or_default();
-        let passed = EXPIRY_NOTICES
-            .iter()
-            .filter(|notice| left <= **notice)
-            .count()
+        let passed = EXPIRY_NOTICES.iter().filter(|notice| left <= **notice).count()
             + usize::from(left.is_zero());
         if passed <= self.announced {
             return None;
@@ -151,9 +137,5 @@ impl fmt::Debug for Reloader {
 fn settled(files: &IdentityFiles) -> Result<Texts, IdentityError> {
     let first = Texts::read(files);
     let second = Texts::read(files);
-    if first == second {
-        second
-    } else {
-        Texts::read(files)
-    }
+    if first == second { second } else { Texts::read(files) }
 }

@@ -48,18 +48,11 @@ impl Trust {
     ///
     /// [`IdentityError`] when the text holds no, damaged or more than 64 certificates.
     pub fn from_pem(authority: &[u8]) -> Result<Self, IdentityError> {
-        Ok(Self::new(pem::certificates(
-            authority,
-            "the authority's certificate",
-        )?))
+        Ok(Self::new(pem::certificates(authority, "the authority's certificate")?))
     }
 
     pub(crate) fn new(roots: Vec<X509>) -> Self {
-        Self {
-            roots: roots.into(),
-            policy: NamePolicy::default(),
-            revoked: Arc::default(),
-        }
+        Self { roots: roots.into(), policy: NamePolicy::default(), revoked: Arc::default() }
     }
 
     /// The same trust under another name policy.
@@ -71,10 +64,7 @@ impl Trust {
     /// The same policy and the same shared revocations, with the roots of a renewed identity.
     #[must_use]
     pub fn renewed(&self, identity: &Identity) -> Self {
-        Self {
-            roots: identity.roots().into(),
-            ..self.clone()
-        }
+        Self { roots: identity.roots().into(), ..self.clone() }
     }
 
     /// The name policy.
@@ -99,10 +89,7 @@ impl Trust {
 
     /// Whether a certificate is revoked.
     pub fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
-        self.revoked
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(fingerprint)
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(fingerprint)
     }
 
     /// The names that bind a peer with this leaf (DER): those of

@@ -17,7 +17,7 @@ pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(300);
 /// The last second that an X.509 date can express (RFC 5280, section 4.1.2.5).
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// Both ends of a certificate's life, inclusive.
+/// Both ends of a certificate's life; the end itself is past it, as BoringSSL has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) not_before: SystemTime,
@@ -79,9 +79,7 @@ pub(crate) fn display(time: SystemTime) -> String {
 fn to_system_time(time: &Asn1TimeRef) -> Result<SystemTime, ErrorStack> {
     let epoch = Asn1Time::from_unix(0)?;
     let difference = epoch.diff(time)?;
-    Ok(from_unix(
-        i64::from(difference.days) * 86_400 + i64::from(difference.secs),
-    ))
+    Ok(from_unix(i64::from(difference.days) * 86_400 + i64::from(difference.secs)))
 }
 
 #[cfg(test)]
@@ -93,11 +91,7 @@ mod tests {
         for seconds in [-86_401, -1, 0, 1, 1_795_000_000, 4_102_444_800, LAST_SECOND] {
             let time = from_unix(seconds);
             assert_eq!(to_unix(time), seconds);
-            assert_eq!(
-                to_system_time(&to_asn1(time).unwrap()).unwrap(),
-                time,
-                "{seconds}"
-            );
+            assert_eq!(to_system_time(&to_asn1(time).unwrap()).unwrap(), time, "{seconds}");
         }
     }
 
