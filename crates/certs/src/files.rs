@@ -163,3 +163,31 @@ fn create(path: &Path, readers: Readers) -> io::Result<File> {
     let _ = readers;
     options.open(path)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn keys_that_others_may_read_are_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("ada.key");
+        write(&key, "key", Readers::Owner, Existing::Keep).unwrap();
+        assert_eq!(readable_by_others(&key), None);
+        for mode in [0o640, 0o604, 0o644] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(readable_by_others(&key), Some(mode));
+        }
+        assert_eq!(readable_by_others(&directory.path().join("bob.key")), None);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let file = Path::new("/nowhere/at/all/ada.pem");
+        let refused = write(file, "text", Readers::All, Existing::Replace).unwrap_err();
+        assert!(matches!(refused, SaveError::Unwritable { .. }), "{refused:?}");
+        assert!(refused.to_string().contains("/nowhere/at/all/ada.pem"), "{refused}");
+    }
+}
