@@ -24,10 +24,10 @@ use crate::node::{Node, Shared};
 use crate::resolve::{Resolver, StandingSeeds};
 
 /// The ALPN token between nodes of this library: the classic wire plus extensions.
-const EXTENDED_PROTOCOL: &[u8] = b"swim-quic/1";
+pub(crate) const EXTENDED_PROTOCOL: &str = "swim-quic/1";
 
 /// The ALPN token of Go's memberlist-quic.
-const CLASSIC_PROTOCOL: &[u8] = b"memberlist-quic/1";
+pub(crate) const CLASSIC_PROTOCOL: &str = "memberlist-quic/1";
 
 /// A member that is not running yet.
 #[derive(Clone)]

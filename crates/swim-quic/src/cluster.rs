@@ -18,7 +18,7 @@ use crate::command::{Command, CommandSender, Message, NodeId, answer};
 use crate::error::{
     CommandError, JoinError, JoinFailure, LeaveError, PingError, SendError, SetMetaError,
 };
-use crate::event::{Event, Stats};
+use crate::event::{Connection, Event, Stats};
 use crate::node::Shared;
 use crate::resolve::Resolver;
 
@@ -235,7 +235,7 @@ impl Cluster {
     ///
     /// [`SendError::Unknown`] and [`SendError::Refused`], with the reason.
     pub fn send(&self, to: &str, payload: impl Into<Vec<u8>>) -> Result<(), SendError> {
-        let (to, payload) = (self.live_member(to)?, payload.into());
+        let (to, payload) = (Self::member_name(to)?, payload.into());
         self.ask(|reply| Command::Send { to, payload, reply })?.map_err(SendError::Refused)
     }
 
@@ -251,7 +251,7 @@ impl Cluster {
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let (to, payload) = (self.live_member(to)?, payload.into());
+        let (to, payload) = (Self::member_name(to)?, payload.into());
         match self
             .operate(|reply| Command::SendReliable { to, payload, timeout, reply }, timeout)?
         {
@@ -277,7 +277,7 @@ impl Cluster {
     ///
     /// [`SendError`], with the reason; [`SendError::TimedOut`] when nothing came back.
     pub fn ping(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
-        let to = self.live_member(to)?;
+        let to = Self::member_name(to)?;
         match self.operate(|reply| Command::Ping { to, reply }, timeout)? {
             Some(Outcome::Pong { rtt }) => Ok(rtt),
             outcome => Err(send_failure(outcome)),
@@ -293,7 +293,16 @@ impl Cluster {
         self.ask(|reply| Command::Stats { reply })
     }
 
-    fn live_member(&self, name: &str) -> Result<MemberName, SendError> {
+    /// The connections of this member's pool.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the driver does not take the question.
+    pub fn connections(&self) -> Result<Vec<Connection>, CommandError> {
+        self.ask(|reply| Command::Connections { reply })
+    }
+
+    fn member_name(name: &str) -> Result<MemberName, SendError> {
         MemberName::try_from(name).map_err(|error| SendError::Refused(error.to_string()))
     }
 

@@ -12,7 +12,7 @@ use quic_net::LoopWaker;
 use swim_core::{MemberName, Outcome};
 
 use crate::error::{CommandError, StartError};
-use crate::event::Stats;
+use crate::event::{Connection, Stats};
 use crate::node::Node;
 
 /// Commands that can wait for one driver thread; beyond it callers get [`CommandError::Busy`].
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     },
     Stats {
         reply: Sender<Stats>,
+    },
+    Connections {
+        reply: Sender<Vec<Connection>>,
     },
 }
 

@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quic_net::EndpointStats;
+use quic_net::{ConnectionInfo, EndpointStats, Protocol};
 use swim_core::{Member, MemberName, MembershipStats};
+
+use crate::builder::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 
 /// Something that happened to the cluster, or came from it.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub enum Event {
         what: String,
         /// Who was refused and why, in a sentence.
         detail: String,
+        /// How many of the kind there were since the last one shown: at most one a second is.
+        count: u64,
     },
     /// This subscriber was too slow and missed events; [`Cluster::members`] is still right.
     ///
@@ -108,11 +112,10 @@ impl Event {
                 address: address.to_string(),
                 error: error.map(|error| error.to_string()),
             },
-            Core::Warning { kind, address, detail } => {
-                Self::Warning { what: kind.to_string(), detail: format!("{address}: {detail}") }
+            // Warnings are rate limited first; remote state and probe times have no listener.
+            Core::Warning { .. } | Core::RemoteState { .. } | Core::ProbeAnswered { .. } | _ => {
+                return None;
             }
-            // Ours neither asks for remote state nor measures probes: nobody listens.
-            Core::RemoteState { .. } | Core::ProbeAnswered { .. } | _ => return None,
         })
     }
 }
@@ -125,4 +128,54 @@ pub struct Stats {
     pub membership: MembershipStats,
     /// What the QUIC endpoint counted.
     pub transport: EndpointStats,
+}
+
+/// One connection of a member's pool, for people and metrics.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Connection {
+    /// The remote address.
+    pub address: SocketAddr,
+    /// The names that the peer's certificate proves; empty under the name policy `any`.
+    pub names: Vec<String>,
+    /// `swim-quic/1`, or `memberlist-quic/1` with a Go peer.
+    pub protocol: &'static str,
+    /// Whether we dialed it.
+    pub dialed: bool,
+    /// Whether what we send to that address goes over it.
+    pub preferred: bool,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+    /// Time since its handshake began.
+    pub age: Duration,
+    /// Time since the last packet or stream payload.
+    pub idle: Duration,
+    /// Bidirectional streams open at the moment.
+    pub streams: usize,
+    /// UDP bytes received and sent.
+    pub bytes: (u64, u64),
+    /// QUIC packets lost.
+    pub lost: u64,
+}
+
+impl Connection {
+    pub(crate) fn from_info(info: &ConnectionInfo) -> Self {
+        let names = info.peer.names.iter();
+        Self {
+            address: info.peer.address,
+            names: names.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
+            protocol: match info.peer.protocol {
+                Protocol::Extended => EXTENDED_PROTOCOL,
+                Protocol::Classic => CLASSIC_PROTOCOL,
+            },
+            dialed: info.peer.dialed,
+            preferred: info.preferred,
+            rtt: info.rtt,
+            age: info.age,
+            idle: info.idle,
+            streams: info.streams,
+            bytes: (info.bytes_received, info.bytes_sent),
+            lost: info.lost,
+        }
+    }
 }

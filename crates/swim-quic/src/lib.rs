@@ -49,6 +49,7 @@ mod event;
 mod node;
 mod resolve;
 mod subscribers;
+mod warnings;
 
 pub use address::AddressError;
 pub use builder::Builder;
@@ -59,5 +60,5 @@ pub use error::{
     CommandError, JoinError, JoinFailure, LeaveError, PingError, SendError, SetMetaError,
     StartError,
 };
-pub use event::{Event, Stats};
+pub use event::{Connection, Event, Stats};
 pub use swim_core::{Config, ConfigError, Member, MemberName, MemberState, MembershipStats};

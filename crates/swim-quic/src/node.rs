@@ -17,9 +17,10 @@ use swim_core::{
 };
 
 use crate::command::Command;
-use crate::event::{Event, Stats};
+use crate::event::{Connection, Event, Stats};
 use crate::resolve::StandingSeeds;
 use crate::subscribers::Subscribers;
+use crate::warnings::Warnings;
 
 /// How much of a stream is carried from the endpoint to the machine at a time.
 const READ_CHUNK: usize = 64 * 1024;
@@ -48,6 +49,7 @@ pub(crate) struct Node {
     peers: Peers,
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
     events: Vec<Event>,
+    warnings: Warnings,
     members_changed: bool,
     read_buffer: Vec<u8>,
     linger_until: Option<Instant>,
@@ -71,6 +73,7 @@ impl Node {
             peers: Peers::default(),
             waiting: BTreeMap::new(),
             events: Vec::new(),
+            warnings: Warnings::default(),
             members_changed: true,
             read_buffer: vec![0; READ_CHUNK],
             linger_until: None,
@@ -165,6 +168,10 @@ impl Node {
                 let begun = self.membership.ping(&to, time);
                 self.await_outcome(begun, reply);
             }
+            Command::Connections { reply } => {
+                let connections = self.endpoint.connections();
+                let _ = reply.send(connections.iter().map(Connection::from_info).collect());
+            }
             Command::Stats { reply } => {
                 let _ = reply.send(Stats {
                     membership: self.membership.stats(),
@@ -241,11 +248,18 @@ impl Node {
                     let _ = reply.send(outcome);
                 }
             }
+            Output::Event(swim_core::Event::Warning { kind, address, detail }) => {
+                self.warn(kind.to_string(), format!("{address}: {detail}"), now);
+            }
             Output::Event(event) => {
                 self.members_changed = true;
                 self.events.extend(Event::from_core(event));
             }
         }
+    }
+
+    fn warn(&mut self, what: String, detail: String, now: Instant) {
+        self.events.extend(self.warnings.raise(what, detail, now));
     }
 
     fn write(&mut self, handle: StreamHandle, bytes: &[u8], finish: bool) {
@@ -282,10 +296,7 @@ impl Node {
             }
             Net::PacketLimit { to, limit } => self.membership.handle_packet_limit(to, limit, time),
             Net::Refused { from, what, detail } => {
-                self.events.push(Event::Warning {
-                    what: what.to_string(),
-                    detail: format!("{from}: {detail}"),
-                });
+                self.warn(what.to_string(), format!("{from}: {detail}"), now);
             }
             Net::Connected { peer } => log::debug!("connected to {}", peer.address),
             Net::Closed { peer, reason } => {

@@ -1,34 +1,23 @@
 //! Events and replies on stdout: JSON lines with `--json`, sentences without.
 //!
-//! Decides the shape of every line, and that a kind of warning appears at most once a second.
+//! Decides the shape of every line.
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use swim_quic::{Cluster, Event, Member, MemberName};
 
 use crate::process::wall_clock;
 
-/// Least time between two warnings of one kind.
-const WARNING_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Where lines go.
 pub(crate) struct Output {
     json: bool,
-    warnings: Mutex<BTreeMap<String, Warned>>,
-}
-
-struct Warned {
-    last: SystemTime,
-    held_back: u64,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, warnings: Mutex::default() }
+        Self { json }
     }
 
     pub(crate) fn ready(&self, cluster: &Cluster) {
@@ -78,11 +67,11 @@ impl Output {
                 fields.insert("error".into(), error.as_deref().into());
                 self.line("seed", fields);
             }
-            Event::Warning { what, detail } => self.warn(what, detail),
+            Event::Warning { what, detail, count } => self.warn(what, detail, *count),
             Event::Lagged { missed } => {
-                self.warn("lagged", &format!("{missed} events were missed: stdout is slow"));
+                self.warn("lagged", "events were missed: stdout is read too slowly", *missed);
             }
-            other => self.warn("event", &format!("{other:?}")),
+            other => self.warn("event", &format!("{other:?}"), 1),
         }
     }
 
@@ -113,19 +102,7 @@ impl Output {
         self.line("reply", fields);
     }
 
-    fn warn(&self, what: &str, detail: &str) {
-        let now = wall_clock();
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        let warned =
-            warnings.entry(what.to_owned()).or_insert(Warned { last: UNIX_EPOCH, held_back: 0 });
-        // A clock that was set back must not silence warnings.
-        if now.duration_since(warned.last).is_ok_and(|since| since < WARNING_INTERVAL) {
-            warned.held_back += 1;
-            return;
-        }
-        let count = warned.held_back + 1;
-        *warned = Warned { last: now, held_back: 0 };
-        drop(warnings);
+    fn warn(&self, what: &str, detail: &str, count: u64) {
         let mut fields = Map::new();
         fields.insert("what".into(), what.into());
         fields.insert("detail".into(), detail.into());

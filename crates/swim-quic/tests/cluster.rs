@@ -1,0 +1,189 @@
+//! Real members in one process, over real sockets: they find each other, change, leave and die.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and looks at one kind of event"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Cast, alive, eventually, hear, view};
+use swim_quic::{
+    Cluster, Driver, Event, JoinError, LeaveError, MemberState, SendError, StartError,
+};
+
+#[test]
+fn three_members_find_each_other_and_see_metadata() {
+    let cast = Cast::new();
+    let ada = cast.member("ada").meta("role=db").start().unwrap();
+    let seed = ada.address().to_string();
+    let bob = cast.member("bob").seeds([seed.clone()]).start().unwrap();
+    let cyd = cast.member("cyd").seeds([seed]).start().unwrap();
+    for member in [&ada, &bob, &cyd] {
+        eventually("all see all", || alive(member) == ["ada", "bob", "cyd"]);
+    }
+    eventually("cyd sees ada's metadata", || {
+        view(&cyd, "ada").is_some_and(|ada| ada.meta() == b"role=db")
+    });
+    let events = bob.subscribe();
+    ada.set_meta("role=cache").unwrap();
+    let updated = hear("bob hears of ada's change", &events, |event| match event {
+        Event::Updated(member) => Some(member.clone()),
+        _ => None,
+    });
+    assert_eq!(updated.meta(), b"role=cache");
+    assert_eq!(view(&bob, "ada").unwrap().meta(), b"role=cache", "the snapshot comes first");
+}
+
+#[test]
+fn a_leave_is_no_failure() {
+    let cast = Cast::new();
+    let members = cast.cluster(&["ada", "bob", "cyd"]);
+    let events = members[0].subscribe();
+    let report = members[2].leave(Duration::from_secs(5)).unwrap();
+    assert!(report.told >= 1, "{report:?}");
+    let name = hear("ada hears that cyd left", &events, |event| match event {
+        Event::Left(member) => Some(member.name().to_string()),
+        Event::Failed { member, .. } => panic!("{} failed instead", member.name()),
+        _ => None,
+    });
+    assert_eq!(name, "cyd");
+    eventually("bob sees it too", || {
+        view(&members[1], "cyd").is_none_or(|cyd| cyd.state() == MemberState::Left)
+    });
+    assert_eq!(view(&members[2], "cyd").unwrap().state(), MemberState::Left);
+}
+
+#[test]
+fn who_is_dropped_sends_nothing_and_is_found_dead() {
+    let cast = Cast::new();
+    let mut members = cast.cluster(&["ada", "bob", "cyd"]);
+    let events = members[0].subscribe();
+    drop(members.pop());
+    let (name, after) = hear("cyd is declared dead", &events, |event| match event {
+        Event::Failed { member, after, .. } => Some((member.name().to_string(), *after)),
+        Event::Left(member) => panic!("{} left", member.name()),
+        _ => None,
+    });
+    assert_eq!(name, "cyd");
+    assert!(after > Duration::ZERO);
+    assert_eq!(alive(&members[0]), ["ada", "bob"]);
+}
+
+#[test]
+fn a_member_that_comes_back_at_its_old_address_is_taken_back() {
+    let cast = Cast::new();
+    let mut members = cast.cluster(&["ada", "bob", "cyd"]);
+    let cyd = members.pop().unwrap();
+    let (address, seed) = (cyd.address(), members[0].address().to_string());
+    drop(cyd);
+    for member in &members {
+        eventually("cyd is dead", || {
+            view(member, "cyd").is_none_or(|cyd| cyd.state() == MemberState::Dead)
+        });
+    }
+    let back = cast.member("cyd").bind(address.to_string()).seeds([seed]).start().unwrap();
+    for member in members.iter().chain([&back]) {
+        eventually("cyd is back", || alive(member) == ["ada", "bob", "cyd"]);
+    }
+    assert!(view(&members[0], "cyd").unwrap().incarnation() > 1, "it refuted its own death");
+}
+
+#[test]
+fn join_says_how_many_and_why_not() {
+    let cast = Cast::new();
+    let (ada, bob) = (cast.member("ada").start().unwrap(), cast.member("bob").start().unwrap());
+    let nobody = free_address();
+    let report =
+        ada.join([bob.address().to_string(), nobody.clone()], Duration::from_secs(4)).unwrap();
+    assert_eq!(report.joined, 1);
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(report.failed[0].address, nobody);
+    eventually("bob sees ada", || alive(&bob) == ["ada", "bob"]);
+
+    let error = ada.join(["no port here:x"], Duration::from_secs(1)).unwrap_err();
+    assert!(matches!(&error, JoinError::Address(_)), "{error}");
+    let error = ada.join([nobody], Duration::from_millis(300)).unwrap_err();
+    assert!(matches!(&error, JoinError::NobodyAnswered(failed) if failed.len() == 1), "{error}");
+}
+
+#[test]
+fn a_certificate_for_somebody_else_is_refused_at_the_start() {
+    let cast = Cast::new();
+    let error = cast.member("ada").identity(cast.identity("bob")).start().unwrap_err();
+    assert!(matches!(&error, StartError::NameNotInCertificate { .. }), "{error}");
+    assert!(error.to_string().contains("bob") && error.to_string().contains("ada"), "{error}");
+}
+
+#[test]
+fn a_taken_port_is_named_with_a_remedy() {
+    let cast = Cast::new();
+    let ada = cast.member("ada").start().unwrap();
+    let error = cast.member("bob").bind(ada.address().to_string()).start().unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&ada.address().to_string()) && text.contains("port"), "{text}");
+}
+
+#[test]
+fn many_members_share_one_driver_thread() {
+    let cast = Cast::new();
+    let driver = Driver::start().unwrap();
+    let first = cast.member("m00").driver(&driver).start().unwrap();
+    let seed = first.address().to_string();
+    let mut members = vec![first];
+    for index in 1..12 {
+        let name = format!("m{index:02}");
+        let member = cast.member(&name).driver(&driver).seeds([seed.clone()]).start().unwrap();
+        members.push(member);
+    }
+    for member in &members {
+        eventually("all see all", || alive(member).len() == members.len());
+    }
+}
+
+#[test]
+fn metadata_beyond_512_bytes_is_an_error_and_changes_nothing() {
+    let cast = Cast::new();
+    let ada = cast.member("ada").meta("small").start().unwrap();
+    assert!(ada.set_meta(vec![7; 513]).unwrap_err().to_string().contains("512"));
+    assert_eq!(view(&ada, "ada").unwrap().meta(), b"small");
+    ada.set_meta(vec![7; 512]).unwrap();
+    eventually("the new metadata is published", || view(&ada, "ada").unwrap().meta().len() == 512);
+}
+
+#[test]
+fn a_closed_cluster_says_so_and_ends_its_subscriptions() {
+    let cast = Cast::new();
+    let ada = cast.member("ada").start().unwrap();
+    let (events, other) = (ada.subscribe(), ada.clone());
+    ada.leave(Duration::from_secs(1)).unwrap();
+    ada.close(Duration::from_secs(1));
+    assert!(events.iter().all(|event| !matches!(event, Event::Lagged { .. })));
+    let error = other.leave(Duration::from_secs(1)).unwrap_err();
+    assert!(matches!(error, LeaveError::Command(_)), "{error}");
+    let error = other.send("bob", "hello").unwrap_err();
+    assert!(matches!(error, SendError::Command(_)), "{error}");
+}
+
+#[test]
+fn handles_are_shared_between_threads() {
+    fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+    let cast = Cast::new();
+    let ada = cast.member("ada").start().unwrap();
+    shared::<Cluster>(&ada);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let ada = ada.clone();
+            std::thread::spawn(move || ada.stats().unwrap().membership.alive)
+        })
+        .collect();
+    assert!(threads.into_iter().all(|thread| thread.join().unwrap() == 1));
+}
+
+/// An address where nobody listens: bound for a moment, then released.
+fn free_address() -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
+}
