@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::judge::Phase;
+use super::script::Phase;
 
 /// The bounds for one demo.
 #[derive(Debug, Clone, Copy)]

@@ -5,78 +5,15 @@
 //! goes in, each with its time since the demo began. It believes only events and the ends of
 //! processes, never an intention: a step that was not carried out must make it fail.
 
+mod report;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::event::{Event, State};
-
-/// Steps that can be left out to prove that the verdict notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Sabotage {
-    /// Kill nobody
-    Crash,
-    /// Let nobody leave
-    Leave,
-    /// Restart nobody
-    Restart,
-}
-
-/// Something to be done to the node of this index; report it with [`Judge::performed`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
-    Start { node: usize, bind: SocketAddr, join: Vec<SocketAddr> },
-    Kill { node: usize },
-    Command { node: usize, command: &'static str },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The first node starts.
-    Open,
-    /// All start and find each other.
-    Gather,
-    /// One was killed.
-    Crash,
-    /// Another leaves.
-    Leave,
-    /// The one that left quits.
-    Quit,
-    /// The killed one starts again.
-    Restart,
-    /// It stays alive.
-    Watch,
-    /// Everybody is asked.
-    Confirm,
-    /// Everybody quits.
-    Close,
-}
-
-/// A step that succeeded: when each observer saw it, since its cause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) phase: Phase,
-    /// Ascending, never empty.
-    pub(super) times: Vec<Duration>,
-    pub(super) bound: Duration,
-}
-
-impl Step {
-    /// Minimum, median and maximum.
-    pub(super) fn spread(&self) -> [Duration; 3] {
-        let last = self.times.len() - 1;
-        let median = (self.times[last / 2] + self.times[last.div_ceil(2)]) / 2;
-        [self.times[0], median, self.times[last]]
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Passed,
-    /// What did not happen.
-    Failed(String),
-}
+use super::script::{Action, Phase, Sabotage, Step, Verdict, name};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -261,22 +198,6 @@ impl Judge {
         }
     }
 
-    /// What the demo is waiting for, for people.
-    pub(super) fn doing(&self) -> String {
-        let (victim, leaver) = (name(self.victim), name(self.leaver));
-        match self.phase {
-            Phase::Open => format!("starting {}", name(0)),
-            Phase::Gather => format!("waiting until all {} see each other", self.seats.len()),
-            Phase::Crash => format!("waiting until all others see that {victim} failed"),
-            Phase::Leave => format!("waiting until all others see that {leaver} left"),
-            Phase::Quit => format!("waiting until {leaver} has quit"),
-            Phase::Restart => format!("waiting until all see {victim} alive again"),
-            Phase::Watch => format!("watching that {victim} stays alive"),
-            Phase::Confirm => "asking everybody for the members".to_owned(),
-            Phase::Close => "waiting until everybody has quit".to_owned(),
-        }
-    }
-
     fn believe(&mut self, node: usize, about: &str, state: State) {
         let Some(subject) = (0..self.seats.len()).find(|index| name(*index) == about) else {
             self.fail(format!("{} speaks of {about}, who is not of this cluster", name(node)));
@@ -342,14 +263,19 @@ impl Judge {
         self.view(observer, subject) == Some(state)
     }
 
+    fn sees_alive(&self, observer: usize, mut subjects: impl Iterator<Item = usize>) -> bool {
+        subjects.all(|subject| self.sees(observer, subject, State::Alive))
+    }
+
     /// Whether the phase's goal holds for this observer.
     fn goal(&self, observer: usize) -> bool {
         let seat = &self.seats[observer];
         match self.phase {
             Phase::Open => seat.ready,
-            Phase::Gather | Phase::Restart => {
-                seat.ready
-                    && self.members().all(|subject| self.sees(observer, subject, State::Alive))
+            Phase::Gather => seat.ready && self.sees_alive(observer, self.members()),
+            Phase::Restart => {
+                let all = self.members().chain([self.victim]);
+                seat.ready && self.sees_alive(observer, all)
             }
             Phase::Crash => self.sees(observer, self.victim, State::Failed),
             Phase::Leave => self.sees(observer, self.leaver, State::Left),
@@ -470,50 +396,6 @@ impl Judge {
     fn fail(&mut self, reason: String) {
         self.verdict.get_or_insert(Verdict::Failed(reason));
     }
-
-    fn what_is_missing(&self) -> String {
-        let seconds = self.bounds.of(self.phase).as_secs_f64();
-        let observers = self.observers();
-        let late: Vec<String> = observers
-            .iter()
-            .filter(|observer| !self.reached.contains_key(observer))
-            .map(|observer| self.account(*observer))
-            .collect();
-        let late = if late.is_empty() { String::new() } else { format!(": {}", late.join("; ")) };
-        format!("gave up after {seconds} s, {}{late}", self.doing())
-    }
-
-    /// What this observer sees, for the report of a failure.
-    fn account(&self, observer: usize) -> String {
-        if !self.seats[observer].ready {
-            return format!("{} is not ready", name(observer));
-        }
-        let sees = |subject: usize| {
-            let state = self.view(observer, subject).map_or("unknown", State::word);
-            format!("{} {state}", name(subject))
-        };
-        let subjects: Vec<String> = match self.phase {
-            Phase::Crash => vec![sees(self.victim)],
-            Phase::Leave => vec![sees(self.leaver)],
-            Phase::Confirm => return format!("{} does not answer", name(observer)),
-            Phase::Open
-            | Phase::Gather
-            | Phase::Quit
-            | Phase::Restart
-            | Phase::Watch
-            | Phase::Close => self
-                .members()
-                .filter(|subject| !self.sees(observer, *subject, State::Alive))
-                .map(sees)
-                .collect(),
-        };
-        format!("{} sees {}", name(observer), subjects.join(", "))
-    }
-}
-
-/// The name of the node of this index.
-pub(super) fn name(node: usize) -> String {
-    format!("n{}", node + 1)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod folder;
 mod judge;
 mod nodes;
 mod screen;
+mod script;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -17,9 +18,10 @@ use std::process::Command;
 
 use event::Event;
 use folder::Folder;
-use judge::{Action, Judge, Sabotage, Step, Verdict, name};
+use judge::Judge;
 use nodes::{Input, Nodes};
 use screen::Screen;
+use script::{Action, Sabotage, Step, Verdict, name};
 
 use crate::{Stop, certs, clock, prerequisites, process, workspace};
 
@@ -122,13 +124,13 @@ fn play(
 ) -> Result<(Vec<Step>, Verdict), Stop> {
     let mut steps = Vec::new();
     loop {
-        while let Some(action) = judge.poll_action() {
-            perform(&action, nodes, screen)?;
-            judge.performed(&action, nodes.elapsed());
-        }
         while let Some(step) = judge.poll_step() {
             screen.step(&step, &judge, nodes.elapsed());
             steps.push(step);
+        }
+        while let Some(action) = judge.poll_action() {
+            perform(&action, nodes, screen)?;
+            judge.performed(&action, nodes.elapsed());
         }
         screen.draw(&judge, nodes.elapsed());
         if let Some(verdict) = judge.verdict() {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::judge::name;
+use super::script::name;
 use crate::{clock, process};
 
 /// Lines that may wait for the judge; a node that writes more waits in its write.

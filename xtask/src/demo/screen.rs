@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::event::State;
-use super::judge::{Judge, Phase, Step, name};
+use super::judge::Judge;
+use super::script::{Phase, Step, name};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -127,7 +128,7 @@ impl Screen {
     }
 
     /// The one line at the end of a demo that went well.
-    pub(super) fn passed(&self, steps: &[Step], kept: Option<&Path>, at: Duration) {
+    pub(super) fn passed(&mut self, steps: &[Step], kept: Option<&Path>, at: Duration) {
         if self.style == Style::Json {
             let figures: serde_json::Map<String, serde_json::Value> = steps
                 .iter()
@@ -144,6 +145,7 @@ impl Screen {
             );
             return;
         }
+        self.erase();
         let figures: Vec<String> = steps.iter().map(brief).collect();
         println!("demo passed with {} nodes: {}", self.nodes, figures.join(", "));
         if let Some(kept) = kept {

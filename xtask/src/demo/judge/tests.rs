@@ -26,7 +26,7 @@ fn each_sabotage_fails_in_its_own_step() {
     for (sabotage, reason) in [
         (Sabotage::Crash, "waiting until all others see that n2 failed: n1 sees n2 alive"),
         (Sabotage::Leave, "waiting until all others see that n3 left: n1 sees n3 alive"),
-        (Sabotage::Restart, "waiting until all see n2 alive again"),
+        (Sabotage::Restart, "waiting until all see n2 alive again: n1 sees n2 failed"),
     ] {
         let mut stage = Stage::new(5, Some(sabotage));
         stage.play();
