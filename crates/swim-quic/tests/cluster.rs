@@ -9,9 +9,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Cast, alive, eventually, hear, view};
+use common::{Cast, alive, eventually, hear};
 use swim_quic::{
-    Cluster, Driver, Event, JoinError, LeaveError, MemberState, SendError, StartError,
+    Cluster, Driver, Event, JoinError, LeaveError, Member, MemberState, SendError, StartError,
 };
 
 #[test]
@@ -186,4 +186,9 @@ fn handles_are_shared_between_threads() {
 fn free_address() -> String {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().to_string()
+}
+
+/// What a cluster holds of one member.
+fn view(cluster: &Cluster, name: &str) -> Option<Member> {
+    cluster.members().iter().find(|member| member.name().as_bytes() == name.as_bytes()).cloned()
 }

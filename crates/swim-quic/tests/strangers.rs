@@ -116,9 +116,8 @@ fn junk_changes_nothing_but_a_counter() {
     let ada = &members[0];
     let before = ada.stats().unwrap().transport.udp_received;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    for length in 1..=200_usize {
-        let first = u8::try_from(length).unwrap();
-        let junk: Vec<u8> = (0..length).map(|index| first.wrapping_mul(31) ^ index as u8).collect();
+    for seed in 1..=200_u8 {
+        let junk: Vec<u8> = (0..seed).map(|index| seed.wrapping_mul(31) ^ index).collect();
         socket.send_to(&junk, ada.address()).unwrap();
     }
     eventually("all junk was read", || ada.stats().unwrap().transport.udp_received >= before + 200);

@@ -1,13 +1,12 @@
 //! The cast of the cluster tests: an authority, members on free loopback ports, and waiting with
 //! a bound.
-#![expect(dead_code, reason = "every test file uses its own part of the cast")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use certs::Authority;
 use crossbeam_channel::Receiver;
-use swim_quic::{Builder, Cluster, Config, Event, Identity, Member, MemberState};
+use swim_quic::{Builder, Cluster, Config, Event, Identity, MemberState};
 
 /// Longer than anything here takes on a busy machine; reaching it fails the test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,11 +72,6 @@ pub(crate) fn alive(cluster: &Cluster) -> Vec<String> {
         .filter(|member| member.state() == MemberState::Alive)
         .map(|member| member.name().to_string())
         .collect()
-}
-
-/// What a cluster holds of one member.
-pub(crate) fn view(cluster: &Cluster, name: &str) -> Option<Member> {
-    cluster.members().iter().find(|member| member.name().as_bytes() == name.as_bytes()).cloned()
 }
 
 /// Waits until `done`, looking often; fails after [`PATIENCE`].
