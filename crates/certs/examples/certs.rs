@@ -41,8 +41,11 @@ fn main() -> ExitCode {
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
             let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            eprintln!("certs: {first}; see --help");
+            let asides = ["Usage:", "For more information"];
+            let end = asides.iter().filter_map(|aside| text.find(aside)).min();
+            let end = end.unwrap_or(text.len());
+            let words: Vec<&str> = text[..end].split_whitespace().collect();
+            eprintln!("certs: {}; see --help", words.join(" ").trim_start_matches("error: "));
             return ExitCode::from(INPUT);
         }
     };
@@ -93,16 +96,25 @@ fn authority(directory: &Path, report: &mut String) -> Result<Authority, Failure
             *report += &wrote(directory, "ca");
             Ok(made)
         }
-        // Another run may have made it a moment ago; then that one counts.
-        Err(SaveError::Exists { file }) => Authority::load(directory).map_err(|_| {
+        // Another run may be making it; then that one counts.
+        Err(SaveError::Exists { file }) => load_soon(directory).ok_or_else(|| {
             Failure::input(format!(
                 "{} is there without its other half: restore ca.pem and ca.key together, or \
-                 remove it (or run again, if another run is making them)",
+                 remove it",
                 file.display()
             ))
         }),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Loads the authority that another run is making: at most a second, as it needs a millisecond.
+#[expect(clippy::disallowed_methods, reason = "waits for another process, which cannot wake us")]
+fn load_soon(directory: &Path) -> Option<Authority> {
+    (0..50).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        Authority::load(directory).ok()
+    })
 }
 
 fn wrote(directory: &Path, name: &str) -> String {
