@@ -20,7 +20,10 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_in_armour_are_refused(bytes in vec(any::<u8>(), 0..600), split in 1..80_usize) {
+    fn random_bytes_in_armour_are_refused(
+        bytes in vec(any::<u8>(), 0..600),
+        split in 1..80_usize,
+    ) {
         let certificate = armour("CERTIFICATE", &bytes, split);
         let go = |file| fs::read(data(file)).unwrap();
         prop_assert!(Trust::from_pem(&certificate).is_err());
@@ -32,7 +35,10 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_changes_nothing_or_is_refused(position in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn a_flipped_bit_changes_nothing_or_is_refused(
+        position in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
         let texts = ["go-ca.pem", "go.pem", "go.key"].map(|file| fs::read(data(file)).unwrap());
         let whole = load(&texts).unwrap();
         let total: usize = texts.iter().map(Vec::len).sum();
@@ -52,7 +58,10 @@ proptest! {
     }
 
     #[test]
-    fn a_bent_leaf_never_gains_a_name(position in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_bent_leaf_never_gains_a_name(
+        position in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
         let pem = fs::read(data("sec1.pem")).unwrap();
         let mut leaf = boring::x509::X509::from_pem(&pem).unwrap().to_der().unwrap();
         let position = position.index(leaf.len());
