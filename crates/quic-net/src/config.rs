@@ -59,14 +59,8 @@ impl fmt::Debug for EndpointConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("EndpointConfig")
-            .field(
-                "extended_protocol",
-                &self.extended_protocol.escape_ascii().to_string(),
-            )
-            .field(
-                "classic_protocol",
-                &self.classic_protocol.escape_ascii().to_string(),
-            )
+            .field("extended_protocol", &self.extended_protocol.escape_ascii().to_string())
+            .field("classic_protocol", &self.classic_protocol.escape_ascii().to_string())
             .field("name", &self.name.escape_ascii().to_string())
             .field("label", &self.label.escape_ascii().to_string())
             .field("limits", &self.limits)

@@ -1,17 +1,73 @@
-//! The endpoint.
+//! The endpoint: everything about QUIC peers except the socket.
+//!
+//! Decides which connection carries what, when to dial, and what is refused at a bound. It
+//! never blocks, never touches a socket, and gives no meaning to the bytes it carries.
 
+mod receive;
+mod upkeep;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use boring::ssl::SslContextBuilder;
 
-use crate::config::EndpointConfig;
-use crate::event::*;
-use crate::stats::*;
+use crate::config::{EndpointConfig, MAX_PACKET};
+use crate::connection::{Connection, Ending, LOCAL, Phase, Retirement};
+use crate::connection_id::Secrets;
+use crate::event::{
+    CloseReason, EndpointError, Event, Read, ReadError, SendFailure, StreamError, StreamHandle,
+    WriteError,
+};
+use crate::pool::{Key, Pool};
+use crate::reset::Limiter;
+use crate::shared::Shared;
+use crate::stats::{ConnectionInfo, EndpointStats};
+use crate::stream::Stream;
+use crate::tls;
 
-/// A QUIC endpoint without a socket.
-#[derive(Debug)]
-pub struct Endpoint {}
+/// A QUIC endpoint without a socket: it dials and accepts, on one UDP address.
+///
+/// Methods come in four kinds:
+///
+/// - `handle_*`: a datagram arrived, or a deadline passed;
+/// - commands (`send_packet`, `open_stream`, `write`, `close`, …): the application wants
+///   something; none of them waits, failures come as [`Event`]s;
+/// - `poll_*`: what must leave the machine;
+/// - getters, taking `&self`.
+///
+/// After each `handle_*` or command, call [`poll_event`](Self::poll_event) and
+/// [`poll_transmit`](Self::poll_transmit) until they return `None`; then sleep until
+/// [`poll_timeout`](Self::poll_timeout) and call [`handle_timeout`](Self::handle_timeout). `now`
+/// must never decrease and must be the real time: quiche, inside, reads the clock and draws
+/// random numbers by itself. Dropping an endpoint sends nothing at all.
+///
+/// A packet goes to its peer as one datagram, or as a unidirectional stream where it does not
+/// fit. Streams are bidirectional. Packets and streams are served on every connection, whoever
+/// dialed it. A peer is known by the address it is dialed at; addresses are compared with
+/// IPv4-mapped ones unmapped.
+pub struct Endpoint {
+    shared: Shared,
+    tls: quiche::Config,
+    pool: Pool,
+    timers: BinaryHeap<Reverse<(Instant, Key)>>,
+    /// Connections that may have something to send.
+    sending: VecDeque<Key>,
+    /// Connections that have sent their share of this turn.
+    deferred: VecDeque<Key>,
+    turn: u64,
+    /// Datagrams that belong to no connection: resets, Retry, farewells, raw datagrams.
+    outbox: VecDeque<(SocketAddr, Option<IpAddr>, Vec<u8>)>,
+    resets: Limiter,
+    authenticated: u64,
+    started: Instant,
+    now: Instant,
+    next_sweep: Instant,
+    /// Set by [`shutdown`](Self::shutdown): when the last connections are closed.
+    shutdown: Option<Instant>,
+}
 
 /// Datagrams to be sent, written to the buffer given to
 /// [`poll_transmit`](Endpoint::poll_transmit).
@@ -28,107 +84,462 @@ pub struct Transmit {
 }
 
 impl Endpoint {
-    /// A.
-    pub fn new(_: EndpointConfig, _: SslContextBuilder, _: Instant) -> Result<Self, EndpointError> {
-        todo!()
+    /// An endpoint that authenticates itself and its peers with `tls`, which must demand and
+    /// verify a certificate on both sides.
+    pub fn new(
+        config: EndpointConfig,
+        tls: SslContextBuilder,
+        now: Instant,
+    ) -> Result<Self, EndpointError> {
+        if config.name.len() > 255 || config.label.len() > 255 {
+            return Err(EndpointError::Config("name and label have at most 255 bytes"));
+        }
+        let protocols = [&config.extended_protocol, &config.classic_protocol];
+        if protocols.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
+            return Err(EndpointError::Config("ALPN tokens have 1 to 255 bytes"));
+        }
+        if !(1200..=1500).contains(&config.limits.max_udp_payload) {
+            return Err(EndpointError::Config("max_udp_payload is 1200 to 1500 bytes"));
+        }
+        let tls = tls::quic_config(&config, tls)?;
+        let secrets = Secrets::new(&config.reset_secret).map_err(|_| EndpointError::Random)?;
+        let next_sweep = now + config.limits.sweep_interval;
+        Ok(Self {
+            shared: Shared::new(config, secrets),
+            tls,
+            pool: Pool::default(),
+            timers: BinaryHeap::new(),
+            sending: VecDeque::new(),
+            deferred: VecDeque::new(),
+            turn: 0,
+            outbox: VecDeque::new(),
+            resets: Limiter::new(now),
+            authenticated: 0,
+            started: now,
+            now,
+            next_sweep,
+            shutdown: None,
+        })
     }
-    /// New connections use this context.
-    pub fn replace_tls(&mut self, _tls: SslContextBuilder) -> Result<(), EndpointError> {
-        todo!()
+
+    /// Uses another TLS context for new connections. Existing ones keep theirs.
+    pub fn replace_tls(&mut self, tls: SslContextBuilder) -> Result<(), EndpointError> {
+        self.tls = tls::quic_config(&self.shared.config, tls)?;
+        Ok(())
     }
-    /// A datagram arrived.
-    pub fn handle_udp(
-        &mut self,
-        _from: SocketAddr,
-        _to: Option<IpAddr>,
-        _bytes: &mut [u8],
-        _now: Instant,
-    ) {
-        todo!()
+
+    /// A deadline passed. Calling it too early does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        while let Some(&Reverse((due, key))) = self.timers.peek()
+            && due <= now
+        {
+            self.timers.pop();
+            let Some(connection) = self.pool.get_mut(key) else { continue };
+            if connection.armed == Some(due) {
+                connection.armed = None;
+                connection.on_timeout(now);
+                self.settle(key);
+            }
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now + self.shared.config.limits.sweep_interval;
+            self.sweep();
+        }
+        if self.shutdown.is_some() {
+            self.close_quiet_ones();
+        }
     }
-    /// A deadline passed.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// Sends a packet.
+
+    /// Sends a packet of at most [`MAX_PACKET`] bytes to the peer at `to`, best effort, dialing
+    /// it if need be. `expected` is the name that its certificate must prove. The first byte
+    /// `0xF6` is reserved, `0xF5` marks packets of an application protocol and needs a peer that
+    /// speaks the extended one.
     pub fn send_packet(
         &mut self,
-        _to: SocketAddr,
-        _expected: Option<&[u8]>,
-        _bytes: &[u8],
-        _now: Instant,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        bytes: &[u8],
+        now: Instant,
     ) {
-        todo!()
+        self.now = now;
+        let to = canonical(to);
+        if let Err(reason) = self.try_send_packet(to, expected, bytes) {
+            self.shared.emit(Event::SendFailed { to, reason });
+        }
     }
-    /// Sends a datagram that is not QUIC.
-    pub fn send_raw(&mut self, _to: SocketAddr, _bytes: &[u8]) {
-        todo!()
+
+    fn try_send_packet(
+        &mut self,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        bytes: &[u8],
+    ) -> Result<(), SendFailure> {
+        if bytes.len() > MAX_PACKET {
+            return Err(SendFailure::TooLarge);
+        }
+        let key = self.connection_for(to, expected, Urgency::Packet)?;
+        let Some(connection) = self.pool.get_mut(key) else { return Err(SendFailure::Unavailable) };
+        connection.send_packet(&mut self.shared, expected, bytes, self.now)?;
+        self.schedule(key);
+        Ok(())
     }
-    /// Opens a stream.
+
+    /// Sends a datagram that is not QUIC from the endpoint's port, once. Its first byte must be
+    /// below `0x40`, else it is not sent and `false` is returned. For STUN and the like.
+    pub fn send_raw(&mut self, to: SocketAddr, bytes: &[u8]) -> bool {
+        let fits = bytes.first().is_some_and(|first| *first < FIRST_QUIC_BYTE);
+        let room = self.outbox.len() < OUTBOX && bytes.len() <= RAW_DATAGRAM;
+        if fits && room {
+            self.outbox.push_back((canonical(to), None, bytes.to_vec()));
+        }
+        fits && room
+    }
+
+    /// Opens a bidirectional stream to the peer at `to`, dialing it if need be. Data may be
+    /// written at once. If the stream is not over by `deadline` it fails;
+    /// [`set_deadline`](Self::set_deadline) moves or lifts that.
     pub fn open_stream(
         &mut self,
-        _to: SocketAddr,
-        _expected: Option<&[u8]>,
-        _deadline: Instant,
-        _now: Instant,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        deadline: Instant,
+        now: Instant,
     ) -> StreamHandle {
-        todo!()
+        self.now = now;
+        let to = canonical(to);
+        let found = self.connection_for(to, expected, Urgency::Stream);
+        let stream = Stream {
+            expected: expected.map(<[u8]>::to_vec),
+            deadline: Some(deadline),
+            ..Stream::default()
+        };
+        match found.ok().and_then(|key| Some((key, self.pool.get_mut(key)?))) {
+            Some((key, connection)) => {
+                let handle = self.shared.next_stream(key);
+                connection.adopt_stream(&mut self.shared, handle, stream, now);
+                self.schedule(key);
+                handle
+            }
+            None => {
+                let handle = self.shared.orphan_stream();
+                let reason = StreamError::Unavailable;
+                self.shared.emit(Event::StreamFailed { stream: handle, reason });
+                handle
+            }
+        }
     }
-    /// Moves or lifts the deadline of a stream.
-    pub fn set_deadline(&mut self, _stream: StreamHandle, _deadline: Option<Instant>) {
-        todo!()
+
+    /// Moves the deadline of a stream, or lifts it.
+    pub fn set_deadline(&mut self, stream: StreamHandle, deadline: Option<Instant>) {
+        if let Some((key, connection)) = self.owner(stream) {
+            connection.set_deadline(stream, deadline);
+            self.schedule(key);
+        }
     }
-    /// Writes.
+
+    /// Writes to a stream and returns how many bytes were taken: all of them, unless
+    /// [`stream_buffer`](crate::Limits::stream_buffer) is reached; then the rest, with
+    /// `finish`, is to be offered again after [`Event::StreamWritable`]. With `finish` the FIN
+    /// rides on the last byte.
     pub fn write(
         &mut self,
-        _stream: StreamHandle,
-        _bytes: &[u8],
-        _finish: bool,
+        stream: StreamHandle,
+        bytes: &[u8],
+        finish: bool,
     ) -> Result<usize, WriteError> {
-        todo!()
+        let now = self.now;
+        let key = *self.shared.owners.get(&stream).ok_or(WriteError::UnknownStream)?;
+        let connection = self.pool.get_mut(key).ok_or(WriteError::UnknownStream)?;
+        let taken = connection.write(&mut self.shared, stream, bytes, finish, now);
+        self.schedule(key);
+        taken
     }
-    /// Reads.
-    pub fn read(&mut self, _stream: StreamHandle, _buffer: &mut [u8]) -> Result<Read, ReadError> {
-        todo!()
+
+    /// Reads from a stream. Not reading is how to slow down the peer; read on whenever there is
+    /// room again, no event asks for it.
+    pub fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Result<Read, ReadError> {
+        if let Some(rest) = self.shared.leftovers.get_mut(&stream) {
+            let bytes = rest.len().min(buffer.len());
+            for (slot, byte) in buffer.iter_mut().zip(rest.drain(..bytes)) {
+                *slot = byte;
+            }
+            let fin = rest.is_empty();
+            if fin {
+                self.shared.leftovers.remove(&stream);
+            }
+            return Ok(Read { bytes, fin });
+        }
+        let now = self.now;
+        let key = *self.shared.owners.get(&stream).ok_or(ReadError::UnknownStream)?;
+        let connection = self.pool.get_mut(key).ok_or(ReadError::UnknownStream)?;
+        let read = connection.read(&mut self.shared, stream, buffer, now);
+        self.schedule(key);
+        read
     }
-    /// Done reading: queued data still goes out, then FIN.
-    pub fn stop(&mut self, _stream: StreamHandle) {
-        todo!()
+
+    /// The application is done with a stream: what was written still goes out, followed by FIN;
+    /// what still arrives is discarded. The handle is not valid any more.
+    pub fn stop(&mut self, stream: StreamHandle) {
+        let now = self.now;
+        self.shared.leftovers.remove(&stream);
+        if let Some(key) = self.shared.owners.get(&stream).copied()
+            && let Some(connection) = self.pool.get_mut(key)
+        {
+            connection.stop(&mut self.shared, stream, now);
+            self.schedule(key);
+        }
     }
-    /// Both directions end at once.
-    pub fn reset(&mut self, _stream: StreamHandle) {
-        todo!()
+
+    /// Ends both directions of a stream at once; what was not sent yet never is.
+    pub fn reset(&mut self, stream: StreamHandle) {
+        self.shared.leftovers.remove(&stream);
+        if let Some(key) = self.shared.owners.get(&stream).copied()
+            && let Some(connection) = self.pool.get_mut(key)
+        {
+            connection.reset(&mut self.shared, stream);
+            self.schedule(key);
+        }
     }
-    /// Closes all connections to `peer`.
-    pub fn close(&mut self, _peer: SocketAddr, _reason: CloseReason, _now: Instant) {
-        todo!()
+
+    /// Closes every connection to `peer`, dropping what was not sent, and forgets its failed
+    /// dials.
+    pub fn close(&mut self, peer: SocketAddr, reason: CloseReason, now: Instant) {
+        self.now = now;
+        let peer = canonical(peer);
+        for key in self.pool.at(peer).to_vec() {
+            self.end(key, &Ending::Closed(reason.clone()));
+        }
+        let record = self.pool.record(peer);
+        record.failures = 0;
+        record.not_before = None;
+        self.pool.sweep(now);
     }
-    /// Orderly end.
-    pub fn shutdown(&mut self, _deadline: Instant, _now: Instant) {
-        todo!()
+
+    /// Closes every connection whose peer matches: for revoked certificates.
+    pub fn close_where(
+        &mut self,
+        reason: CloseReason,
+        now: Instant,
+        mut matches: impl FnMut(&crate::PeerIdentity) -> bool,
+    ) {
+        self.now = now;
+        for key in self.pool.keys() {
+            let peer = self.pool.get(key).and_then(|connection| connection.peer.clone());
+            if peer.is_some_and(|peer| matches(&peer)) {
+                self.end(key, &Ending::Closed(reason.clone()));
+            }
+        }
     }
-    /// Whether a shutdown is complete: every connection is closed and nothing is left to send.
+
+    /// Takes no new work, lets each connection send what is queued, and closes it then or at
+    /// `deadline`. See [`is_shut_down`](Self::is_shut_down).
+    pub fn shutdown(&mut self, deadline: Instant, now: Instant) {
+        self.now = now;
+        self.shutdown = Some(deadline);
+        self.close_quiet_ones();
+    }
+
+    /// Whether a [`shutdown`](Self::shutdown) is complete: no connection is left and nothing is
+    /// waiting to be sent.
     pub fn is_shut_down(&self) -> bool {
-        todo!()
+        self.shutdown.is_some() && self.pool.len() == 0 && self.outbox.is_empty()
     }
-    /// What to send.
-    pub fn poll_transmit(&mut self, _buffer: &mut [u8], _now: Instant) -> Option<Transmit> {
-        todo!()
+
+    /// Writes datagrams that are to be sent to `buffer`, which should have room for some 16
+    /// datagrams of 1500 bytes and must have room for one. Connections take turns; `None` ends a
+    /// turn, though some may have more to send: [`poll_timeout`](Self::poll_timeout) is then due.
+    pub fn poll_transmit(&mut self, buffer: &mut [u8], now: Instant) -> Option<Transmit> {
+        self.now = now;
+        if let Some((to, source, bytes)) = self.outbox.pop_front() {
+            let len = bytes.len().min(buffer.len());
+            buffer.iter_mut().zip(&bytes).for_each(|(slot, byte)| *slot = *byte);
+            self.count_sent(1, len);
+            return Some(Transmit { to, source, len, segment: None });
+        }
+        while let Some(key) = self.sending.pop_front() {
+            if let Some(transmit) = self.emit(key, buffer) {
+                return Some(transmit);
+            }
+        }
+        self.turn += 1;
+        std::mem::swap(&mut self.sending, &mut self.deferred);
+        None
     }
-    /// What happened.
+
+    fn emit(&mut self, key: Key, buffer: &mut [u8]) -> Option<Transmit> {
+        let turn = self.turn;
+        let share = self.shared.config.limits.packets_per_turn.max(1);
+        let connection = self.pool.get_mut(key)?;
+        if connection.turn != turn {
+            connection.turn = turn;
+            connection.turn_packets = 0;
+        }
+        let emission = connection.emit(buffer, share - connection.turn_packets.min(share));
+        connection.turn_packets += emission.packets;
+        connection.in_send_queue = emission.more;
+        let (to, source) = (connection.address, connection.source);
+        if emission.more {
+            match connection.turn_packets < share {
+                true => self.sending.push_back(key),
+                false => self.deferred.push_back(key),
+            }
+        } else {
+            // Sending makes room for what quiche could not take before, and moves the timers.
+            self.settle_after_sending(key);
+        }
+        if emission.packets == 0 {
+            return None;
+        }
+        self.count_sent(emission.packets, emission.length);
+        Some(Transmit { to, source, len: emission.length, segment: emission.segment })
+    }
+
+    /// What has happened since the last call.
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.shared.poll_event()
     }
-    /// When to call `handle_timeout`.
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) and to poll for transmits.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        if !self.sending.is_empty() || !self.outbox.is_empty() {
+            return Some(self.now);
+        }
+        let timer = self.timers.peek().map(|Reverse((due, _))| *due);
+        let shutdown = self.shutdown.filter(|_| self.pool.len() > 0);
+        let quiet = shutdown.map(|deadline| deadline.min(self.now + SHUTDOWN_POLL));
+        [timer, Some(self.next_sweep), quiet].into_iter().flatten().min()
     }
-    /// Counters.
+
+    /// Counters and gauges.
     pub fn stats(&self) -> EndpointStats {
-        todo!()
+        let mut stats = self.shared.stats.clone();
+        stats.connections = self.pool.len();
+        stats.handshakes =
+            self.pool.iter().filter(|connection| connection.phase == Phase::Handshaking).count();
+        stats
     }
-    /// Authenticated connections.
+
+    /// The connections whose peer is authenticated.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        todo!()
+        self.pool.iter().filter_map(|connection| self.describe(connection)).collect()
+    }
+
+    fn describe(&self, connection: &Connection) -> Option<ConnectionInfo> {
+        let peer = connection.peer.clone()?;
+        let stats = connection.stats();
+        let path = connection.path();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Some(ConnectionInfo {
+            peer,
+            preferred: self.pool.choose(connection.address, None) == Some(connection.key),
+            rtt: path.as_ref().map_or(Duration::ZERO, |path| path.rtt),
+            congestion_window: path.as_ref().map_or(0, |path| path.cwnd),
+            age: self.now.saturating_duration_since(connection.born),
+            idle: self.now.saturating_duration_since(connection.last_payload),
+            streams: connection.stream_count(),
+            packet_limit: connection.packet_limit(),
+            received: count(stats.recv),
+            sent: count(stats.sent),
+            lost: count(stats.lost),
+            bytes_received: stats.recv_bytes,
+            bytes_sent: stats.sent_bytes,
+        })
+    }
+
+    /// The connection to use for `to`, dialing if there is none.
+    fn connection_for(
+        &mut self,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        urgency: Urgency,
+    ) -> Result<Key, SendFailure> {
+        if self.shutdown.is_some() {
+            return Err(SendFailure::Unavailable);
+        }
+        if let Some(key) = self.pool.choose(to, expected) {
+            let stalled = self.pool.get(key).is_some_and(|c| c.is_stalled(&self.shared, self.now));
+            if !stalled {
+                return Ok(key);
+            }
+            // Whatever is sent into a black hole fills the congestion window and leaves late.
+            self.shared.stats.stalled += 1;
+            self.retire(key, CloseReason::TimedOut, STALLED);
+        }
+        if urgency == Urgency::Packet && self.pool.held_back(to, self.now) {
+            return Err(SendFailure::Backoff);
+        }
+        self.dial(to).ok_or(SendFailure::Unavailable)
+    }
+
+    fn dial(&mut self, to: SocketAddr) -> Option<Key> {
+        self.make_room()?;
+        let key = self.pool.next_key()?;
+        let id = self.shared.secrets.fresh_id();
+        self.tls.set_stateless_reset_token(None);
+        let id_for_quic = quiche::ConnectionId::from_ref(&id);
+        let quic = match quiche::connect(None, &id_for_quic, LOCAL, to, &mut self.tls) {
+            Ok(quic) => quic,
+            Err(error) => {
+                log::error!("cannot begin a dial to {to}: {error:?}");
+                return None;
+            }
+        };
+        self.shared.stats.dials += 1;
+        let deadline = self.now + self.shared.config.limits.dial_timeout;
+        let connection = Connection::new(quic, key, to, id, true, self.now, deadline);
+        self.pool.insert(Box::new(connection));
+        self.schedule(key);
+        Some(key)
+    }
+
+    fn retire(&mut self, key: Key, reason: CloseReason, grace: Duration) {
+        if let Some(connection) = self.pool.get_mut(key)
+            && connection.retired.is_none()
+        {
+            connection.retired = Some(Retirement { reason, close_at: self.now + grace });
+            self.rearm(key);
+        }
+    }
+
+    fn owner(&mut self, stream: StreamHandle) -> Option<(Key, &mut Connection)> {
+        let key = *self.shared.owners.get(&stream)?;
+        Some((key, self.pool.get_mut(key)?))
     }
 }
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Endpoint")
+            .field("config", &self.shared.config)
+            .field("connections", &self.pool.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a pause after failed dials is respected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgency {
+    Packet,
+    Stream,
+}
+
+/// The one form of an address that tables are keyed with.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// QUIC packets of version 1 have the fixed bit, RFC 9000 section 17.
+const FIRST_QUIC_BYTE: u8 = 0x40;
+/// Longest raw datagram: what any path carries.
+const RAW_DATAGRAM: usize = 1200;
+/// Datagrams without a connection that wait to be sent; more are dropped.
+const OUTBOX: usize = 1024;
+/// How long a connection that fell silent is kept in case it was only slow.
+const STALLED: Duration = Duration::from_secs(30);
+/// How often a shutdown looks for connections that have become quiet.
+const SHUTDOWN_POLL: Duration = Duration::from_millis(10);

@@ -79,10 +79,7 @@ impl EventLoop {
 
     /// Sleeps until a socket is ready, the waker is used, or `deadline` has come (`None`: no
     /// deadline), and returns the time. Returns at once if the previous turn left work.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the loop is where the clock is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the loop is where the clock is read")]
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Instant> {
         let timeout = if std::mem::take(&mut self.more) {
             Some(Duration::ZERO)

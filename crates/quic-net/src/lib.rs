@@ -15,6 +15,7 @@ mod event_loop;
 mod hello;
 mod pool;
 mod reset;
+mod shared;
 mod socket;
 mod stats;
 mod stream;

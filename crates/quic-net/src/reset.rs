@@ -1,1 +1,87 @@
-//! To come.
+//! Stateless resets: how a restarted endpoint tells its peers that their connections are gone.
+//!
+//! Decides what a reset looks like and how many are sent. Which packets deserve one is for the
+//! endpoint to say. See RFC 9000 section 10.3.
+
+use std::time::{Duration, Instant};
+
+use crate::connection_id::{ResetToken, Secrets};
+
+/// A reset for the connection that `trigger_length` bytes addressed with `id`; `None` if the
+/// packet was too short to be answered with a shorter one.
+pub(crate) fn build(secrets: &mut Secrets, id: &[u8], trigger_length: usize) -> Option<Vec<u8>> {
+    // Always shorter than its trigger, so that two endpoints without state fall silent.
+    let longest = trigger_length.checked_sub(1)?.min(LONGEST);
+    let spread = longest.checked_sub(SHORTEST)? + 1;
+    let noise = secrets.draw();
+    let length = SHORTEST + usize::from(noise[31]) % spread;
+    let mut packet: Vec<u8> = noise[..30].iter().copied().cycle().take(length - 16).collect();
+    packet[0] = 0b0100_0000 | (packet[0] & 0b0011_1111);
+    packet.extend_from_slice(&secrets.reset_token(id));
+    Some(packet)
+}
+
+/// The token that a packet would carry if it were a reset.
+pub(crate) fn token_of(packet: &[u8]) -> Option<ResetToken> {
+    if packet.len() < SHORTEST {
+        return None;
+    }
+    packet.last_chunk::<16>().copied()
+}
+
+/// Keeps resets below a rate.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    since: Instant,
+    sent: u32,
+}
+
+impl Limiter {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, sent: 0 }
+    }
+
+    /// Whether one more may be sent, which then counts as sent.
+    pub(crate) fn admit(&mut self, per_second: u32, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            *self = Self::new(now);
+        }
+        self.sent += u32::from(self.sent <= per_second);
+        self.sent <= per_second
+    }
+}
+
+/// Five unpredictable bytes and the token: the least that RFC 9000 allows.
+const SHORTEST: usize = 21;
+const LONGEST: usize = 42;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reset_is_shorter_than_its_trigger_and_ends_with_the_token() {
+        let mut secrets = Secrets::new(&[3; 32]).unwrap();
+        for trigger in 0..60 {
+            let token = secrets.reset_token(b"12345678");
+            match build(&mut secrets, b"12345678", trigger) {
+                Some(packet) => {
+                    assert!(packet.len() < trigger && packet.len() >= SHORTEST);
+                    assert_eq!(packet[0] >> 6, 1);
+                    assert_eq!(token_of(&packet), Some(token));
+                }
+                None => assert!(trigger <= SHORTEST),
+            }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn limiter_admits_the_rate_and_recovers() {
+        let start = Instant::now();
+        let mut limiter = Limiter::new(start);
+        let admitted = (0..10).filter(|_| limiter.admit(3, start)).count();
+        assert_eq!(admitted, 3);
+        assert!(limiter.admit(3, start + Duration::from_secs(1)));
+    }
+}

@@ -42,27 +42,15 @@ impl Socket {
         let io = UdpSocket::bind(address)?;
         let state = UdpSocketState::new(UdpSockRef::from(&io))?;
         for (what, done) in [
-            (
-                "receive",
-                state.set_recv_buffer_size(UdpSockRef::from(&io), KERNEL_BUFFER),
-            ),
-            (
-                "send",
-                state.set_send_buffer_size(UdpSockRef::from(&io), KERNEL_BUFFER),
-            ),
+            ("receive", state.set_recv_buffer_size(UdpSockRef::from(&io), KERNEL_BUFFER)),
+            ("send", state.set_send_buffer_size(UdpSockRef::from(&io), KERNEL_BUFFER)),
         ] {
             if let Err(error) = done {
                 log::debug!("the kernel keeps its {what} buffer size: {error}");
             }
         }
         let address = io.local_addr()?;
-        Ok(Self {
-            io,
-            state,
-            address,
-            readable: true,
-            blocked: None,
-        })
+        Ok(Self { io, state, address, readable: true, blocked: None })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -81,10 +69,7 @@ impl Socket {
                 let mut slices = buffers.bytes.chunks_exact_mut(SLOT).map(IoSliceMut::new);
                 let mut batch: [IoSliceMut<'_>; BATCH] =
                     std::array::from_fn(|_| slices.next().unwrap_or(IoSliceMut::new(&mut [])));
-                match self
-                    .state
-                    .recv(UdpSockRef::from(&self.io), &mut batch, &mut buffers.metas)
-                {
+                match self.state.recv(UdpSockRef::from(&self.io), &mut batch, &mut buffers.metas) {
                     Ok(count) => count,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         self.readable = false;
@@ -96,11 +81,7 @@ impl Socket {
                     Err(error) => return Err(error),
                 }
             };
-            for (slot, meta) in buffers
-                .bytes
-                .chunks_exact_mut(SLOT)
-                .zip(&buffers.metas[..count])
-            {
+            for (slot, meta) in buffers.bytes.chunks_exact_mut(SLOT).zip(&buffers.metas[..count]) {
                 let Some(filled) = slot.get_mut(..meta.len) else {
                     continue;
                 };
@@ -184,9 +165,7 @@ impl Socket {
             ecn: None,
             contents,
             segment_size,
-            src_ip: transmit
-                .source
-                .filter(|_| self.address.ip().is_unspecified()),
+            src_ip: transmit.source.filter(|_| self.address.ip().is_unspecified()),
         };
         match self.state.try_send(UdpSockRef::from(&self.io), &outgoing) {
             Ok(()) => Ok(true),
@@ -208,10 +187,7 @@ impl Socket {
 
 impl ReceiveBuffers {
     pub(crate) fn new() -> Self {
-        Self {
-            bytes: vec![0; BATCH * SLOT],
-            metas: [RecvMeta::default(); BATCH],
-        }
+        Self { bytes: vec![0; BATCH * SLOT], metas: [RecvMeta::default(); BATCH] }
     }
 }
 

@@ -1,0 +1,452 @@
+//! Bidirectional streams on a connection.
+//!
+//! Decides when a stream opens, when it is over, and when it has waited too long. Bytes stay in
+//! quiche until the application reads them, so that its flow control slows down the sender.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quiche::Error;
+
+use super::{Changes, Connection, Phase};
+use crate::event::{Event, Protocol, Read, ReadError, StreamError, StreamHandle, WriteError};
+use crate::hello::{APPLICATION, EXTENSION};
+use crate::shared::Shared;
+use crate::stream::{Stream, is_bidirectional, is_from_dialer};
+
+impl Connection {
+    /// Takes a stream that will open as soon as the peer allows.
+    pub(crate) fn adopt_stream(
+        &mut self,
+        shared: &mut Shared,
+        handle: StreamHandle,
+        mut stream: Stream,
+        now: Instant,
+    ) {
+        stream.credit_deadline = Some(credit_deadline(shared, stream.deadline, now));
+        self.buffered += stream.outgoing.len();
+        if stream.discard_until.is_none() {
+            shared.owners.insert(handle, self.key);
+        }
+        self.streams.insert(handle, stream);
+        self.waiting.push_back(handle);
+        self.check_expected_names(shared);
+        if self.phase != Phase::Handshaking {
+            self.unanswered_since.get_or_insert(now);
+            self.open_waiting(shared);
+        }
+    }
+
+    /// Gives up the streams that could not be opened here.
+    pub(crate) fn release_waiting(&mut self) -> Vec<(StreamHandle, Stream)> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut released = Vec::new();
+        for handle in waiting {
+            if let Some(stream) = self.streams.remove(&handle) {
+                self.buffered = self.buffered.saturating_sub(stream.outgoing.len());
+                released.push((handle, stream));
+            }
+        }
+        released
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        shared: &mut Shared,
+        handle: StreamHandle,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> Result<Read, ReadError> {
+        let stream = self.streams.get_mut(&handle).ok_or(ReadError::UnknownStream)?;
+        let mut read = Read { bytes: 0, fin: false };
+        if let Some((slot, first)) = buffer.first_mut().zip(stream.first) {
+            *slot = first;
+            stream.first = None;
+            read.bytes = 1;
+        }
+        if let Some(id) = stream.id.filter(|_| !stream.received) {
+            let room = buffer.get_mut(read.bytes..).unwrap_or_default();
+            match self.quic.stream_recv(id, room) {
+                Ok((length, fin)) => {
+                    read.bytes += length;
+                    stream.received |= fin;
+                }
+                Err(Error::Done) => {}
+                Err(Error::StreamReset(code)) => {
+                    self.forget(shared, handle, true);
+                    return Err(ReadError::Reset(code));
+                }
+                Err(_) => stream.received = true,
+            }
+        }
+        if read.bytes > 0 {
+            self.last_payload = now;
+        }
+        read.fin = stream.received && stream.first.is_none();
+        self.forget_if_over(shared, handle);
+        Ok(read)
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        shared: &mut Shared,
+        handle: StreamHandle,
+        bytes: &[u8],
+        finish: bool,
+        now: Instant,
+    ) -> Result<usize, WriteError> {
+        let room = shared.config.limits.stream_buffer.saturating_sub(self.buffered);
+        let stream = self.streams.get_mut(&handle).ok_or(WriteError::UnknownStream)?;
+        if stream.finished || stream.sent {
+            return Err(WriteError::Finished);
+        }
+        let taken = bytes.len().min(room);
+        stream.outgoing.extend(bytes.iter().take(taken));
+        stream.finished = finish && taken == bytes.len();
+        stream.wants_room = taken < bytes.len();
+        self.buffered += taken;
+        self.last_payload = now;
+        self.unanswered_since.get_or_insert(now);
+        if stream.id.is_some() {
+            self.writing.insert(handle);
+            self.write_stream(shared, handle);
+        }
+        Ok(taken)
+    }
+
+    /// The application is done with a stream: what is queued still goes out, what arrives is
+    /// discarded until FIN or for [`DISCARD`].
+    pub(crate) fn stop(&mut self, shared: &mut Shared, handle: StreamHandle, now: Instant) {
+        let Some(stream) = self.streams.get_mut(&handle) else { return };
+        stream.finished = true;
+        stream.first = None;
+        stream.deadline = None;
+        stream.discard_until = Some(now + DISCARD);
+        shared.owners.remove(&handle);
+        let Some(id) = stream.id else {
+            if stream.outgoing.is_empty() {
+                self.forget(shared, handle, true);
+            }
+            return;
+        };
+        self.writing.insert(handle);
+        self.write_stream(shared, handle);
+        self.discard(shared, id, handle);
+    }
+
+    pub(crate) fn reset(&mut self, shared: &mut Shared, handle: StreamHandle) {
+        self.forget(shared, handle, true);
+    }
+
+    pub(crate) fn set_deadline(&mut self, handle: StreamHandle, deadline: Option<Instant>) {
+        if let Some(stream) = self.streams.get_mut(&handle) {
+            stream.deadline = deadline;
+        }
+    }
+
+    /// Reads everything that has become readable.
+    pub(super) fn receive_streams(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        changes: &mut Changes,
+    ) {
+        while let Some(id) = self.quic.stream_readable_next() {
+            if !is_bidirectional(id) {
+                self.read_packet_stream(shared, id, now, changes);
+            } else if self.phase == Phase::Confirmed {
+                self.read_stream(shared, id, now);
+            } else {
+                self.held_streams.insert(id);
+            }
+        }
+    }
+
+    /// A bidirectional stream has something to read.
+    pub(super) fn read_stream(&mut self, shared: &mut Shared, id: u64, now: Instant) {
+        match self.handles.get(&id).copied() {
+            Some(handle) => {
+                let discards =
+                    self.streams.get(&handle).is_some_and(|stream| stream.discard_until.is_some());
+                if discards {
+                    self.discard(shared, id, handle);
+                } else {
+                    shared.emit(Event::StreamReadable { stream: handle });
+                }
+            }
+            None if is_from_dialer(id) == self.dialed => self.stop_reading(id),
+            None => self.greet_stream(shared, id, now),
+        }
+    }
+
+    /// The peer opened a stream: its first byte tells whom it is for.
+    fn greet_stream(&mut self, shared: &mut Shared, id: u64, now: Instant) {
+        let Some(peer) = self.peer.clone() else { return };
+        let mut first = [0];
+        let (length, fin) = match self.quic.stream_recv(id, &mut first) {
+            Ok(read) => read,
+            Err(Error::Done) => return,
+            Err(_) => {
+                self.stop_writing(id);
+                return;
+            }
+        };
+        let application = first == [APPLICATION];
+        let foreign = application && peer.protocol == Protocol::Classic;
+        if length == 0 || first == [EXTENSION] || foreign {
+            shared.stats.reserved_first_bytes += u64::from(length > 0);
+            if !fin {
+                self.stop_reading(id);
+            }
+            self.stop_writing(id);
+            return;
+        }
+        self.last_payload = now;
+        let handle = shared.next_stream(self.key);
+        let stream =
+            Stream { id: Some(id), first: Some(first[0]), received: fin, ..Stream::default() };
+        self.streams.insert(handle, stream);
+        self.handles.insert(id, handle);
+        shared.emit(Event::StreamOpened { stream: handle, peer: Arc::clone(&peer), application });
+        shared.emit(Event::StreamReadable { stream: handle });
+    }
+
+    /// Opens streams as far as the peer's credit goes.
+    pub(super) fn open_waiting(&mut self, shared: &mut Shared) {
+        while self.quic.peer_streams_left_bidi() > 0
+            && let Some(handle) = self.waiting.pop_front()
+        {
+            let Some(stream) = self.streams.get_mut(&handle) else { continue };
+            let id = self.next_bidirectional;
+            self.next_bidirectional += 4;
+            stream.id = Some(id);
+            self.handles.insert(id, handle);
+            if stream.discard_until.is_none() {
+                shared.emit(Event::StreamWritable { stream: handle });
+            }
+            if stream.has_output() {
+                self.writing.insert(handle);
+                self.write_stream(shared, handle);
+            } else if let Err(error) = self.quic.stream_send(id, &[], false) {
+                log::trace!("{}: stream {id} not open yet: {error:?}", self.address);
+            }
+        }
+    }
+
+    pub(super) fn write_streams(&mut self, shared: &mut Shared) {
+        let writing: Vec<StreamHandle> = self.writing.iter().copied().collect();
+        for handle in writing {
+            self.write_stream(shared, handle);
+        }
+    }
+
+    fn write_stream(&mut self, shared: &mut Shared, handle: StreamHandle) {
+        let Some(stream) = self.streams.get_mut(&handle) else {
+            self.writing.remove(&handle);
+            return;
+        };
+        let Some(id) = stream.id else { return };
+        let mut stopped = None;
+        while stream.has_output() {
+            let (chunk, behind) = stream.outgoing.as_slices();
+            let last = stream.finished && behind.is_empty();
+            let length = chunk.len();
+            match send_within_credit(&mut self.quic, id, chunk, last) {
+                Ok(taken) => {
+                    stream.outgoing.drain(..taken);
+                    self.buffered = self.buffered.saturating_sub(taken);
+                    // The FIN counts only if everything before it was taken with it.
+                    stream.sent = last && taken == length;
+                    if taken < length {
+                        break;
+                    }
+                }
+                Err(Error::Done | Error::StreamLimit) => break,
+                Err(Error::StreamStopped(code)) => {
+                    stopped = Some(code);
+                    break;
+                }
+                Err(_) => {
+                    stream.sent = true;
+                    self.buffered = self.buffered.saturating_sub(stream.outgoing.len());
+                    stream.outgoing.clear();
+                }
+            }
+        }
+        if let Some(code) = stopped {
+            self.fail(shared, handle, StreamError::Reset(code));
+            return;
+        }
+        let room = stream.wants_room && stream.outgoing.is_empty();
+        if room {
+            stream.wants_room = false;
+            shared.emit(Event::StreamWritable { stream: handle });
+        }
+        if !stream.has_output() {
+            self.writing.remove(&handle);
+        }
+        self.forget_if_over(shared, handle);
+    }
+
+    /// Fails the streams that are meant for someone else than the peer.
+    pub(super) fn check_expected_names(&mut self, shared: &mut Shared) {
+        let Some(peer) = self.peer.clone() else { return };
+        let strangers: Vec<StreamHandle> = self
+            .waiting
+            .iter()
+            .copied()
+            .filter(|handle| {
+                let expected = self.streams.get(handle).and_then(|s| s.expected.as_deref());
+                expected.is_some_and(|name| !peer.is(name))
+            })
+            .collect();
+        for handle in strangers {
+            self.fail(shared, handle, StreamError::NameMismatch);
+        }
+    }
+
+    /// Ends what is overdue.
+    pub(super) fn expire(&mut self, shared: &mut Shared, now: Instant, changes: &mut Changes) {
+        self.expire_packets(shared, now);
+        let due: Vec<StreamHandle> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.due().is_some_and(|due| due <= now))
+            .map(|(handle, _)| *handle)
+            .collect();
+        for handle in due {
+            let Some(stream) = self.streams.get_mut(&handle) else { continue };
+            if stream.deadline.is_some_and(|deadline| deadline <= now) {
+                self.fail(shared, handle, StreamError::TimedOut);
+            } else if stream.discard_until.is_some_and(|until| until <= now) {
+                self.forget(shared, handle, true);
+            } else if self.phase == Phase::Handshaking {
+                // The dial has its own deadline; credit is judged once there is a connection.
+                stream.credit_deadline = Some(credit_deadline(shared, stream.deadline, now));
+            } else {
+                stream.credit_deadline = None;
+                changes.starved = true;
+            }
+        }
+    }
+
+    /// Ends all streams with the connection; what was received whole can still be read.
+    pub(super) fn bury_streams(&mut self, shared: &mut Shared, reason: StreamError) {
+        let handles: Vec<StreamHandle> = self.streams.keys().copied().collect();
+        for handle in handles {
+            let Some(stream) = self.streams.get_mut(&handle) else { continue };
+            if stream.discard_until.is_some() {
+                continue;
+            }
+            let mut rest: Vec<u8> = stream.first.take().into_iter().collect();
+            let mut chunk = [0; 16 << 10];
+            while let Some(id) = stream.id.filter(|_| !stream.received)
+                && let Ok((length, fin)) = self.quic.stream_recv(id, &mut chunk)
+            {
+                rest.extend_from_slice(&chunk[..length]);
+                stream.received = fin;
+            }
+            shared.owners.remove(&handle);
+            if stream.received && stream.sent {
+                shared.leftovers.insert(handle, rest.into());
+                if shared.leftovers.len() > LEFTOVERS {
+                    shared.leftovers.pop_first();
+                }
+                shared.emit(Event::StreamReadable { stream: handle });
+            } else {
+                shared.emit(Event::StreamFailed { stream: handle, reason });
+            }
+        }
+        self.streams.clear();
+        self.handles.clear();
+        self.waiting.clear();
+        self.writing.clear();
+        self.buffered = 0;
+    }
+
+    fn discard(&mut self, shared: &mut Shared, id: u64, handle: StreamHandle) {
+        loop {
+            match self.quic.stream_discard(id, usize::MAX) {
+                Ok((_, false)) => {}
+                Err(Error::Done) => break,
+                Ok((_, true)) | Err(_) => {
+                    if let Some(stream) = self.streams.get_mut(&handle) {
+                        stream.received = true;
+                    }
+                    break;
+                }
+            }
+        }
+        self.forget_if_over(shared, handle);
+    }
+
+    fn fail(&mut self, shared: &mut Shared, handle: StreamHandle, reason: StreamError) {
+        let known = shared.owners.contains_key(&handle);
+        self.forget(shared, handle, true);
+        if known {
+            shared.emit(Event::StreamFailed { stream: handle, reason });
+        }
+    }
+
+    fn forget_if_over(&mut self, shared: &mut Shared, handle: StreamHandle) {
+        if self.streams.get(&handle).is_some_and(Stream::is_over) {
+            self.forget(shared, handle, false);
+        }
+    }
+
+    /// Drops a stream; `abruptly` tells the peer to stop as well.
+    fn forget(&mut self, shared: &mut Shared, handle: StreamHandle, abruptly: bool) {
+        let Some(stream) = self.streams.remove(&handle) else { return };
+        shared.owners.remove(&handle);
+        self.buffered = self.buffered.saturating_sub(stream.outgoing.len());
+        self.waiting.retain(|waiting| *waiting != handle);
+        self.writing.remove(&handle);
+        let Some(id) = stream.id else { return };
+        self.handles.remove(&id);
+        if abruptly {
+            if !stream.received {
+                self.stop_reading(id);
+            }
+            if !stream.sent {
+                self.stop_writing(id);
+            }
+        }
+    }
+}
+
+/// Gives quiche as much as it can take. Offering more than the peer's flow control allows makes
+/// quiche announce the blockage, which the peer acknowledges at once, which lets us try again:
+/// a storm that lasts as long as the blockage.
+pub(super) fn send_within_credit(
+    quic: &mut quiche::Connection,
+    id: u64,
+    bytes: &[u8],
+    fin: bool,
+) -> Result<usize, Error> {
+    let capacity = match quic.stream_capacity(id) {
+        Ok(capacity) => capacity,
+        Err(Error::InvalidStreamState(_)) => {
+            // Not open yet, or over: an empty write tells which.
+            quic.stream_send(id, &[], false)?;
+            quic.stream_capacity(id)?
+        }
+        Err(error) => return Err(error),
+    };
+    match bytes.get(..capacity) {
+        Some([]) if !bytes.is_empty() => Err(Error::Done),
+        Some(part) if part.len() < bytes.len() => quic.stream_send(id, part, false),
+        Some(_) | None => quic.stream_send(id, bytes, fin),
+    }
+}
+
+/// When a stream that has to wait for credit counts as starved.
+fn credit_deadline(shared: &Shared, deadline: Option<Instant>, now: Instant) -> Instant {
+    let patience = shared.config.limits.credit_timeout;
+    let half = deadline.map(|deadline| deadline.saturating_duration_since(now) / 2);
+    now + half.map_or(patience, |half| half.min(patience))
+}
+
+/// How long the rest of a stream is discarded before the peer is told to stop.
+const DISCARD: Duration = Duration::from_secs(5);
+/// Streams whose data is kept after their connection closed; the oldest is dropped.
+const LEFTOVERS: usize = 64;

@@ -1,0 +1,285 @@
+//! What follows every change of a connection: tables, timers, duplicates, endings.
+//!
+//! Decides which of two connections to one peer stays, when connections are replaced or closed
+//! for their age, and how long an unreachable peer is left alone.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::Endpoint;
+use crate::connection::{Changes, Connection, Ending, Phase};
+use crate::event::{CloseReason, Event, Protocol, Refusal};
+use crate::pool::Key;
+
+impl Endpoint {
+    /// Lets a connection do what has become possible, and updates the tables.
+    pub(super) fn settle(&mut self, key: Key) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let changes = connection.advance(&mut self.shared, self.now);
+        self.apply(key, changes);
+        self.schedule(key);
+    }
+
+    /// As [`settle`](Self::settle), for a connection that has just sent all it could: it is
+    /// queued again only if quiche took more from it since.
+    pub(super) fn settle_after_sending(&mut self, key: Key) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let before = connection.unwritten();
+        if before > 0 {
+            let changes = connection.advance(&mut self.shared, self.now);
+            let progress = connection.unwritten() < before;
+            self.apply(key, changes);
+            if progress {
+                self.schedule(key);
+            }
+        }
+        self.rearm(key);
+    }
+
+    fn apply(&mut self, key: Key, changes: Changes) {
+        for id in changes.new_ids {
+            self.pool.route(id, key);
+        }
+        for id in &changes.retired_ids {
+            self.pool.unroute(id);
+        }
+        for token in changes.new_tokens {
+            self.pool.watch_token(token, key);
+        }
+        if changes.established {
+            self.note_established(key);
+        }
+        if changes.confirmed {
+            self.note_confirmed(key);
+        }
+        if let Some(ending) = changes.ended {
+            self.end(key, &ending);
+        } else if changes.starved {
+            self.replace_starved(key);
+        }
+    }
+
+    fn note_established(&mut self, key: Key) {
+        let Some(connection) = self.pool.get(key) else { return };
+        if !connection.dialed {
+            self.pool.accepted_one();
+        }
+    }
+
+    fn note_confirmed(&mut self, key: Key) {
+        self.authenticated += 1;
+        let order = self.authenticated;
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        connection.authenticated = order;
+        let address = connection.address;
+        let names = connection.peer.as_ref().map(|peer| peer.names.clone()).unwrap_or_default();
+        for name in names {
+            self.pool.learn_name(&name, key);
+        }
+        let record = self.pool.record(address);
+        record.failures = 0;
+        record.not_before = None;
+        self.resolve_duplicates(key);
+    }
+
+    /// Retires one of two connections between the same two peers, the same one on both sides.
+    fn resolve_duplicates(&mut self, fresh: Key) {
+        let Some(connection) = self.pool.get(fresh) else { return };
+        let mut losers = Vec::new();
+        for key in self.pool.at(connection.address) {
+            if let Some(other) = self.pool.get(*key).filter(|_| *key != fresh)
+                && let Some(loses) = self.loser(connection, other)
+            {
+                losers.push(loses);
+            }
+        }
+        let grace = self.shared.config.limits.duplicate_grace;
+        for (key, reason) in losers {
+            self.shared.stats.duplicates += 1;
+            self.retire(key, reason, grace);
+        }
+    }
+
+    /// Which of two connections to one address is to go, if that can be told.
+    fn loser(&self, fresh: &Connection, other: &Connection) -> Option<(Key, CloseReason)> {
+        let extended = Some(Protocol::Extended);
+        if other.phase != Phase::Confirmed
+            || other.retired.is_some()
+            || fresh.protocol() != extended
+            || other.protocol() != extended
+            || fresh.hello_name != other.hello_name
+        {
+            return None;
+        }
+        let apart = fresh.born.saturating_duration_since(other.born);
+        if fresh.dialed == other.dialed || apart > self.shared.config.limits.dial_timeout {
+            // Who dials again does not have the older one any more, or does not want it.
+            return Some((other.key, CloseReason::Superseded));
+        }
+        let theirs = fresh.hello_name.as_ref()?;
+        let ours = &self.shared.config.name;
+        if theirs == ours {
+            return None;
+        }
+        let keep_dialed = ours < theirs;
+        let loser = if fresh.dialed == keep_dialed { other } else { fresh };
+        Some((loser.key, CloseReason::Duplicate))
+    }
+
+    /// The peer grants no stream: what waits for one moves to a new connection.
+    fn replace_starved(&mut self, key: Key) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let address = connection.address;
+        let waiting = connection.release_waiting();
+        self.shared.stats.credit_replacements += 1;
+        let grace = self.shared.config.limits.duplicate_grace;
+        self.retire(key, CloseReason::Superseded, grace);
+        let next = self.pool.choose(address, None).filter(|next| *next != key);
+        let Some(next) = next.or_else(|| self.dial(address)) else {
+            for (handle, _) in waiting {
+                self.shared.owners.remove(&handle);
+                let reason = crate::StreamError::Unavailable;
+                self.shared.emit(Event::StreamFailed { stream: handle, reason });
+            }
+            return;
+        };
+        if let Some(connection) = self.pool.get_mut(next) {
+            for (handle, stream) in waiting {
+                connection.adopt_stream(&mut self.shared, handle, stream, self.now);
+            }
+        }
+        self.schedule(next);
+    }
+
+    /// Ends a connection and tells everybody concerned.
+    pub(super) fn end(&mut self, key: Key, ending: &Ending) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let (address, source) = (connection.address, connection.source);
+        if let Ending::Closed(CloseReason::Refused(refusal)) = ending {
+            let detail = connection.refusal_detail(*refusal);
+            self.shared.refuse(address, *refusal, detail);
+        }
+        if *ending == Ending::Closed(CloseReason::LabelMismatch) {
+            let detail = "the labels differ".to_owned();
+            self.shared.refuse(address, Refusal::LabelMismatch, detail);
+        }
+        let reason = match ending {
+            Ending::HandshakeTimedOut => CloseReason::TimedOut,
+            Ending::Closed(reason) => reason.clone(),
+        };
+        connection.fail_all(&mut self.shared, ending);
+        if reason != CloseReason::Reset {
+            for packet in connection.close(&reason) {
+                if self.outbox.len() < super::OUTBOX {
+                    self.outbox.push_back((address, source, packet));
+                }
+            }
+        }
+        let Some(connection) = self.pool.remove(key) else { return };
+        if connection.phase == Phase::Confirmed {
+            if let Some(peer) = connection.peer {
+                self.shared.emit(Event::Closed { peer, reason });
+            }
+        } else if connection.dialed {
+            self.shared.stats.dials_failed += 1;
+            self.back_off(address);
+        }
+    }
+
+    /// Leaves an address alone for a while.
+    fn back_off(&mut self, address: std::net::SocketAddr) {
+        let limits = &self.shared.config.limits;
+        let (first, longest) = (limits.dial_backoff, limits.dial_backoff_max);
+        let jitter = f64::from(self.shared.secrets.fresh_number()) / f64::from(u32::MAX);
+        let record = self.pool.record(address);
+        let pause = first.saturating_mul(1 << record.failures.min(16)).min(longest);
+        record.failures = record.failures.saturating_add(1);
+        record.not_before = Some(self.now + pause.mul_f64(0.5 + jitter / 2.0));
+    }
+
+    /// Makes room for one connection; `None` if every one held is in use.
+    pub(super) fn make_room(&mut self) -> Option<()> {
+        if self.pool.len() < self.shared.config.limits.connections {
+            return Some(());
+        }
+        let key = self.pool.evictable(self.now)?;
+        self.shared.stats.evicted += 1;
+        self.end(key, &Ending::Closed(CloseReason::Evicted));
+        Some(())
+    }
+
+    /// Closes what is idle, replaces what is old.
+    pub(super) fn sweep(&mut self) {
+        let now = self.now;
+        self.pool.sweep(now);
+        let limits = self.shared.config.limits.clone();
+        let oldest = match limits.max_connection_age {
+            Duration::ZERO => KEY_AGE,
+            age => age.min(KEY_AGE),
+        };
+        for key in self.pool.keys() {
+            let Some(connection) = self.pool.get_mut(key) else { continue };
+            if connection.phase != Phase::Confirmed || connection.retired.is_some() {
+                continue;
+            }
+            let age = now.saturating_duration_since(connection.born);
+            if connection.is_quiet()
+                && now.saturating_duration_since(connection.last_payload) >= limits.idle_timeout
+            {
+                self.shared.stats.idle_closed += 1;
+                self.end(key, &Ending::Closed(CloseReason::Idle));
+            } else if age >= oldest || connection.packet_count() >= KEY_PACKETS {
+                self.shared.stats.recycled += 1;
+                self.retire(key, CloseReason::Recycled, limits.duplicate_grace);
+            }
+        }
+    }
+
+    /// During a shutdown: closes connections that have sent everything, or all at its deadline.
+    pub(super) fn close_quiet_ones(&mut self) {
+        let over = self.shutdown.is_some_and(|deadline| self.now >= deadline);
+        for key in self.pool.keys() {
+            let done = self.pool.get(key).is_some_and(|connection| {
+                over || connection.phase == Phase::Handshaking
+                    || (connection.is_quiet()
+                        && !connection.in_send_queue
+                        && self.now.saturating_duration_since(connection.last_payload)
+                            >= connection.settling_time())
+            });
+            if done {
+                self.end(key, &Ending::Closed(CloseReason::Shutdown));
+            }
+        }
+    }
+
+    /// Queues a connection for sending and sets its timer.
+    pub(super) fn schedule(&mut self, key: Key) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        if !connection.in_send_queue {
+            connection.in_send_queue = true;
+            self.sending.push_back(key);
+        }
+        self.rearm(key);
+    }
+
+    /// Makes sure that a timer fires when the connection is due. Later deadlines are found out
+    /// when the earlier timer fires.
+    pub(super) fn rearm(&mut self, key: Key) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let Some(due) = connection.due(self.now) else { return };
+        if connection.armed.is_none_or(|armed| due < armed) {
+            connection.armed = Some(due);
+            self.timers.push(Reverse((due, key)));
+        }
+    }
+
+    pub(super) fn count_sent(&mut self, packets: usize, bytes: usize) {
+        self.shared.stats.udp_sent += u64::try_from(packets).unwrap_or(0);
+        self.shared.stats.bytes_sent += u64::try_from(bytes).unwrap_or(0);
+    }
+}
+
+/// Packets under one key: AES-GCM allows 2^23 (RFC 9001 section 6.6), quiche never changes keys.
+const KEY_PACKETS: usize = 4_000_000;
+/// Age of a key.
+const KEY_AGE: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,108 @@
+//! What the endpoint and its connections work with together: configuration, secrets, counters,
+//! and the queue of events with its bound.
+//!
+//! Decides nothing but when the event queue is full.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::EndpointConfig;
+use crate::connection_id::Secrets;
+use crate::event::{Event, PeerIdentity, Refusal, StreamHandle};
+use crate::pool::Key;
+use crate::stats::EndpointStats;
+
+pub(crate) struct Shared {
+    pub(crate) config: EndpointConfig,
+    pub(crate) secrets: Secrets,
+    pub(crate) stats: EndpointStats,
+    /// Which connection has a stream.
+    pub(crate) owners: HashMap<StreamHandle, Key>,
+    /// What was received whole on streams whose connection closed before it was read.
+    pub(crate) leftovers: BTreeMap<StreamHandle, VecDeque<u8>>,
+    events: VecDeque<Event>,
+    event_bytes: usize,
+    streams: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(config: EndpointConfig, secrets: Secrets) -> Self {
+        Self {
+            config,
+            secrets,
+            stats: EndpointStats::default(),
+            owners: HashMap::new(),
+            leftovers: BTreeMap::new(),
+            events: VecDeque::new(),
+            event_bytes: 0,
+            streams: 0,
+        }
+    }
+
+    pub(crate) fn next_stream(&mut self, owner: Key) -> StreamHandle {
+        let handle = self.orphan_stream();
+        self.owners.insert(handle, owner);
+        handle
+    }
+
+    /// A handle for a stream that never was.
+    pub(crate) fn orphan_stream(&mut self) -> StreamHandle {
+        self.streams += 1;
+        StreamHandle(self.streams)
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Queues an event that carries a payload from the network, unless the queue is full.
+    pub(crate) fn emit_payload(&mut self, event: Event) {
+        let size = payload_size(&event);
+        if self.event_bytes + size > self.config.limits.endpoint_buffer {
+            self.stats.endpoint_buffer_drops += 1;
+            return;
+        }
+        self.event_bytes += size;
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn refuse(&mut self, from: SocketAddr, what: Refusal, detail: String) {
+        *self.stats.refusals.entry(what).or_default() += 1;
+        log::debug!("{from}: {detail}");
+        self.emit(Event::Refused { from, what, detail });
+    }
+
+    /// Counts a refusal that strangers can provoke at will, without telling of each.
+    pub(crate) fn refuse_quietly(&mut self, what: Refusal) {
+        *self.stats.refusals.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn packet(&mut self, peer: &Arc<PeerIdentity>, bytes: Vec<u8>) {
+        self.emit_payload(Event::Packet { peer: Arc::clone(peer), bytes });
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.event_bytes = self.event_bytes.saturating_sub(payload_size(&event));
+        Some(event)
+    }
+}
+
+/// What a queued payload weighs, with its bookkeeping.
+fn payload_size(event: &Event) -> usize {
+    match event {
+        Event::Packet { bytes, .. }
+        | Event::ApplicationPacket { bytes, .. }
+        | Event::RawDatagram { bytes, .. } => bytes.len() + 64,
+        Event::Connected { .. }
+        | Event::Closed { .. }
+        | Event::StreamOpened { .. }
+        | Event::StreamReadable { .. }
+        | Event::StreamWritable { .. }
+        | Event::StreamFailed { .. }
+        | Event::SendFailed { .. }
+        | Event::PacketLimit { .. }
+        | Event::Refused { .. } => 0,
+    }
+}

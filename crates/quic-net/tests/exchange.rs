@@ -1,0 +1,169 @@
+//! Ada and Bob talk: packets of every size, streams, all on one connection.
+
+mod world;
+
+use quic_net::{Event, Protocol};
+use world::{World, now};
+
+const ADA: usize = 0;
+const BOB: usize = 1;
+
+#[test]
+fn first_packet_dials_and_answer_comes_back_on_the_same_connection() {
+    let mut world = World::new(&["ada", "bob"]);
+    world.send(ADA, BOB, b"ping");
+    world.run_until("ping", |world| world.actors[BOB].packets() == [b"ping"]);
+    world.send(BOB, ADA, b"ack");
+    world.run_until("ack", |world| world.actors[ADA].packets() == [b"ack"]);
+
+    for actor in &world.actors {
+        let stats = actor.endpoint.stats();
+        assert_eq!(stats.connections, 1);
+        assert_eq!(actor.count(|event| matches!(event, Event::Connected { .. })), 1);
+    }
+    assert_eq!(world.actors[BOB].endpoint.stats().dials, 0);
+    let connections = world.actors[ADA].endpoint.connections();
+    assert_eq!(connections[0].peer.names, [b"bob"]);
+    assert_eq!(connections[0].peer.protocol, Protocol::Extended);
+    assert!(connections[0].peer.dialed && connections[0].preferred);
+}
+
+#[test]
+fn packet_that_fits_no_datagram_travels_as_a_stream() {
+    let mut world = World::new(&["ada", "bob"]);
+    let sizes = [1, 1_168, 1_169, 1_400, 3_000, 65_536];
+    for size in sizes {
+        world.send(ADA, BOB, &vec![7; size]);
+    }
+    let arrived = |world: &mut World| world.actors[BOB].packets().len() == sizes.len();
+    world.run_until("all sizes", arrived);
+    let mut lengths: Vec<usize> = world.actors[BOB].packets().iter().map(Vec::len).collect();
+    lengths.sort_unstable();
+    assert_eq!(lengths, sizes);
+    let stats = world.actors[ADA].endpoint.stats();
+    assert!(stats.packets_sent >= 2 && stats.packets_sent_by_stream >= 2, "{stats:?}");
+
+    world.send(ADA, BOB, &vec![7; 65_537]);
+    world.carry();
+    let refused = |event: &Event| matches!(event, Event::SendFailed { .. });
+    assert_eq!(world.actors[ADA].count(refused), 1);
+}
+
+#[test]
+fn request_with_fin_is_answered_on_its_stream() {
+    let mut world = World::new(&["ada", "bob"]);
+    let asked = world.open(ADA, BOB);
+    assert_eq!(world.actors[ADA].endpoint.write(asked, b"question", true), Ok(8));
+    world.run_until("the stream at bob", |world| !world.actors[BOB].opened().is_empty());
+    let answering = world.actors[BOB].opened()[0];
+    let mut question = Vec::new();
+    assert!(world.read_all(BOB, answering, &mut question), "FIN came with the last byte");
+    assert_eq!(question, b"question");
+    world.actors[BOB].endpoint.write(answering, b"answer", true).unwrap();
+    world.actors[BOB].endpoint.stop(answering);
+    let mut answer = Vec::new();
+    world.run_until("the answer", |world| world.read_all(ADA, asked, &mut answer));
+    assert_eq!(answer, b"answer");
+    let connections = world.actors[ADA].endpoint.connections();
+    assert_eq!(connections[0].streams, 0, "both ends forget a finished stream");
+}
+
+#[test]
+fn acceptor_opens_streams_on_the_connection_it_accepted() {
+    let mut world = World::new(&["ada", "bob"]);
+    world.send(ADA, BOB, b"hi");
+    world.run_until("hi", |world| !world.actors[BOB].packets().is_empty());
+    let stream = world.open(BOB, ADA);
+    world.actors[BOB].endpoint.write(stream, b"state", true).unwrap();
+    world.run_until("bob's stream", |world| world.actors[ADA].opened().len() == 1);
+    assert_eq!(world.actors[BOB].endpoint.stats().dials, 0);
+}
+
+#[test]
+fn ten_mebibytes_pass_through_bounded_buffers() {
+    const TOTAL: usize = 10 << 20;
+    let mut world = World::new(&["ada", "bob"]);
+    let stream = world.open(ADA, BOB);
+    let bytes: Vec<u8> = (0..TOTAL).map(|index| (index % 251) as u8).collect();
+    let mut written = 0;
+    let mut received = Vec::new();
+    world.run_until("ten mebibytes", |world| {
+        if written < TOTAL {
+            let chunk = &bytes[written..];
+            let taken = world.actors[ADA].endpoint.write(stream, chunk, true).unwrap();
+            assert!(taken <= 1 << 20);
+            written += taken;
+        }
+        let opened = world.actors[BOB].opened();
+        opened.first().is_some_and(|stream| world.read_all(BOB, *stream, &mut received))
+    });
+    assert!(received == bytes, "what arrives is what was sent");
+}
+
+#[test]
+fn reader_that_pauses_stops_the_writer() {
+    let mut world = World::new(&["ada", "bob"]);
+    let stream = world.open(ADA, BOB);
+    let chunk = vec![1; 64 << 10];
+    let mut written = 0;
+    world.run_until("the writer is stopped", |world| {
+        let taken = world.actors[ADA].endpoint.write(stream, &chunk, false).unwrap();
+        written += taken;
+        taken == 0
+    });
+    assert!(written <= (1 << 20) + (2 << 17), "{written} bytes were buffered");
+    let reading = world.actors[BOB].opened()[0];
+    let mut received = Vec::new();
+    world.run_until("room again", |world| {
+        world.read_all(BOB, reading, &mut received);
+        let room = Event::StreamWritable { stream };
+        world.actors[ADA].count(|event| *event == room) >= 2
+    });
+}
+
+#[test]
+fn loss_delays_streams_but_loses_nothing() {
+    let mut world = World::new(&["ada", "bob"]);
+    let mut turn = 0;
+    world.lose = Box::new(move |_, _, _| {
+        turn += 1;
+        turn % 5 == 0
+    });
+    let stream = world.open(ADA, BOB);
+    let sent = vec![9; 200_000];
+    world.actors[ADA].endpoint.write(stream, &sent, true).unwrap();
+    let mut received = Vec::new();
+    world.run_until("everything", |world| {
+        let opened = world.actors[BOB].opened();
+        opened.first().is_some_and(|stream| world.read_all(BOB, *stream, &mut received))
+    });
+    assert_eq!(received, sent);
+}
+
+#[test]
+fn packets_for_a_silent_address_fail_within_the_dial_deadline() {
+    let quick = world::limits(|limits| {
+        limits.dial_timeout = std::time::Duration::from_millis(300);
+        limits.dial_queue = 4;
+    });
+    let mut world = World::with(&["ada"], quick);
+    let nobody = "10.9.9.9:1".parse().unwrap();
+    for number in 0..10u8 {
+        world.actors[ADA].endpoint.send_packet(nobody, None, &[number], now());
+    }
+    let stream =
+        world.actors[ADA].endpoint.open_stream(nobody, None, now() + world::PATIENCE, now());
+    world.run_until("both failures", |world| {
+        let packets =
+            |event: &Event| matches!(event, Event::SendFailed { to, .. } if *to == nobody);
+        let streams =
+            |event: &Event| matches!(event, Event::StreamFailed { stream: s, .. } if *s == stream);
+        world.actors[ADA].count(packets) == 1 && world.actors[ADA].count(streams) == 1
+    });
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!((stats.dial_queue_drops, stats.dials_failed, stats.connections), (6, 1, 0));
+
+    world.actors[ADA].endpoint.send_packet(nobody, None, b"again", now());
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!(stats.dials, 1, "the address is left alone for a moment");
+}

@@ -1,0 +1,127 @@
+//! Ada and Bob on real loopback sockets, both on one event loop.
+
+mod world;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use quic_net::{Endpoint, Event, EventLoop, SocketId};
+use world::{PATIENCE, authority, config, endpoint, identity, now};
+
+struct Driver {
+    sockets: EventLoop,
+    members: Vec<(SocketId, SocketAddr, Endpoint, Vec<Event>)>,
+}
+
+impl Driver {
+    fn new(binds: &[&str]) -> Self {
+        let mut sockets = EventLoop::new().unwrap();
+        let mut members = Vec::new();
+        for (number, bind) in binds.iter().enumerate() {
+            let name = format!("member-{number}");
+            let identity = identity(authority(), &name);
+            let endpoint = endpoint(config(&identity, &name), &identity);
+            let (socket, address) = sockets.bind(bind.parse().unwrap()).unwrap();
+            members.push((socket, address, endpoint, Vec::new()));
+        }
+        Self { sockets, members }
+    }
+
+    fn run_until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let end = now() + PATIENCE;
+        while !done(self) {
+            assert!(now() < end, "never came: {what}: {:?}", self.members);
+            for (socket, _, endpoint, events) in &mut self.members {
+                self.sockets.flush(*socket, endpoint, now()).unwrap();
+                events.extend(std::iter::from_fn(|| endpoint.poll_event()));
+            }
+            let due = self.members.iter().filter_map(|member| member.2.poll_timeout()).min();
+            let now = self.sockets.wait(Some(due.unwrap_or(end).min(end))).unwrap();
+            for (socket, _, endpoint, events) in &mut self.members {
+                self.sockets.receive(*socket, endpoint, now).unwrap();
+                endpoint.handle_timeout(now);
+                events.extend(std::iter::from_fn(|| endpoint.poll_event()));
+            }
+        }
+    }
+
+    fn packets(&self, member: usize) -> usize {
+        let packet = |event: &&Event| matches!(event, Event::Packet { .. });
+        self.members[member].3.iter().filter(packet).count()
+    }
+}
+
+#[test]
+fn packets_cross_real_sockets_in_both_directions() {
+    let mut driver = Driver::new(&["127.0.0.1:0", "127.0.0.1:0"]);
+    let (ada, bob) = (driver.members[0].1, driver.members[1].1);
+    driver.members[0].2.send_packet(bob, Some(b"member-1"), b"ping", now());
+    driver.run_until("ping", |driver| driver.packets(1) == 1);
+    driver.members[1].2.send_packet(ada, Some(b"member-0"), b"ack", now());
+    driver.run_until("ack", |driver| driver.packets(0) == 1);
+    assert_eq!(driver.members[1].2.stats().dials, 0, "bob answers from the socket ada dialed");
+}
+
+#[test]
+fn dual_stack_wildcard_answers_an_ipv4_peer_from_the_address_it_asked() {
+    let mut driver = Driver::new(&["[::]:0", "127.0.0.1:0"]);
+    let wildcard = SocketAddr::from(([127, 0, 0, 1], driver.members[0].1.port()));
+    driver.members[1].2.send_packet(wildcard, Some(b"member-0"), b"ping", now());
+    driver.run_until("ping", |driver| driver.packets(0) == 1);
+    let bob = driver.members[1].1;
+    driver.members[0].2.send_packet(bob, None, b"ack", now());
+    driver.run_until("ack", |driver| driver.packets(1) == 1);
+    assert_eq!(driver.members[0].2.stats().dials, 0, "the mapped address is unmapped");
+}
+
+#[test]
+fn bulk_stream_leaves_room_for_small_packets() {
+    const TOTAL: usize = 16 << 20;
+    let mut driver = Driver::new(&["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"]);
+    let (bob, cyd) = (driver.members[1].1, driver.members[2].1);
+    driver.members[0].2.send_packet(cyd, None, b"warm up", now());
+    driver.run_until("a connection to cyd", |driver| driver.packets(2) == 1);
+    let stream = driver.members[0].2.open_stream(bob, None, now() + PATIENCE, now());
+    let chunk = vec![5; 1 << 20];
+    let (mut written, mut received, mut pings) = (0, 0, 0);
+    let mut slowest = Duration::ZERO;
+    let mut sent = None;
+    let mut buffer = vec![0; 256 << 10];
+    driver.run_until("the bulk", |driver| {
+        let ada = &mut driver.members[0].2;
+        if written < TOTAL {
+            let rest = (TOTAL - written).min(chunk.len());
+            written += ada.write(stream, &chunk[..rest], rest == TOTAL - written).unwrap();
+        }
+        if driver.packets(2) > pings {
+            pings = driver.packets(2);
+            slowest = sent.take().map_or(slowest, |at| slowest.max(now() - at));
+            driver.members[0].2.send_packet(cyd, None, b"probe", now());
+            sent = Some(now());
+        }
+        let opened = driver.members[1].3.iter().find_map(|event| match event {
+            Event::StreamOpened { stream, .. } => Some(*stream),
+            _ => None,
+        });
+        let Some(reading) = opened else { return false };
+        while let Ok(read) = driver.members[1].2.read(reading, &mut buffer)
+            && read.bytes > 0
+        {
+            received += read.bytes;
+        }
+        received == TOTAL
+    });
+    println!("{pings} probes during the bulk, the slowest took {slowest:?}");
+    assert!(pings > 20, "{pings} probes got through");
+    assert!(slowest < Duration::from_secs(1), "the slowest probe took {slowest:?}");
+}
+
+#[test]
+fn waker_ends_a_wait_without_a_deadline() {
+    let mut sockets = EventLoop::new().unwrap();
+    let waker = sockets.waker();
+    std::thread::scope(|scope| {
+        scope.spawn(move || waker.wake().unwrap());
+        sockets.wait(None).unwrap();
+    });
+}
