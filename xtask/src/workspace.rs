@@ -71,13 +71,18 @@ mod tests {
 
     #[test]
     fn the_executable_is_read_from_cargos_messages() {
+        let artifact = |kind: &str, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"node","kind":["{kind}"]}},
+                    "executable":{executable}}}"#
+            )
+        };
         let messages = [
-            r#"{"reason":"compiler-artifact","target":{"name":"node","kind":["lib"]},"executable":null}"#,
-            "not json",
-            r#"{"reason":"compiler-artifact","target":{"name":"node","kind":["example"]},"executable":"/t/node"}"#,
-            r#"{"reason":"build-finished","success":true}"#,
-        ]
-        .map(str::to_owned);
+            artifact("lib", "null"),
+            "not json".to_owned(),
+            artifact("example", "\"/t/node\""),
+            r#"{"reason":"build-finished","success":true}"#.to_owned(),
+        ];
         assert_eq!(executable(&messages, "node"), Some(PathBuf::from("/t/node")));
         assert_eq!(executable(&messages, "certs"), None);
     }

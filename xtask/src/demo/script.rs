@@ -17,7 +17,8 @@ pub(super) enum Sabotage {
     Restart,
 }
 
-/// Something to be done to the node of this index; report it with [`Judge::performed`](super::judge::Judge::performed).
+/// Something to be done to the node of this index, and then to be reported as
+/// [performed](super::judge::Judge::performed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Start { node: usize, bind: SocketAddr, join: Vec<SocketAddr> },

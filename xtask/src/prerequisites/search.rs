@@ -58,14 +58,7 @@ fn folders() -> Vec<PathBuf> {
         }
     }
     if cfg!(target_os = "macos") {
-        folders.extend(
-            [
-                "/Library/Developer/CommandLineTools/usr/lib",
-                "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib",
-                "/usr/local/opt/llvm/lib",
-            ]
-            .map(PathBuf::from),
-        );
+        folders.extend(MACOS.map(PathBuf::from));
     }
     // /usr/lib*, /usr/lib*/* and /usr/lib*/*/*, likewise under /usr/local.
     for parent in ["/usr", "/usr/local"] {
@@ -80,6 +73,14 @@ fn folders() -> Vec<PathBuf> {
     }
     folders
 }
+
+/// The command line tools, Xcode and Homebrew on both processors.
+const MACOS: [&str; 4] = [
+    "/Library/Developer/CommandLineTools/usr/lib",
+    "/Applications/Xcode.app/Contents/Frameworks",
+    "/usr/local/opt/llvm/lib",
+    "/opt/homebrew/opt/llvm/lib",
+];
 
 fn children(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {

@@ -1,0 +1,170 @@
+//! What documents promise: commands that exist, links that lead somewhere, no private paths.
+//!
+//! Reads Markdown and, for private paths, every text file.
+
+use super::source::numbered;
+use super::{Finding, Tree, finding};
+
+const REQUIRED: &[&str] =
+    &["README.md", "CHANGELOG.md", "LICENSE", "docs/ARCHITECTURE.md", ".ci/run"];
+
+/// Beginnings of paths that exist on one machine only.
+const PRIVATE: &[&str] =
+    &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
+
+/// All of this page's checks; `commands` is the command line that documents may name.
+pub(super) fn check(tree: &Tree, commands: &clap::Command) -> Vec<Finding> {
+    let missing = REQUIRED.iter().filter(|path| tree.text(path).is_none());
+    let mut findings: Vec<Finding> = missing.map(|path| finding(path, 0, "is missing")).collect();
+    for (path, text) in tree.ending(".md") {
+        findings.extend(named_commands(path, text, commands));
+        findings.extend(links(tree, path, text));
+    }
+    for (path, text) in &tree.files {
+        findings.extend(private_paths(path, text));
+    }
+    findings
+}
+
+fn private_paths(path: &str, text: &str) -> Vec<Finding> {
+    let is_private = |line: &str| {
+        PRIVATE.iter().any(|start| {
+            // Only where a path begins: "docs/home/" is one of ours.
+            line.match_indices(start).any(|(at, _)| {
+                !line[..at].ends_with(|c: char| c.is_alphanumeric() || ".-_/".contains(c))
+            })
+        })
+    };
+    numbered(text)
+        .filter(|(_, line)| is_private(line))
+        .map(|(number, _)| finding(path, number, "a path that exists on one machine only"))
+        .collect()
+}
+
+/// Each `cargo xtask NAME --flag` in a document must be understood.
+fn named_commands(path: &str, text: &str, commands: &clap::Command) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, line) in numbered(text) {
+        for (at, prefix) in line.match_indices("cargo xtask ") {
+            let rest = line[at + prefix.len()..].split(['`', '#', ';', '|']).next();
+            let mut words = rest.unwrap_or_default().split_whitespace();
+            let name = words.next().unwrap_or_default().trim_matches(|c: char| ",.:)…".contains(c));
+            let Some(command) = commands.find_subcommand(name) else {
+                findings.push(finding(path, number, format!("there is no cargo xtask {name}")));
+                continue;
+            };
+            for flag in words.filter_map(|word| word.trim_start_matches('[').strip_prefix("--")) {
+                let flag = flag.trim_end_matches(|c: char| !c.is_alphanumeric());
+                let known = |argument: &clap::Arg| argument.get_long() == Some(flag);
+                if flag != "help" && !command.get_arguments().any(known) {
+                    let rule = format!("cargo xtask {name} knows no --{flag}");
+                    findings.push(finding(path, number, rule));
+                }
+            }
+        }
+    }
+    findings
+}
+
+fn links(tree: &Tree, path: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (number, line) in numbered(text) {
+        for (at, _) in line.match_indices("](") {
+            let target = line[at + 2..].split(')').next().unwrap_or_default();
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { path.to_owned() } else { resolve(path, file) };
+            let folder = format!("{file}/");
+            let is_folder = tree.files.keys().any(|path| path.starts_with(&folder));
+            let rule = match tree.text(&file) {
+                None if is_folder && anchor.is_empty() => continue,
+                None => format!("the link to {target} leads nowhere"),
+                Some(text) if anchor.is_empty() || has_heading(text, anchor) => continue,
+                Some(_) => format!("{file} has no heading #{anchor}"),
+            };
+            findings.push(finding(path, number, rule));
+        }
+    }
+    findings
+}
+
+/// A relative link's target as a path from the root.
+fn resolve(from: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in link.trim_end_matches('/').split('/') {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn has_heading(text: &str, anchor: &str) -> bool {
+    text.lines().filter(|line| line.starts_with('#')).any(|line| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>() == anchor
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands() -> clap::Command {
+        let demo = clap::Command::new("demo").arg(clap::Arg::new("json").long("json"));
+        clap::Command::new("xtask").subcommand(demo)
+    }
+
+    #[test]
+    fn a_document_that_names_an_unknown_command_is_found() {
+        for bad in ["cargo xtask dmeo", "`cargo xtask demo --jsno`", "[cargo xtask fuzz](x)"] {
+            assert_eq!(named_commands("a.md", bad, &commands()).len(), 1, "{bad}");
+        }
+        for good in ["`cargo xtask demo --json`.", "cargo xtask demo # --fast", "cargo xtasks x"] {
+            assert_eq!(named_commands("a.md", good, &commands()), [], "{good}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_found() {
+        let tree = Tree::of(&[
+            ("README.md", ""),
+            ("docs/A.md", "# The Picture: one, two\n"),
+            ("xtask/src/main.rs", ""),
+        ]);
+        for good in [
+            "[a](../README.md)",
+            "[a](A.md#the-picture-one-two)",
+            "[a](#x) is elsewhere".replace("#x", "A.md").as_str(),
+            "[a](../xtask)",
+            "[a](https://example.org/x)",
+        ] {
+            assert_eq!(links(&tree, "docs/A.md", good), [], "{good}");
+        }
+        for bad in ["[a](README.md)", "[a](A.md#picture)", "[a](../crates)"] {
+            assert_eq!(links(&tree, "docs/A.md", bad).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_one_machine_is_found() {
+        for start in PRIVATE {
+            assert_eq!(private_paths("a.rs", &format!("see {start}x")).len(), 1, "{start}");
+            assert_eq!(private_paths("a.rs", &format!("see docs{start}x")), [], "{start}");
+        }
+    }
+
+    #[test]
+    fn a_missing_document_is_found() {
+        let rules = check(&Tree::of(&[("README.md", "")]), &commands());
+        assert_eq!(rules.len(), REQUIRED.len() - 1);
+    }
+}
