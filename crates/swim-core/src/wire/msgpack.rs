@@ -5,9 +5,14 @@
 //! Reading is lenient where Go is lenient and refuses what Go refuses. It borrows from the input,
 //! never allocates by an announced length and never recurses. It knows no message.
 
-use std::fmt;
-
 use rmp::Marker;
+
+mod fault;
+mod write;
+
+pub use fault::{Fault, Reason};
+use write::put_raw;
+pub(crate) use write::{put_bool, put_bytes, put_int, put_map, put_text, put_uint};
 
 /// Containers may be nested this deep, the message itself included (Go's decoder: 1,024).
 const MAX_NESTING: usize = 1_023;
@@ -52,61 +57,6 @@ const ARRAY16: u8 = Marker::Array16.to_u8();
 const ARRAY32: u8 = Marker::Array32.to_u8();
 const MAP16: u8 = Marker::Map16.to_u8();
 const MAP32: u8 = Marker::Map32.to_u8();
-
-/// Why a msgpack value cannot be one of our messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The bytes end inside a value; at least this many more would be needed.
-    Truncated {
-        /// How many bytes are missing, as far as can be told.
-        missing: usize,
-    },
-    /// The message is neither a map nor an array nor nil.
-    NotAStruct,
-    /// A field holds another kind of value than it should.
-    WrongType {
-        /// What the field should hold.
-        expected: &'static str,
-        /// The first byte of what it does hold.
-        found: u8,
-    },
-    /// A negative number in an unsigned field.
-    Negative,
-    /// A number larger than its field.
-    OutOfRange,
-    /// Containers nested deeper than 1,023.
-    TooDeep,
-    /// More than 65,536 values in one message.
-    TooManyValues,
-    /// A timestamp of another length than 4, 8 or 12 bytes.
-    TimestampLength,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated { .. } => f.write_str("unexpected end of data"),
-            Self::NotAStruct => f.write_str("only a map, an array or nil can be a message"),
-            Self::WrongType { expected, found } => {
-                write!(f, "expected {expected}, found marker 0x{found:02x}")
-            }
-            Self::Negative => f.write_str("negative number in an unsigned field"),
-            Self::OutOfRange => f.write_str("number too large for its field"),
-            Self::TooDeep => write!(f, "containers nested deeper than {MAX_NESTING}"),
-            Self::TooManyValues => write!(f, "more than {MAX_VALUES} values in one message"),
-            Self::TimestampLength => f.write_str("timestamp is not 4, 8 or 12 bytes long"),
-        }
-    }
-}
-
-/// A refusal, and where in the value it happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Bytes from the start of the value.
-    pub offset: usize,
-    /// What is wrong there.
-    pub reason: Reason,
-}
 
 /// A message's fields: read by key, written in ascending order of keys.
 pub(crate) trait Record<'a>: Copy + Default {
@@ -485,94 +435,6 @@ fn copy_numbers(container: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     }
     put_raw(out, &numbers);
     Ok(())
-}
-
-/// A map's head. Ours have at most eight keys.
-pub(crate) fn put_map(out: &mut Vec<u8>, keys: u8) {
-    out.push(Marker::FixMap(keys).to_u8());
-}
-
-pub(crate) fn put_uint(out: &mut Vec<u8>, key: &str, value: u32) {
-    put_raw(out, key.as_bytes());
-    match value {
-        0..=0x7f => put_low_byte(out, value),
-        0x80..=0xff => {
-            out.push(U8);
-            put_low_byte(out, value);
-        }
-        0x100..=0xffff => {
-            out.push(U16);
-            out.extend(value.to_be_bytes().into_iter().skip(2));
-        }
-        _ => {
-            out.push(U32);
-            out.extend(value.to_be_bytes());
-        }
-    }
-}
-
-/// A Go `int`: the signed family, even for positive numbers.
-pub(crate) fn put_int(out: &mut Vec<u8>, key: &str, value: i64) {
-    put_raw(out, key.as_bytes());
-    if let Ok(small) = i8::try_from(value) {
-        if small < -32 {
-            out.push(I8);
-        }
-        out.extend(small.to_be_bytes());
-    } else if let Ok(short) = i16::try_from(value) {
-        out.push(I16);
-        out.extend(short.to_be_bytes());
-    } else if let Ok(word) = i32::try_from(value) {
-        out.push(I32);
-        out.extend(word.to_be_bytes());
-    } else {
-        out.push(I64);
-        out.extend(value.to_be_bytes());
-    }
-}
-
-pub(crate) fn put_bool(out: &mut Vec<u8>, key: &str, value: bool) {
-    put_raw(out, key.as_bytes());
-    out.push(if value { TRUE } else { FALSE });
-}
-
-pub(crate) fn put_text(out: &mut Vec<u8>, key: &str, value: &[u8]) {
-    put_raw(out, key.as_bytes());
-    put_raw(out, value);
-}
-
-pub(crate) fn put_bytes(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
-    put_raw(out, key.as_bytes());
-    match value {
-        Some(bytes) => put_raw(out, bytes),
-        None => out.push(NIL),
-    }
-}
-
-/// Legacy raw: the head that old msgpack gives strings and bytes alike.
-fn put_raw(out: &mut Vec<u8>, bytes: &[u8]) {
-    // More than 4 GiB has no msgpack form; every caller's limit is far below.
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    match length {
-        0..=31 => {
-            let [.., low] = length.to_be_bytes();
-            out.push(Marker::FixStr(low).to_u8());
-        }
-        32..=0xffff => {
-            out.push(STR16);
-            out.extend(length.to_be_bytes().into_iter().skip(2));
-        }
-        _ => {
-            out.push(STR32);
-            out.extend(length.to_be_bytes());
-        }
-    }
-    out.extend_from_slice(bytes);
-}
-
-fn put_low_byte(out: &mut Vec<u8>, value: u32) {
-    let [.., low] = value.to_be_bytes();
-    out.push(low);
 }
 
 #[cfg(test)]

@@ -5,89 +5,17 @@
 //! unknown types are skipped and counted. Messages borrow from the packet or from the decoder's
 //! own buffers, which are used again for the next packet.
 
-use std::fmt;
-
-use super::compound::{CompoundError, Parts};
-use super::compress::{self, CompressError};
-use super::label::{Label, LabelError, split_header};
-use super::msgpack::{Fault, Reader, Reason, Record, gather};
+use super::compound::Parts;
+use super::label::split_header;
+use super::msgpack::{Fault, Reader, gather};
 use super::schema::{Compress, Message};
-use super::seal::{EncryptionVersion, Keyring, NONCE_LENGTH, OpenError};
-use super::{MAX_NESTING, MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MessageType, crc};
+use super::{MAX_NESTING, MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MessageType, compress, crc};
 
-/// What is put around messages, and demanded around those that come in.
-#[derive(Clone, Debug)]
-pub struct Layers {
-    /// The cluster's label; empty means none.
-    pub label: Label,
-    /// The cluster's keys; empty means no encryption.
-    pub keyring: Keyring,
-    /// How to fill envelopes.
-    pub encryption_version: EncryptionVersion,
-    /// Whether to refuse what is not encrypted, given keys (default: yes).
-    pub verify_incoming: bool,
-    /// Whether to encrypt, given keys (default: yes).
-    pub verify_outgoing: bool,
-    /// Whether something before us checks labels and takes them off (default: no).
-    pub skip_inbound_label_check: bool,
-    /// Whether to compress (default: yes). What comes in compressed is always taken.
-    pub compression: bool,
-}
+mod error;
+mod layers;
 
-impl Default for Layers {
-    fn default() -> Self {
-        Self {
-            label: Label::default(),
-            keyring: Keyring::default(),
-            encryption_version: EncryptionVersion::default(),
-            verify_incoming: true,
-            verify_outgoing: true,
-            skip_inbound_label_check: false,
-            compression: true,
-        }
-    }
-}
-
-impl Layers {
-    /// Bytes that label and encryption add to a packet at most: what the budget for messages must
-    /// leave free. The checksum and the compound's head are not in it.
-    pub fn packet_overhead(&self) -> usize {
-        let encryption = if self.encrypts() { self.encryption_version.overhead() } else { 0 };
-        self.label.header_length() + encryption
-    }
-
-    /// Whether what goes out is encrypted.
-    pub fn encrypts(&self) -> bool {
-        self.verify_outgoing && !self.keyring.is_empty()
-    }
-}
-
-/// Puts all layers around one message (or compound) and makes it a packet.
-///
-/// Compressed only where that is shorter; `checksum` adds the CRC header, which Go does towards
-/// members whose protocol maximum is at least 5. The nonce is only used where there are keys.
-pub fn seal_packet(
-    message: &[u8],
-    layers: &Layers,
-    checksum: bool,
-    nonce: [u8; NONCE_LENGTH],
-) -> Vec<u8> {
-    let compressed = layers.compression.then(|| compress::compress_message(message));
-    let shorter = compressed.filter(|compressed| compressed.len() < message.len());
-    let message = shorter.as_deref().unwrap_or(message);
-    let checked = checksum.then(|| crc::with_header(message));
-    let message = checked.as_deref().unwrap_or(message);
-
-    let mut out = Vec::with_capacity(layers.packet_overhead() + message.len());
-    layers.label.put_header(&mut out);
-    if layers.encrypts() {
-        let label = layers.label.as_bytes();
-        layers.keyring.seal(layers.encryption_version, nonce, label, message, &mut out);
-    } else {
-        out.extend_from_slice(message);
-    }
-    out
-}
+pub use error::PacketError;
+pub use layers::{Layers, seal_packet};
 
 /// What was in a packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -355,102 +283,3 @@ fn gather_all(
 fn malformed(kind: MessageType, span: Span, fault: Fault) -> PacketError {
     PacketError::Malformed { kind, offset: span.start + 1 + fault.offset, reason: fault.reason }
 }
-
-/// Why a packet is refused.
-///
-/// Offsets count from the start of the bytes in which the fault lies: the packet, or the
-/// decrypted and decompressed bytes where those layers are in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PacketError {
-    /// It has no bytes.
-    Empty,
-    /// Its label header is broken, or not ours.
-    Label(LabelError),
-    /// It is not encrypted, or not for us.
-    Sealed {
-        /// Where the envelope begins.
-        offset: usize,
-        /// What is wrong with it.
-        reason: OpenError,
-    },
-    /// It changed on its way.
-    Checksum {
-        /// Where the checksum header begins.
-        offset: usize,
-        /// The checksum in the header.
-        announced: u32,
-        /// The checksum of the rest.
-        computed: u32,
-    },
-    /// A compound message without its lengths.
-    Compound {
-        /// Where the message begins.
-        offset: usize,
-        /// What is wrong with it.
-        reason: CompoundError,
-    },
-    /// A compress message that does not decompress.
-    Compress {
-        /// Where the message begins.
-        offset: usize,
-        /// What is wrong with it.
-        reason: CompressError,
-    },
-    /// Compound and compress messages inside each other more than eight levels deep.
-    TooDeep {
-        /// Where the ninth level begins.
-        offset: usize,
-    },
-    /// More than 65,536 messages.
-    TooManyMessages {
-        /// Where the first one too many begins.
-        offset: usize,
-    },
-    /// A message whose body is not what its type byte says.
-    Malformed {
-        /// What it claims to be.
-        kind: MessageType,
-        /// Where the fault is.
-        offset: usize,
-        /// What the fault is.
-        reason: Reason,
-    },
-}
-
-impl PacketError {
-    /// Where the fault is.
-    pub fn offset(&self) -> usize {
-        match self {
-            Self::Empty | Self::Label(_) => 0,
-            Self::Sealed { offset, .. }
-            | Self::Checksum { offset, .. }
-            | Self::Compound { offset, .. }
-            | Self::Compress { offset, .. }
-            | Self::TooDeep { offset }
-            | Self::TooManyMessages { offset }
-            | Self::Malformed { offset, .. } => *offset,
-        }
-    }
-}
-
-impl fmt::Display for PacketError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("empty packet"),
-            Self::Label(reason) => reason.fmt(f),
-            Self::Sealed { reason, .. } => write!(f, "cannot decrypt packet: {reason}"),
-            Self::Checksum { announced, computed, .. } => {
-                write!(f, "checksum is {computed:08x}, the packet says {announced:08x}")
-            }
-            Self::Compound { reason, .. } => reason.fmt(f),
-            Self::Compress { reason, .. } => write!(f, "cannot decompress packet: {reason}"),
-            Self::TooDeep { .. } => write!(f, "messages nested deeper than {MAX_NESTING} levels"),
-            Self::TooManyMessages { .. } => {
-                write!(f, "more than {MAX_PACKET_MESSAGES} messages in one packet")
-            }
-            Self::Malformed { kind, reason, .. } => write!(f, "malformed {kind}: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for PacketError {}

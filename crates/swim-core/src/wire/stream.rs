@@ -5,151 +5,27 @@
 //! end of a stream: a message is complete when its own lengths say so. A decoder keeps only bytes
 //! that arrived and looks at none of them before a caller can use them all.
 
-use std::fmt;
 use std::ops::Range;
 
-use super::compress::{self, CompressError};
 use super::label::{LabelError, split_header};
 use super::msgpack::{Fault, Reader, Reason, Record, gather};
 use super::packet::Layers;
 use super::schema::{Ack, Compress, ErrorMessage, NodeState, Ping, PushPullHeader, UserHeader};
-use super::seal::{NONCE_LENGTH, OpenError};
 use super::{
     MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_SEALED_STREAM, MAX_STREAM_EXPANSION,
-    MAX_USER_MESSAGE, MAX_USER_STATE, MessageType,
+    MAX_USER_MESSAGE, MAX_USER_STATE, MessageType, compress,
 };
+
+mod encode;
+mod error;
+mod message;
+
+pub use encode::{Side, StreamTooLong, encode_push_pull, encode_user, seal_stream};
+pub use error::StreamError;
+pub use message::{NodeStates, PushPull, StreamMessage};
 
 /// Type byte and length before an envelope.
 const ENVELOPE_HEAD: usize = 5;
-
-/// Who wrote the bytes of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// Who opened it: writes the label header.
-    Opener,
-    /// Who answers: writes none, though the label is authenticated all the same.
-    Answerer,
-}
-
-/// Appends a push-pull: the header, a state for each node, the application's state.
-pub fn encode_push_pull<'n>(
-    join: bool,
-    nodes: impl ExactSizeIterator<Item = NodeState<'n>>,
-    user_state: &[u8],
-    out: &mut Vec<u8>,
-) {
-    out.push(MessageType::PushPull.to_byte());
-    PushPullHeader {
-        nodes: i64::try_from(nodes.len()).unwrap_or(i64::MAX),
-        user_state_len: i64::try_from(user_state.len()).unwrap_or(i64::MAX),
-        join,
-    }
-    .encode(out);
-    for node in nodes {
-        node.encode(out);
-    }
-    out.extend_from_slice(user_state);
-}
-
-/// Appends a user message in the form that streams carry.
-pub fn encode_user(payload: &[u8], out: &mut Vec<u8>) {
-    out.push(MessageType::User.to_byte());
-    let user_msg_len = i64::try_from(payload.len()).unwrap_or(i64::MAX);
-    UserHeader { user_msg_len }.encode(out);
-    out.extend_from_slice(payload);
-}
-
-/// Puts all layers around one message: everything that one side writes on a stream.
-///
-/// As in Go, compression applies to every message where it is switched on, even if that makes it
-/// longer. The nonce is only used where there are keys.
-///
-/// # Errors
-/// [`StreamTooLong`] where the peer would have to refuse it.
-pub fn seal_stream(
-    message: &[u8],
-    layers: &Layers,
-    side: Side,
-    nonce: [u8; NONCE_LENGTH],
-) -> Result<Vec<u8>, StreamTooLong> {
-    if layers.compression && message.len() > MAX_STREAM_EXPANSION {
-        return Err(StreamTooLong { length: message.len(), limit: MAX_STREAM_EXPANSION });
-    }
-    let compressed = layers.compression.then(|| compress::compress_message(message));
-    let message = compressed.as_deref().unwrap_or(message);
-
-    let mut out = Vec::with_capacity(layers.packet_overhead() + ENVELOPE_HEAD + message.len());
-    if side == Side::Opener {
-        layers.label.put_header(&mut out);
-    }
-    if !layers.encrypts() {
-        out.extend_from_slice(message);
-        return Ok(out);
-    }
-    let length = layers.encryption_version.sealed_length(message.len());
-    let too_long = StreamTooLong { length, limit: MAX_SEALED_STREAM };
-    if length > MAX_SEALED_STREAM {
-        return Err(too_long);
-    }
-    let announced = u32::try_from(length).map_err(|_| too_long)?.to_be_bytes();
-    let mut head = vec![MessageType::Encrypt.to_byte()];
-    head.extend(announced);
-    out.extend_from_slice(&head);
-    let associated = [&head, layers.label.as_bytes()].concat();
-    layers.keyring.seal(layers.encryption_version, nonce, &associated, message, &mut out);
-    Ok(out)
-}
-
-/// What one side wrote on a stream, all layers undone.
-#[derive(Clone, Debug)]
-pub enum StreamMessage<'a> {
-    /// The opener probes us.
-    Ping(Ping<'a>),
-    /// The answer to a ping.
-    Ack(Ack<'a>),
-    /// A full state.
-    PushPull(PushPull<'a>),
-    /// Application bytes.
-    User(&'a [u8]),
-    /// Why the other side refused.
-    Error(ErrorMessage<'a>),
-}
-
-/// A full state.
-#[derive(Clone, Debug)]
-pub struct PushPull<'a> {
-    /// Whether the sender is joining.
-    pub join: bool,
-    /// The members it knows, itself included.
-    pub nodes: NodeStates<'a>,
-    /// The application's state.
-    pub user_state: &'a [u8],
-}
-
-/// The members in a push-pull, read again one by one: all of them have been found well formed.
-#[derive(Clone, Debug)]
-pub struct NodeStates<'a> {
-    rest: &'a [u8],
-    left: usize,
-}
-
-impl<'a> Iterator for NodeStates<'a> {
-    type Item = NodeState<'a>;
-
-    fn next(&mut self) -> Option<NodeState<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let mut reader = Reader::new(self.rest);
-        let node = NodeState::read(&mut reader).ok()?;
-        self.rest = self.rest.get(reader.offset()..).unwrap_or_default();
-        Some(node)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for NodeStates<'_> {}
 
 /// Reads what one side writes on a stream, in whatever pieces it comes.
 ///
@@ -604,114 +480,3 @@ fn limited(
     }
     Ok(length)
 }
-
-/// A message that is too long to be sent on a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamTooLong {
-    /// Its length in bytes.
-    pub length: usize,
-    /// The longest that a peer accepts.
-    pub limit: usize,
-}
-
-impl fmt::Display for StreamTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { length, limit } = self;
-        write!(f, "stream message of {length} bytes; peers accept at most {limit}")
-    }
-}
-
-impl std::error::Error for StreamTooLong {}
-
-/// Why a stream is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamError {
-    /// Its label header is broken, or not ours.
-    Label(LabelError),
-    /// Encrypted, and we have no keys.
-    Encrypted,
-    /// Not encrypted, and we demand it.
-    NotEncrypted,
-    /// An envelope that stays shut.
-    Sealed(OpenError),
-    /// A compress message that does not decompress.
-    Compress(CompressError),
-    /// Ends before its message does.
-    Truncated {
-        /// How many bytes there are.
-        offset: usize,
-    },
-    /// A type that no stream carries.
-    Type(u8),
-    /// A negative length.
-    Negative {
-        /// Of what.
-        what: &'static str,
-    },
-    /// More than we accept.
-    TooLong {
-        /// Of what.
-        what: &'static str,
-        /// The most that we accept.
-        limit: usize,
-    },
-    /// A value that is not what it should be.
-    Malformed {
-        /// In which message.
-        kind: MessageType,
-        /// Where, from the start of the stream, or of its decompressed bytes.
-        offset: usize,
-        /// What is wrong there.
-        reason: Reason,
-    },
-}
-
-impl StreamError {
-    /// Whether Go answers it with an error message: only what fails in the layers, not the label.
-    pub fn is_answered(&self) -> bool {
-        match self {
-            Self::Encrypted | Self::NotEncrypted | Self::Sealed(_) | Self::Compress(_) => true,
-            Self::TooLong { what, .. } => *what == "encrypted message",
-            Self::Malformed { kind, .. } => *kind == MessageType::Compress,
-            Self::Label(_) | Self::Truncated { .. } | Self::Type(_) | Self::Negative { .. } => {
-                false
-            }
-        }
-    }
-
-    /// Where the fault is, as far as it has a place.
-    pub fn offset(&self) -> usize {
-        match self {
-            Self::Truncated { offset } | Self::Malformed { offset, .. } => *offset,
-            Self::Label(_)
-            | Self::Encrypted
-            | Self::NotEncrypted
-            | Self::Sealed(_)
-            | Self::Compress(_)
-            | Self::Type(_)
-            | Self::Negative { .. }
-            | Self::TooLong { .. } => 0,
-        }
-    }
-}
-
-impl fmt::Display for StreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Label(reason) => reason.fmt(f),
-            Self::Encrypted => f.write_str("stream is encrypted; configure the cluster's keys"),
-            Self::NotEncrypted => {
-                f.write_str("stream is not encrypted; configure the peer with the cluster's keys")
-            }
-            Self::Sealed(reason) => write!(f, "cannot decrypt stream: {reason}"),
-            Self::Compress(reason) => write!(f, "cannot decompress stream: {reason}"),
-            Self::Truncated { .. } => f.write_str("stream ends before its message does"),
-            Self::Type(byte) => write!(f, "streams carry no message of type {byte}"),
-            Self::Negative { what } => write!(f, "negative {what}"),
-            Self::TooLong { what, limit } => write!(f, "{what} above the limit of {limit}"),
-            Self::Malformed { kind, reason, .. } => write!(f, "malformed {kind}: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for StreamError {}
