@@ -12,10 +12,7 @@ pub(crate) struct Awareness {
 impl Awareness {
     /// `multiplier` is at least 1.
     pub(crate) fn new(multiplier: u8) -> Self {
-        Self {
-            score: 0,
-            multiplier: multiplier.max(1),
-        }
+        Self { score: 0, multiplier: multiplier.max(1) }
     }
 
     pub(crate) fn score(&self) -> u8 {

@@ -33,13 +33,7 @@ impl Broadcasts {
         self.remove(subject);
         let rank = (0, Reverse(message.len()), Reverse(self.next_id));
         self.next_id += 1;
-        self.ranked.insert(
-            rank,
-            News {
-                subject,
-                message: message.into(),
-            },
-        );
+        self.ranked.insert(rank, News { subject, message: message.into() });
         self.by_subject.insert(subject, rank);
     }
 
@@ -47,11 +41,6 @@ impl Broadcasts {
         if let Some(rank) = self.by_subject.remove(&subject) {
             self.ranked.remove(&rank);
         }
-    }
-
-    pub(crate) fn clear_except(&mut self, subject: Slot) {
-        self.ranked.retain(|_, news| news.subject == subject);
-        self.by_subject.retain(|other, _| *other == subject);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -129,16 +118,13 @@ pub(crate) fn retransmit_limit(multiplier: u32, members: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn slot(n: u32) -> Slot {
-        Slot::from_index(n)
+    fn slot(n: usize) -> Slot {
+        Slot::at(n).unwrap()
     }
 
     fn take(queue: &mut Broadcasts, free: usize, limit: u32) -> Vec<String> {
         let taken = queue.take(free, 2, limit, 255);
-        taken
-            .iter()
-            .map(|message| String::from_utf8_lossy(message).into_owned())
-            .collect()
+        taken.iter().map(|message| String::from_utf8_lossy(message).into_owned()).collect()
     }
 
     #[test]

@@ -160,68 +160,32 @@ impl Config {
     /// The first setting that would not work, with its value and what to do.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let refuse = |field, value: &dyn fmt::Debug, remedy| {
-            Err(ConfigError {
-                field,
-                value: format!("{value:?}"),
-                remedy,
-            })
+            Err(ConfigError { field, value: format!("{value:?}"), remedy })
         };
         if self.label.len() > 255 {
-            return refuse(
-                "label",
-                &self.label.len(),
-                "shorten it to at most 255 bytes",
-            );
+            return refuse("label", &self.label.len(), "shorten it to at most 255 bytes");
         }
         let versions = self.versions;
         if versions.protocol_min == 0 || versions.protocol_max > 5 {
-            return refuse(
-                "versions",
-                &versions,
-                "keep the protocol range within 1 to 5",
-            );
+            return refuse("versions", &versions, "keep the protocol range within 1 to 5");
         }
         if !(versions.protocol_min..=versions.protocol_max).contains(&versions.protocol_current) {
-            return refuse(
-                "versions",
-                &versions,
-                "speak a protocol within the range you announce",
-            );
+            return refuse("versions", &versions, "speak a protocol within the range you announce");
         }
         if !(versions.delegate_min..=versions.delegate_max).contains(&versions.delegate_current) {
-            return refuse(
-                "versions",
-                &versions,
-                "speak a delegate version within its range",
-            );
+            return refuse("versions", &versions, "speak a delegate version within its range");
         }
         if !self.probe_interval.is_zero() && self.probe_timeout > self.probe_interval {
-            return refuse(
-                "probe_timeout",
-                &self.probe_timeout,
-                "keep it within probe_interval",
-            );
+            return refuse("probe_timeout", &self.probe_timeout, "keep it within probe_interval");
         }
         if !self.probe_interval.is_zero() && self.probe_timeout.is_zero() {
-            return refuse(
-                "probe_timeout",
-                &self.probe_timeout,
-                "give answers time to arrive",
-            );
+            return refuse("probe_timeout", &self.probe_timeout, "give answers time to arrive");
         }
         if self.stream_timeout.is_zero() {
-            return refuse(
-                "stream_timeout",
-                &self.stream_timeout,
-                "give exchanges time",
-            );
+            return refuse("stream_timeout", &self.stream_timeout, "give exchanges time");
         }
         if self.awareness_max_multiplier == 0 {
-            return refuse(
-                "awareness_max_multiplier",
-                &0,
-                "use at least 1 (no slowing down)",
-            );
+            return refuse("awareness_max_multiplier", &0, "use at least 1 (no slowing down)");
         }
         if self.suspicion_multiplier == 0 {
             return refuse("suspicion_multiplier", &0, "use at least 1");
@@ -233,11 +197,7 @@ impl Config {
             return refuse("retransmit_multiplier", &0, "use at least 1");
         }
         if !(MIN_PACKET_BUDGET..=MAX_PACKET_BUDGET).contains(&self.packet_budget) {
-            return refuse(
-                "packet_budget",
-                &self.packet_budget,
-                "use 1024 to 65000 bytes",
-            );
+            return refuse("packet_budget", &self.packet_budget, "use 1024 to 65000 bytes");
         }
         if self.max_members == 0 || self.max_members > MAX_MEMBERS {
             return refuse("max_members", &self.max_members, "use 1 to 1048576");
@@ -254,10 +214,7 @@ impl Config {
     /// Whether a member may have this address.
     pub(crate) fn allows(&self, address: IpAddr) -> bool {
         self.allowed_networks.is_empty()
-            || self
-                .allowed_networks
-                .iter()
-                .any(|network| network.contains(address))
+            || self.allowed_networks.iter().any(|network| network.contains(address))
     }
 }
 
@@ -282,11 +239,7 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} = {} does not work: {}",
-            self.field, self.value, self.remedy
-        )
+        write!(f, "{} = {} does not work: {}", self.field, self.value, self.remedy)
     }
 }
 
@@ -338,15 +291,11 @@ impl IpNetwork {
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX
-                    .checked_shl(32 - u32::from(self.prefix))
-                    .unwrap_or(0);
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
                 network.to_bits() & mask == address.to_bits() & mask
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(self.prefix))
-                    .unwrap_or(0);
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
                 network.to_bits() & mask == address.to_bits() & mask
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
@@ -385,10 +334,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_field_value_and_remedy() {
-        let config = Config {
-            probe_timeout: Duration::from_secs(2),
-            ..Config::lan()
-        };
+        let config = Config { probe_timeout: Duration::from_secs(2), ..Config::lan() };
         assert_eq!(
             config.validate().unwrap_err().to_string(),
             "probe_timeout = 2s does not work: keep it within probe_interval"
@@ -420,10 +366,7 @@ mod tests {
     #[test]
     fn networks_contain_their_addresses_only() {
         let inside = |network: &str, address: &str| {
-            network
-                .parse::<IpNetwork>()
-                .unwrap()
-                .contains(address.parse().unwrap())
+            network.parse::<IpNetwork>().unwrap().contains(address.parse().unwrap())
         };
         assert!(inside("10.0.0.0/8", "10.9.9.9") && !inside("10.0.0.0/8", "11.0.0.1"));
         assert!(inside("10.0.0.0/8", "::ffff:10.1.1.1"));

@@ -21,18 +21,23 @@ mod delegate;
 mod member;
 mod membership;
 mod output;
+mod probe;
+mod push_pull;
 mod roster;
 mod seed;
+mod seeds;
 mod stats;
 mod suspicion;
 mod time;
 mod timers;
+mod user_broadcast;
 mod verdict;
+pub mod wire;
 
 pub use config::{Config, ConfigError, IpNetwork, MAX_META, SecretKey};
 pub use delegate::Hooks;
 pub use member::{LocalMember, Member, MemberName, MemberState, NameError, Peer, ProtocolVersions};
-pub use membership::{BroadcastError, KeyError, Membership, MetaError, SendError};
+pub use membership::{BroadcastError, Membership, MetaError, PayloadError, SendError};
 pub use output::{
     Destination, Event, OperationError, OperationId, Outcome, Output, StreamFailure, StreamId,
     WarningKind,

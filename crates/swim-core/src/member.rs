@@ -88,10 +88,7 @@ impl fmt::Display for NameError {
         match self {
             Self::Empty => f.write_str("a member name is empty: give it 1 to 255 bytes"),
             Self::TooLong { len } => {
-                write!(
-                    f,
-                    "a member name has {len} bytes: shorten it to at most 255"
-                )
+                write!(f, "a member name has {len} bytes: shorten it to at most 255")
             }
         }
     }
@@ -233,17 +230,11 @@ impl Advertised {
                 16
             }
         };
-        Self {
-            bytes,
-            len,
-            port: address.port(),
-        }
+        Self { bytes, len, port: address.port() }
     }
 
     pub(crate) fn ip_bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.len))
-            .unwrap_or(&self.bytes)
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
     }
 
     /// What to dial: an IPv4-mapped address is plain IPv4 here.
@@ -385,10 +376,7 @@ impl Peer {
     /// A peer that proved nothing: it may speak for anybody, as in Go.
     #[must_use]
     pub fn unverified(address: SocketAddr) -> Self {
-        Self {
-            address,
-            names: Arc::new([]),
-        }
+        Self { address, names: Arc::new([]) }
     }
 
     /// Whether it may say something in the name of `name`: true for every name while unverified.
@@ -410,10 +398,7 @@ mod tests {
     fn names_have_one_to_255_bytes() {
         assert_eq!(MemberName::try_from(""), Err(NameError::Empty));
         assert!(MemberName::try_from([7; 255].as_slice()).is_ok());
-        assert_eq!(
-            MemberName::try_from([7; 256].as_slice()),
-            Err(NameError::TooLong { len: 256 })
-        );
+        assert_eq!(MemberName::try_from([7; 256].as_slice()), Err(NameError::TooLong { len: 256 }));
     }
 
     #[test]
@@ -431,10 +416,7 @@ mod tests {
         assert_eq!(long.to_socket(), short.to_socket());
         assert_eq!(long.ip_bytes(), mapped);
         assert_eq!(Advertised::from_wire(&[10, 0, 0], 7946), None);
-        assert_eq!(
-            Advertised::from_socket("[::ffff:10.0.0.2]:7946".parse().unwrap()),
-            short
-        );
+        assert_eq!(Advertised::from_socket("[::ffff:10.0.0.2]:7946".parse().unwrap()), short);
     }
 
     #[test]
@@ -442,10 +424,7 @@ mod tests {
         let ada = MemberName::try_from("ada").unwrap();
         let bob = MemberName::try_from("bob").unwrap();
         let address = "10.0.0.1:7946".parse().unwrap();
-        let verified = Peer {
-            address,
-            names: Arc::new([ada.clone()]),
-        };
+        let verified = Peer { address, names: Arc::new([ada.clone()]) };
         assert!(verified.speaks_for(&ada) && !verified.speaks_for(&bob));
         assert!(Peer::unverified(address).speaks_for(&bob));
     }
@@ -463,10 +442,7 @@ mod tests {
         });
         let before = member.clone();
         member.record_mut().state = MemberState::Dead;
-        assert_eq!(
-            (before.state(), member.state()),
-            (MemberState::Alive, MemberState::Dead)
-        );
+        assert_eq!((before.state(), member.state()), (MemberState::Alive, MemberState::Dead));
         assert_ne!(before, member);
     }
 }

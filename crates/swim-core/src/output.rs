@@ -142,8 +142,8 @@ pub enum OperationError {
     Unacceptable(String),
     /// We have left the cluster, or are leaving it.
     HasLeft,
-    /// Something later replaced the operation.
-    Cancelled,
+    /// As many operations as are allowed are still under way.
+    TooMany,
 }
 
 impl fmt::Display for OperationError {
@@ -157,7 +157,7 @@ impl fmt::Display for OperationError {
             Self::Refused(reason) => write!(f, "the peer refused: {reason}"),
             Self::Unacceptable(reason) => write!(f, "the peer's answer was refused: {reason}"),
             Self::HasLeft => f.write_str("this member has left: start a new one to join again"),
-            Self::Cancelled => f.write_str("cancelled by a later command"),
+            Self::TooMany => f.write_str("too many operations under way: try again in a moment"),
         }
     }
 }

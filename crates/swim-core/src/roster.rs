@@ -20,9 +20,8 @@ pub(crate) struct Slot(u32);
 impl Slot {
     pub(crate) const ME: Self = Self(0);
 
-    #[cfg(test)]
-    pub(crate) const fn from_index(index: u32) -> Self {
-        Self(index)
+    pub(crate) fn at(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
     }
 
     pub(crate) fn index(self) -> usize {
@@ -68,10 +67,7 @@ impl Roster {
 
     fn settle(&mut self, member: Member) -> Slot {
         let name = member.name().clone();
-        debug_assert!(
-            self.find(name.as_bytes()).is_none(),
-            "{name} is in the roster already"
-        );
+        debug_assert!(self.find(name.as_bytes()).is_none(), "{name} is in the roster already");
         self.by_state[state_index(member.state())] += 1;
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -84,33 +80,25 @@ impl Roster {
                 Slot(index)
             }
         };
-        let place = self
-            .by_name
-            .partition_point(|other| self.get(*other).name() < &name);
+        let place = self.by_name.partition_point(|other| self.get(*other).name() < &name);
         self.by_name.insert(place, slot);
         self.probe_order.push(slot);
         let (members, key) = (&self.members, self.hash_key);
-        self.index
-            .insert_unique(hash(key, name.as_bytes()), slot, |slot| {
-                members[slot.index()]
-                    .as_ref()
-                    .map_or(0, |member| hash(key, member.name().as_bytes()))
-            });
+        self.index.insert_unique(hash(key, name.as_bytes()), slot, |slot| {
+            members[slot.index()].as_ref().map_or(0, |member| hash(key, member.name().as_bytes()))
+        });
         slot
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<Slot> {
         self.index
-            .find(hash(self.hash_key, name), |slot| {
-                self.get(*slot).name().as_bytes() == name
-            })
+            .find(hash(self.hash_key, name), |slot| self.get(*slot).name().as_bytes() == name)
             .copied()
     }
 
     /// The member in a slot that is known to be taken.
     pub(crate) fn get(&self, slot: Slot) -> &Member {
-        self.try_get(slot)
-            .expect("slots are given up before their members are purged")
+        self.try_get(slot).expect("slots are given up before their members are purged")
     }
 
     pub(crate) fn try_get(&self, slot: Slot) -> Option<&Member> {
@@ -143,7 +131,7 @@ impl Roster {
     }
 
     /// Every member with its slot, ordered by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Member)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Member)> + Clone {
         self.by_name.iter().map(|slot| (*slot, self.get(*slot)))
     }
 
@@ -173,10 +161,8 @@ impl Roster {
         if gone.is_empty() {
             return Vec::new();
         }
-        let gone: Vec<(Slot, Member)> = gone
-            .into_iter()
-            .filter_map(|slot| self.remove(slot))
-            .collect();
+        let gone: Vec<(Slot, Member)> =
+            gone.into_iter().filter_map(|slot| self.remove(slot)).collect();
         let members = &self.members;
         let taken = |slot: &Slot| members[slot.index()].is_some();
         self.by_name.retain(taken);
@@ -208,11 +194,7 @@ impl Roster {
         if total < 3 * count {
             let mut order = self.by_name.clone();
             dice.shuffle(&mut order);
-            drawn.extend(
-                order
-                    .into_iter()
-                    .filter(|slot| passes(*slot, self.get(*slot))),
-            );
+            drawn.extend(order.into_iter().filter(|slot| passes(*slot, self.get(*slot))));
             drawn.truncate(count);
             return drawn;
         }
@@ -274,10 +256,7 @@ mod tests {
     }
 
     fn names(roster: &Roster) -> Vec<String> {
-        roster
-            .iter()
-            .map(|(_, member)| member.name().to_string())
-            .collect()
+        roster.iter().map(|(_, member)| member.name().to_string()).collect()
     }
 
     #[test]
@@ -286,10 +265,7 @@ mod tests {
         assert_eq!(names(&roster), ["ada", "bob", "cyd", "me"]);
         let cyd = roster.find(b"cyd").unwrap();
         assert_eq!(roster.get(cyd).name().as_bytes(), b"cyd");
-        assert_eq!(
-            (roster.find(b"dan"), roster.find(b"me")),
-            (None, Some(Slot::ME))
-        );
+        assert_eq!((roster.find(b"dan"), roster.find(b"me")), (None, Some(Slot::ME)));
         assert_eq!(roster.live_others(), 3);
     }
 
@@ -315,19 +291,10 @@ mod tests {
         }
         let ada = roster.find(b"ada").unwrap();
         let gone = roster.purge(Time::from_micros(50));
-        assert_eq!(
-            gone.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(),
-            [ada]
-        );
+        assert_eq!(gone.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [ada]);
         assert_eq!(names(&roster), ["bob", "cyd", "me"]);
-        assert_eq!(
-            (roster.find(b"ada"), roster.count(MemberState::Dead)),
-            (None, 1)
-        );
-        assert_eq!(
-            roster.insert(member("dan", MemberState::Alive, 0), &mut dice),
-            ada
-        );
+        assert_eq!((roster.find(b"ada"), roster.count(MemberState::Dead)), (None, 1));
+        assert_eq!(roster.insert(member("dan", MemberState::Alive, 0), &mut dice), ada);
         assert_eq!(roster.find(b"dan"), Some(ada));
     }
 

@@ -96,10 +96,7 @@ mod tests {
             assert!(dice.span(Duration::from_millis(7)) < Duration::from_millis(7));
         }
         assert_eq!(seen, [true; 5]);
-        assert_eq!(
-            (dice.below(0), dice.span(Duration::ZERO)),
-            (0, Duration::ZERO)
-        );
+        assert_eq!((dice.below(0), dice.span(Duration::ZERO)), (0, Duration::ZERO));
     }
 
     #[test]

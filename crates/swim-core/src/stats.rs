@@ -128,14 +128,8 @@ mod tests {
 
     #[test]
     fn entries_carry_the_fields_by_name() {
-        let counters = Counters {
-            refutes: 3,
-            ..Counters::default()
-        };
-        assert_eq!(
-            counters.entries().find(|(name, _)| *name == "refutes"),
-            Some(("refutes", 3))
-        );
+        let counters = Counters { refutes: 3, ..Counters::default() };
+        assert_eq!(counters.entries().find(|(name, _)| *name == "refutes"), Some(("refutes", 3)));
         assert_eq!(counters.entries().map(|(_, count)| count).sum::<u64>(), 3);
     }
 }

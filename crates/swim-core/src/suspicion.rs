@@ -34,40 +34,23 @@ impl Span {
         max_multiplier: u32,
         probe_interval: Duration,
     ) -> Self {
-        let min = probe_interval
-            .saturating_mul(multiplier)
-            .saturating_mul(scale_milli(members))
-            / 1000;
+        let min =
+            probe_interval.saturating_mul(multiplier).saturating_mul(scale_milli(members)) / 1000;
         let wanted = usize::try_from(multiplier.saturating_sub(2)).unwrap_or(usize::MAX);
         // Too few others could confirm.
-        let expected = if members.saturating_sub(2) < wanted {
-            0
-        } else {
-            wanted
-        };
-        Self {
-            min,
-            max: min.saturating_mul(max_multiplier),
-            expected,
-        }
+        let expected = if members.saturating_sub(2) < wanted { 0 } else { wanted };
+        Self { min, max: min.saturating_mul(max_multiplier), expected }
     }
 
     /// Without confirmations: plain SWIM.
     pub(crate) fn fixed(self) -> Self {
-        Self {
-            expected: 0,
-            ..self
-        }
+        Self { expected: 0, ..self }
     }
 }
 
 impl Suspicion {
     pub(crate) fn new(by: MemberName, span: Span, now: Time) -> Self {
-        Self {
-            started: now,
-            span,
-            accusers: vec![by],
-        }
+        Self { started: now, span, accusers: vec![by] }
     }
 
     /// Whether `from` counts as one more accuser.
@@ -116,10 +99,7 @@ fn scale_milli(members: usize) -> u32 {
     u32::try_from(whole(log)).unwrap_or(u32::MAX).max(1000)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of members are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of members are far below 2^52")]
 fn as_f64(count: usize) -> f64 {
     count as f64
 }
@@ -143,15 +123,8 @@ mod tests {
 
     #[test]
     fn the_minimum_grows_with_the_order_of_magnitude() {
-        let min = |members| {
-            Span::new(members, 1, 6, Duration::from_secs(1))
-                .min
-                .as_millis()
-        };
-        assert_eq!(
-            [5, 10, 50, 100, 500, 1000].map(min),
-            [1000, 1000, 1698, 2000, 2698, 3000]
-        );
+        let min = |members| Span::new(members, 1, 6, Duration::from_secs(1)).min.as_millis();
+        assert_eq!([5, 10, 50, 100, 500, 1000].map(min), [1000, 1000, 1698, 2000, 2698, 3000]);
     }
 
     #[test]
@@ -162,11 +135,7 @@ mod tests {
 
     #[test]
     fn the_deadline_shrinks_logarithmically() {
-        let span = Span {
-            min: Duration::from_secs(2),
-            max: Duration::from_secs(30),
-            expected: 3,
-        };
+        let span = Span { min: Duration::from_secs(2), max: Duration::from_secs(30), expected: 3 };
         let millis = [0, 1, 2, 3, 4].map(|count| timeout(span, count).as_millis());
         assert_eq!(millis, [30_000, 16_000, 7_810, 2_000, 2_000]);
         assert_eq!(timeout(span.fixed(), 0), span.min);
@@ -174,11 +143,7 @@ mod tests {
 
     #[test]
     fn an_accuser_counts_once_and_the_first_not_at_all() {
-        let span = Span {
-            min: Duration::from_secs(2),
-            max: Duration::from_secs(30),
-            expected: 2,
-        };
+        let span = Span { min: Duration::from_secs(2), max: Duration::from_secs(30), expected: 2 };
         let mut suspicion = Suspicion::new(name("ada"), span, Time::ZERO);
         assert!(!suspicion.confirm(&name("ada")));
         assert!(suspicion.confirm(&name("bob")) && !suspicion.confirm(&name("bob")));

@@ -89,10 +89,7 @@ mod tests {
         timers.set(Timer::Seeds, at(5));
         timers.clear(Timer::Seeds);
 
-        assert_eq!(
-            (timers.next(), timers.at(Timer::Gossip)),
-            (Some(at(10)), Some(at(10)))
-        );
+        assert_eq!((timers.next(), timers.at(Timer::Gossip)), (Some(at(10)), Some(at(10))));
         assert_eq!(timers.pop(at(9)), None);
         assert_eq!(timers.pop(at(30)), Some((at(10), Timer::Gossip)));
         assert_eq!(timers.pop(at(30)), Some((at(30), Timer::ProbePhase)));

@@ -98,20 +98,12 @@ pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
     };
     match (held.subject, claim) {
         (Subject::MeLeaving, _) => Verdict::Ignore(Reason::Leaving),
-        (
-            Subject::Me,
-            Claim::Alive {
-                incarnation,
-                place,
-                differs,
-            },
-        ) => judge_my_life(held, incarnation, place, differs),
-        (
-            Subject::Other,
-            Claim::Alive {
-                incarnation, place, ..
-            },
-        ) => judge_life(held, incarnation, place),
+        (Subject::Me, Claim::Alive { incarnation, place, differs }) => {
+            judge_my_life(held, incarnation, place, differs)
+        }
+        (Subject::Other, Claim::Alive { incarnation, place, .. }) => {
+            judge_life(held, incarnation, place)
+        }
         (
             subject,
             Claim::Suspect { incarnation }
@@ -173,11 +165,7 @@ mod tests {
     const OLDER_SAME_NEWER: [u32; 3] = [4, 5, 6];
 
     fn held(subject: Subject, state: MemberState) -> Option<Held> {
-        Some(Held {
-            subject,
-            state,
-            incarnation: HELD,
-        })
+        Some(Held { subject, state, incarnation: HELD })
     }
 
     fn show(verdict: Verdict) -> String {
@@ -190,11 +178,7 @@ mod tests {
     fn claims() -> Vec<(&'static str, fn(u32) -> Claim)> {
         use Place::{Moved, MovedToFreeName, Same};
         vec![
-            ("alive", |incarnation| Claim::Alive {
-                incarnation,
-                place: Same,
-                differs: false,
-            }),
+            ("alive", |incarnation| Claim::Alive { incarnation, place: Same, differs: false }),
             ("alive, differs", |incarnation| Claim::Alive {
                 incarnation,
                 place: Same,
@@ -232,11 +216,7 @@ mod tests {
             for (name, claim) in claims() {
                 let [older, same, newer] =
                     OLDER_SAME_NEWER.map(|incarnation| show(judge(held, claim(incarnation))));
-                writeln!(
-                    table,
-                    "{holding:10} | {name:16} | {older:9} {same:9} {newer}"
-                )
-                .unwrap();
+                writeln!(table, "{holding:10} | {name:16} | {older:9} {same:9} {newer}").unwrap();
             }
         }
         assert_eq!(table, TABLE, "got:\n{table}");

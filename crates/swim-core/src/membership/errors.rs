@@ -59,10 +59,7 @@ impl fmt::Display for BroadcastError {
                  send it to each member reliably"
             ),
             Self::QueueFull { limit } => {
-                write!(
-                    f,
-                    "{limit} broadcasts are still under way: try again in a moment"
-                )
+                write!(f, "{limit} broadcasts are still under way: try again in a moment")
             }
             Self::HasLeft => f.write_str("this member has left: start a new one"),
         }
@@ -101,16 +98,10 @@ impl fmt::Display for SendError {
             Self::Unknown(name) => write!(f, "no member is called {name}: see the members"),
             Self::NotAlive(name) => write!(f, "{name} is not there: it is dead or has left"),
             Self::TooLong { len, limit } => {
-                write!(
-                    f,
-                    "a message of {len} bytes is too long: shorten it to {limit}"
-                )
+                write!(f, "a message of {len} bytes is too long: shorten it to {limit}")
             }
             Self::TooMany { limit } => {
-                write!(
-                    f,
-                    "{limit} operations are still under way: try again in a moment"
-                )
+                write!(f, "{limit} operations are still under way: try again in a moment")
             }
             Self::HasLeft => f.write_str("this member has left: start a new one"),
         }
@@ -119,26 +110,20 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// Why a change of the encryption keys is refused.
+/// Why an ack payload or a user state is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The key is not in the ring.
-    Unknown,
-    /// The key encrypts what we send.
-    InUse,
-    /// The key has not 16, 24 or 32 bytes.
-    Length,
+pub struct PayloadError {
+    /// How many bytes there are.
+    pub len: usize,
+    /// How many are carried.
+    pub limit: usize,
 }
 
-impl fmt::Display for KeyError {
+impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "the key is not in the ring: add it first",
-            Self::InUse => "the key encrypts what is sent: use another one first",
-            Self::Length => "the key has a wrong length: use 16, 24 or 32 bytes",
-        })
+        let Self { len, limit } = self;
+        write!(f, "a payload of {len} bytes is too long: shorten it to {limit}")
     }
 }
 
-impl std::error::Error for KeyError {}
+impl std::error::Error for PayloadError {}

@@ -1,0 +1,252 @@
+//! What the application asks for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::exchange::Purpose;
+use super::packets::Expected;
+use super::seeding::plain;
+use super::streams::Role;
+use super::{BroadcastError, Membership, MetaError, PayloadError, SendError};
+use crate::config::{MAX_META, SecretKey};
+use crate::delegate::Hooks;
+use crate::member::{MemberName, MemberState};
+use crate::output::{Destination, Event, OperationError, OperationId, Outcome};
+use crate::roster::Slot;
+use crate::time::Time;
+use crate::wire::stream::encode_user;
+use crate::wire::{KeyError, MAX_USER_MESSAGE, MAX_USER_STATE, Message};
+
+/// The most operations under way: pings, reliable messages and joins together.
+const MAX_OPERATIONS: usize = 1024;
+/// The longest packet that any transport of this wire carries.
+const MAX_PACKET: usize = 65_535;
+
+impl Membership {
+    /// Sets the application's vetoes, replacing those set before.
+    pub fn set_hooks(&mut self, hooks: Box<dyn Hooks + Send>) {
+        self.hooks = Some(hooks);
+    }
+
+    /// Joins the cluster of whoever is at `address`, and of `name` there if given, by one full
+    /// exchange. Ends in [`Outcome::Joined`] or [`Outcome::Failed`]; on success the address
+    /// becomes a standing seed too.
+    pub fn join(
+        &mut self,
+        address: SocketAddr,
+        name: Option<MemberName>,
+        now: Time,
+    ) -> OperationId {
+        self.begin(now);
+        let operation = self.new_operation();
+        let address = plain(address);
+        let refusal = if self.is_leaving() {
+            OperationError::HasLeft
+        } else if address == self.me().address() {
+            OperationError::Unacceptable("that is our own address".into())
+        } else if self.operations > MAX_OPERATIONS {
+            OperationError::TooMany
+        } else {
+            self.begin_exchange(Destination { address, name }, Purpose::Join(operation));
+            return operation;
+        };
+        self.finish(operation, Outcome::Failed(refusal));
+        operation
+    }
+
+    /// Changes what others shall know of us, and gossips it.
+    ///
+    /// # Errors
+    /// When there is too much of it, or we have left.
+    pub fn set_meta(&mut self, meta: Vec<u8>, now: Time) -> Result<(), MetaError> {
+        self.begin(now);
+        if self.is_leaving() {
+            return Err(MetaError::HasLeft);
+        }
+        if meta.len() > MAX_META {
+            return Err(MetaError::TooLong { len: meta.len() });
+        }
+        let changed = self.me().meta() != meta;
+        self.roster.update(Slot::ME, |me| {
+            me.incarnation = me.incarnation.saturating_add(1).min(u32::MAX - 1);
+            me.meta = (!meta.is_empty()).then(|| meta.into());
+        });
+        self.gossip_about_me();
+        if changed {
+            self.emit(Event::Updated(self.local()));
+        }
+        Ok(())
+    }
+
+    /// Sends `payload` once, best effort, to every other member that is alive.
+    ///
+    /// # Errors
+    /// When it does not fit one packet, too many are under way, or we have left.
+    pub fn broadcast(&mut self, payload: Vec<u8>, now: Time) -> Result<(), BroadcastError> {
+        self.begin(now);
+        if self.is_leaving() {
+            return Err(BroadcastError::HasLeft);
+        }
+        let limit = self.broadcast_limit();
+        if payload.len() > limit {
+            return Err(BroadcastError::TooLong { len: payload.len(), limit });
+        }
+        let limit = self.config.max_user_broadcasts;
+        if self.user_broadcasts.len() >= limit {
+            return Err(BroadcastError::QueueFull { limit });
+        }
+        let message = Message::User(&payload).to_vec().into();
+        let alive = |(slot, member): (Slot, &crate::Member)| {
+            (slot != Slot::ME && member.state() == MemberState::Alive).then_some(slot)
+        };
+        self.user_broadcasts.push(message, self.roster.iter().filter_map(alive));
+        self.schedule_gossip();
+        Ok(())
+    }
+
+    /// Sends `payload` to one member, best effort, in one packet.
+    ///
+    /// # Errors
+    /// When the member is not there, or the payload does not fit 65,535 bytes with its layers.
+    pub fn send(&mut self, to: &MemberName, payload: &[u8], now: Time) -> Result<(), SendError> {
+        self.begin(now);
+        let slot = self.reachable(to)?;
+        let overhead = self.codec.packet_overhead() + super::codec::CRC_LENGTH + 1;
+        check_length(payload, MAX_PACKET - overhead)?;
+        let plain = Message::User(payload).to_vec();
+        let checks = self.checks_crc(slot);
+        self.send_plain(self.destination(slot), plain, checks);
+        Ok(())
+    }
+
+    /// Sends `payload` to one member on a stream. Ends in [`Outcome::Delivered`] once the member
+    /// has taken it, or in [`Outcome::Failed`], after `timeout` at the latest.
+    ///
+    /// # Errors
+    /// When the member is not there, the payload exceeds 20 MiB less its layers, or too many
+    /// operations are under way.
+    pub fn send_reliable(
+        &mut self,
+        to: &MemberName,
+        payload: &[u8],
+        timeout: Duration,
+        now: Time,
+    ) -> Result<OperationId, SendError> {
+        self.begin(now);
+        let slot = self.reachable(to)?;
+        // An envelope must not exceed 20 MiB, and incompressible bytes grow by half when
+        // compressed; only then is there less room.
+        let limit = if self.codec.layers.encrypts() && self.config.compression {
+            MAX_USER_MESSAGE / 2
+        } else {
+            MAX_USER_MESSAGE - 128
+        };
+        check_length(payload, limit)?;
+        let operation = self.admit_operation()?;
+        let mut plain = Vec::with_capacity(payload.len() + 32);
+        encode_user(payload, &mut plain);
+        let to = self.destination(slot);
+        if self.open_stream(to, &plain, now + timeout, Role::Message { operation }).is_none() {
+            self.operations -= 1;
+            return Err(SendError::TooLong { len: payload.len(), limit });
+        }
+        Ok(operation)
+    }
+
+    /// Pings one member. Ends in [`Outcome::Pong`] or [`Outcome::Failed`] and says nothing about
+    /// its state.
+    ///
+    /// # Errors
+    /// When the member is not known, or too many operations are under way.
+    pub fn ping(&mut self, to: &MemberName, now: Time) -> Result<OperationId, SendError> {
+        self.begin(now);
+        let slot = self.known(to)?;
+        let operation = self.admit_operation()?;
+        let to = self.destination(slot);
+        let target = self.roster.get(slot).name().clone();
+        let expected =
+            Expected::User { operation, target: target.clone(), address: to.address, sent: now };
+        self.expect_ack_from(to, &target, expected);
+        Ok(operation)
+    }
+
+    /// What our acks of pings carry from here on: see [`Event::ProbeAnswered`].
+    ///
+    /// # Errors
+    /// Above 512 bytes.
+    pub fn set_ack_payload(&mut self, payload: Vec<u8>) -> Result<(), PayloadError> {
+        if payload.len() > MAX_META {
+            return Err(PayloadError { len: payload.len(), limit: MAX_META });
+        }
+        self.ack_payload = payload;
+        Ok(())
+    }
+
+    /// What we send along in full exchanges from here on: see [`Event::RemoteState`].
+    ///
+    /// # Errors
+    /// Above 10 MiB: an exchange carries at most 20 MiB, members included.
+    pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadError> {
+        let limit = MAX_USER_STATE / 2;
+        if state.len() > limit {
+            return Err(PayloadError { len: state.len(), limit });
+        }
+        self.user_state = state;
+        Ok(())
+    }
+
+    /// Adds a key that decrypts; the first key of an empty ring also encrypts.
+    ///
+    /// # Errors
+    /// When there are 64 already.
+    pub fn add_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
+        self.codec.layers.keyring.add(key.as_bytes())
+    }
+
+    /// Makes a key of the ring the one that encrypts.
+    ///
+    /// # Errors
+    /// When it is not in the ring.
+    pub fn use_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
+        self.codec.layers.keyring.use_key(key.as_bytes())
+    }
+
+    /// Removes a key; one that is not in the ring is removed already.
+    ///
+    /// # Errors
+    /// When it is the one that encrypts.
+    pub fn remove_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
+        self.codec.layers.keyring.remove(key.as_bytes())
+    }
+
+    fn known(&self, name: &MemberName) -> Result<Slot, SendError> {
+        self.roster.find(name.as_bytes()).ok_or_else(|| SendError::Unknown(name.clone()))
+    }
+
+    fn reachable(&self, name: &MemberName) -> Result<Slot, SendError> {
+        if self.is_leaving() {
+            return Err(SendError::HasLeft);
+        }
+        let slot = self.known(name)?;
+        if self.roster.get(slot).state().is_live() {
+            Ok(slot)
+        } else {
+            Err(SendError::NotAlive(name.clone()))
+        }
+    }
+
+    fn admit_operation(&mut self) -> Result<OperationId, SendError> {
+        if self.operations < MAX_OPERATIONS {
+            Ok(self.new_operation())
+        } else {
+            Err(SendError::TooMany { limit: MAX_OPERATIONS })
+        }
+    }
+}
+
+fn check_length(payload: &[u8], limit: usize) -> Result<(), SendError> {
+    if payload.len() > limit {
+        return Err(SendError::TooLong { len: payload.len(), limit });
+    }
+    Ok(())
+}

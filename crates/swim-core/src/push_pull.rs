@@ -1,0 +1,120 @@
+//! Full exchanges: how often, and whether the versions of two sides fit.
+//!
+//! Pure; reading, answering and merging are the conductor's.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::member::{MemberName, ProtocolVersions};
+
+/// Up to this many members the interval is the configured one.
+const SCALE_THRESHOLD: usize = 32;
+
+/// The interval in a cluster of `members`: longer by one for each doubling above 32.
+pub(crate) fn interval(configured: Duration, members: usize) -> Duration {
+    let mut factor = 1;
+    let mut reach = SCALE_THRESHOLD;
+    while reach < members {
+        reach = reach.saturating_mul(2);
+        factor += 1;
+    }
+    configured.saturating_mul(factor)
+}
+
+/// What one entry says about versions; missing ones count as zeros.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Versioned<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) alive: bool,
+    pub(crate) versions: Option<ProtocolVersions>,
+}
+
+/// A member whose version somebody cannot understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VersionMisfit {
+    name: String,
+    what: &'static str,
+    speaks: u8,
+    understood: (u8, u8),
+}
+
+impl fmt::Display for VersionMisfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, what, speaks, understood: (min, max) } = self;
+        write!(
+            f,
+            "{name} speaks {what} version {speaks}, but all living members understand only {min} \
+             to {max}: upgrade or reconfigure it"
+        )
+    }
+}
+
+/// Go's rule: what every living member understands must cover what every member speaks, on both
+/// sides and whatever its state. One misfit refuses the whole exchange.
+pub(crate) fn verify<'a>(
+    entries: impl Iterator<Item = Versioned<'a>> + Clone,
+) -> Result<(), VersionMisfit> {
+    let mut protocol = (0, u8::MAX);
+    let mut delegate = (0, u8::MAX);
+    let living = entries.clone().filter(|entry| entry.alive).filter_map(|entry| entry.versions);
+    for versions in living {
+        protocol.0 = protocol.0.max(versions.protocol_min);
+        protocol.1 = protocol.1.min(versions.protocol_max);
+        delegate.0 = delegate.0.max(versions.delegate_min);
+        delegate.1 = delegate.1.min(versions.delegate_max);
+    }
+    for entry in entries {
+        let versions = entry.versions.unwrap_or(ProtocolVersions::from_bytes([0; 6]));
+        let checks = [
+            ("protocol", versions.protocol_current, protocol),
+            ("delegate", versions.delegate_current, delegate),
+        ];
+        for (what, speaks, understood) in checks {
+            if speaks < understood.0 || speaks > understood.1 {
+                let name = MemberName::try_from(entry.name)
+                    .map_or_else(|_| "a member without a name".into(), |name| name.to_string());
+                return Err(VersionMisfit { name, what, speaks, understood });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &'static str, alive: bool, bytes: [u8; 6]) -> Versioned<'static> {
+        let versions = Some(ProtocolVersions::from_bytes(bytes));
+        Versioned { name: name.as_bytes(), alive, versions }
+    }
+
+    #[test]
+    fn the_interval_grows_with_each_doubling() {
+        let seconds =
+            [1, 32, 33, 64, 65, 128].map(|n| interval(Duration::from_secs(30), n).as_secs());
+        assert_eq!(seconds, [30, 30, 60, 60, 90, 90]);
+    }
+
+    #[test]
+    fn versions_that_overlap_fit() {
+        let entries =
+            [entry("ada", true, [1, 5, 2, 0, 0, 0]), entry("bob", true, [2, 4, 3, 0, 2, 0])];
+        assert_eq!(verify(entries.into_iter()), Ok(()));
+    }
+
+    #[test]
+    fn one_misfit_refuses_everything_even_a_dead_one() {
+        let ada = entry("ada", true, [1, 5, 2, 0, 0, 0]);
+        let nil = Versioned { name: b"nil", alive: false, versions: None };
+        assert!(verify([ada, nil].into_iter()).is_err());
+        let late = entry("late", false, [1, 7, 6, 0, 0, 0]);
+        assert_eq!(
+            verify([ada, late].into_iter()).unwrap_err().to_string(),
+            "late speaks protocol version 6, but all living members understand only 1 to 5: \
+             upgrade or reconfigure it"
+        );
+        let delegate = entry("dan", true, [1, 5, 2, 2, 3, 2]);
+        assert!(verify([ada, delegate].into_iter()).is_err());
+    }
+}
