@@ -8,8 +8,10 @@
 #![expect(clippy::print_stdout, reason = "a command line tool reports on stdout")]
 
 mod certs;
+mod child;
 mod clock;
 mod demo;
+mod folder;
 mod prerequisites;
 mod process;
 mod test;

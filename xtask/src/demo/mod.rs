@@ -6,7 +6,6 @@
 
 mod bounds;
 mod event;
-mod folder;
 mod judge;
 mod nodes;
 mod screen;
@@ -17,12 +16,12 @@ use std::path::Path;
 use std::process::Command;
 
 use event::Event;
-use folder::Folder;
 use judge::Judge;
 use nodes::{Input, Nodes};
 use screen::Screen;
 use script::{Action, Sabotage, Step, Verdict, name};
 
+use crate::folder::Folder;
 use crate::{Stop, certs, clock, prerequisites, process, workspace};
 
 #[derive(clap::Args)]
@@ -59,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     prerequisites::ensure()?;
     let program = workspace::build_example("swim-quic", "node")?;
     let tool = certs::build()?;
-    let mut folder = Folder::create()
+    let folder = Folder::create("demo")
         .map_err(|error| Stop::Failed(format!("cannot make a temporary folder: {error}")))?;
     let count = usize::from(arguments.nodes);
     for node in 0..count {

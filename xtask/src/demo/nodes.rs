@@ -4,18 +4,17 @@
 //! none outlives it: dropping [`Nodes`] kills and reaps them, and each is told to exit when its
 //! stdin ends, should this process be killed itself.
 
-use std::fs::OpenOptions;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::script::name;
+use crate::child::{Child, Said};
 use crate::{clock, process};
 
 /// Lines that may wait for the judge; a node that writes more waits in its write.
@@ -28,18 +27,11 @@ pub(super) enum Input {
     Interrupted,
 }
 
-struct Process {
-    pid: Pid,
-    stdin: ChildStdin,
-    reader: JoinHandle<()>,
-    running: bool,
-}
-
 pub(super) struct Nodes {
     program: PathBuf,
     folder: PathBuf,
     began: Instant,
-    processes: Vec<Option<Process>>,
+    processes: Vec<Option<Child>>,
     sender: SyncSender<Input>,
     /// Taken when the nodes are dropped, so that no reader waits for room.
     receiver: Option<Receiver<Input>>,
@@ -85,59 +77,47 @@ impl Nodes {
         bind: SocketAddr,
         join: &[SocketAddr],
     ) -> io::Result<u32> {
-        let log = OpenOptions::new().create(true).append(true).open(self.log(node))?;
         let mut command = Command::new(&self.program);
         command
             .args(["--name", &name(node), "--bind", &bind.to_string()])
             .arg("--certs")
             .arg(&self.folder)
-            .args(["--profile", "lan", "--json", "--exit-on-eof"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log);
+            .args(["--profile", "lan", "--json", "--exit-on-eof"]);
         if !join.is_empty() {
             let addresses: Vec<String> = join.iter().map(SocketAddr::to_string).collect();
             command.args(["--join", &addresses.join(",")]);
         }
-        // A Ctrl-C typed at the terminal is for this program, which then ends the nodes itself.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn()?;
-        let missing_pipe = || io::Error::other("a pipe to the node is missing");
-        let stdin = child.stdin.take().ok_or_else(missing_pipe)?;
-        let stdout = child.stdout.take().ok_or_else(missing_pipe)?;
-        let (pid, id) = (Pid::from_child(&child), child.id());
         let (sender, began) = (self.sender.clone(), self.began);
-        let reader = thread::spawn(move || {
-            let at = || clock::now().saturating_duration_since(began);
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = sender.send(Input::Line { node, line, at: at() });
-            }
-            let code = child.wait().ok().and_then(|status| status.code());
-            let _ = sender.send(Input::Exited { node, code, at: at() });
-        });
-        self.processes[node] = Some(Process { pid, stdin, reader, running: true });
+        let child = Child::start(&mut command, &self.log(node), move |said| {
+            let at = clock::now().saturating_duration_since(began);
+            let _ = sender.send(match said {
+                Said::Line(line) => Input::Line { node, line, at },
+                Said::Ended(code) => Input::Exited { node, code, at },
+            });
+        })?;
+        let id = child.id();
+        self.processes[node] = Some(child);
         Ok(id)
     }
 
     /// Kills a node's process with SIGKILL.
     pub(super) fn kill(&self, node: usize) {
-        if let Some(process) = self.processes[node].as_ref().filter(|process| process.running) {
-            let _ = kill_process(process.pid, Signal::KILL);
+        if let Some(process) = &self.processes[node] {
+            process.signal(Signal::KILL);
         }
     }
 
     /// Writes one command line; a node that cannot take it has ended, which is seen by itself.
     pub(super) fn command(&mut self, node: usize, command: &str) {
         if let Some(process) = &mut self.processes[node] {
-            let _ = writeln!(process.stdin, "{command}");
+            process.tell(command);
         }
     }
 
     /// To be called for each [`Input::Exited`], so that its process id is not used again.
     pub(super) fn exited(&mut self, node: usize) {
         if let Some(process) = &mut self.processes[node] {
-            process.running = false;
+            process.ended();
         }
     }
 }
@@ -149,7 +129,7 @@ impl Drop for Nodes {
         }
         self.receiver = None;
         for process in self.processes.drain(..).flatten() {
-            let _ = process.reader.join();
+            process.join();
         }
     }
 }

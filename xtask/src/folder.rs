@@ -1,4 +1,4 @@
-//! The temporary folder of one demo: certificates and logs.
+//! A temporary folder for certificates and logs.
 //!
 //! Readable by its owner alone, since it holds private keys. Removed when dropped, unless it was
 //! told to stay.
@@ -6,24 +6,25 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
-    stays: bool,
+    stays: AtomicBool,
 }
 
 impl Folder {
-    /// A new, empty folder among the temporary files.
-    pub(super) fn create() -> io::Result<Self> {
+    /// A new, empty folder among the temporary files, named after its purpose.
+    pub(crate) fn create(purpose: &str) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
         for attempt in 0..100 {
             let path = std::env::temp_dir()
-                .join(format!("swim-quic-demo-{}-{attempt}", std::process::id()));
+                .join(format!("swim-quic-{purpose}-{}-{attempt}", std::process::id()));
             match builder.create(&path) {
-                Ok(()) => return Ok(Self { path, stays: false }),
+                Ok(()) => return Ok(Self { path, stays: AtomicBool::new(false) }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
                 Err(error) => return Err(error),
             }
@@ -31,19 +32,19 @@ impl Folder {
         Err(last)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Leaves the folder in place for good.
-    pub(super) fn keep(&mut self) {
-        self.stays = true;
+    pub(crate) fn keep(&self) {
+        self.stays.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if !self.stays {
+        if !self.stays.load(Ordering::Relaxed) {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_folder_goes_with_its_contents_unless_it_is_kept() {
-        let (first, mut second) = (Folder::create().unwrap(), Folder::create().unwrap());
+        let (first, second) = (Folder::create("test").unwrap(), Folder::create("test").unwrap());
         let (gone, kept) = (first.path().to_owned(), second.path().to_owned());
         assert_ne!(gone, kept);
         std::fs::write(gone.join("ca.key"), "secret").unwrap();

@@ -1,0 +1,105 @@
+//! A long-lived child process that is spoken to in lines.
+//!
+//! Starts it, hands on each line that it writes, writes its stdin, signals it. Decides nothing
+//! about what is said. Should this program be killed, the child sees the end of its stdin.
+
+use std::fs::OpenOptions;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::thread::{self, JoinHandle};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What a child has to say.
+pub(crate) enum Said {
+    Line(String),
+    /// It ended, with this code unless by a signal. The last thing that is said.
+    Ended(Option<i32>),
+}
+
+pub(crate) struct Child {
+    pid: Pid,
+    id: u32,
+    stdin: ChildStdin,
+    reader: JoinHandle<()>,
+    running: bool,
+}
+
+impl Child {
+    /// Starts `command` with its stderr appended to `log`; `hear` runs on a thread of its own.
+    pub(crate) fn start(
+        command: &mut Command,
+        log: &Path,
+        mut hear: impl FnMut(Said) + Send + 'static,
+    ) -> io::Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        // A Ctrl-C typed at the terminal is for this program, which then ends its children.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(command, 0);
+        let mut child = command.spawn()?;
+        let missing_pipe = || io::Error::other("a pipe to the child is missing");
+        let stdin = child.stdin.take().ok_or_else(missing_pipe)?;
+        let stdout = child.stdout.take().ok_or_else(missing_pipe)?;
+        let (pid, id) = (Pid::from_child(&child), child.id());
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                hear(Said::Line(line));
+            }
+            hear(Said::Ended(child.wait().ok().and_then(|status| status.code())));
+        });
+        Ok(Self { pid, id, stdin, reader, running: true })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Writes one line; a child that cannot take it has ended, which is heard by itself.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let _ = writeln!(self.stdin, "{line}");
+    }
+
+    /// Sends a signal, unless the child has ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.running {
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    /// To be called once [`Said::Ended`] was heard, so that its process id is not used again.
+    pub(crate) fn ended(&mut self) {
+        self.running = false;
+    }
+
+    /// Waits until all is heard. Whoever hears must not wait for the caller by then.
+    pub(crate) fn join(self) {
+        drop(self.stdin);
+        let _ = self.reader.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_child_answers_and_its_end_is_the_last_thing_heard() {
+        let log = std::env::temp_dir().join(format!("swim-quic-child-{}", std::process::id()));
+        let (sender, heard) = mpsc::channel();
+        let mut child = Child::start(&mut Command::new("cat"), &log, move |said| {
+            let _ = sender.send(said);
+        })
+        .unwrap();
+        child.tell("hello");
+        assert!(matches!(heard.recv().unwrap(), Said::Line(line) if line == "hello"));
+        child.signal(Signal::KILL);
+        assert!(matches!(heard.recv().unwrap(), Said::Ended(None)));
+        child.ended();
+        child.join();
+        std::fs::remove_file(log).unwrap();
+    }
+}
