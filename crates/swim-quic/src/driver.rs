@@ -162,7 +162,6 @@ impl DriverThread {
             let done = hosted.node.is_abandoned() || hosted.has_closed(now);
             if done {
                 event_loop.remove(hosted.socket);
-                hosted.node.end();
             }
             !done
         });

@@ -78,6 +78,7 @@ impl Node {
             read_buffer: vec![0; READ_CHUNK],
             linger_until: None,
         };
+        node.settle(origin);
         node.publish();
         node
     }
@@ -88,11 +89,6 @@ impl Node {
 
     pub(crate) fn endpoint_is_closed(&self) -> bool {
         self.endpoint.is_shut_down()
-    }
-
-    /// The node is hosted no longer: subscriptions end.
-    pub(crate) fn end(&self) {
-        self.shared.subscribers.close();
     }
 
     /// Whether the last handle is gone.
@@ -357,6 +353,13 @@ impl Node {
 
     fn instant(&self, time: Time) -> Instant {
         self.origin + Duration::from_micros(time.as_micros())
+    }
+}
+
+/// Subscriptions end with the node they came from, also when its thread panics.
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.shared.subscribers.close();
     }
 }
 
