@@ -242,3 +242,6 @@ impl fmt::Display for CompressError {
 }
 
 impl std::error::Error for CompressError {}
+
+#[cfg(test)]
+mod tests;

@@ -283,3 +283,6 @@ fn gather_all(
 fn malformed(kind: MessageType, span: Span, fault: Fault) -> PacketError {
     PacketError::Malformed { kind, offset: span.start + 1 + fault.offset, reason: fault.reason }
 }
+
+#[cfg(test)]
+mod tests;

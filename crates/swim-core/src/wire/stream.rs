@@ -480,3 +480,6 @@ fn limited(
     }
     Ok(length)
 }
+
+#[cfg(test)]
+mod tests;
