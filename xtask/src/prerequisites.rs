@@ -1,4 +1,5 @@
-//! What BoringSSL's build needs beside Rust: cmake, make, a C++ compiler, libclang.
+//! What BoringSSL's build needs beside Rust: cmake, make, git (it patches its sources with it), a
+//! C++ compiler, libclang.
 //!
 //! Looks for them as the build will, installs what is missing where it can (apt-get, as root or
 //! with sudo that asks for no password), and otherwise names the line to type. Never asks a
@@ -16,12 +17,13 @@ use crate::{Stop, process};
 enum Need {
     Cmake,
     Make,
+    Git,
     Compiler,
     Libclang,
 }
 
 impl Need {
-    const ALL: [Self; 4] = [Self::Cmake, Self::Make, Self::Compiler, Self::Libclang];
+    const ALL: [Self; 5] = [Self::Cmake, Self::Make, Self::Git, Self::Compiler, Self::Libclang];
 }
 
 impl fmt::Display for Need {
@@ -29,6 +31,7 @@ impl fmt::Display for Need {
         formatter.write_str(match self {
             Self::Cmake => "cmake",
             Self::Make => "make",
+            Self::Git => "git",
             Self::Compiler => "a C++ compiler",
             Self::Libclang => "libclang",
         })
@@ -39,15 +42,21 @@ impl fmt::Display for Need {
 struct Manager {
     install: &'static str,
     /// In the order of [`Need::ALL`].
-    packages: [&'static str; 4],
+    packages: [&'static str; 5],
 }
 
 const MANAGERS: [Manager; 5] = [
-    Manager { install: "apt-get install -y", packages: ["cmake", "make", "g++", "libclang-dev"] },
-    Manager { install: "dnf install -y", packages: ["cmake", "make", "gcc-c++", "clang-devel"] },
-    Manager { install: "pacman -S --needed", packages: ["cmake", "make", "gcc", "clang"] },
-    Manager { install: "apk add", packages: ["cmake", "make", "g++", "clang-dev"] },
-    Manager { install: "brew install", packages: ["cmake", "make", "llvm", "llvm"] },
+    Manager {
+        install: "apt-get install -y",
+        packages: ["cmake", "make", "git", "g++", "libclang-dev"],
+    },
+    Manager {
+        install: "dnf install -y",
+        packages: ["cmake", "make", "git", "gcc-c++", "clang-devel"],
+    },
+    Manager { install: "pacman -S --needed", packages: ["cmake", "make", "git", "gcc", "clang"] },
+    Manager { install: "apk add", packages: ["cmake", "make", "git", "g++", "clang-dev"] },
+    Manager { install: "brew install", packages: ["cmake", "make", "git", "llvm", "llvm"] },
 ];
 
 impl Manager {
