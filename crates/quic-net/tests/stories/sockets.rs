@@ -1,12 +1,10 @@
 //! Ada and Bob on real loopback sockets, both on one event loop.
 
-mod world;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::world::{PATIENCE, authority, config, endpoint, identity, now};
 use quic_net::{Endpoint, Event, EventLoop, SocketId};
-use world::{PATIENCE, authority, config, endpoint, identity, now};
 
 struct Driver {
     sockets: EventLoop,

@@ -1,9 +1,7 @@
 //! Ada and Bob talk: packets of every size, streams, all on one connection.
 
-mod world;
-
+use crate::world::{World, now};
 use quic_net::{Event, Protocol};
-use world::{World, now};
 
 const ADA: usize = 0;
 const BOB: usize = 1;
@@ -84,7 +82,7 @@ fn ten_mebibytes_pass_through_bounded_buffers() {
     const TOTAL: usize = 10 << 20;
     let mut world = World::new(&["ada", "bob"]);
     let stream = world.open(ADA, BOB);
-    let bytes: Vec<u8> = (0..TOTAL).map(|index| (index % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..=250).cycle().take(TOTAL).collect();
     let mut written = 0;
     let mut received = Vec::new();
     world.run_until("ten mebibytes", |world| {
@@ -142,7 +140,7 @@ fn loss_delays_streams_but_loses_nothing() {
 
 #[test]
 fn packets_for_a_silent_address_fail_within_the_dial_deadline() {
-    let quick = world::limits(|limits| {
+    let quick = crate::world::limits(|limits| {
         limits.dial_timeout = std::time::Duration::from_millis(300);
         limits.dial_queue = 4;
     });
@@ -152,7 +150,7 @@ fn packets_for_a_silent_address_fail_within_the_dial_deadline() {
         world.actors[ADA].endpoint.send_packet(nobody, None, &[number], now());
     }
     let stream =
-        world.actors[ADA].endpoint.open_stream(nobody, None, now() + world::PATIENCE, now());
+        world.actors[ADA].endpoint.open_stream(nobody, None, now() + crate::world::PATIENCE, now());
     world.run_until("both failures", |world| {
         let packets =
             |event: &Event| matches!(event, Event::SendFailed { to, .. } if *to == nobody);

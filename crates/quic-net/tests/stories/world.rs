@@ -1,6 +1,5 @@
 //! A few endpoints and a network in memory between them. Time is real, since quiche reads the
 //! clock by itself; waiting is for a deadline, never for a guess.
-#![expect(dead_code, reason = "each story uses its own part of the world")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
@@ -18,10 +17,12 @@ pub(crate) struct World {
     pub(crate) actors: Vec<Actor>,
     pub(crate) sleep: EventLoop,
     /// Drops a datagram (sender, receiver, bytes) that it answers with true.
-    pub(crate) lose: Box<dyn FnMut(usize, usize, &[u8]) -> bool>,
+    pub(crate) lose: Lose,
     /// Datagrams delivered.
     pub(crate) delivered: usize,
 }
+
+pub(crate) type Lose = Box<dyn FnMut(usize, usize, &[u8]) -> bool>;
 
 pub(crate) struct Actor {
     pub(crate) name: String,
@@ -163,7 +164,7 @@ impl World {
     ) -> bool {
         let mut buffer = [0; 4096];
         loop {
-            match self.actors[actor].endpoint.read(stream, &mut buffer).unwrap() {
+            match self.read(actor, stream, &mut buffer) {
                 Read { bytes: 0, fin } => return fin,
                 Read { bytes, fin } => {
                     into.extend_from_slice(&buffer[..bytes]);
@@ -173,6 +174,11 @@ impl World {
                 }
             }
         }
+    }
+
+    fn read(&mut self, actor: usize, stream: StreamHandle, buffer: &mut [u8]) -> Read {
+        let read = self.actors[actor].endpoint.read(stream, buffer);
+        read.unwrap_or_else(|error| panic!("{stream:?}: {error}\n{}", self.story()))
     }
 
     pub(crate) fn story(&self) -> String {

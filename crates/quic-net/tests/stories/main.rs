@@ -1,0 +1,13 @@
+//! Stories of endpoints that meet, part, misbehave and come back.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "in a test, what is not expected may panic and what is not asked for may be skipped"
+)]
+
+mod exchange;
+mod hostile;
+mod lifecycle;
+mod refusals;
+mod sockets;
+mod world;
