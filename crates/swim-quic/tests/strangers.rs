@@ -89,13 +89,13 @@ fn a_client_that_offers_only_gos_protocol_is_served_with_it() {
 }
 
 #[test]
-fn a_client_that_offers_both_gets_ours() {
+fn a_client_that_offers_both_gets_ours_and_no_answer_before_it_says_hello() {
     let cast = Cast::new();
     let ada = cast.member("ada").start().unwrap();
     let met = call(ada.address(), &[OURS, GO], Some(&cast.identity("bob")));
     assert!(met.established);
     assert_eq!(met.protocol, OURS);
-    assert!(!met.datagrams.is_empty(), "the ping is answered: {met:?}");
+    assert!(met.datagrams.is_empty() && met.closed_with.is_some(), "{met:?}");
 }
 
 #[test]
