@@ -18,6 +18,7 @@ pub(super) fn missing() -> Vec<Need> {
         .filter(|need| !match need {
             Need::Cmake => named_or_on_path("CMAKE", &["cmake"]),
             Need::Make => named_or_on_path("CMAKE_GENERATOR", &["make", "gmake"]),
+            Need::Git => on_path("git"),
             Need::Compiler => named_or_on_path("CXX", &["c++", "g++", "clang++"]),
             Need::Libclang => libclang(),
         })
