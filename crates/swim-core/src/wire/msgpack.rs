@@ -8,10 +8,11 @@
 use rmp::Marker;
 
 mod fault;
+mod gather;
 mod write;
 
 pub use fault::{Fault, Reason};
-use write::put_raw;
+pub(crate) use gather::gather;
 pub(crate) use write::{put_bool, put_bytes, put_int, put_map, put_text, put_uint};
 
 /// Containers may be nested this deep, the message itself included (Go's decoder: 1,024).
@@ -76,7 +77,7 @@ pub(crate) trait Record<'a>: Copy + Default {
             Start::Nil => {}
             Start::Map(count) => {
                 for _ in 0..count {
-                    let key = reader.text()?;
+                    let key = reader.key()?;
                     record.set(key, reader)?;
                 }
             }
@@ -169,6 +170,20 @@ impl<'a> Reader<'a> {
             FALSE | NIL | 0 => Ok(false),
             TRUE | 1 => Ok(true),
             found => Err(wrong_type(start, "a boolean", found)),
+        }
+    }
+
+    /// A field's name. Go refuses a nameless field.
+    fn key(&mut self) -> Result<&'a [u8], Fault> {
+        let start = self.offset();
+        let scattered = std::mem::take(&mut self.scattered);
+        let key = self.text()?;
+        // No field of ours has a name that would have to be gathered.
+        let unknown = std::mem::replace(&mut self.scattered, scattered);
+        match key {
+            [] if unknown => Ok(b"?"),
+            [] => Err(Fault { offset: start, reason: Reason::EmptyKey }),
+            key => Ok(key),
         }
     }
 
@@ -392,49 +407,6 @@ impl<'a> Reader<'a> {
 
 fn wrong_type(offset: usize, expected: &'static str, found: u8) -> Fault {
     Fault { offset, reason: Reason::WrongType { expected, found } }
-}
-
-/// Appends one message to `out` with every array of numbers 0..=255 turned into plain bytes, and
-/// returns how many bytes of input it took.
-pub(crate) fn gather(message: &[u8], out: &mut Vec<u8>) -> Result<usize, Fault> {
-    let mut reader = Reader::new(message);
-    let values = match reader.start()? {
-        Start::Nil => 0,
-        Start::Map(pairs) => pairs.saturating_mul(2),
-        Start::Array(count) => count,
-    };
-    out.extend_from_slice(consumed(message, &reader, 0));
-    for _ in 0..values {
-        let start = reader.offset();
-        let mut probe = Reader::new(reader.rest);
-        if probe.bytes().is_ok() && probe.is_scattered() {
-            copy_numbers(reader.rest, out)?;
-            reader.rest = probe.rest;
-        } else {
-            reader.skip()?;
-            out.extend_from_slice(consumed(message, &reader, start));
-        }
-    }
-    Ok(reader.offset())
-}
-
-fn consumed<'m>(message: &'m [u8], reader: &Reader<'_>, start: usize) -> &'m [u8] {
-    message.get(start..reader.offset()).unwrap_or_default()
-}
-
-fn copy_numbers(container: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-    let mut reader = Reader::new(container);
-    let (_, marker) = reader.marker()?;
-    let count = match reader.array_length(marker)? {
-        Some(count) => count,
-        None => reader.map_length(marker)?.unwrap_or(0).saturating_mul(2),
-    };
-    let mut numbers = Vec::new();
-    for _ in 0..count {
-        numbers.push(reader.u8()?);
-    }
-    put_raw(out, &numbers);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,18 +7,15 @@
 
 use std::ops::Range;
 
-use super::label::{LabelError, split_header};
 use super::msgpack::{Fault, Reader, Reason, Record, gather};
 use super::packet::Layers;
-use super::schema::{Ack, Compress, ErrorMessage, NodeState, Ping, PushPullHeader, UserHeader};
-use super::{
-    MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_SEALED_STREAM, MAX_STREAM_EXPANSION,
-    MAX_USER_MESSAGE, MAX_USER_STATE, MessageType, compress,
-};
+use super::schema::{Ack, ErrorMessage, NodeState, Ping, PushPullHeader, UserHeader};
+use super::{MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_USER_MESSAGE, MAX_USER_STATE, MessageType};
 
 mod encode;
 mod error;
 mod message;
+mod unwrap;
 
 pub use encode::{Side, StreamTooLong, encode_push_pull, encode_user, seal_stream};
 pub use error::StreamError;
@@ -171,82 +168,6 @@ impl StreamDecoder {
         }
     }
 
-    fn take_label(&mut self, layers: &Layers) -> Result<Option<Stage>, StreamError> {
-        if !self.has(1)? {
-            return Ok(None);
-        }
-        let (label, rest) = match split_header(&self.buffer) {
-            Ok(split) => split,
-            Err(LabelError::Truncated { missing }) if !self.finished => {
-                self.wanted = self.buffer.len() + missing;
-                return Ok(None);
-            }
-            Err(error) => return Err(StreamError::Label(error)),
-        };
-        layers.label.check(label, layers.skip_inbound_label_check).map_err(StreamError::Label)?;
-        self.at = self.buffer.len() - rest.len();
-        Ok(Some(Stage::Encryption))
-    }
-
-    fn decrypt(&mut self, layers: &Layers) -> Result<Option<Stage>, StreamError> {
-        if !self.has(1)? {
-            return Ok(None);
-        }
-        let is_encrypted = self.unread().first() == Some(&MessageType::Encrypt.to_byte());
-        if !is_encrypted {
-            if layers.verify_incoming && !layers.keyring.is_empty() {
-                return Err(StreamError::NotEncrypted);
-            }
-            return Ok(Some(Stage::Compression));
-        }
-        if layers.keyring.is_empty() {
-            return Err(StreamError::Encrypted);
-        }
-        if !self.has(ENVELOPE_HEAD)? {
-            return Ok(None);
-        }
-        let head: [u8; ENVELOPE_HEAD] = self.unread().first_chunk().copied().unwrap_or_default();
-        let [_, length @ ..] = head;
-        let length = limited("encrypted message", u32::from_be_bytes(length), MAX_SEALED_STREAM)?;
-        if !self.has(ENVELOPE_HEAD + length)? {
-            return Ok(None);
-        }
-        let start = self.at + ENVELOPE_HEAD;
-        self.trailing = self.buffer.len() - start - length;
-        self.buffer.truncate(start + length);
-        let associated = [&head, layers.label.as_bytes()].concat();
-        let envelope = self.buffer.get_mut(start..).unwrap_or_default();
-        let plain = layers.keyring.open(envelope, &associated).map_err(StreamError::Sealed)?;
-        self.buffer.truncate(start + plain.end);
-        self.at = start + plain.start;
-        self.whole = true;
-        self.encrypted = true;
-        Ok(Some(Stage::Compression))
-    }
-
-    fn decompress(&mut self) -> Result<Option<Stage>, StreamError> {
-        if !self.has(1)? {
-            return Ok(None);
-        }
-        let Some(body) = self.unread().strip_prefix(&[MessageType::Compress.to_byte()]) else {
-            return Ok(Some(Stage::Type));
-        };
-        let mut spare = Vec::new();
-        let (message, consumed) = match Compress::decode(body, &mut spare) {
-            Ok(decoded) => decoded,
-            Err(fault) => return self.wait_for(MessageType::Compress, self.at + 1, fault),
-        };
-        let mut plain = Vec::new();
-        compress::decompress_message(&message, MAX_STREAM_EXPANSION, &mut plain)
-            .map_err(StreamError::Compress)?;
-        self.trailing += body.len() - consumed;
-        self.buffer = plain;
-        self.at = 0;
-        self.whole = true;
-        self.compressed = true;
-        Ok(Some(Stage::Type))
-    }
-
     fn take_type(&mut self) -> Result<Option<Stage>, StreamError> {
         if !self.has(1)? {
             return Ok(None);
@@ -389,6 +310,7 @@ impl StreamDecoder {
             }
             Reason::NotAStruct
             | Reason::WrongType { .. }
+            | Reason::EmptyKey
             | Reason::Negative
             | Reason::OutOfRange
             | Reason::TooDeep

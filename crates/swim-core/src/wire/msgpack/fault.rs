@@ -21,6 +21,8 @@ pub enum Reason {
         /// The first byte of what it does hold.
         found: u8,
     },
+    /// A field without a name.
+    EmptyKey,
     /// A negative number in an unsigned field.
     Negative,
     /// A number larger than its field.
@@ -41,6 +43,7 @@ impl fmt::Display for Reason {
             Self::WrongType { expected, found } => {
                 write!(f, "expected {expected}, found marker 0x{found:02x}")
             }
+            Self::EmptyKey => f.write_str("field without a name"),
             Self::Negative => f.write_str("negative number in an unsigned field"),
             Self::OutOfRange => f.write_str("number too large for its field"),
             Self::TooDeep => write!(f, "containers nested deeper than {MAX_NESTING}"),

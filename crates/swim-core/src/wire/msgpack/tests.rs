@@ -52,6 +52,9 @@ fn values_that_go_refuses_are_refused() {
     assert!(matches!(seq_no(b"\x81\xa5SeqNo\xc3"), Err(Reason::WrongType { .. })));
     assert_eq!(seq_no(b"\x81\xa5SeqNo\xd3\xff\xff\xff\xff\xff\xff\xff\xff"), Err(Reason::Negative));
     assert_eq!(seq_no(b"\xa0"), Err(Reason::NotAStruct));
+    assert_eq!(seq_no(b"\x81\xa0\x01"), Err(Reason::EmptyKey));
+    assert_eq!(seq_no(b"\x81\xc0\x01"), Err(Reason::EmptyKey));
+    assert_eq!(seq_no(b"\x81\x91\xcc\xff\x01"), Ok(0));
     assert_eq!(seq_no(b"\x81\xa4Node\x80"), Err(wrong_type(6, "a string", 0x80).reason));
 }
 

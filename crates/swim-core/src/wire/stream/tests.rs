@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::MAX_SEALED_STREAM;
 use crate::wire::compress::compress_message;
-use crate::wire::label::Label;
+use crate::wire::label::{Label, LabelError};
 use crate::wire::seal::{Keyring, OpenError};
 
 const NONCE: [u8; 12] = [9; 12];
