@@ -62,6 +62,8 @@ pub(crate) struct Connection {
     writing: BTreeSet<StreamHandle>,
     /// Bytes in the `outgoing` queues of all streams.
     buffered: usize,
+    /// What of our queues the endpoint's total already counts.
+    accounted: usize,
     next_bidirectional: u64,
     next_unidirectional: u64,
     packet_limit: Option<usize>,
@@ -149,6 +151,7 @@ impl Connection {
             waiting: VecDeque::new(),
             writing: BTreeSet::new(),
             buffered: 0,
+            accounted: 0,
             next_bidirectional: opener,
             next_unidirectional: opener + 2,
             packet_limit: None,
@@ -208,7 +211,15 @@ impl Connection {
         if self.phase == Phase::Handshaking {
             self.expire(shared, now, &mut changes);
         }
+        self.account(shared);
         changes
+    }
+
+    /// Brings the endpoint's total of queued bytes up to date with our queues.
+    fn account(&mut self, shared: &mut Shared) {
+        let unwritten = self.unwritten();
+        shared.buffered = (shared.buffered + unwritten).saturating_sub(self.accounted);
+        self.accounted = unwritten;
     }
 
     /// The next moment at which [`on_timeout`](Self::on_timeout) and [`advance`](Self::advance)
@@ -294,6 +305,7 @@ impl Connection {
         }
         self.queue.clear();
         self.packets_out.clear();
+        self.account(shared);
     }
 
     /// Whether the peer at the other end is the one that we dialed or has shown its certificate.

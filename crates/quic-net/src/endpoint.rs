@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boring::ssl::SslContextBuilder;
@@ -18,8 +19,8 @@ use crate::config::{EndpointConfig, MAX_PACKET};
 use crate::connection::{Connection, Ending, LOCAL, Phase, Retirement};
 use crate::connection_id::Secrets;
 use crate::event::{
-    CloseReason, EndpointError, Event, Read, ReadError, SendFailure, StreamError, StreamHandle,
-    WriteError,
+    CloseReason, EndpointError, Event, PeerIdentity, Read, ReadError, SendFailure, StreamError,
+    StreamHandle, WriteError,
 };
 use crate::pool::{Key, Pool};
 use crate::reset::Limiter;
@@ -196,6 +197,24 @@ impl Endpoint {
         fits && room
     }
 
+    /// Dials the peer at `to` unless there is a connection, or one on its way. Returns the peer
+    /// if it is authenticated already; else [`Event::Connected`] will tell.
+    pub fn connect(
+        &mut self,
+        to: SocketAddr,
+        now: Instant,
+    ) -> Result<Option<Arc<PeerIdentity>>, SendFailure> {
+        self.now = now;
+        let key = self.connection_for(canonical(to), None, Urgency::Stream)?;
+        Ok(self.pool.get(key).and_then(|connection| connection.peer.clone()))
+    }
+
+    /// The authenticated peer that packets for `address` go to, if there is one.
+    pub fn peer(&self, address: SocketAddr) -> Option<Arc<PeerIdentity>> {
+        let key = self.pool.choose(canonical(address), None)?;
+        self.pool.get(key)?.peer.clone()
+    }
+
     /// Opens a bidirectional stream to the peer at `to`, dialing it if need be. Data may be
     /// written at once. If the stream is not over by `deadline` it fails;
     /// [`set_deadline`](Self::set_deadline) moves or lifts that.
@@ -321,7 +340,7 @@ impl Endpoint {
         &mut self,
         reason: CloseReason,
         now: Instant,
-        mut matches: impl FnMut(&crate::PeerIdentity) -> bool,
+        mut matches: impl FnMut(&PeerIdentity) -> bool,
     ) {
         self.now = now;
         for key in self.pool.keys() {

@@ -21,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) owners: HashMap<StreamHandle, Key>,
     /// What was received whole on streams whose connection closed before it was read.
     pub(crate) leftovers: BTreeMap<StreamHandle, VecDeque<u8>>,
+    /// Bytes that wait to be sent in the queues of all connections.
+    pub(crate) buffered: usize,
     events: VecDeque<Event>,
     event_bytes: usize,
     streams: u64,
@@ -34,6 +36,7 @@ impl Shared {
             stats: EndpointStats::default(),
             owners: HashMap::new(),
             leftovers: BTreeMap::new(),
+            buffered: 0,
             events: VecDeque::new(),
             event_bytes: 0,
             streams: 0,
@@ -70,7 +73,9 @@ impl Shared {
     pub(crate) fn refuse(&mut self, from: SocketAddr, what: Refusal, detail: String) {
         *self.stats.refusals.entry(what).or_default() += 1;
         log::debug!("{from}: {detail}");
-        self.emit(Event::Refused { from, what, detail });
+        if self.events.len() < REFUSALS {
+            self.emit(Event::Refused { from, what, detail });
+        }
     }
 
     /// Counts a refusal that strangers can provoke at will, without telling of each.
@@ -88,6 +93,9 @@ impl Shared {
         Some(event)
     }
 }
+
+/// With so many events waiting, refusals are only counted: strangers cause them.
+const REFUSALS: usize = 10_000;
 
 /// What a queued payload weighs, with its bookkeeping.
 fn payload_size(event: &Event) -> usize {

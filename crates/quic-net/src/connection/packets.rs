@@ -80,6 +80,10 @@ impl Connection {
             shared.stats.send_queue_drops += 1;
             return;
         }
+        if shared.buffered + bytes.len() > shared.config.limits.endpoint_buffer {
+            shared.stats.endpoint_buffer_drops += 1;
+            return;
+        }
         let deadline = now + shared.config.limits.packet_stream_timeout;
         self.packets_out.push_back(OutgoingPacket::new(bytes, deadline));
         shared.stats.packets_sent_by_stream += 1;

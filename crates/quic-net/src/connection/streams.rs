@@ -96,6 +96,7 @@ impl Connection {
         now: Instant,
     ) -> Result<usize, WriteError> {
         let room = shared.config.limits.stream_buffer.saturating_sub(self.buffered);
+        let room = room.min(shared.config.limits.endpoint_buffer.saturating_sub(shared.buffered));
         let stream = self.streams.get_mut(&handle).ok_or(WriteError::UnknownStream)?;
         if stream.finished || stream.sent {
             return Err(WriteError::Finished);
@@ -111,6 +112,7 @@ impl Connection {
             self.writing.insert(handle);
             self.write_stream(shared, handle);
         }
+        self.account(shared);
         Ok(taken)
     }
 
@@ -319,7 +321,7 @@ impl Connection {
             if stream.deadline.is_some_and(|deadline| deadline <= now) {
                 self.fail(shared, handle, StreamError::TimedOut);
             } else if stream.discard_until.is_some_and(|until| until <= now) {
-                self.forget(shared, handle, true);
+                self.end_discarding(shared, handle, now);
             } else if self.phase == Phase::Handshaking {
                 // The dial has its own deadline; credit is judged once there is a connection.
                 stream.credit_deadline = Some(credit_deadline(shared, stream.deadline, now));
@@ -327,6 +329,19 @@ impl Connection {
                 stream.credit_deadline = None;
                 changes.starved = true;
             }
+        }
+    }
+
+    /// A stopped stream has discarded long enough: the peer is told to stop. What we still have
+    /// to send gets [`LINGER`] more.
+    fn end_discarding(&mut self, shared: &mut Shared, handle: StreamHandle, now: Instant) {
+        let Some(stream) = self.streams.get_mut(&handle) else { return };
+        if let Some(id) = stream.id.filter(|_| stream.has_output() && !stream.received) {
+            stream.received = true;
+            stream.discard_until = Some(now + LINGER);
+            self.stop_reading(id);
+        } else {
+            self.forget(shared, handle, true);
         }
     }
 
@@ -448,5 +463,7 @@ fn credit_deadline(shared: &Shared, deadline: Option<Instant>, now: Instant) -> 
 
 /// How long the rest of a stream is discarded before the peer is told to stop.
 const DISCARD: Duration = Duration::from_secs(5);
+/// How long a stopped stream may go on sending after that.
+const LINGER: Duration = Duration::from_secs(60);
 /// Streams whose data is kept after their connection closed; the oldest is dropped.
 const LEFTOVERS: usize = 64;

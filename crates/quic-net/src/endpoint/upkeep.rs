@@ -180,7 +180,7 @@ impl Endpoint {
             if let Some(peer) = connection.peer {
                 self.shared.emit(Event::Closed { peer, reason });
             }
-        } else if connection.dialed {
+        } else if connection.dialed && is_failure(&reason) {
             self.shared.stats.dials_failed += 1;
             self.back_off(address);
         }
@@ -219,7 +219,7 @@ impl Endpoint {
         };
         for key in self.pool.keys() {
             let Some(connection) = self.pool.get_mut(key) else { continue };
-            if connection.phase != Phase::Confirmed || connection.retired.is_some() {
+            if connection.phase == Phase::Handshaking || connection.retired.is_some() {
                 continue;
             }
             let age = now.saturating_duration_since(connection.born);
@@ -271,11 +271,38 @@ impl Endpoint {
             connection.armed = Some(due);
             self.timers.push(Reverse((due, key)));
         }
+        // Superseded timers stay until their time; a busy connection leaves many of them.
+        if self.timers.len() > 64 + 4 * self.pool.len() {
+            let pool = &self.pool;
+            self.timers.retain(|Reverse((due, key))| {
+                pool.get(*key).is_some_and(|connection| connection.armed == Some(*due))
+            });
+        }
     }
 
     pub(super) fn count_sent(&mut self, packets: usize, bytes: usize) {
         self.shared.stats.udp_sent += u64::try_from(packets).unwrap_or(0);
         self.shared.stats.bytes_sent += u64::try_from(bytes).unwrap_or(0);
+    }
+}
+
+/// Whether a dial that ended for this reason failed, rather than being called off by us.
+fn is_failure(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Requested
+        | CloseReason::Shutdown
+        | CloseReason::Idle
+        | CloseReason::Duplicate
+        | CloseReason::Superseded
+        | CloseReason::Recycled
+        | CloseReason::Evicted => false,
+        CloseReason::LabelMismatch
+        | CloseReason::Revoked
+        | CloseReason::Reset
+        | CloseReason::TimedOut
+        | CloseReason::ByPeer { .. }
+        | CloseReason::Refused(_)
+        | CloseReason::Violation(_) => true,
     }
 }
 
