@@ -61,4 +61,6 @@ pub use error::{
     StartError,
 };
 pub use event::{Connection, Event, Stats};
-pub use swim_core::{Config, ConfigError, Member, MemberName, MemberState, MembershipStats};
+pub use swim_core::{
+    Config, ConfigError, Member, MemberName, MemberState, MembershipStats, SecretKey,
+};

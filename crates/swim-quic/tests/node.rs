@@ -107,6 +107,17 @@ impl Node {
         }
     }
 
+    /// A warning, or a join attempt that failed.
+    fn await_refusal(&self) {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("a refusal is reported");
+            if line["ev"] == "warn" || (line["ev"] == "seed" && line["ok"] == false) {
+                return;
+            }
+            assert_ne!(line["ev"], "join", "{line}");
+        }
+    }
+
     fn ask(&mut self, command: &str) -> Value {
         writeln!(self.stdin.as_mut().unwrap(), "{command}").unwrap();
         loop {
@@ -169,6 +180,8 @@ fn bad_command_lines_are_refused_in_one_line() {
         (&["--advertise", "seed.example"], &["seed.example"]),
         (&["--compress", "perhaps"], &["perhaps"]),
         (&["--log", "loud"], &["loud"]),
+        (&["--key", "0g"], &["--key", "hex"]),
+        (&["--key", "00112233"], &["--key", "16"]),
     ] {
         let arguments: Vec<&str> = base.iter().chain(more).copied().collect();
         assert_refused(&run(certificates.path(), &arguments), words);
@@ -346,6 +359,34 @@ fn a_seed_that_does_not_answer_is_retried_until_it_does() {
     let bob = Node::start(&certificates, "bob", &["--bind", &seed]);
     bob.await_event("ready", "bob");
     ada.await_event("join", "bob");
+}
+
+#[test]
+fn label_and_key_admit_only_those_who_have_them() {
+    const KEY: &str = "000102030405060708090a0b0c0d0e0f1011121314151617";
+    let certificates = Certificates::new("label");
+    for name in ["ada", "bob", "eve", "mal"] {
+        certificates.issue(name);
+    }
+    let start = |name: &str, label: &str, key: &str, seed: &str| {
+        let mut arguments = vec!["--label", label, "--key", key];
+        if !seed.is_empty() {
+            arguments.extend(["--join", seed]);
+        }
+        Node::start(&certificates, name, &arguments)
+    };
+    let mut ada = start("ada", "blue", KEY, "");
+    let seed = ada.await_event("ready", "ada")["addr"].as_str().unwrap().to_owned();
+    let eve = start("eve", "red", KEY, &seed);
+    let mal = start("mal", "blue", "00112233445566778899aabbccddeeff", &seed);
+    for refused in [&eve, &mal] {
+        refused.await_refusal();
+    }
+    ada.await_refusal();
+    let _bob = start("bob", "blue", KEY, &seed);
+    ada.await_event("join", "bob");
+    let members = ada.ask("members");
+    assert_eq!(members["members"].as_array().unwrap().len(), 2, "{members}");
 }
 
 #[test]

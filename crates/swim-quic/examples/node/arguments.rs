@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use log::LevelFilter;
-use swim_quic::{Config, NamePolicy};
+use swim_quic::{Config, NamePolicy, SecretKey};
+
+use crate::files;
 
 /// A member of a swim-quic cluster, driven by commands on stdin.
 #[derive(Debug, Parser)]
@@ -110,14 +112,18 @@ impl Arguments {
             Profile::Local => Config::local(),
         };
         config.compression = self.compress == Switch::On;
-        if self.label.is_some() {
-            return Err("--label is not supported yet: leave it out".to_owned());
+        if let Some(label) = &self.label {
+            config.label = label.as_bytes().to_vec();
         }
-        if !self.key.is_empty() {
-            return Err("--key is not supported yet: leave it out".to_owned());
-        }
+        config.keys = self.key.iter().map(|hex| parse_key(hex)).collect::<Result<_, _>>()?;
         Ok(config)
     }
+}
+
+fn parse_key(hex: &str) -> Result<SecretKey, String> {
+    let bytes = files::parse_hex(hex)
+        .ok_or("--key is not hex: give 32, 48 or 64 hex digits (16, 24 or 32 bytes)")?;
+    SecretKey::try_from(bytes.as_slice()).map_err(|error| format!("--key: {error}"))
 }
 
 /// clap explains itself over several lines; the first says what is wrong, and where it lists

@@ -22,9 +22,12 @@ pub(crate) fn identity(directory: &Path, name: &str) -> Result<Identity, String>
 pub(crate) fn reset_secret(directory: &Path, name: &str) -> Result<Option<[u8; 32]>, String> {
     let path = member_file(directory, name, "reset")?;
     match fs::read_to_string(&path) {
-        Ok(text) => parse_hex(text.trim()).map(Some).ok_or_else(|| {
-            format!("{} is not 64 hex digits: delete it and a new one is made", path.display())
-        }),
+        Ok(text) => {
+            let bytes = parse_hex(text.trim()).and_then(|bytes| bytes.try_into().ok());
+            bytes.map(Some).ok_or_else(|| {
+                format!("{} is not 64 hex digits: delete it and a new one is made", path.display())
+            })
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(make_secret(&path)),
         Err(error) => Err(format!("cannot read {}: {error}; make it readable", path.display())),
     }
@@ -58,13 +61,13 @@ fn member_file(directory: &Path, name: &str, extension: &str) -> Result<PathBuf,
     Ok(directory.join(format!("{name}.{extension}")))
 }
 
-fn parse_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+/// Bytes from hex digits, or `None`.
+pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+    (0..text.len())
+        .step_by(2)
+        .map(|start| u8::from_str_radix(text.get(start..start + 2)?, 16).ok())
+        .collect()
 }
