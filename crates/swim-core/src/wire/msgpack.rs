@@ -128,12 +128,14 @@ impl<'a> Reader<'a> {
         self.scattered
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
         let start = self.offset();
         let wide = self.unsigned()?;
         u32::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, Fault> {
         let start = self.offset();
         let wide = self.unsigned()?;
@@ -175,6 +177,11 @@ impl<'a> Reader<'a> {
 
     /// A field's name. Go refuses a nameless field.
     fn key(&mut self) -> Result<&'a [u8], Fault> {
+        match self.short_raw() {
+            Some(key) if !key.is_empty() => return Ok(key),
+            Some(_) => return Err(self.fault(Reason::EmptyKey)),
+            None => {}
+        }
         let start = self.offset();
         let scattered = std::mem::take(&mut self.scattered);
         let key = self.text()?;
@@ -189,6 +196,9 @@ impl<'a> Reader<'a> {
 
     /// A Go `string`; nil is the empty one.
     pub(crate) fn text(&mut self) -> Result<&'a [u8], Fault> {
+        if let Some(text) = self.short_raw() {
+            return Ok(text);
+        }
         let (start, marker) = self.marker()?;
         if let Some(length) = self.raw_length(marker)? {
             return self.take(length);
@@ -202,6 +212,9 @@ impl<'a> Reader<'a> {
 
     /// A Go byte slice; nil and empty are told apart.
     pub(crate) fn bytes(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+        if let Some(bytes) = self.short_raw() {
+            return Ok(Some(bytes));
+        }
         let (start, marker) = self.marker()?;
         if let Some(length) = self.raw_length(marker)? {
             return self.take(length).map(Some);
@@ -302,6 +315,21 @@ impl<'a> Reader<'a> {
         Ok(&[])
     }
 
+    /// What nearly all keys and values are: a whole string of at most 31 bytes.
+    #[inline]
+    fn short_raw(&mut self) -> Option<&'a [u8]> {
+        let (&marker @ 0xa0..=0xbf, rest) = self.rest.split_first()? else {
+            return None;
+        };
+        let (bytes, after) = rest.split_at_checked(usize::from(marker & 0x1f))?;
+        if self.values == MAX_VALUES {
+            return None;
+        }
+        self.values += 1;
+        self.rest = after;
+        Some(bytes)
+    }
+
     fn start(&mut self) -> Result<Start, Fault> {
         let (start, marker) = self.marker()?;
         if let Some(count) = self.map_length(marker)? {
@@ -314,6 +342,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn unsigned(&mut self) -> Result<u64, Fault> {
         let (start, marker) = self.marker()?;
         let signed = match marker {
@@ -367,6 +396,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value's first byte and its offset.
+    #[inline]
     fn marker(&mut self) -> Result<(usize, u8), Fault> {
         let start = self.offset();
         if self.values == MAX_VALUES {
@@ -376,6 +406,7 @@ impl<'a> Reader<'a> {
         Ok((start, self.byte()?))
     }
 
+    #[inline]
     fn byte(&mut self) -> Result<u8, Fault> {
         let Some((&byte, after)) = self.rest.split_first() else {
             return Err(self.fault(Reason::Truncated { missing: 1 }));
@@ -384,6 +415,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let Some((head, after)) = self.rest.split_first_chunk() else {
             return Err(self.fault(Reason::Truncated { missing: N - self.rest.len() }));
@@ -392,6 +424,7 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         let Some((head, after)) = self.rest.split_at_checked(length) else {
             return Err(self.fault(Reason::Truncated { missing: length - self.rest.len() }));
