@@ -3,6 +3,7 @@
 //! Decides which connection carries what, when to dial, and what is refused at a bound. It
 //! never blocks, never touches a socket, and gives no meaning to the bytes it carries.
 
+mod dial;
 mod receive;
 mod upkeep;
 
@@ -16,18 +17,18 @@ use std::time::{Duration, Instant};
 use boring::ssl::SslContextBuilder;
 
 use crate::config::{EndpointConfig, MAX_PACKET};
-use crate::connection::{Connection, Ending, LOCAL, Phase, Retirement};
+use crate::connection::{Connection, Ending, Phase};
 use crate::connection_id::Secrets;
-use crate::event::{
-    CloseReason, EndpointError, Event, PeerIdentity, Read, ReadError, SendFailure, StreamError,
-    StreamHandle, WriteError,
-};
+use crate::error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
+use crate::event::{Event, PeerIdentity, Read, StreamHandle};
 use crate::pool::{Key, Pool};
+use crate::reason::CloseReason;
 use crate::reset::Limiter;
 use crate::shared::Shared;
 use crate::stats::{ConnectionInfo, EndpointStats};
 use crate::stream::Stream;
 use crate::tls;
+use dial::Urgency;
 
 /// A QUIC endpoint without a socket: it dials and accepts, on one UDP address.
 ///
@@ -466,61 +467,6 @@ impl Endpoint {
         })
     }
 
-    /// The connection to use for `to`, dialing if there is none.
-    fn connection_for(
-        &mut self,
-        to: SocketAddr,
-        expected: Option<&[u8]>,
-        urgency: Urgency,
-    ) -> Result<Key, SendFailure> {
-        if self.shutdown.is_some() {
-            return Err(SendFailure::Unavailable);
-        }
-        if let Some(key) = self.pool.choose(to, expected) {
-            let stalled = self.pool.get(key).is_some_and(|c| c.is_stalled(&self.shared, self.now));
-            if !stalled {
-                return Ok(key);
-            }
-            // Whatever is sent into a black hole fills the congestion window and leaves late.
-            self.shared.stats.stalled += 1;
-            self.retire(key, CloseReason::TimedOut, STALLED);
-        }
-        if urgency == Urgency::Packet && self.pool.held_back(to, self.now) {
-            return Err(SendFailure::Backoff);
-        }
-        self.dial(to).ok_or(SendFailure::Unavailable)
-    }
-
-    fn dial(&mut self, to: SocketAddr) -> Option<Key> {
-        self.make_room()?;
-        let key = self.pool.next_key()?;
-        let id = self.shared.secrets.fresh_id();
-        self.tls.set_stateless_reset_token(None);
-        let id_for_quic = quiche::ConnectionId::from_ref(&id);
-        let quic = match quiche::connect(None, &id_for_quic, LOCAL, to, &mut self.tls) {
-            Ok(quic) => quic,
-            Err(error) => {
-                log::error!("cannot begin a dial to {to}: {error:?}");
-                return None;
-            }
-        };
-        self.shared.stats.dials += 1;
-        let deadline = self.now + self.shared.config.limits.dial_timeout;
-        let connection = Connection::new(quic, key, to, id, true, self.now, deadline);
-        self.pool.insert(Box::new(connection));
-        self.schedule(key);
-        Some(key)
-    }
-
-    fn retire(&mut self, key: Key, reason: CloseReason, grace: Duration) {
-        if let Some(connection) = self.pool.get_mut(key)
-            && connection.retired.is_none()
-        {
-            connection.retired = Some(Retirement { reason, close_at: self.now + grace });
-            self.rearm(key);
-        }
-    }
-
     fn owner(&mut self, stream: StreamHandle) -> Option<(Key, &mut Connection)> {
         let key = *self.shared.owners.get(&stream)?;
         Some((key, self.pool.get_mut(key)?))
@@ -537,13 +483,6 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Whether a pause after failed dials is respected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Urgency {
-    Packet,
-    Stream,
-}
-
 /// The one form of an address that tables are keyed with.
 fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
@@ -558,7 +497,5 @@ const FIRST_QUIC_BYTE: u8 = 0x40;
 const RAW_DATAGRAM: usize = 1200;
 /// Datagrams without a connection that wait to be sent; more are dropped.
 const OUTBOX: usize = 1024;
-/// How long a connection that fell silent is kept in case it was only slow.
-const STALLED: Duration = Duration::from_secs(30);
 /// How often a shutdown looks for connections that have become quiet.
 const SHUTDOWN_POLL: Duration = Duration::from_millis(10);

@@ -10,10 +10,12 @@ mod config;
 mod connection;
 mod connection_id;
 mod endpoint;
+mod error;
 mod event;
 mod event_loop;
 mod hello;
 mod pool;
+mod reason;
 mod reset;
 mod shared;
 mod socket;
@@ -24,9 +26,8 @@ mod token;
 
 pub use config::{EndpointConfig, Identify, Limits, MAX_PACKET};
 pub use endpoint::{Endpoint, Transmit};
-pub use event::{
-    CloseReason, EndpointError, Event, PeerIdentity, Protocol, Read, ReadError, Refusal,
-    SendFailure, StreamError, StreamHandle, WriteError,
-};
+pub use error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
+pub use event::{Event, PeerIdentity, Protocol, Read, StreamHandle};
 pub use event_loop::{EventLoop, LoopWaker, SocketId};
+pub use reason::{CloseReason, Refusal};
 pub use stats::{ConnectionInfo, EndpointStats};

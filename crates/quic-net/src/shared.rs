@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use crate::config::EndpointConfig;
 use crate::connection_id::Secrets;
-use crate::event::{Event, PeerIdentity, Refusal, StreamHandle};
+use crate::event::{Event, PeerIdentity, StreamHandle};
 use crate::pool::Key;
+use crate::reason::Refusal;
 use crate::stats::EndpointStats;
 
 pub(crate) struct Shared {

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::{PeerIdentity, Refusal};
+use crate::event::PeerIdentity;
+use crate::reason::Refusal;
 
 /// What an endpoint has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@
 use boring::ssl::SslContextBuilder;
 
 use crate::config::EndpointConfig;
-use crate::event::{EndpointError, Refusal};
+use crate::error::EndpointError;
+use crate::reason::Refusal;
 
 /// The configuration of connections made with `tls`.
 pub(crate) fn quic_config(

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use quiche::Error;
 
 use super::{Changes, Connection, Phase};
-use crate::event::{Event, Protocol, Read, ReadError, StreamError, StreamHandle, WriteError};
+use crate::error::{ReadError, StreamError, WriteError};
+use crate::event::{Event, Protocol, Read, StreamHandle};
 use crate::hello::{APPLICATION, EXTENSION};
 use crate::shared::Shared;
 use crate::stream::{Stream, is_bidirectional, is_from_dialer};

@@ -12,8 +12,9 @@ use quiche::{ConnectionId, Header, Type};
 use super::{Endpoint, FIRST_QUIC_BYTE, OUTBOX, canonical};
 use crate::connection::{Connection, Ending, LOCAL};
 use crate::connection_id::{ID_LENGTH, Id};
-use crate::event::{CloseReason, Event, Refusal};
+use crate::event::Event;
 use crate::pool::Key;
+use crate::reason::{CloseReason, Refusal};
 use crate::{reset, token};
 
 impl Endpoint {

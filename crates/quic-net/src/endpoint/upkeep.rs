@@ -7,9 +7,10 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::Endpoint;
-use crate::connection::{Changes, Connection, Ending, Phase};
-use crate::event::{CloseReason, Event, Protocol, Refusal};
+use crate::connection::{Changes, Ending, Phase};
+use crate::event::Event;
 use crate::pool::Key;
+use crate::reason::{CloseReason, Refusal};
 
 impl Endpoint {
     /// Lets a connection do what has become possible, and updates the tables.
@@ -82,75 +83,6 @@ impl Endpoint {
         self.resolve_duplicates(key);
     }
 
-    /// Retires one of two connections between the same two peers, the same one on both sides.
-    fn resolve_duplicates(&mut self, fresh: Key) {
-        let Some(connection) = self.pool.get(fresh) else { return };
-        let mut losers = Vec::new();
-        for key in self.pool.at(connection.address) {
-            if let Some(other) = self.pool.get(*key).filter(|_| *key != fresh)
-                && let Some(loses) = self.loser(connection, other)
-            {
-                losers.push(loses);
-            }
-        }
-        let grace = self.shared.config.limits.duplicate_grace;
-        for (key, reason) in losers {
-            self.shared.stats.duplicates += 1;
-            self.retire(key, reason, grace);
-        }
-    }
-
-    /// Which of two connections to one address is to go, if that can be told.
-    fn loser(&self, fresh: &Connection, other: &Connection) -> Option<(Key, CloseReason)> {
-        let extended = Some(Protocol::Extended);
-        if other.phase != Phase::Confirmed
-            || other.retired.is_some()
-            || fresh.protocol() != extended
-            || other.protocol() != extended
-            || fresh.hello_name != other.hello_name
-        {
-            return None;
-        }
-        let apart = fresh.born.saturating_duration_since(other.born);
-        if fresh.dialed == other.dialed || apart > self.shared.config.limits.dial_timeout {
-            // Who dials again does not have the older one any more, or does not want it.
-            return Some((other.key, CloseReason::Superseded));
-        }
-        let theirs = fresh.hello_name.as_ref()?;
-        let ours = &self.shared.config.name;
-        if theirs == ours {
-            return None;
-        }
-        let keep_dialed = ours < theirs;
-        let loser = if fresh.dialed == keep_dialed { other } else { fresh };
-        Some((loser.key, CloseReason::Duplicate))
-    }
-
-    /// The peer grants no stream: what waits for one moves to a new connection.
-    fn replace_starved(&mut self, key: Key) {
-        let Some(connection) = self.pool.get_mut(key) else { return };
-        let address = connection.address;
-        let waiting = connection.release_waiting();
-        self.shared.stats.credit_replacements += 1;
-        let grace = self.shared.config.limits.duplicate_grace;
-        self.retire(key, CloseReason::Superseded, grace);
-        let next = self.pool.choose(address, None).filter(|next| *next != key);
-        let Some(next) = next.or_else(|| self.dial(address)) else {
-            for (handle, _) in waiting {
-                self.shared.owners.remove(&handle);
-                let reason = crate::StreamError::Unavailable;
-                self.shared.emit(Event::StreamFailed { stream: handle, reason });
-            }
-            return;
-        };
-        if let Some(connection) = self.pool.get_mut(next) {
-            for (handle, stream) in waiting {
-                connection.adopt_stream(&mut self.shared, handle, stream, self.now);
-            }
-        }
-        self.schedule(next);
-    }
-
     /// Ends a connection and tells everybody concerned.
     pub(super) fn end(&mut self, key: Key, ending: &Ending) {
         let Some(connection) = self.pool.get_mut(key) else { return };
@@ -184,28 +116,6 @@ impl Endpoint {
             self.shared.stats.dials_failed += 1;
             self.back_off(address);
         }
-    }
-
-    /// Leaves an address alone for a while.
-    fn back_off(&mut self, address: std::net::SocketAddr) {
-        let limits = &self.shared.config.limits;
-        let (first, longest) = (limits.dial_backoff, limits.dial_backoff_max);
-        let jitter = f64::from(self.shared.secrets.fresh_number()) / f64::from(u32::MAX);
-        let record = self.pool.record(address);
-        let pause = first.saturating_mul(1 << record.failures.min(16)).min(longest);
-        record.failures = record.failures.saturating_add(1);
-        record.not_before = Some(self.now + pause.mul_f64(0.5 + jitter / 2.0));
-    }
-
-    /// Makes room for one connection; `None` if every one held is in use.
-    pub(super) fn make_room(&mut self) -> Option<()> {
-        if self.pool.len() < self.shared.config.limits.connections {
-            return Some(());
-        }
-        let key = self.pool.evictable(self.now)?;
-        self.shared.stats.evicted += 1;
-        self.end(key, &Ending::Closed(CloseReason::Evicted));
-        Some(())
     }
 
     /// Closes what is idle, replaces what is old.

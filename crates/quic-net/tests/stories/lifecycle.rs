@@ -179,6 +179,47 @@ fn connection_without_payload_is_closed() {
 }
 
 #[test]
+fn nobody_is_busy_while_nothing_happens() {
+    let quick = limits(|limits| {
+        limits.duplicate_grace = Duration::from_millis(1);
+        limits.max_connection_age = Duration::from_millis(1);
+        limits.sweep_interval = Duration::from_millis(400);
+    });
+    let mut world = World::with(&["ada", "bob", "go"], |config| {
+        quick(config);
+        if config.name == b"go" {
+            config.extended_protocol = b"unknown/1".to_vec();
+        }
+    });
+    talk(&mut world, ADA, BOB);
+    // A stream that is never finished holds a retired connection open; a classic acceptor that
+    // says nothing leaves its dialer unconfirmed.
+    let stream = world.open(ADA, BOB);
+    world.actors[ADA].endpoint.write(stream, b"pending", false).unwrap();
+    talk(&mut world, ADA, 2);
+    world.run_until("recycled", |world| world.actors[ADA].endpoint.stats().recycled > 0);
+    let wakes = world.run_for(Duration::from_millis(1_500));
+    assert!(wakes < 100, "{wakes} turns in a second and a half");
+}
+
+#[test]
+fn keep_alives_outlive_the_negotiated_idle_timeout() {
+    let quick = limits(|limits| {
+        limits.max_idle_timeout = Duration::from_millis(300);
+        limits.keep_alive_period = Duration::from_millis(100);
+    });
+    let mut world = World::with(&["ada", "bob"], quick);
+    talk(&mut world, ADA, BOB);
+    world.run_for(Duration::from_millis(900));
+    assert_eq!(world.actors[ADA].endpoint.stats().connections, 1);
+
+    let quick = limits(|limits| limits.max_idle_timeout = Duration::from_millis(300));
+    let mut world = World::with(&["ada", "bob"], quick);
+    talk(&mut world, ADA, BOB);
+    world.run_until("the negotiated end", |world| closed(world, ADA, &CloseReason::TimedOut));
+}
+
+#[test]
 fn aged_connection_is_replaced_without_losing_its_streams() {
     let quick = limits(|limits| {
         limits.max_connection_age = Duration::from_millis(300);

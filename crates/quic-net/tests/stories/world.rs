@@ -145,14 +145,18 @@ impl World {
         self.sleep.wait(Some(next.unwrap_or(end).min(end))).unwrap();
     }
 
-    /// Runs the world for a span of time, to see that something does not happen.
-    pub(crate) fn run_for(&mut self, span: Duration) {
+    /// Runs the world for a span of time, to see that something does not happen. Returns how
+    /// often anybody woke up.
+    pub(crate) fn run_for(&mut self, span: Duration) -> usize {
         let end = now() + span;
+        let mut wakes = 0;
         while now() < end {
             self.carry();
             self.rest(end);
+            wakes += 1;
         }
         self.carry();
+        wakes
     }
 
     /// Reads all that is there; true at the end of the stream.

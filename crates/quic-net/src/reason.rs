@@ -1,0 +1,139 @@
+//! Why connections end and why peers are turned away, in words and in codes.
+//!
+//! Only data and its wording; nothing is decided here.
+
+use std::fmt;
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application asked for it.
+    Requested,
+    /// The endpoint shuts down.
+    Shutdown,
+    /// Nothing but keep-alives for [`idle_timeout`](crate::Limits::idle_timeout).
+    Idle,
+    /// Both sides had dialed; the other connection is kept.
+    Duplicate,
+    /// The peer came back with a new connection, or this one granted no stream in time.
+    Superseded,
+    /// Too old or too many packets for its keys.
+    Recycled,
+    /// The pool was full and this connection had been idle longest.
+    Evicted,
+    /// The peer carries another label.
+    LabelMismatch,
+    /// The peer's certificate was revoked.
+    Revoked,
+    /// The peer lost its state: a stateless reset arrived.
+    Reset,
+    /// Nothing arrived for the negotiated QUIC idle timeout.
+    TimedOut,
+    /// The peer closed it.
+    ByPeer {
+        /// Its application error code.
+        code: u64,
+        /// Its words.
+        reason: String,
+    },
+    /// The certificate or the protocol was refused after the handshake.
+    Refused(Refusal),
+    /// A violation of QUIC by either side (transport error code).
+    Violation(u64),
+}
+
+impl CloseReason {
+    /// The application error code that tells the peer. Code 0 is what the classic protocol uses
+    /// for every reason.
+    pub(crate) fn code(&self) -> u64 {
+        match self {
+            Self::Idle => 0x10,
+            Self::Duplicate => 0x11,
+            Self::Superseded => 0x12,
+            Self::Recycled => 0x13,
+            Self::Evicted => 0x14,
+            Self::LabelMismatch => LABEL_MISMATCH,
+            Self::Revoked => 0x16,
+            Self::Requested
+            | Self::Shutdown
+            | Self::Reset
+            | Self::TimedOut
+            | Self::ByPeer { .. }
+            | Self::Refused(_)
+            | Self::Violation(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => formatter.write_str("connection closed"),
+            Self::Shutdown => formatter.write_str("transport shutdown"),
+            Self::Idle => formatter.write_str("idle for too long"),
+            Self::Duplicate => formatter.write_str("another connection to this peer is kept"),
+            Self::Superseded => formatter.write_str("replaced by a newer connection"),
+            Self::Recycled => formatter.write_str("max connection age exceeded"),
+            Self::Evicted => formatter.write_str("connection pool is full"),
+            Self::LabelMismatch => formatter.write_str("the labels differ"),
+            Self::Revoked => formatter.write_str("the peer's certificate is revoked"),
+            Self::Reset => formatter.write_str("the peer lost the connection's state"),
+            Self::TimedOut => formatter.write_str("the peer fell silent"),
+            Self::ByPeer { code, reason } if reason.is_empty() => {
+                write!(formatter, "closed by the peer with code {code}")
+            }
+            Self::ByPeer { code, reason } => {
+                write!(formatter, "closed by the peer with code {code}: {reason}")
+            }
+            Self::Refused(refusal) => write!(formatter, "refused: {refusal}"),
+            Self::Violation(code) => write!(formatter, "QUIC error {code:#x}"),
+        }
+    }
+}
+
+/// Why a peer was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It showed no certificate.
+    NoCertificate,
+    /// Its certificate was issued by an authority that is not trusted.
+    UnknownAuthority,
+    /// Its certificate is expired or not yet valid.
+    Expired,
+    /// Its certificate was revoked.
+    Revoked,
+    /// Its certificate is unfit: malformed, a wrong purpose, a bad signature.
+    BadCertificate,
+    /// No common application protocol.
+    ProtocolMismatch,
+    /// It carries another label.
+    LabelMismatch,
+    /// No common QUIC or TLS version.
+    VersionMismatch,
+    /// Too many connections or handshakes at once.
+    TooMany,
+    /// Any other failure of the handshake.
+    Handshake,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoCertificate => "no client certificate was presented",
+            Self::UnknownAuthority => "the certificate's authority is not trusted",
+            Self::Expired => "the certificate is expired or not yet valid",
+            Self::Revoked => "the certificate is revoked",
+            Self::BadCertificate => "the certificate is unfit for this use",
+            Self::ProtocolMismatch => "no common application protocol",
+            Self::LabelMismatch => "the labels differ",
+            Self::VersionMismatch => "no common QUIC or TLS version",
+            Self::TooMany => "too many connections",
+            Self::Handshake => "the handshake failed",
+        })
+    }
+}
+
+/// The application error code of a label mismatch.
+pub(crate) const LABEL_MISMATCH: u64 = 0x15;
