@@ -48,6 +48,7 @@ mod error;
 mod event;
 mod node;
 mod resolve;
+mod streams;
 mod subscribers;
 mod warnings;
 

@@ -13,12 +13,13 @@ use crossbeam_channel::Sender;
 use quic_net::{CloseReason, Endpoint, PeerIdentity, Read, ReadError, StreamError, StreamHandle};
 use swim_core::{
     Member, MemberName, Membership, OperationError, OperationId, Outcome, Output, Peer,
-    StreamFailure, StreamId, Time,
+    StreamFailure, Time,
 };
 
 use crate::command::Command;
 use crate::event::{Connection, Event, Stats};
 use crate::resolve::StandingSeeds;
+use crate::streams::Streams;
 use crate::subscribers::Subscribers;
 use crate::warnings::Warnings;
 
@@ -223,18 +224,12 @@ impl Node {
                 let deadline = self.instant(deadline);
                 let handle = self.endpoint.open_stream(to.address, expected, deadline, now);
                 self.streams.pair(handle, id);
-                self.write(handle, &bytes, true);
+                self.streams.write(&mut self.endpoint, id, bytes, true);
             }
             Output::WriteStream { id, bytes, finish } => {
-                if let Some(handle) = self.streams.handle(id) {
-                    self.write(handle, &bytes, finish);
-                }
+                self.streams.write(&mut self.endpoint, id, bytes, finish);
             }
-            Output::CloseStream { id } => {
-                if let Some(handle) = self.streams.part(id) {
-                    self.endpoint.stop(handle);
-                }
-            }
+            Output::CloseStream { id } => self.streams.stop(&mut self.endpoint, id),
             Output::ForgetPeer { address } => {
                 self.endpoint.close(address, CloseReason::Requested, now);
             }
@@ -256,13 +251,6 @@ impl Node {
 
     fn warn(&mut self, what: String, detail: String, now: Instant) {
         self.events.extend(self.warnings.raise(what, detail, now));
-    }
-
-    fn write(&mut self, handle: StreamHandle, bytes: &[u8], finish: bool) {
-        // The endpoint reports a stream that cannot take its bytes as failed, with the reason.
-        if let Err(error) = self.endpoint.write(handle, bytes, finish) {
-            log::debug!("stream {handle:?} takes no more: {error}");
-        }
     }
 
     /// The network has something to say.
@@ -298,7 +286,7 @@ impl Node {
             Net::Closed { peer, reason } => {
                 log::debug!("connection to {} closed: {reason}", peer.address);
             }
-            Net::StreamWritable { .. } => {}
+            Net::StreamWritable { stream } => self.streams.resume(&mut self.endpoint, stream),
             Net::ApplicationPacket { .. } | Net::RawDatagram { .. } | _ => {
                 log::debug!("nobody takes application and raw datagrams");
             }
@@ -360,51 +348,6 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.shared.subscribers.close();
-    }
-}
-
-/// Which stream of the endpoint is which stream of the machine.
-#[derive(Default)]
-struct Streams {
-    ids: BTreeMap<StreamHandle, StreamId>,
-    handles: BTreeMap<StreamId, StreamHandle>,
-    incoming: u64,
-}
-
-impl Streams {
-    fn pair(&mut self, handle: StreamHandle, id: StreamId) {
-        self.ids.insert(handle, id);
-        self.handles.insert(id, handle);
-    }
-
-    /// Names a stream that the peer opened.
-    fn accept(&mut self, handle: StreamHandle) -> StreamId {
-        let id = StreamId::incoming(self.incoming);
-        self.incoming += 1;
-        self.pair(handle, id);
-        id
-    }
-
-    fn id(&self, handle: StreamHandle) -> Option<StreamId> {
-        self.ids.get(&handle).copied()
-    }
-
-    fn handle(&self, id: StreamId) -> Option<StreamHandle> {
-        self.handles.get(&id).copied()
-    }
-
-    /// The machine is done with a stream.
-    fn part(&mut self, id: StreamId) -> Option<StreamHandle> {
-        let handle = self.handles.remove(&id)?;
-        self.ids.remove(&handle);
-        Some(handle)
-    }
-
-    /// The endpoint is done with a stream.
-    fn forget(&mut self, handle: StreamHandle) -> Option<StreamId> {
-        let id = self.ids.remove(&handle)?;
-        self.handles.remove(&id);
-        Some(id)
     }
 }
 

@@ -154,6 +154,44 @@ fn metadata_beyond_512_bytes_is_an_error_and_changes_nothing() {
 }
 
 #[test]
+fn messages_arrive_with_their_sender_from_one_byte_to_megabytes() {
+    let cast = Cast::new();
+    let members = cast.cluster(&["ada", "bob"]);
+    let events = members[1].subscribe();
+    let heard = |what: &str| {
+        hear(what, &events, |event| match event {
+            Event::Message { from, reliable, payload, .. } => {
+                Some((from.as_ref().unwrap().to_string(), *reliable, payload.clone()))
+            }
+            _ => None,
+        })
+    };
+    for size in [1, 1_000, 20_000, 60_000] {
+        let payload = vec![7; size];
+        members[0].send("bob", payload.clone()).unwrap();
+        assert_eq!(heard("a best-effort message"), ("ada".into(), false, payload.into()));
+    }
+    // Beyond a stream's buffer in the transport, and incompressible.
+    for size in [1, 20_000, 5_000_000] {
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        let payload: Vec<u8> = (0..size).map(|_| noise()).collect();
+        members[0].send_reliable("bob", payload.clone(), Duration::from_secs(20)).unwrap();
+        assert_eq!(heard("a reliable message"), ("ada".into(), true, payload.into()));
+    }
+    members[0].broadcast("to all").unwrap();
+    assert_eq!(heard("a broadcast").2.as_ref(), b"to all");
+
+    let error = members[0].send("nobody", "hello").unwrap_err();
+    assert!(error.to_string().contains("nobody"), "{error}");
+    let error = members[0].send("bob", vec![0; 70_000]).unwrap_err();
+    assert!(matches!(error, SendError::Refused(_)), "{error}");
+}
+
+#[test]
 fn a_closed_cluster_says_so_and_ends_its_subscriptions() {
     let cast = Cast::new();
     let ada = cast.member("ada").start().unwrap();
