@@ -61,6 +61,11 @@ const LAYERS: &[Layer] = &[
         siblings_in_tests: &["swim-quic-certs", "swim-quic-core", "swim-quic-net"],
     },
     Layer {
+        manifest: "fuzz/checks/Cargo.toml",
+        dependencies: &["swim-quic-core"],
+        siblings_in_tests: &[],
+    },
+    Layer {
         manifest: "xtask/Cargo.toml",
         dependencies: &["clap", "ctrlc", "rustix", "serde_json"],
         siblings_in_tests: &[],

@@ -1,0 +1,280 @@
+//! What must hold of a machine after every step, whatever came in.
+//!
+//! Looks only at what any user of a machine can see: its outputs and its getters. It compares the
+//! view with the one before and with what the events have told since the beginning.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use swim_core::wire::{Layers, Message, PacketDecoder, Side, StreamDecoder};
+use swim_core::{
+    Config, Destination, Event, Member, MemberName, MemberState, Membership, OperationId, Output,
+    StreamId, Time,
+};
+
+/// Outgoing pings that are remembered, so that they can be answered.
+const MOST_ASKED: usize = 16;
+/// The machine's own bounds of streams and operations, as its documentation states them.
+const MOST_STREAMS: usize = 512 + 1024 + 1024 + 128;
+/// The longest packet that any transport carries.
+const LONGEST_PACKET: usize = 65_535;
+
+/// Follows one machine.
+pub(crate) struct Watch {
+    max_members: usize,
+    max_user_broadcasts: usize,
+    awareness_max: u8,
+    /// Opens whatever the machine sends.
+    layers: Layers,
+    decoder: PacketDecoder,
+    view: BTreeMap<MemberName, Member>,
+    /// The states that the events amount to.
+    told: BTreeMap<MemberName, MemberState>,
+    /// Names that a step gave to another address.
+    moved: BTreeSet<MemberName>,
+    operations: BTreeSet<OperationId>,
+    incoming: BTreeSet<StreamId>,
+    outgoing: BTreeMap<StreamId, Destination>,
+    asked: VecDeque<(Destination, u32)>,
+    has_left: bool,
+    events: usize,
+}
+
+impl Watch {
+    /// Begins with a new machine, whose first outputs are still to come.
+    pub(crate) fn new(config: &Config, layers: Layers) -> Self {
+        Self {
+            max_members: config.max_members,
+            max_user_broadcasts: config.max_user_broadcasts,
+            awareness_max: config.awareness_max_multiplier,
+            layers,
+            decoder: PacketDecoder::default(),
+            view: BTreeMap::new(),
+            told: BTreeMap::new(),
+            moved: BTreeSet::new(),
+            operations: BTreeSet::new(),
+            incoming: BTreeSet::new(),
+            outgoing: BTreeMap::new(),
+            asked: VecDeque::new(),
+            has_left: false,
+            events: 0,
+        }
+    }
+
+    /// A command returned this operation.
+    pub(crate) fn issued(&mut self, operation: OperationId) {
+        assert!(self.operations.insert(operation), "{operation:?} was given out twice");
+    }
+
+    /// The remote opened this stream.
+    pub(crate) fn opened(&mut self, id: StreamId) {
+        self.incoming.insert(id);
+    }
+
+    /// The transport reported this stream as failed; the machine owes no more words about it.
+    pub(crate) fn failed(&mut self, id: StreamId) {
+        self.incoming.remove(&id);
+        self.outgoing.remove(&id);
+    }
+
+    /// Operations without an outcome.
+    pub(crate) fn pending(&self) -> usize {
+        self.operations.len()
+    }
+
+    pub(crate) fn asked(&self, index: usize) -> Option<&(Destination, u32)> {
+        self.asked.get(index.checked_rem(self.asked.len())?)
+    }
+
+    pub(crate) fn outgoing(&self, index: usize) -> Option<(StreamId, &Destination)> {
+        let (id, to) = self.outgoing.iter().nth(index.checked_rem(self.outgoing.len())?)?;
+        Some((*id, to))
+    }
+
+    pub(crate) fn incoming(&self, index: usize) -> Option<StreamId> {
+        self.incoming.iter().nth(index.checked_rem(self.incoming.len())?).copied()
+    }
+
+    /// Members seen beside the machine itself.
+    pub(crate) fn others(&self) -> usize {
+        self.view.len().saturating_sub(1)
+    }
+
+    /// Events so far.
+    pub(crate) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Takes the outputs of one step and checks everything.
+    pub(crate) fn step(&mut self, machine: &mut Membership) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some(output) = machine.poll_output() {
+            self.output(&output);
+            outputs.push(output);
+        }
+        self.members(machine);
+        self.lengths(machine);
+        assert!(machine.has_left() || !self.has_left, "nobody returns from a leave");
+        self.has_left = machine.has_left();
+        outputs
+    }
+
+    /// After a deadline was handled, none is left that lies in the past.
+    pub(crate) fn timeout(&self, machine: &Membership, now: Time) {
+        let next = machine.poll_timeout();
+        assert!(next.is_none_or(|next| next > now), "at {now}, {next:?} is still to be handled");
+    }
+
+    fn output(&mut self, output: &Output) {
+        match output {
+            Output::Packet { to, bytes } => self.packet(to, bytes),
+            Output::OpenStream { id, to, bytes, .. } => {
+                assert!(!self.has_left, "a stream is opened after the leave");
+                assert!(!id.is_incoming());
+                is_dialable(to.address);
+                self.is_one_message(bytes, Side::Opener);
+                assert!(self.outgoing.insert(*id, to.clone()).is_none(), "{id:?} is used twice");
+            }
+            Output::WriteStream { id, bytes, finish } => {
+                assert!(*finish && self.incoming.contains(id), "a write on {id:?}");
+                if !bytes.is_empty() {
+                    self.is_one_message(bytes, Side::Answerer);
+                }
+            }
+            Output::CloseStream { id } => {
+                let was_open = self.incoming.remove(id) || self.outgoing.remove(id).is_some();
+                assert!(was_open, "{id:?} is closed twice");
+            }
+            Output::ForgetPeer { address } => is_dialable(*address),
+            Output::ResolveSeeds => assert!(!self.has_left, "seeds are wanted after the leave"),
+            Output::Finished { operation, .. } => {
+                assert!(self.operations.remove(operation), "{operation:?} has ended before");
+            }
+            Output::Event(event) => {
+                self.events += 1;
+                self.event(event);
+            }
+        }
+    }
+
+    /// What the machine sends, its peers can read.
+    fn packet(&mut self, to: &Destination, bytes: &[u8]) {
+        is_dialable(to.address);
+        assert!(bytes.len() <= LONGEST_PACKET, "a packet of {} bytes", bytes.len());
+        let packet = self.decoder.decode(bytes, &self.layers).expect("our own packet");
+        assert!(!packet.messages.is_empty(), "a packet without a message");
+        assert_eq!((packet.truncated, packet.unknown, packet.empty), (0, 0, 0));
+        for message in &packet.messages {
+            let number = match message {
+                Message::Ping(ping) => ping.seq_no,
+                Message::IndirectPing(request) => request.seq_no,
+                Message::Ack(_)
+                | Message::Nack(_)
+                | Message::Suspect(_)
+                | Message::Alive(_)
+                | Message::Dead(_)
+                | Message::User(_) => continue,
+            };
+            if self.asked.len() == MOST_ASKED {
+                self.asked.pop_front();
+            }
+            self.asked.push_back((to.clone(), number));
+        }
+    }
+
+    fn is_one_message(&self, bytes: &[u8], side: Side) {
+        let mut decoder = StreamDecoder::new(side);
+        let message = decoder.push(bytes, true, &self.layers).expect("our own stream");
+        assert!(message.is_some(), "our own stream is not whole");
+        assert_eq!(decoder.trailing(), 0);
+    }
+
+    /// Events tell every change of state, in an order that makes sense.
+    fn event(&mut self, event: &Event) {
+        use MemberState::{Alive, Dead, Left, Suspect};
+        let (member, state, before): (_, _, &[_]) = match event {
+            Event::Joined(member) => (member, Alive, &[None, Some(Dead), Some(Left)]),
+            Event::Updated(member) => (member, Alive, &[Some(Alive)]),
+            Event::Left(member) => (member, Left, &[Some(Alive), Some(Suspect)]),
+            Event::Failed { member, .. } => (member, Dead, &[Some(Alive), Some(Suspect)]),
+            Event::Suspected { member, .. } => (member, Suspect, &[Some(Alive)]),
+            Event::Cleared { member, .. } => (member, Alive, &[Some(Suspect)]),
+            Event::Conflict { .. }
+            | Event::Message { .. }
+            | Event::RemoteState { .. }
+            | Event::ProbeAnswered { .. }
+            | Event::SeedTried { .. }
+            | Event::Warning { .. }
+            | _ => return,
+        };
+        let told = self.told.insert(member.name().clone(), state);
+        assert!(before.contains(&told), "{event:?} after {told:?}");
+        assert_eq!(member.state(), state, "{event:?}");
+        let known = self.view.get(member.name());
+        if known.is_some_and(|known| place(known) != place(member)) {
+            self.moved.insert(member.name().clone());
+        }
+    }
+
+    fn members(&mut self, machine: &Membership) {
+        let members: Vec<Member> = machine.members().collect();
+        assert!(members.len() <= self.max_members.max(1), "{} members", members.len());
+        assert!(members.is_sorted_by(|a, b| a.name() < b.name()), "names in disorder");
+        assert!(members.contains(&machine.local()));
+        let mut view = BTreeMap::new();
+        for member in members {
+            let name = member.name().clone();
+            assert!((1..u32::MAX).contains(&member.incarnation()), "{member:?}");
+            assert_eq!(self.told.get(&name), Some(&member.state()), "{name} changed in silence");
+            if let Some(before) = self.view.get(&name).filter(|_| !self.moved.contains(&name)) {
+                succeeds(before, &member);
+            }
+            view.insert(name, member);
+        }
+        self.told.retain(|name, state| {
+            let is_known = view.contains_key(name);
+            assert!(is_known || !state.is_live(), "{name} vanished alive");
+            is_known
+        });
+        self.moved.clear();
+        self.view = view;
+    }
+
+    fn lengths(&self, machine: &Membership) {
+        let stats = machine.stats();
+        let count = |state| self.view.values().filter(|member| member.state() == state).count();
+        assert_eq!(stats.alive, count(MemberState::Alive));
+        assert_eq!(stats.suspect, count(MemberState::Suspect));
+        assert_eq!(stats.dead, count(MemberState::Dead));
+        assert_eq!(stats.left, count(MemberState::Left));
+        assert!(stats.queued_broadcasts <= self.view.len(), "more news than members");
+        assert!(stats.queued_user_broadcasts <= self.max_user_broadcasts);
+        assert!(stats.streams <= MOST_STREAMS);
+        assert_eq!(stats.streams, self.incoming.len() + self.outgoing.len(), "streams left over");
+        assert!(machine.health() < self.awareness_max.max(1));
+    }
+}
+
+/// A member's record only moves forward, unless somebody else bears the name.
+fn succeeds(before: &Member, after: &Member) {
+    use MemberState::{Alive, Dead, Left, Suspect};
+    assert_eq!(place(before), place(after), "moved without an event");
+    assert!(after.incarnation() >= before.incarnation(), "{before:?} fell back to {after:?}");
+    let needs_more = match (before.state(), after.state()) {
+        (Alive, _) | (Suspect, Suspect | Dead | Left) | (Dead, Dead) | (Left, Left) => false,
+        (Suspect, Alive) | (Dead, Alive | Suspect | Left) | (Left, Alive | Suspect | Dead) => true,
+    };
+    assert!(
+        !needs_more || after.incarnation() > before.incarnation(),
+        "{before:?} turned into {after:?} without a higher incarnation"
+    );
+}
+
+fn place(member: &Member) -> (&[u8], SocketAddr) {
+    (member.advertised(), member.address())
+}
+
+fn is_dialable(address: SocketAddr) {
+    assert_eq!(address.ip(), address.ip().to_canonical(), "an IPv4-mapped address goes out");
+    assert_ne!(address.port(), 0, "port 0 goes out");
+}
