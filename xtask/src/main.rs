@@ -1,4 +1,5 @@
-//! Everything a developer runs: `cargo xtask demo`, `test`, `tidy`, `certs`.
+//! Everything a developer runs: `cargo xtask demo`, `test`, `interop`, `tidy`,
+//! `certs`.
 //!
 //! Decides which command runs and with which exit code it ends: 0 for success, 1 for a failure,
 //! 2 for bad input or a missing prerequisite, 130 after Ctrl-C. What needs BoringSSL is built by
@@ -12,6 +13,7 @@ mod child;
 mod clock;
 mod demo;
 mod folder;
+mod interop;
 mod prerequisites;
 mod process;
 mod test;
@@ -38,6 +40,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the whole check, step by step
     Test(test::Arguments),
+    /// Put nodes and Go peers into one cluster, case by case
+    Interop(interop::Arguments),
     /// Check what the architecture and the style of this repository promise
     Tidy,
     /// Write certificates for one member (and an authority if there is none)
@@ -96,6 +100,7 @@ fn run(command: Command) -> Result<(), Stop> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Interop(arguments) => interop::run(&arguments),
         Command::Tidy => tidy::run(&workspace::root(), &CommandLine::command()),
         Command::Certs(arguments) => certs::run(&arguments),
     }

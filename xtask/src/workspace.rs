@@ -15,9 +15,22 @@ pub(crate) fn root() -> PathBuf {
     package.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// The cargo that runs this program, or the one on the path.
+/// The cargo that runs this program, or the one on the path, with the environment of a shell.
+///
+/// What cargo tells this program about its own package is withheld: some build scripts are run
+/// again, and all that depends on them is built again, when it differs.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_str().is_some_and(describes_package) {
+            cargo.env_remove(variable);
+        }
+    }
+    cargo
+}
+
+fn describes_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// Builds an example and says where its executable is.
@@ -67,6 +80,14 @@ mod tests {
     fn the_root_holds_the_workspace() {
         let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn a_nested_cargo_is_told_nothing_of_this_package() {
+        assert!(describes_package("CARGO_MANIFEST_DIR") && describes_package("CARGO_PKG_NAME"));
+        assert!(!describes_package("CARGO_TARGET_DIR") && !describes_package("CARGO_NET_OFFLINE"));
+        let withheld: Vec<_> = cargo().get_envs().map(|(name, _)| name.to_owned()).collect();
+        assert!(withheld.contains(&"CARGO_PKG_NAME".into()), "{withheld:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// What one member believes about another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     Alive,
     Suspect,
     Failed,
@@ -19,12 +19,23 @@ pub(super) enum State {
 
 impl State {
     /// A word for people and for `--json`.
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Alive => "alive",
             Self::Suspect => "suspect",
             Self::Failed => "failed",
             Self::Left => "left",
+        }
+    }
+
+    /// Reads the word that a list of members uses.
+    pub(crate) fn listed(word: &str) -> Option<Self> {
+        match word {
+            "alive" => Some(Self::Alive),
+            "suspect" => Some(Self::Suspect),
+            "dead" => Some(Self::Failed),
+            "left" => Some(Self::Left),
+            _ => None,
         }
     }
 }
@@ -78,13 +89,8 @@ fn reply(object: &Value) -> Result<Event, String> {
         .map_or(&[][..], Vec::as_slice)
         .iter()
         .map(|member| {
-            let state = match text(member, "state")?.as_str() {
-                "alive" => State::Alive,
-                "suspect" => State::Suspect,
-                "dead" => State::Failed,
-                "left" => State::Left,
-                other => return Err(format!("a member in state \"{other}\"")),
-            };
+            let word = text(member, "state")?;
+            let state = State::listed(&word).ok_or(format!("a member in state \"{word}\""))?;
             Ok((text(member, "node")?, state))
         })
         .collect::<Result<_, String>>()?;
@@ -97,7 +103,7 @@ fn text(object: &Value, field: &str) -> Result<String, String> {
 }
 
 /// The first line of a log that reports a bug: level ERROR, or a panic.
-pub(super) fn first_error(log: &str) -> Option<&str> {
+pub(crate) fn first_error(log: &str) -> Option<&str> {
     log.lines().find(|line| {
         line.split_whitespace().nth(1) == Some("ERROR")
             || line.starts_with("thread '") && line.contains("panicked at")

@@ -5,7 +5,7 @@
 //! verdict is the judge's, except that an ERROR line in a log fails the demo as well.
 
 mod bounds;
-mod event;
+pub(crate) mod event;
 mod judge;
 mod nodes;
 mod screen;

@@ -1,0 +1,246 @@
+//! `cargo xtask interop`: nodes and Go peers in one cluster, case by case.
+//!
+//! Decides which cases run, how many at a time, and what the run is worth. What a case proves its
+//! story decides, except that a line of a log that nobody accepts fails it as well.
+
+mod cases;
+mod logs;
+mod quiet;
+mod record;
+mod report;
+mod stage;
+mod stories;
+mod switchboard;
+mod tools;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use cases::{CASES, Case};
+use report::{Outcome, Report};
+use stage::Stage;
+use tools::Tools;
+
+use crate::folder::Folder;
+use crate::{Stop, clock};
+
+/// Cases at a time: they mostly wait.
+const WORKERS: usize = 4;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Each case prints one line with its time. Where one fails, certificates, logs and a transcript stay \
+and are named. Exit codes: 0 all passed, 1 some did not, 2 bad input or no Go here, 130 \
+interrupted.
+
+--sabotage breaks what a case is about: it must then fail, with exit code 1. --prove does that to \
+the chosen cases and passes if each of them notices.
+
+With --json, stdout is one object a line:
+  case      case, run, ok, ms, notes; if not ok: reason, directory, logs (name to path)
+  summary   ok, passed, failed, ms. Always the last line.")]
+pub(crate) struct Arguments {
+    /// Run everything this many times
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: u16,
+    /// Run this case alone; may be given more than once
+    #[arg(long, value_name = "NAME", value_parser = names())]
+    case: Vec<String>,
+    /// Run this case with its cause broken: it must then fail
+    #[arg(long, value_name = "CASE", value_parser = names(), conflicts_with_all = ["case", "prove"])]
+    sabotage: Option<String>,
+    /// Sabotage each chosen case, and pass if all of them notice
+    #[arg(long)]
+    prove: bool,
+    /// Choose the quick cases
+    #[arg(long, conflicts_with = "case")]
+    quick: bool,
+    /// Instead of the cases, watch three nodes and three Go peers for this long
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["case", "sabotage", "prove", "quick"])]
+    quiet: Option<u16>,
+    /// Build the Go peer with the newest memberlist
+    #[arg(long)]
+    newest: bool,
+    /// Keep certificates, logs and transcripts
+    #[arg(long)]
+    keep: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// List the cases and run none
+    #[arg(long)]
+    list: bool,
+}
+
+fn names() -> clap::builder::PossibleValuesParser {
+    CASES.iter().map(|case| case.name).collect::<Vec<_>>().into()
+}
+
+/// One case to be run.
+#[derive(Clone, Copy)]
+struct Task {
+    case: &'static Case,
+    run: u16,
+    sabotaged: bool,
+}
+
+/// Runs the chosen cases.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
+    if arguments.list {
+        for case in CASES {
+            println!("{:<22}{}; sabotage: {}", case.name, case.about, case.sabotage);
+        }
+        return Ok(());
+    }
+    let tools = tools::build(arguments.newest)?;
+    let folder = Folder::create("interop")
+        .map_err(|error| Stop::Failed(format!("cannot make a temporary folder: {error}")))?;
+    if arguments.keep {
+        folder.keep();
+        eprintln!("xtask: certificates, logs and transcripts stay in {}", folder.path().display());
+    }
+    if let Some(minutes) = arguments.quiet {
+        return quiet::run(&tools, &folder, minutes);
+    }
+    let mut report = Report::new(arguments.json, arguments.prove);
+    let tasks = choose(arguments);
+    play(&tools, &folder, arguments.keep, tasks, &mut report)?;
+    if report.close() {
+        return Ok(());
+    }
+    folder.keep();
+    Err(Stop::Said(1))
+}
+
+/// The tasks, the longest first within each run.
+fn choose(arguments: &Arguments) -> VecDeque<Task> {
+    let only = arguments.sabotage.as_slice();
+    let named = if only.is_empty() { arguments.case.as_slice() } else { only };
+    let mut chosen: Vec<&'static Case> = CASES
+        .iter()
+        .filter(|case| named.is_empty() || named.iter().any(|name| name == case.name))
+        .filter(|case| !arguments.quick || case.is_quick())
+        .collect();
+    chosen.sort_by_key(|case| std::cmp::Reverse(case.seconds));
+    let sabotaged = arguments.prove || arguments.sabotage.is_some();
+    (1..=arguments.repeat)
+        .flat_map(|run| chosen.iter().map(move |case| Task { case, run, sabotaged }))
+        .collect()
+}
+
+/// Carries out the tasks, several at a time, and reports each as it ends.
+fn play(
+    tools: &Tools,
+    folder: &Folder,
+    keep: bool,
+    tasks: VecDeque<Task>,
+    report: &mut Report,
+) -> Result<(), Stop> {
+    let tasks = Mutex::new(tasks);
+    let interrupted = AtomicBool::new(false);
+    let (sender, outcomes) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            let (sender, tasks, interrupted) = (sender.clone(), &tasks, &interrupted);
+            scope.spawn(move || {
+                while let Some(task) = next(tasks) {
+                    match perform(tools, folder.path(), keep, task) {
+                        Ok(outcome) => {
+                            let _ = sender.send(outcome);
+                        }
+                        Err(_) => {
+                            interrupted.store(true, Ordering::Relaxed);
+                            tasks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                        }
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for outcome in outcomes {
+            report.add(&outcome);
+        }
+    });
+    if interrupted.into_inner() { Err(Stop::Interrupted) } else { Ok(()) }
+}
+
+fn next(tasks: &Mutex<VecDeque<Task>>) -> Option<Task> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+/// Tells one story from beginning to end. The only error is an interrupt.
+fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outcome, Stop> {
+    let own = folder.join(format!("{}-{}", task.case.name, task.run));
+    let began = clock::now();
+    let mut outcome = Outcome {
+        case: task.case,
+        run: task.run,
+        sabotaged: task.sabotaged,
+        failure: None,
+        notes: String::new(),
+        took: Duration::ZERO,
+        directory: own.clone(),
+        logs: Vec::new(),
+    };
+    let told = std::fs::create_dir(&own)
+        .map_err(|error| Stop::Failed(format!("cannot make {}: {error}", own.display())))
+        .and_then(|()| Stage::new(tools, own.clone()))
+        .and_then(|mut stage| {
+            let told = (task.case.tell)(&mut stage, task.sabotaged);
+            outcome.notes = stage.notes();
+            outcome.logs = stage.names().into_iter().map(|name| (name, stage.log(name))).collect();
+            told
+        });
+    outcome.took = began.elapsed();
+    outcome.failure = match told {
+        Err(Stop::Interrupted) => return Err(Stop::Interrupted),
+        Err(stop) => Some(stop.to_string()),
+        Ok(()) => logs::first_unaccepted(&outcome.logs),
+    };
+    if !keep && outcome.is_good() {
+        let _ = std::fs::remove_dir_all(&own);
+    }
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn chosen(line: &[&str]) -> Vec<(&'static str, u16, bool)> {
+        let line = Line::try_parse_from([&["interop"], line].concat()).unwrap();
+        let tasks = choose(&line.arguments);
+        tasks.iter().map(|task| (task.case.name, task.run, task.sabotaged)).collect()
+    }
+
+    #[test]
+    fn all_cases_run_by_default_and_the_longest_first() {
+        let all = chosen(&[]);
+        assert_eq!(all.len(), CASES.len());
+        assert!(all[0].0.starts_with("crash"));
+        assert!(all.iter().all(|(_, run, sabotaged)| *run == 1 && !sabotaged));
+    }
+
+    #[test]
+    fn cases_are_chosen_repeated_and_sabotaged_as_asked() {
+        assert_eq!(
+            chosen(&["--case", "credit", "--repeat", "2"]),
+            [("credit", 1, false), ("credit", 2, false)]
+        );
+        assert_eq!(chosen(&["--sabotage", "leave"]), [("leave", 1, true)]);
+        let quick = chosen(&["--quick", "--prove"]);
+        assert!(quick.len() > 10 && quick.len() < CASES.len());
+        assert!(quick.iter().all(|(_, _, sabotaged)| *sabotaged));
+    }
+}

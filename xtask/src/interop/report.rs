@@ -1,0 +1,196 @@
+//! What a run prints: one line for each case, the logs of those that failed, and a count.
+//!
+//! Decides whether an outcome is good: a case must pass, and a sabotaged one must fail with the
+//! reason that its sabotage is noticed by.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::cases::Case;
+use crate::clock;
+
+/// What became of a case.
+pub(super) struct Outcome {
+    pub(super) case: &'static Case,
+    pub(super) run: u16,
+    pub(super) sabotaged: bool,
+    /// Why the story did not end well.
+    pub(super) failure: Option<String>,
+    pub(super) notes: String,
+    pub(super) took: Duration,
+    pub(super) directory: PathBuf,
+    pub(super) logs: Vec<(&'static str, PathBuf)>,
+}
+
+impl Outcome {
+    /// Whether the files may go: it passed, or noticed its sabotage.
+    pub(super) fn is_good(&self) -> bool {
+        match &self.failure {
+            None => !self.sabotaged,
+            Some(reason) => self.sabotaged && reason.contains(self.case.notices),
+        }
+    }
+}
+
+pub(super) struct Report {
+    json: bool,
+    /// Sabotaged cases must fail for the run to pass.
+    proving: bool,
+    began: Instant,
+    passed: usize,
+    failed: usize,
+}
+
+impl Report {
+    pub(super) fn new(json: bool, proving: bool) -> Self {
+        Self { json, proving, began: clock::now(), passed: 0, failed: 0 }
+    }
+
+    /// Counts and prints one outcome.
+    pub(super) fn add(&mut self, outcome: &Outcome) {
+        let ok = self.counts_as_passed(outcome);
+        if ok {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+        if self.json {
+            println!("{}", object(outcome, ok));
+        } else {
+            for line in self.lines(outcome, ok) {
+                println!("{line}");
+            }
+        }
+    }
+
+    /// Prints the count; `true` if the run passed.
+    pub(super) fn close(&self) -> bool {
+        let ok = self.failed == 0 && self.passed > 0;
+        let took = self.began.elapsed();
+        if self.json {
+            let (passed, failed) = (self.passed, self.failed);
+            let ms = milliseconds(took);
+            println!(
+                "{}",
+                json!({"ev": "summary", "ok": ok, "passed": passed, "failed": failed, "ms": ms})
+            );
+        } else {
+            let seconds = took.as_secs_f64();
+            println!("interop: {} passed, {} failed, {seconds:.1} s", self.passed, self.failed);
+        }
+        ok
+    }
+
+    fn counts_as_passed(&self, outcome: &Outcome) -> bool {
+        if self.proving { outcome.is_good() } else { outcome.failure.is_none() }
+    }
+
+    fn lines(&self, outcome: &Outcome, ok: bool) -> Vec<String> {
+        let word = match (ok, self.proving) {
+            (true, false) => "passed",
+            (true, true) => "noticed",
+            (false, false) => "FAILED",
+            (false, true) => "MISSED",
+        };
+        let run = if outcome.run > 1 { format!(" (run {})", outcome.run) } else { String::new() };
+        let name = format!("{}{run}", outcome.case.name);
+        let said = match (&outcome.failure, self.proving && ok) {
+            (None, _) => outcome.notes.clone(),
+            // The state of all views is of interest only where something is wrong.
+            (Some(reason), true) => reason.split(';').next().unwrap_or_default().to_owned(),
+            (Some(reason), false) => reason.clone(),
+        };
+        let seconds = outcome.took.as_secs_f64();
+        let mut lines = vec![format!("{name:<24}{word:<8}{seconds:6.1} s  {said}")];
+        if !ok {
+            if self.proving {
+                lines.push(format!(
+                    "    sabotaged ({}), it must fail with \"{}\"",
+                    outcome.case.sabotage, outcome.case.notices
+                ));
+            }
+            lines.push(format!(
+                "    transcript: {}",
+                outcome.directory.join("transcript").display()
+            ));
+            for (name, log) in &outcome.logs {
+                lines.push(format!("    {name}: {}", log.display()));
+            }
+        }
+        lines
+    }
+}
+
+fn object(outcome: &Outcome, ok: bool) -> serde_json::Value {
+    let mut object = json!({
+        "ev": "case",
+        "case": outcome.case.name,
+        "run": outcome.run,
+        "ok": ok,
+        "ms": milliseconds(outcome.took),
+        "notes": outcome.notes,
+    });
+    if let Some(reason) = &outcome.failure {
+        object["reason"] = json!(reason);
+    }
+    if !ok {
+        object["directory"] = json!(outcome.directory);
+        object["logs"] =
+            outcome.logs.iter().map(|(name, log)| ((*name).to_owned(), json!(log))).collect();
+    }
+    object
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::CASES;
+    use super::*;
+
+    fn outcome(sabotaged: bool, failure: Option<&str>) -> Outcome {
+        Outcome {
+            case: &CASES[0],
+            run: 2,
+            sabotaged,
+            failure: failure.map(str::to_owned),
+            notes: "after 1 s".to_owned(),
+            took: Duration::from_millis(1_234),
+            directory: "d".into(),
+            logs: vec![("r1", "d/r1.log".into())],
+        }
+    }
+
+    #[test]
+    fn a_sabotage_counts_only_if_it_is_noticed_for_its_reason() {
+        let noticed = format!("gave up until {}; r1 sees nobody", CASES[0].notices);
+        assert!(outcome(true, Some(&noticed)).is_good());
+        assert!(!outcome(true, Some("the node crashed")).is_good());
+        assert!(!outcome(true, None).is_good());
+        assert!(outcome(false, None).is_good());
+        assert!(!outcome(false, Some(&noticed)).is_good());
+    }
+
+    #[test]
+    fn a_failed_case_names_the_logs_of_both_sides() {
+        let mut report = Report::new(false, false);
+        let failed = outcome(false, Some("gave up"));
+        let lines = report.lines(&failed, false);
+        assert!(lines[0].contains("(run 2)") && lines[0].contains("1.2 s  gave up"), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("r1: d/r1.log")), "{lines:?}");
+        assert_eq!(object(&failed, false)["logs"]["r1"], "d/r1.log");
+        report.add(&outcome(false, None));
+        assert!(report.close());
+        report.add(&failed);
+        assert!(!report.close());
+    }
+
+    #[test]
+    fn a_run_without_a_case_proves_nothing() {
+        assert!(!Report::new(true, true).close());
+    }
+}

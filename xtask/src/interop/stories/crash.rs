@@ -1,0 +1,35 @@
+//! A member of each kind is killed, and both kinds declare it dead.
+//!
+//! The bound is that of Lifeguard's suspicion in a small cluster: at most 24 s unconfirmed.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::two_and_two;
+use crate::Stop;
+use crate::demo::event::State;
+use crate::interop::stage::Stage;
+
+const NOTICE: Duration = Duration::from_secs(35);
+
+pub(in crate::interop) fn of_a_node(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {
+    kill(stage, "r2", &["r1", "g1", "g2"], sabotaged)
+}
+
+pub(in crate::interop) fn of_a_go_peer(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {
+    kill(stage, "g2", &["r1", "r2", "g1"], sabotaged)
+}
+
+fn kill(stage: &mut Stage<'_>, victim: &str, others: &[&str], sabotaged: bool) -> Result<(), Stop> {
+    two_and_two(stage)?;
+    let since = stage.elapsed();
+    if !sabotaged {
+        stage.signal(victim, Signal::KILL)?;
+    }
+    stage.all_see(others, victim, State::Failed, NOTICE)?;
+    let took = (stage.elapsed() - since).as_secs_f64();
+    stage.note(format!("seen by all after {took:.1} s"));
+    stage.agree(others)?;
+    Ok(())
+}

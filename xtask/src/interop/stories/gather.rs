@@ -1,0 +1,106 @@
+//! Members of both kinds find each other, see each other's metadata and its changes.
+//!
+//! Decides what a good view is: the same members, addresses, incarnations and metadata at all.
+
+use std::time::Duration;
+
+use super::GATHER;
+use crate::Stop;
+use crate::interop::stage::{Stage, fail};
+
+/// As much metadata as a member may have.
+const LARGEST_META: usize = 512;
+
+pub(in crate::interop) fn rust_joins_go(
+    stage: &mut Stage<'_>,
+    sabotaged: bool,
+) -> Result<(), Stop> {
+    one_joins_two(stage, ["g1", "g2", "r1"], sabotaged)
+}
+
+pub(in crate::interop) fn go_joins_rust(
+    stage: &mut Stage<'_>,
+    sabotaged: bool,
+) -> Result<(), Stop> {
+    one_joins_two(stage, ["r1", "r2", "g1"], sabotaged)
+}
+
+fn one_joins_two(
+    stage: &mut Stage<'_>,
+    names: [&'static str; 3],
+    sabotaged: bool,
+) -> Result<(), Stop> {
+    let [first, second, third] = names;
+    let large = "m".repeat(LARGEST_META);
+    let metas = ["größe=∞, first", "", large.as_str()];
+    let address = stage.start(first, &["--meta", metas[0]])?;
+    stage.start(second, &["--meta", metas[1], "--join", &address])?;
+    stage.gathered(&[first, second], GATHER)?;
+    if sabotaged {
+        stage.start(third, &["--meta", metas[2]])?;
+    } else {
+        stage.start(third, &["--meta", metas[2], "--join", &address])?;
+    }
+    stage.gathered(&names, GATHER)?;
+    let took = stage.elapsed();
+    let rows = stage.agree(&names)?;
+    for (name, meta) in names.iter().zip(metas) {
+        if rows[*name].meta != meta {
+            return fail(format!("all see the metadata \"{}\" of {name}", rows[*name].meta));
+        }
+        if rows[*name].address != stage.address(name) {
+            return fail(format!("all see {name} at {}", rows[*name].address));
+        }
+    }
+    stage.note(format!("gathered after {:.1} s", took.as_secs_f64()));
+    update(stage, third, "changed by the newcomer", &names)?;
+    update(stage, first, "geändert", &names)?;
+    stage.agree(&names)?;
+    Ok(())
+}
+
+pub(in crate::interop) fn three_and_three(
+    stage: &mut Stage<'_>,
+    sabotaged: bool,
+) -> Result<(), Stop> {
+    let names = ["g1", "r1", "g2", "r2", "g3", "r3"];
+    let mut last = String::new();
+    for name in names {
+        // Each joins the one before, which is of the other kind.
+        let mut flags = vec!["--meta", name];
+        if !last.is_empty() {
+            flags.extend(["--join", &last]);
+        }
+        last = stage.start(name, &flags)?;
+    }
+    stage.gathered(&names, GATHER)?;
+    let rows = stage.agree(&names)?;
+    if let Some((name, row)) = rows.iter().find(|(name, row)| row.meta != **name) {
+        return fail(format!("all see the metadata \"{}\" of {name}", row.meta));
+    }
+    for name in ["g3", "r3", "g1", "r1"] {
+        if !(sabotaged && name == "g1") {
+            stage.ask(name, &format!("meta second of {name}"))?;
+        }
+    }
+    for name in ["g3", "r3", "g1", "r1"] {
+        updated(stage, name, &format!("second of {name}"), &names)?;
+    }
+    stage.agree(&names)?;
+    Ok(())
+}
+
+/// Changes a member's metadata and waits until all others have seen it.
+fn update(stage: &mut Stage<'_>, name: &str, meta: &str, all: &[&str]) -> Result<(), Stop> {
+    stage.ask(name, &format!("meta {meta}"))?;
+    updated(stage, name, meta, all)
+}
+
+fn updated(stage: &mut Stage<'_>, name: &str, meta: &str, all: &[&str]) -> Result<(), Stop> {
+    let what = format!("all see the new metadata of {name}");
+    stage.wait(&what, Duration::from_secs(5), |stage| {
+        all.iter().filter(|observer| **observer != name).all(|observer| {
+            stage.record(observer).sights.get(name).is_some_and(|sight| sight.meta == meta)
+        })
+    })
+}

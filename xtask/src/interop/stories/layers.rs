@@ -1,0 +1,117 @@
+//! Labels, encryption and compression: clusters of both kinds that agree on them.
+//!
+//! In each the node answers a Go peer and is answered by one, gossips, and sends messages both
+//! ways.
+
+use std::time::Duration;
+
+use super::{GATHER, messages};
+use crate::Stop;
+use crate::interop::stage::{Stage, fail};
+
+const KEY_16: &str = "000102030405060708090a0b0c0d0e0f";
+const KEY_24: &str = "000102030405060708090a0b0c0d0e0f1011121314151617";
+const KEY_32: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const OTHER_KEY: &str = "ff0102030405060708090a0b0c0d0e0f";
+
+type Told = Result<(), Stop>;
+
+pub(in crate::interop) fn label(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    let other = ["--label", "green"];
+    cluster(stage, &["--label", "blue"], &["--label", "blue"], sabotaged.then_some(&other[..]))
+}
+
+pub(in crate::interop) fn key_16(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    key(stage, KEY_16, sabotaged)
+}
+
+pub(in crate::interop) fn key_24(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    key(stage, KEY_24, sabotaged)
+}
+
+pub(in crate::interop) fn key_32(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    key(stage, KEY_32, sabotaged)
+}
+
+fn key(stage: &mut Stage<'_>, key: &str, sabotaged: bool) -> Told {
+    let other = ["--key", OTHER_KEY];
+    cluster(stage, &["--key", key], &["--key", key], sabotaged.then_some(&other[..]))
+}
+
+pub(in crate::interop) fn key_ring(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    let node = ["--key", KEY_16, "--key", KEY_32];
+    let go = ["--key", KEY_32, "--key", KEY_16];
+    cluster(stage, &node, &go, sabotaged.then_some(&node[..2]))
+}
+
+pub(in crate::interop) fn key_old_format(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    let other = ["--key", OTHER_KEY];
+    let go = ["--key", KEY_16, "--protocol-1"];
+    cluster(stage, &["--key", KEY_16], &go, sabotaged.then_some(&other[..]))
+}
+
+pub(in crate::interop) fn label_and_key(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    let both = ["--label", "blue", "--key", KEY_24];
+    let other = ["--label", "green", "--key", KEY_24];
+    cluster(stage, &both, &both, sabotaged.then_some(&other[..]))
+}
+
+/// A node between two Go peers: one that it joins, and one that joins it.
+fn cluster(
+    stage: &mut Stage<'_>,
+    node_flags: &[&str],
+    go_flags: &[&str],
+    instead: Option<&[&str]>,
+) -> Told {
+    let peer = stage.start("g1", go_flags)?;
+    let node = stage.start("r1", &with_join(instead.unwrap_or(node_flags), &peer))?;
+    stage.gathered(&["r1", "g1"], Duration::from_secs(4))?;
+    stage.start("g2", &with_join(go_flags, &node))?;
+    stage.gathered(&["r1", "g1", "g2"], GATHER)?;
+    messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")])?;
+    stage.ask("r1", "meta changed")?;
+    stage.ask("g2", "meta changed too")?;
+    let seen = |stage: &Stage<'_>, observer: &str, of: &str, meta: &str| {
+        stage.record(observer).sights.get(of).is_some_and(|sight| sight.meta == meta)
+    };
+    stage.wait("both see the new metadata", GATHER, |stage| {
+        seen(stage, "g1", "r1", "changed") && seen(stage, "r1", "g2", "changed too")
+    })?;
+    stage.agree(&["r1", "g1", "g2"])?;
+    Ok(())
+}
+
+fn with_join<'a>(flags: &[&'a str], address: &'a str) -> Vec<&'a str> {
+    flags.iter().copied().chain(["--join", address]).collect()
+}
+
+/// What compresses to a fraction: 20 kB that fit into one datagram, or do not.
+pub(in crate::interop) fn compression(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    let compress = if sabotaged { "off" } else { "on" };
+    let first = stage.start("r1", &["--compress", compress])?;
+    stage.start("g1", &["--compress", "off", "--join", &first])?;
+    stage.start("r2", &["--compress", "off", "--join", &first])?;
+    stage.start("g2", &["--compress", compress, "--join", &first])?;
+    stage.gathered(&["r1", "r2", "g1", "g2"], GATHER)?;
+    let text = "compress me ".repeat(1_700);
+    let text = text.trim_end();
+    let out_by_stream = |name: &str| match name {
+        "r1" | "r2" => "/transport/packets/out_by_stream",
+        _ => "/transport/unis_out",
+    };
+    for (from, to, is_small) in
+        [("r1", "g1", true), ("g2", "r2", true), ("r2", "g2", false), ("g1", "r1", false)]
+    {
+        let before = stage.count(from, out_by_stream(from))?;
+        super::deliver(stage, from, to, false, text)?;
+        let by_stream = stage.count(from, out_by_stream(from))? - before;
+        if is_small && by_stream > 0 {
+            return fail(format!("{from}'s compressible message did not go in one datagram"));
+        }
+        if !is_small && by_stream == 0 {
+            return fail(format!("{from} compressed although it was told not to"));
+        }
+        super::deliver(stage, from, to, true, text.get(1..).unwrap_or(text))?;
+    }
+    messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("r2", "g2"), ("g2", "r2")])
+}

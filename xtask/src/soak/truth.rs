@@ -1,0 +1,220 @@
+//! What is true of each member, and from when on others must believe it.
+//!
+//! Every fault opens a window that is derived from the [bounds](super::bounds): until it closes,
+//! old beliefs about the member are excused, and its own beliefs are while it catches up. Beyond
+//! all windows nothing but the truth is.
+
+use std::time::Duration;
+
+use super::bounds::Bounds;
+use super::event::Row;
+use crate::demo::event::State;
+
+/// Beyond the end of any soak.
+const NEVER: Duration = Duration::MAX;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Started, not listening yet; or not started at all.
+    Coming,
+    Up,
+    Killed,
+    /// Told to leave and to quit.
+    Leaving,
+}
+
+/// One member as it really is.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) life: Life,
+    /// When that began.
+    pub(super) since: Duration,
+    /// Stopped since.
+    pub(super) frozen: Option<Duration>,
+    /// Others must see the truth about it from here on.
+    pub(super) seen_by: Duration,
+    /// Its own beliefs count from here on.
+    pub(super) sees_by: Duration,
+    /// To hold it for dead, or for departed, is excused before.
+    pub(super) excused: Duration,
+    /// The last trouble, from its cause until all beliefs count again.
+    trouble: Option<(Duration, Duration)>,
+    /// The last freeze, until it had caught up.
+    lapse: Option<(Duration, Duration)>,
+    pub(super) meta: String,
+    /// The metadata must be known from here on.
+    pub(super) meta_by: Duration,
+}
+
+impl Subject {
+    pub(super) fn new() -> Self {
+        Self {
+            life: Life::Coming,
+            since: Duration::ZERO,
+            frozen: None,
+            seen_by: NEVER,
+            sees_by: NEVER,
+            excused: NEVER,
+            trouble: None,
+            lapse: None,
+            meta: String::new(),
+            meta_by: NEVER,
+        }
+    }
+
+    fn enter(&mut self, life: Life, at: Duration) {
+        self.life = life;
+        self.since = at;
+        self.frozen = None;
+    }
+
+    pub(super) fn started(&mut self, meta: String, at: Duration) {
+        self.enter(Life::Coming, at);
+        (self.seen_by, self.sees_by, self.excused) = (NEVER, NEVER, NEVER);
+        (self.meta, self.meta_by) = (meta, NEVER);
+    }
+
+    pub(super) fn ready(&mut self, at: Duration, bounds: Bounds) {
+        self.enter(Life::Up, at);
+        self.recover(at + bounds.repair());
+        self.meta_by = at + bounds.repair();
+    }
+
+    pub(super) fn killed(&mut self, at: Duration, bounds: Bounds) {
+        self.enter(Life::Killed, at);
+        self.suffer(at, at + bounds.detection());
+    }
+
+    pub(super) fn left(&mut self, at: Duration, bounds: Bounds) {
+        self.enter(Life::Leaving, at);
+        self.suffer(at, at + bounds.repair());
+    }
+
+    pub(super) fn froze(&mut self, at: Duration, bounds: Bounds) {
+        self.frozen = Some(at);
+        self.sees_by = NEVER;
+        self.suffer(at, at + bounds.detection());
+    }
+
+    /// It runs again. Who slept too long for its name has that excused until it is cleared.
+    pub(super) fn thawed(&mut self, at: Duration, bounds: Bounds) {
+        let Some(from) = self.frozen.take() else { return };
+        let was_brief = at.saturating_sub(from) <= bounds.harmless_freeze();
+        if was_brief {
+            self.seen_by = at;
+            self.sees_by = at + bounds.spread();
+            self.trouble = Some((from, self.sees_by));
+        } else {
+            self.recover(at + bounds.repair());
+        }
+        self.lapse = Some((from, self.sees_by));
+    }
+
+    pub(super) fn changed_meta(&mut self, meta: String, at: Duration, bounds: Bounds) {
+        (self.meta, self.meta_by) = (meta, at + bounds.repair());
+    }
+
+    fn suffer(&mut self, from: Duration, seen_by: Duration) {
+        self.seen_by = seen_by;
+        self.trouble = Some((from, NEVER));
+    }
+
+    fn recover(&mut self, by: Duration) {
+        (self.seen_by, self.sees_by, self.excused) = (by, by, by);
+        let from = self.trouble.map_or(Duration::ZERO, |(from, _)| from);
+        self.trouble = Some((from, by));
+    }
+
+    /// Somebody slept through its end and may tell old news of it until then.
+    pub(super) fn may_be_resurrected(&mut self, until: Duration) {
+        self.seen_by = self.seen_by.max(until);
+    }
+
+    /// It is up, runs, and is not recovering: whatever it is asked must work.
+    pub(super) fn is_well(&self) -> bool {
+        self.life == Life::Up && self.frozen.is_none()
+    }
+
+    /// It is well and has been since before this time.
+    pub(super) fn was_well_since(&self, since: Duration) -> bool {
+        self.is_well() && self.trouble.is_none_or(|(_, until)| until <= since)
+    }
+
+    /// Whether its list of members, asked for at this time, counts.
+    pub(super) fn is_accountable(&self, at: Duration) -> bool {
+        self.is_well() && at >= self.sees_by
+    }
+
+    fn overlaps(&self, lapse: Option<(Duration, Duration)>, at: Duration) -> bool {
+        lapse.is_some_and(|(from, until)| {
+            at < until && self.trouble.is_some_and(|(_, over)| over > from)
+        })
+    }
+
+    /// Why nobody may say so of it at this time, if that is so: `observer` declares it `state`.
+    pub(super) fn scandal(
+        &self,
+        state: State,
+        observer: &Self,
+        at: Duration,
+        bounds: Bounds,
+    ) -> Option<&'static str> {
+        let slept = self.overlaps(observer.lapse, at);
+        match (state, self.life) {
+            (State::Failed | State::Left, Life::Up) => {
+                let absent = self
+                    .frozen
+                    .is_some_and(|since| at.saturating_sub(since) > bounds.harmless_freeze());
+                let excused = at < self.excused || absent || slept;
+                (!excused).then_some("is a live member outside of any fault's window")
+            }
+            (State::Failed, Life::Leaving) => (!slept).then_some("left and did not fail"),
+            (State::Left, Life::Killed) => (!slept).then_some("was killed and did not leave"),
+            (State::Alive, Life::Killed | Life::Leaving) => {
+                let late = at >= self.seen_by && at >= observer.sees_by;
+                late.then_some("is gone for long")
+            }
+            (State::Failed, Life::Killed | Life::Coming)
+            | (State::Left, Life::Leaving | Life::Coming)
+            | (State::Alive, Life::Up | Life::Coming)
+            | (State::Suspect, _) => None,
+        }
+    }
+
+    /// What is wrong with this row (none: not listed) in a list that `observer`, who is
+    /// accountable, was asked for at this time.
+    pub(super) fn misbelief(
+        &self,
+        row: Option<&Row>,
+        observer: &Self,
+        asked: Duration,
+    ) -> Option<&'static str> {
+        if asked < self.seen_by {
+            return None;
+        }
+        let state = row.map(|row| row.state);
+        let known_dead = matches!(state, Some(State::Failed) | None);
+        match self.life {
+            Life::Coming => None,
+            // Asleep for longer than it takes to be found dead, since the window has closed.
+            Life::Up if self.frozen.is_some() => (!known_dead).then_some("must be seen dead"),
+            Life::Up => match state {
+                Some(State::Alive | State::Suspect) => {
+                    let stale = row.is_some_and(|row| row.meta != self.meta);
+                    (stale && asked >= self.meta_by).then_some("has other metadata")
+                }
+                Some(State::Failed | State::Left) | None => Some("must be seen alive"),
+            },
+            Life::Killed => (!known_dead).then_some("must be seen dead"),
+            Life::Leaving => {
+                let slept = observer.lapse.is_some_and(|(_, until)| until > self.since);
+                let settled = state != Some(State::Alive) && state != Some(State::Suspect);
+                let right = settled && (slept || state != Some(State::Failed));
+                (!right).then_some("must be seen to have left")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
