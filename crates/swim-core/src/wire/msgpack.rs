@@ -9,14 +9,12 @@ use rmp::Marker;
 
 mod fault;
 mod gather;
+mod skip;
 mod write;
 
 pub use fault::{Fault, Reason};
 pub(crate) use gather::gather;
 pub(crate) use write::{put_bool, put_bytes, put_int, put_map, put_text, put_uint};
-
-/// Containers may be nested this deep, the message itself included (Go's decoder: 1,024).
-const MAX_NESTING: usize = 1_023;
 
 /// A message may hold this many values, those in unknown fields included.
 ///
@@ -24,20 +22,12 @@ const MAX_NESTING: usize = 1_023;
 /// cause when a stream brings it byte by byte.
 const MAX_VALUES: usize = 65_536;
 
-/// Type byte of msgpack's timestamp extension.
-const TIMESTAMP: u8 = 0xff;
-
 const NIL: u8 = Marker::Null.to_u8();
 const FALSE: u8 = Marker::False.to_u8();
 const TRUE: u8 = Marker::True.to_u8();
 const BIN8: u8 = Marker::Bin8.to_u8();
 const BIN16: u8 = Marker::Bin16.to_u8();
 const BIN32: u8 = Marker::Bin32.to_u8();
-const EXT8: u8 = Marker::Ext8.to_u8();
-const EXT16: u8 = Marker::Ext16.to_u8();
-const EXT32: u8 = Marker::Ext32.to_u8();
-const F32: u8 = Marker::F32.to_u8();
-const F64: u8 = Marker::F64.to_u8();
 const U8: u8 = Marker::U8.to_u8();
 const U16: u8 = Marker::U16.to_u8();
 const U32: u8 = Marker::U32.to_u8();
@@ -46,11 +36,6 @@ const I8: u8 = Marker::I8.to_u8();
 const I16: u8 = Marker::I16.to_u8();
 const I32: u8 = Marker::I32.to_u8();
 const I64: u8 = Marker::I64.to_u8();
-const FIX_EXT1: u8 = Marker::FixExt1.to_u8();
-const FIX_EXT2: u8 = Marker::FixExt2.to_u8();
-const FIX_EXT4: u8 = Marker::FixExt4.to_u8();
-const FIX_EXT8: u8 = Marker::FixExt8.to_u8();
-const FIX_EXT16: u8 = Marker::FixExt16.to_u8();
 const STR8: u8 = Marker::Str8.to_u8();
 const STR16: u8 = Marker::Str16.to_u8();
 const STR32: u8 = Marker::Str32.to_u8();
@@ -228,75 +213,6 @@ impl<'a> Reader<'a> {
             None if marker == NIL => Ok(None),
             None => Err(wrong_type(start, "bytes", marker)),
         }
-    }
-
-    /// Passes over one value, however it is nested.
-    pub(crate) fn skip(&mut self) -> Result<(), Fault> {
-        let mut open: Vec<usize> = Vec::new();
-        loop {
-            let entries = self.skip_marker()?;
-            if let Some(count) = entries {
-                // The message itself is the first level.
-                if open.len() + 2 > MAX_NESTING {
-                    return Err(self.fault(Reason::TooDeep));
-                }
-                open.push(count);
-            }
-            loop {
-                match open.last_mut() {
-                    None => return Ok(()),
-                    Some(0) => {
-                        open.pop();
-                    }
-                    Some(left) => {
-                        *left -= 1;
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Passes over a scalar, or over a container's head: then the number of values in it.
-    fn skip_marker(&mut self) -> Result<Option<usize>, Fault> {
-        let (start, marker) = self.marker()?;
-        if let Some(length) = self.raw_length(marker)? {
-            return self.take(length).map(|_| None);
-        }
-        if let Some(count) = self.array_length(marker)? {
-            return Ok(Some(count));
-        }
-        if let Some(pairs) = self.map_length(marker)? {
-            return Ok(Some(pairs.saturating_mul(2)));
-        }
-        let length = match marker {
-            0x00..=0x7f | 0xe0..=0xff | NIL | FALSE | TRUE => 0,
-            U8 | I8 => 1,
-            U16 | I16 => 2,
-            U32 | I32 | F32 => 4,
-            U64 | I64 | F64 => 8,
-            _ => return self.skip_extension(start, marker),
-        };
-        self.take(length).map(|_| None)
-    }
-
-    fn skip_extension(&mut self, start: usize, marker: u8) -> Result<Option<usize>, Fault> {
-        let length = match marker {
-            FIX_EXT1 => 1,
-            FIX_EXT2 => 2,
-            FIX_EXT4 => 4,
-            FIX_EXT8 => 8,
-            FIX_EXT16 => 16,
-            EXT8 => usize::from(self.byte()?),
-            EXT16 => usize::from(u16::from_be_bytes(self.array()?)),
-            EXT32 => self.length32()?,
-            found => return Err(wrong_type(start, "any value", found)),
-        };
-        let kind = self.byte()?;
-        if kind == TIMESTAMP && !matches!(length, 4 | 8 | 12) {
-            return Err(Fault { offset: start, reason: Reason::TimestampLength });
-        }
-        self.take(length).map(|_| None)
     }
 
     /// The bytes of `count` numbers: borrowed if each is one byte of the input.

@@ -1,8 +1,12 @@
 //! Why and where a value is refused.
+//!
+//! Running out of bytes is told apart from everything else: on a stream it means to wait, and for
+//! how many bytes at least.
 
 use std::fmt;
 
-use super::{MAX_NESTING, MAX_VALUES};
+use super::MAX_VALUES;
+use super::skip::MAX_NESTING;
 
 /// Why a msgpack value cannot be one of our messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use super::skip::MAX_NESTING;
 use super::*;
 use crate::wire::schema::{Ack, Alive, NodeState, Ping, PushPullHeader, UserHeader};
 

@@ -1,4 +1,7 @@
 //! Why a packet is refused, and where in it.
+//!
+//! One reason for the whole packet, the first that was found. What is merely skipped and counted
+//! is not here.
 
 use std::fmt;
 

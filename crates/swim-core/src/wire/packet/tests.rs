@@ -197,10 +197,11 @@ proptest! {
             Message::Dead(Dead { incarnation, node, from }),
             Message::User(node),
         ];
+        let keyring = Keyring::with_primary(&[5; 24]).unwrap();
         let version = if padded { EncryptionVersion::Padded } else { EncryptionVersion::Plain };
         let layers = Layers {
             label: Label::new(if label { "cluster" } else { "" }).unwrap(),
-            keyring: if key { Keyring::with_primary(&[5; 24]).unwrap() } else { Keyring::default() },
+            keyring: if key { keyring } else { Keyring::default() },
             encryption_version: version,
             compression,
             ..Layers::default()

@@ -1,4 +1,7 @@
 //! Why a stream is refused, and where in it.
+//!
+//! A stream is refused once and is then of no further use. Some refusals are answered with an
+//! error message, as in Go.
 
 use std::fmt;
 
