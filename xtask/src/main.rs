@@ -13,6 +13,7 @@ mod child;
 mod clock;
 mod demo;
 mod folder;
+mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
@@ -42,6 +43,8 @@ enum Command {
     Test(test::Arguments),
     /// Put nodes and Go peers into one cluster, case by case
     Interop(interop::Arguments),
+    /// Look for inputs that break the codec or the machine
+    Fuzz(fuzz::Arguments),
     /// Check what the architecture and the style of this repository promise
     Tidy,
     /// Write certificates for one member (and an authority if there is none)
@@ -101,6 +104,7 @@ fn run(command: Command) -> Result<(), Stop> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Tidy => tidy::run(&workspace::root(), &CommandLine::command()),
         Command::Certs(arguments) => certs::run(&arguments),
     }

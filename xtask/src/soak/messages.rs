@@ -86,7 +86,7 @@ impl Messages {
             Message { kind, from, sent, due, to, arrived: BTreeMap::new(), awaited };
         self.messages.insert(self.last, message);
         self.figures.entry(kind).or_default().sent += 1;
-        (self.last, format!("soak {} {}", self.last, "x".repeat(size)))
+        (self.last, format!("soak {} {}", self.last, "x".repeat(size + 1)))
     }
 
     /// Sending it was refused; it need not arrive.
