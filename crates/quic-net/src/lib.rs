@@ -4,6 +4,28 @@
 //! [`Endpoint`] is the machine, without a socket; [`EventLoop`] gives it sockets and a place to
 //! sleep. It decides which connection carries what; who is a peer, and what the bytes mean, is
 //! for the application to say.
+//!
+//! A driver's turn:
+//!
+//! ```no_run
+//! use quic_net::{Endpoint, Event, EventLoop, SocketId};
+//!
+//! fn turn(
+//!     sockets: &mut EventLoop,
+//!     socket: SocketId,
+//!     endpoint: &mut Endpoint,
+//! ) -> std::io::Result<()> {
+//!     let now = sockets.wait(endpoint.poll_timeout())?;
+//!     sockets.receive(socket, endpoint, now)?;
+//!     endpoint.handle_timeout(now);
+//!     while let Some(event) = endpoint.poll_event() {
+//!         if let Event::Packet { peer, bytes } = event {
+//!             endpoint.send_packet(peer.address, None, &bytes, now);
+//!         }
+//!     }
+//!     sockets.flush(socket, endpoint, now)
+//! }
+//! ```
 #![forbid(unsafe_code)]
 
 mod config;

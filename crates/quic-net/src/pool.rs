@@ -172,8 +172,8 @@ impl Pool {
 
     /// The connection that packets and streams for `address` use: of those not retired, a
     /// confirmed one before one still under way, the newest of equals. An accepted handshake
-    /// does not count: its address may be forged, and it would hold back a dial. A verified name leads to
-    /// a connection elsewhere only if there is none to the address.
+    /// does not count: its address may be forged, and it would hold back a dial. A verified
+    /// name leads to a connection elsewhere only if there is none to the address.
     pub(crate) fn choose(&self, address: SocketAddr, name: Option<&[u8]>) -> Option<Key> {
         let here = self
             .at(address)

@@ -71,9 +71,16 @@ impl OutgoingPacket {
 pub(crate) struct IncomingPacket {
     pub(crate) bytes: Vec<u8>,
     pub(crate) deadline: Instant,
+    /// Handed on; only the stream's end is still awaited. To stop the stream at once would make
+    /// a Go sender, which ends it in a frame of its own, report a failed send.
+    pub(crate) delivered: bool,
 }
 
 impl IncomingPacket {
+    pub(crate) fn new(deadline: Instant) -> Self {
+        Self { bytes: Vec::new(), deadline, delivered: false }
+    }
+
     /// The announced payload length, once its four bytes have arrived.
     pub(crate) fn announced(&self) -> Option<usize> {
         let length = u32::from_be_bytes(*self.bytes.first_chunk::<4>()?);

@@ -147,8 +147,7 @@ impl Connection {
         changes: &mut Changes,
     ) {
         let deadline = now + shared.config.limits.packet_stream_timeout;
-        let mut packet =
-            self.packets_in.remove(&id).unwrap_or(IncomingPacket { bytes: Vec::new(), deadline });
+        let mut packet = self.packets_in.remove(&id).unwrap_or(IncomingPacket::new(deadline));
         let mut chunk = [0; 16 << 10];
         let mut fin = false;
         loop {
@@ -164,10 +163,23 @@ impl Connection {
                 break;
             }
         }
+        if packet.delivered {
+            if !fin && packet.bytes.is_empty() {
+                self.packets_in.insert(id, packet);
+            } else if !fin {
+                self.stop_reading(id);
+            }
+            return;
+        }
         if let Some(payload) = packet.payload().filter(|payload| !payload.is_empty()) {
             let bytes = payload.to_vec();
-            if !fin {
+            let has_more = packet.bytes.len() > 4 + bytes.len();
+            if has_more && !fin {
                 self.stop_reading(id);
+            } else if !fin {
+                packet.bytes = Vec::new();
+                packet.delivered = true;
+                self.packets_in.insert(id, packet);
             }
             shared.stats.packets_received_by_stream += 1;
             self.arrived(shared, bytes, now, changes);
@@ -303,9 +315,9 @@ impl Connection {
             .map(|(id, _)| *id)
             .collect();
         for id in late {
-            self.packets_in.remove(&id);
+            let delivered = self.packets_in.remove(&id).is_some_and(|packet| packet.delivered);
             self.stop_reading(id);
-            shared.stats.bad_packet_streams += 1;
+            shared.stats.bad_packet_streams += u64::from(!delivered);
         }
     }
 
