@@ -169,13 +169,16 @@ mod tests {
     }
 
     fn show(verdict: Verdict) -> String {
-        match verdict {
-            Verdict::Ignore(reason) => format!("-{reason:?}"),
-            other => format!("{other:?}"),
+        if let Verdict::Ignore(reason) = verdict {
+            format!("-{reason:?}")
+        } else {
+            format!("{verdict:?}")
         }
     }
 
-    fn claims() -> Vec<(&'static str, fn(u32) -> Claim)> {
+    type NamedClaim = (&'static str, fn(u32) -> Claim);
+
+    fn claims() -> Vec<NamedClaim> {
         use Place::{Moved, MovedToFreeName, Same};
         vec![
             ("alive", |incarnation| Claim::Alive { incarnation, place: Same, differs: false }),

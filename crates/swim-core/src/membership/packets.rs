@@ -222,8 +222,15 @@ impl Membership {
     /// Nobody acknowledged `sequence` in time.
     pub(super) fn give_up_expecting(&mut self, sequence: u32) {
         match self.expected.remove(&sequence) {
-            Some(Expected::Relay { sequence, reply_to, wants_nack: true, .. }) => {
-                self.send_with_news(reply_to, &Message::Nack(Nack { seq_no: sequence }));
+            Some(Expected::Relay { target, sequence: theirs, reply_to, wants_nack: true }) => {
+                let nack = Message::Nack(Nack { seq_no: theirs });
+                self.send_with_news(reply_to.clone(), &nack);
+                // An ack may still come, and is still worth passing on.
+                let rest = self.answer_time().saturating_sub(self.nack_time());
+                self.timers.set(Timer::Expected(sequence), self.now + rest);
+                let relay =
+                    Expected::Relay { target, sequence: theirs, reply_to, wants_nack: false };
+                self.expected.insert(sequence, relay);
             }
             Some(Expected::User { operation, .. }) => {
                 self.finish(operation, Outcome::Failed(OperationError::TimedOut));
@@ -266,8 +273,20 @@ impl Membership {
     }
 
     pub(super) fn expect(&mut self, sequence: u32, expected: Expected) {
-        self.timers.set(Timer::Expected(sequence), self.now + self.answer_time());
+        let patience = match &expected {
+            Expected::Relay { wants_nack: true, .. } => self.nack_time(),
+            Expected::Relay { wants_nack: false, .. }
+            | Expected::User { .. }
+            | Expected::Leave { .. } => self.answer_time(),
+        };
+        self.timers.set(Timer::Expected(sequence), self.now + patience);
         self.expected.insert(sequence, expected);
+    }
+
+    /// When a relay sends its nack: at 80 % of its timeout (Lifeguard, section IV-A), since the
+    /// asker's deadline ends with it. Go waits for all of it, and its nacks come just too late.
+    fn nack_time(&self) -> Duration {
+        self.answer_time() * 4 / 5
     }
 
     /// How long a direct answer may take.

@@ -1,0 +1,223 @@
+//! Failures are found, and the innocent clear their names.
+
+use std::time::Duration;
+
+use swim_core::{Config, Event, MemberState, WarningKind};
+
+use crate::harness::{Cluster, millis, name, seconds};
+
+fn failures(cluster: &Cluster, who: &str) -> Vec<Event> {
+    cluster.events(who).filter(|event| matches!(event, Event::Failed { .. })).cloned().collect()
+}
+
+#[test]
+fn a_crash_is_detected_by_everybody() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.crash("cyd");
+    cluster.run_until(seconds(60), |cluster| {
+        ["ada", "bob"].iter().all(|who| cluster.state(who, "cyd") == Some(MemberState::Dead))
+    });
+    for who in ["ada", "bob"] {
+        let [Event::Failed { member, suspected_by, after }] = &failures(&cluster, who)[..] else {
+            panic!("{who} should have seen one failure");
+        };
+        assert_eq!(*member.name(), name("cyd"));
+        assert!([name("ada"), name("bob")].contains(suspected_by));
+        assert!(*after >= seconds(3), "suspected for {after:?} only");
+        assert_eq!(cluster.state(who, "ada").unwrap(), MemberState::Alive);
+    }
+}
+
+#[test]
+fn a_small_cluster_decides_within_the_minimum() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.crash("bob");
+    let took = cluster.run_until(seconds(10), |cluster| !failures(cluster, "ada").is_empty());
+    // At most a round until probed, an interval until suspected, four until dead.
+    assert!(took <= seconds(1) + seconds(1) + seconds(4) + millis(10), "{took:?}");
+}
+
+#[test]
+fn the_dead_are_purged_and_their_peers_forgotten() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.crash("cyd");
+    cluster
+        .run_until(seconds(60), |cluster| cluster.state("ada", "cyd") == Some(MemberState::Dead));
+    let took = cluster.run_until(seconds(60), |cluster| cluster.state("ada", "cyd").is_none());
+    assert!(took >= seconds(29), "purged after {took:?}");
+    assert_eq!(cluster.nodes["ada"].forgotten, [cluster.address("cyd")]);
+    assert_eq!(cluster.machine("ada").stats().dead, 0);
+}
+
+#[test]
+fn others_answer_for_a_member_that_only_one_cannot_reach() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.wire.isolate("ada", &["bob"]);
+    cluster.run_for(seconds(30));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Alive));
+    assert_eq!(cluster.state("bob", "ada"), Some(MemberState::Alive));
+    let counters = cluster.machine("ada").stats().counters;
+    assert!(counters.probes_indirect > 5, "{counters:?}");
+    assert_eq!((counters.probes_failed, counters.suspicions), (0, 0));
+    assert_eq!(cluster.machine("ada").health(), 0);
+}
+
+#[test]
+fn a_stream_saves_whom_no_packet_reaches() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.wire.block_packets("ada", "bob");
+    cluster.run_for(seconds(20));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Alive));
+    let counters = cluster.machine("ada").stats().counters;
+    assert!(counters.probes_saved_by_stream > 5);
+    assert_eq!(counters.suspicions, 0);
+    assert!(
+        cluster
+            .events("ada")
+            .any(|event| matches!(event, Event::Warning { kind: WarningKind::PacketsBlocked, .. }))
+    );
+}
+
+#[test]
+fn without_the_fallback_such_a_member_is_lost() {
+    let mut config = Config::lan();
+    config.stream_fallback = false;
+    let mut cluster = Cluster::joined_with(&["ada", "bob"], &config);
+    cluster.wire.block_packets("ada", "bob");
+    cluster
+        .run_until(seconds(20), |cluster| cluster.state("ada", "bob") == Some(MemberState::Dead));
+}
+
+#[test]
+fn a_suspect_refutes_with_a_higher_incarnation() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    let before = cluster.incarnation("ada", "bob");
+    cluster.wire.isolate("bob", &["ada", "cyd"]);
+    cluster.run_until(seconds(10), |cluster| {
+        cluster.state("ada", "bob") == Some(MemberState::Suspect)
+    });
+    cluster.wire.heal();
+    cluster.run_until(seconds(10), |cluster| {
+        ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Alive))
+    });
+    cluster.run_for(seconds(20));
+
+    assert!(cluster.incarnation("ada", "bob") > before);
+    assert!(failures(&cluster, "ada").is_empty() && failures(&cluster, "cyd").is_empty());
+    assert!(cluster.events("ada").any(|event| match event {
+        Event::Cleared { member, by } =>
+            *member.name() == name("bob") && [name("ada"), name("cyd")].contains(by),
+        _ => false,
+    }));
+    assert!(cluster.machine("bob").stats().counters.refutes >= 1);
+}
+
+/// Gossip about it is used up: only the ping itself can tell the suspect.
+#[test]
+fn the_buddy_system_tells_the_suspect_with_the_next_ping() {
+    for buddy in [true, false] {
+        let mut config = Config::lan();
+        config.buddy = buddy;
+        config.local_health_probe = false;
+        config.stream_fallback = false;
+        let mut cluster = Cluster::joined_with(&["ada", "bob"], &config);
+        cluster.wire.isolate("bob", &["ada"]);
+        cluster.run_until(seconds(5), |cluster| {
+            cluster.state("ada", "bob") == Some(MemberState::Suspect)
+        });
+        // Gossip about bob is used up while nobody hears it.
+        cluster.run_for(millis(2500));
+        cluster.wire.heal();
+        cluster.run_for(seconds(4));
+        let cleared = cluster.events("ada").any(|event| matches!(event, Event::Cleared { .. }));
+        assert_eq!(cleared, buddy);
+    }
+}
+
+#[test]
+fn missing_nacks_make_a_member_doubt_itself() {
+    let mut config = Config::lan();
+    config.stream_fallback = false;
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd", "dan"], &config);
+    cluster.wire.isolate("ada", &["bob", "cyd", "dan"]);
+    cluster.run_until(seconds(10), |cluster| cluster.machine("ada").health() >= 3);
+}
+
+#[test]
+fn nacks_tell_that_the_fault_is_not_ours() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd", "dan"]);
+    cluster.crash("dan");
+    cluster
+        .run_until(seconds(60), |cluster| cluster.state("ada", "dan") == Some(MemberState::Dead));
+    for who in ["ada", "bob", "cyd"] {
+        assert_eq!(cluster.machine(who).health(), 0, "{who}");
+    }
+}
+
+#[test]
+fn poor_health_slows_probing_down() {
+    let sent = |local_health_probe| {
+        let mut config = Config::lan();
+        config.local_health_probe = local_health_probe;
+        config.stream_fallback = false;
+        config.suspicion_multiplier = 60;
+        let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
+        cluster.wire.isolate("ada", &["bob", "cyd"]);
+        let before = cluster.machine("ada").stats().counters.probes;
+        cluster.run_for(seconds(40));
+        assert_eq!(cluster.machine("ada").health(), 7);
+        cluster.machine("ada").stats().counters.probes - before
+    };
+    let (adaptive, plain) = (sent(true), sent(false));
+    assert!(plain >= 39 && adaptive <= 12, "adaptive {adaptive}, plain {plain}");
+}
+
+#[test]
+fn a_failed_send_moves_the_probe_on_at_once() {
+    let mut config = Config::lan();
+    config.probe_timeout = millis(900);
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
+    cluster.wire.reports_failures = true;
+    cluster.crash("bob");
+    let asked = |cluster: &Cluster| cluster.machine("ada").stats().counters.probes_indirect;
+    let before = (asked(&cluster), cluster.machine("ada").stats().counters.probes);
+    cluster.run_until(seconds(5), |cluster| asked(cluster) > before.0);
+    let last_probe = cluster.nodes["ada"].packets_sent;
+    assert!(last_probe > 0);
+    // The relays' second comes within the interval: the direct wait was cut short.
+    cluster
+        .run_until(seconds(2), |cluster| cluster.state("ada", "bob") == Some(MemberState::Suspect));
+    assert!(cluster.machine("ada").stats().counters.sends_failed > 0);
+}
+
+#[test]
+fn confirmations_shorten_a_suspicion() {
+    let after = |local_health_suspicion| -> Duration {
+        let mut config = Config::lan();
+        config.local_health_suspicion = local_health_suspicion;
+        let cast = ["ada", "bob", "cyd", "dan", "eve", "fay"];
+        let mut cluster = Cluster::joined_with(&cast, &config);
+        cluster.crash("fay");
+        cluster.run_until(seconds(60), |cluster| !failures(cluster, "ada").is_empty());
+        let [Event::Failed { after, .. }] = failures(&cluster, "ada")[..] else { panic!() };
+        after
+    };
+    // Without Lifeguard four intervals; with it, twenty-four unless two others confirm.
+    assert!((millis(3500)..=millis(4100)).contains(&after(false)));
+    assert!((millis(3500)..seconds(24)).contains(&after(true)));
+}
+
+#[test]
+fn a_partition_of_the_network_heals_by_gossip_to_the_dead() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd", "dan"]);
+    for one in ["ada", "bob"] {
+        cluster.wire.isolate(one, &["cyd", "dan"]);
+    }
+    cluster.run_until(seconds(60), |cluster| {
+        cluster.machine("ada").stats().dead == 2 && cluster.machine("cyd").stats().dead == 2
+    });
+    cluster.wire.heal();
+    cluster.run_until(seconds(60), |cluster| {
+        ["ada", "bob", "cyd", "dan"].iter().all(|who| cluster.machine(who).stats().alive == 4)
+    });
+}

@@ -1,0 +1,143 @@
+//! Arbitrary input neither panics nor changes anything it should not.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use swim_core::{
+    Config, LocalMember, Member, MemberState, Membership, Peer, Seed, StreamFailure, StreamId, Time,
+};
+
+use crate::harness::{millis, name};
+
+fn machine(config: Config) -> Membership {
+    let address = "10.0.0.1:7946".parse().unwrap();
+    let me = LocalMember { name: name("ada"), address, meta: Vec::new() };
+    let mut machine = Membership::new(config, me, Seed([1; 32]), Time::ZERO).unwrap();
+    drain(&mut machine);
+    machine
+}
+
+fn drain(machine: &mut Membership) {
+    while machine.poll_output().is_some() {}
+}
+
+fn bob() -> Peer {
+    Peer { address: "10.0.0.2:7946".parse().unwrap(), names: Arc::new([name("bob")]) }
+}
+
+fn alive_bob() -> Vec<u8> {
+    let vsn = [1, 5, 2, 0, 0, 0];
+    swim_core::wire::Message::Alive(swim_core::wire::Alive {
+        incarnation: 1,
+        node: b"bob",
+        addr: Some(&[10, 0, 0, 2]),
+        port: 7946,
+        meta: None,
+        vsn: Some(&vsn),
+    })
+    .to_vec()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Packet(Vec<u8>),
+    Open(u64),
+    Data(u64, Vec<u8>, bool),
+    Fail(u64),
+    SendFailed,
+    Wait(u64),
+    Leave,
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..80),
+        // Nearly right: a valid message with one byte changed.
+        (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| {
+            let mut packet = alive_bob();
+            let at = at.index(packet.len());
+            packet[at] = byte;
+            packet
+        }),
+        (0..14u8, prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(kind, mut body)| {
+            body.insert(0, kind);
+            body
+        }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => bytes().prop_map(Step::Packet),
+        2 => (0..4u64).prop_map(Step::Open),
+        4 => (0..4u64, bytes(), any::<bool>()).prop_map(|(id, data, fin)| Step::Data(id, data, fin)),
+        1 => (0..4u64).prop_map(Step::Fail),
+        1 => Just(Step::SendFailed),
+        3 => (0..3000u64).prop_map(Step::Wait),
+        1 => Just(Step::Leave),
+    ]
+}
+
+fn take(machine: &mut Membership, step: &Step, now: &mut Time) {
+    match step {
+        Step::Packet(bytes) => machine.handle_packet(&bob(), bytes, *now),
+        Step::Open(id) => machine.handle_stream_opened(StreamId::incoming(*id), &bob(), *now),
+        Step::Data(id, bytes, fin) => {
+            machine.handle_stream_data(StreamId::incoming(*id), bytes, *fin, *now);
+        }
+        Step::Fail(id) => {
+            let reason = StreamFailure::Reset;
+            machine.handle_stream_failed(StreamId::incoming(*id), reason, *now);
+        }
+        Step::SendFailed => machine.handle_send_failed(bob().address, *now),
+        Step::Wait(span) => {
+            *now += millis(*span);
+            machine.handle_timeout(*now);
+        }
+        Step::Leave => {
+            machine.leave(*now);
+        }
+    }
+    drain(machine);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_sequence_of_inputs_makes_it_panic(steps in prop::collection::vec(step(), 1..60)) {
+        let mut machine = machine(Config::lan());
+        let mut now = Time::ZERO;
+        take(&mut machine, &Step::Packet(alive_bob()), &mut now);
+        let mut incarnation = machine.local().incarnation();
+        for step in &steps {
+            take(&mut machine, step, &mut now);
+            let me = machine.local();
+            prop_assert!(me.incarnation() >= incarnation, "our incarnation fell");
+            incarnation = me.incarnation();
+            prop_assert!(me.state() == MemberState::Alive || me.state() == MemberState::Left);
+            prop_assert!(machine.stats().streams <= 512 + 8);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_message_change_no_member(
+        noise in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..20),
+    ) {
+        let mut config = Config::lan();
+        config.label = b"a label that noise does not hit".to_vec();
+        let mut machine = machine(config);
+        let before: Vec<Member> = machine.members().collect();
+        for (index, bytes) in noise.iter().enumerate() {
+            machine.handle_packet(&bob(), bytes, Time::ZERO);
+            drain(&mut machine);
+            let id = StreamId::incoming(index as u64);
+            machine.handle_stream_opened(id, &bob(), Time::ZERO);
+            drain(&mut machine);
+            machine.handle_stream_data(id, bytes, true, Time::ZERO);
+            drain(&mut machine);
+        }
+        prop_assert_eq!(machine.members().collect::<Vec<_>>(), before);
+        prop_assert_eq!(machine.stats().streams, 0);
+    }
+}

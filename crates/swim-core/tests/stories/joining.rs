@@ -1,0 +1,171 @@
+//! Members find each other, or refuse to.
+
+use swim_core::{
+    Config, Event, Hooks, Member, MemberState, OperationError, Outcome, ProtocolVersions,
+    SecretKey, WarningKind,
+};
+
+use crate::harness::{Cluster, name, seconds};
+
+#[test]
+fn a_join_makes_two_members_of_each_other() {
+    let mut cluster = Cluster::of(&["ada", "bob"]);
+    let operation = cluster.join("bob", "ada");
+    cluster.run_for(seconds(1));
+
+    assert_eq!(cluster.outcome("bob", operation), Some(&Outcome::Joined));
+    for (viewer, seen) in [("ada", "bob"), ("bob", "ada")] {
+        assert_eq!(cluster.state(viewer, seen), Some(MemberState::Alive));
+        let joined = cluster.events(viewer).filter(|event| match event {
+            Event::Joined(member) => *member.name() == name(seen),
+            _ => false,
+        });
+        assert_eq!(joined.count(), 1, "{viewer} heard of {seen}");
+    }
+}
+
+#[test]
+fn a_chain_of_joins_converges_by_gossip() {
+    let cast = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
+    let mut cluster = Cluster::of(&cast);
+    for pair in cast.windows(2) {
+        cluster.join(pair[1], pair[0]);
+    }
+    cluster.run_until(seconds(10), |cluster| {
+        cast.iter().all(|viewer| cluster.machine(viewer).stats().alive == cast.len())
+    });
+}
+
+#[test]
+fn a_join_to_nobody_times_out() {
+    let mut cluster = Cluster::of(&["ada"]);
+    let nobody = "10.9.9.9:7946".parse().unwrap();
+    let operation = cluster.tell("ada", |machine, now| machine.join(nobody, None, now));
+    cluster.run_for(seconds(9));
+    assert_eq!(cluster.outcome("ada", operation), None);
+    cluster.run_for(seconds(2));
+    let timed_out = Outcome::Failed(OperationError::TimedOut);
+    assert_eq!(cluster.outcome("ada", operation), Some(&timed_out));
+}
+
+#[test]
+fn a_join_to_ourselves_is_refused() {
+    let mut cluster = Cluster::of(&["ada"]);
+    let operation = cluster.join("ada", "ada");
+    assert!(matches!(
+        cluster.outcome("ada", operation),
+        Some(Outcome::Failed(OperationError::Unacceptable(_)))
+    ));
+}
+
+#[test]
+fn versions_that_do_not_fit_refuse_the_whole_exchange() {
+    let mut cluster = Cluster::of(&["ada"]);
+    let mut future = Config::lan();
+    future.versions = ProtocolVersions::from_bytes([3, 5, 4, 0, 0, 0]);
+    cluster.start("bob", future);
+    cluster.start("cyd", Config::lan());
+    cluster.join("cyd", "ada");
+    cluster.run_for(seconds(1));
+
+    let operation = cluster.join("bob", "ada");
+    cluster.run_for(seconds(5));
+
+    assert!(matches!(
+        cluster.outcome("bob", operation),
+        Some(Outcome::Failed(OperationError::Unacceptable(_)))
+    ));
+    assert_eq!((cluster.state("ada", "bob"), cluster.state("bob", "ada")), (None, None));
+    for who in ["ada", "bob"] {
+        assert_eq!(cluster.machine(who).stats().counters.refused_version, 1);
+    }
+}
+
+#[test]
+fn another_label_keeps_clusters_apart_and_says_so() {
+    let mut cluster = Cluster::of(&["ada"]);
+    let mut labelled = Config::lan();
+    labelled.label = b"blue".to_vec();
+    cluster.start("bob", labelled.clone());
+    cluster.start("cyd", labelled);
+    cluster.join("bob", "ada");
+    let operation = cluster.join("cyd", "bob");
+    cluster.run_for(seconds(3));
+
+    assert_eq!(cluster.state("ada", "bob"), None);
+    assert!(
+        cluster
+            .events("ada")
+            .any(|event| matches!(event, Event::Warning { kind: WarningKind::WrongLabel, .. }))
+    );
+    assert_eq!(cluster.outcome("cyd", operation), Some(&Outcome::Joined));
+}
+
+#[test]
+fn another_key_keeps_out_and_names_the_reason() {
+    let config = |byte: u8| {
+        let mut config = Config::lan();
+        config.keys = vec![SecretKey::try_from([byte; 32].as_slice()).unwrap()];
+        config
+    };
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &config(1));
+    cluster.start("eve", config(2));
+    let bob = cluster.join("bob", "ada");
+    let eve = cluster.join("eve", "ada");
+    cluster.run_for(seconds(3));
+
+    assert_eq!(cluster.outcome("bob", bob), Some(&Outcome::Joined));
+    assert!(matches!(cluster.outcome("eve", eve), Some(Outcome::Failed(_))));
+    assert_eq!(cluster.state("ada", "eve"), None);
+    assert!(cluster.machine("ada").stats().counters.refused_key > 0);
+    assert!(
+        cluster
+            .events("ada")
+            .any(|event| matches!(event, Event::Warning { kind: WarningKind::WrongKey, .. }))
+    );
+}
+
+#[test]
+fn a_key_ring_can_be_turned_over_while_running() {
+    let [old, new] = [1, 2].map(|byte: u8| SecretKey::try_from([byte; 16].as_slice()).unwrap());
+    let mut config = Config::lan();
+    config.keys = vec![old.clone()];
+    let mut cluster = Cluster::joined_with(&["ada", "bob"], &config);
+    for who in ["ada", "bob"] {
+        cluster.tell(who, |machine, _| machine.add_key(&new)).unwrap();
+    }
+    cluster.tell("ada", |machine, _| machine.use_key(&new)).unwrap();
+    cluster.run_for(seconds(5));
+    cluster.tell("bob", |machine, _| machine.use_key(&new)).unwrap();
+    for who in ["ada", "bob"] {
+        cluster.tell(who, |machine, _| machine.remove_key(&old)).unwrap();
+    }
+    cluster.run_for(seconds(20));
+    for who in ["ada", "bob"] {
+        let stats = cluster.machine(who).stats();
+        assert_eq!((stats.alive, stats.counters.refused_key), (2, 0));
+        assert!(cluster.tell(who, |machine, _| machine.use_key(&old)).is_err());
+    }
+}
+
+struct Choosy;
+
+impl Hooks for Choosy {
+    fn admit_merge(&mut self, members: &[Member]) -> Result<(), String> {
+        let stranger = members.iter().any(|member| *member.name() == name("ada"));
+        if stranger { Err("no ada here".into()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_veto_refuses_a_join_on_its_own_side() {
+    let mut cluster = Cluster::of(&["ada", "eve"]);
+    cluster.tell("eve", |machine, _| machine.set_hooks(Box::new(Choosy)));
+    let operation = cluster.join("eve", "ada");
+    cluster.run_until(seconds(1), |cluster| cluster.outcome("eve", operation).is_some());
+    assert_eq!(
+        cluster.outcome("eve", operation),
+        Some(&Outcome::Failed(OperationError::Unacceptable("no ada here".into())))
+    );
+    assert_eq!(cluster.state("eve", "ada"), None);
+}

@@ -1,0 +1,89 @@
+//! Members leave on purpose, and everybody can tell that from a crash.
+
+use swim_core::{Config, Event, MemberState, OperationError, Outcome, SendError};
+
+use crate::harness::{Cluster, name, seconds};
+
+#[test]
+fn a_leave_is_heard_by_enough_others_and_told_apart_from_a_death() {
+    let cast = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus"];
+    let mut cluster = Cluster::joined(&cast);
+    let operation = cluster.tell("gus", |machine, now| machine.leave(now));
+    let took = cluster.run_until(seconds(2), |cluster| cluster.outcome("gus", operation).is_some());
+    assert_eq!(cluster.outcome("gus", operation), Some(&Outcome::Left { told: 4 }));
+    assert!(took < seconds(1), "{took:?}");
+    assert!(cluster.machine("gus").has_left());
+
+    cluster.run_until(seconds(5), |cluster| {
+        cast[..6].iter().all(|who| cluster.state(who, "gus") == Some(MemberState::Left))
+    });
+    for who in &cast[..6] {
+        assert!(cluster.events(who).any(|event| matches!(event, Event::Left(_))));
+        assert!(!cluster.events(who).any(|event| matches!(event, Event::Failed { .. })));
+        assert_eq!(cluster.nodes[who].forgotten, [cluster.address("gus")]);
+    }
+}
+
+#[test]
+fn alone_a_leave_is_over_at_once() {
+    let mut cluster = Cluster::of(&["ada"]);
+    let operation = cluster.tell("ada", |machine, now| machine.leave(now));
+    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Left { told: 0 }));
+    let again = cluster.tell("ada", |machine, now| machine.leave(now));
+    assert_eq!(cluster.outcome("ada", again), Some(&Outcome::Left { told: 0 }));
+}
+
+#[test]
+fn a_leave_that_nobody_acknowledges_ends_all_the_same() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.crash("bob");
+    let operation = cluster.tell("ada", |machine, now| machine.leave(now));
+    cluster.run_until(seconds(3), |cluster| cluster.outcome("ada", operation).is_some());
+    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Left { told: 0 }));
+}
+
+#[test]
+fn who_has_left_still_answers_but_is_no_member() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.tell("bob", |machine, now| machine.leave(now));
+    cluster.run_for(seconds(2));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Left));
+
+    let ping = cluster.tell("ada", |machine, now| machine.ping(&name("bob"), now)).unwrap();
+    let probes = cluster.machine("bob").stats().counters.probes;
+    cluster.run_for(seconds(5));
+    assert!(matches!(cluster.outcome("ada", ping), Some(Outcome::Pong { .. })));
+    assert_eq!(cluster.machine("bob").stats().counters.probes, probes);
+
+    let join = cluster.join("bob", "ada");
+    assert_eq!(cluster.outcome("bob", join), Some(&Outcome::Failed(OperationError::HasLeft)));
+    assert_eq!(
+        cluster.tell("bob", |machine, now| machine.send(&name("ada"), b"x", now)),
+        Err(SendError::HasLeft)
+    );
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Left));
+    assert_eq!(cluster.machine("bob").stats().counters.refutes, 0);
+}
+
+#[test]
+fn a_join_under_way_ends_with_the_leave() {
+    let mut cluster = Cluster::of(&["ada"]);
+    let nobody = "10.9.9.9:7946".parse().unwrap();
+    let join = cluster.tell("ada", |machine, now| machine.join(nobody, None, now));
+    cluster.tell("ada", |machine, now| machine.leave(now));
+    assert_eq!(cluster.outcome("ada", join), Some(&Outcome::Failed(OperationError::HasLeft)));
+}
+
+#[test]
+fn the_name_of_somebody_who_left_is_free_at_once() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.tell("bob", |machine, now| machine.leave(now));
+    cluster.run_for(seconds(2));
+    cluster.start_at("bob", "10.0.0.77:7946".parse().unwrap(), Config::lan());
+    cluster.join("bob", "ada");
+    cluster.run_until(seconds(2), |cluster| {
+        cluster.view("ada", "bob").is_some_and(|bob| {
+            bob.state() == MemberState::Alive && bob.address() == cluster.address("bob")
+        })
+    });
+}

@@ -1,0 +1,20 @@
+//! Stories of small clusters in virtual time: real machines, real bytes, no sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a story that finds something missing has failed, and each looks at few events"
+)]
+
+mod harness;
+
+mod admission;
+mod broadcasting;
+mod detecting;
+mod hostile;
+mod joining;
+mod leaving;
+mod messaging;
+mod restarting;
+mod seeding;
+mod sizes;

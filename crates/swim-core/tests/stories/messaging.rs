@@ -1,0 +1,111 @@
+//! What applications say to each other.
+
+use swim_core::{Event, OperationError, Outcome, SendError};
+
+use crate::harness::{Cluster, name, seconds};
+
+#[test]
+fn messages_arrive_in_the_order_they_were_sent_with_their_sender() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    for text in ["one", "two", "three"] {
+        cluster
+            .tell("ada", |machine, now| machine.send(&name("bob"), text.as_bytes(), now))
+            .unwrap();
+    }
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.messages("bob"), [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+    assert!(cluster.events("bob").any(|event| matches!(
+        event,
+        Event::Message { from: Some(from), reliable: false, .. } if *from == name("ada")
+    )));
+}
+
+#[test]
+fn an_unverified_sender_is_named_by_its_address() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.wire.unverified = true;
+    cluster.tell("ada", |machine, now| machine.send(&name("bob"), b"hello", now)).unwrap();
+    cluster.run_for(seconds(1));
+    assert!(cluster.events("bob").any(|event| matches!(
+        event,
+        Event::Message { from: Some(from), .. } if *from == name("ada")
+    )));
+}
+
+#[test]
+fn a_reliable_message_is_delivered_or_known_not_to_be() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    let long = vec![7; 300_000];
+    let send = |cluster: &mut Cluster| {
+        let (to, long) = (name("bob"), long.clone());
+        cluster
+            .tell("ada", |machine, now| machine.send_reliable(&to, &long, seconds(2), now).unwrap())
+    };
+    let operation = send(&mut cluster);
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Delivered));
+    assert_eq!(cluster.messages("bob"), std::slice::from_ref(&long));
+
+    cluster.crash("bob");
+    let operation = send(&mut cluster);
+    cluster.run_for(seconds(3));
+    let timed_out = Outcome::Failed(OperationError::TimedOut);
+    assert_eq!(cluster.outcome("ada", operation), Some(&timed_out));
+}
+
+#[test]
+fn impossible_sends_are_refused() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    let send = |cluster: &mut Cluster, to: &str, len: usize| {
+        cluster.tell("ada", |machine, now| machine.send(&name(to), &vec![0; len], now))
+    };
+    assert_eq!(send(&mut cluster, "zoe", 1), Err(SendError::Unknown(name("zoe"))));
+    assert!(matches!(send(&mut cluster, "bob", 70_000), Err(SendError::TooLong { .. })));
+    assert_eq!(send(&mut cluster, "bob", 65_000), Ok(()));
+    cluster.tell("bob", |machine, now| machine.leave(now));
+    cluster.run_for(seconds(1));
+    assert_eq!(send(&mut cluster, "bob", 1), Err(SendError::NotAlive(name("bob"))));
+}
+
+#[test]
+fn a_ping_measures_the_way_there_and_back() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    let operation = cluster.tell("ada", |machine, now| machine.ping(&name("bob"), now)).unwrap();
+    cluster.run_for(seconds(1));
+    let Some(Outcome::Pong { rtt }) = cluster.outcome("ada", operation) else { panic!() };
+    assert_eq!(rtt.as_millis(), 2);
+    cluster.crash("bob");
+    let operation = cluster.tell("ada", |machine, now| machine.ping(&name("bob"), now)).unwrap();
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Failed(OperationError::TimedOut)));
+}
+
+#[test]
+fn metadata_spread_and_too_much_of_it_is_refused() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.tell("bob", |machine, now| machine.set_meta(b"role=db".to_vec(), now)).unwrap();
+    cluster.run_until(seconds(3), |cluster| {
+        ["ada", "cyd"].iter().all(|who| cluster.view(who, "bob").unwrap().meta() == b"role=db")
+    });
+    assert_eq!(cluster.incarnation("ada", "bob"), 2);
+    assert!(cluster.events("ada").any(|event| matches!(event, Event::Updated(_))));
+    assert!(cluster.tell("bob", |machine, now| machine.set_meta(vec![0; 513], now)).is_err());
+}
+
+#[test]
+fn acks_and_exchanges_carry_the_applications_bytes() {
+    let mut cluster = Cluster::of(&["ada", "bob"]);
+    cluster.tell("ada", |machine, _| machine.set_ack_payload(b"load=3".to_vec())).unwrap();
+    cluster.tell("ada", |machine, _| machine.set_user_state(b"state".to_vec())).unwrap();
+    cluster.join("bob", "ada");
+    cluster.run_for(seconds(5));
+    assert!(cluster.events("bob").any(|event| matches!(
+        event,
+        Event::ProbeAnswered { payload, .. } if payload == b"load=3"
+    )));
+    assert!(cluster.events("bob").any(|event| matches!(
+        event,
+        Event::RemoteState { state, join: true, .. } if state == b"state"
+    )));
+    assert!(cluster.tell("ada", |machine, _| machine.set_ack_payload(vec![0; 513])).is_err());
+}

@@ -1,0 +1,129 @@
+//! Members come back without remembering who they were.
+
+use swim_core::{Config, Event, MemberState};
+
+use crate::harness::{Cluster, name, seconds};
+
+#[test]
+fn a_restarted_member_learns_of_its_death_and_refutes_it() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.crash("bob");
+    cluster.run_until(seconds(60), |cluster| {
+        ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
+    });
+    cluster.start("bob", Config::lan());
+    cluster.join("bob", "ada");
+    cluster.run_until(seconds(2), |cluster| {
+        ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Alive))
+    });
+    assert_eq!(cluster.incarnation("ada", "bob"), 2);
+    let came_back = cluster.events("ada").filter(|event| match event {
+        Event::Joined(member) => *member.name() == name("bob"),
+        _ => false,
+    });
+    assert_eq!(came_back.count(), 2);
+}
+
+#[test]
+fn a_member_that_left_comes_back_at_the_same_address() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.tell("bob", |machine, now| machine.set_meta(b"one".to_vec(), now)).unwrap();
+    cluster.run_for(seconds(1));
+    cluster.tell("bob", |machine, now| machine.leave(now));
+    cluster.run_for(seconds(2));
+    cluster.start("bob", Config::lan());
+    cluster.join("bob", "ada");
+    cluster
+        .run_until(seconds(2), |cluster| cluster.state("ada", "bob") == Some(MemberState::Alive));
+    assert_eq!(cluster.incarnation("ada", "bob"), 3);
+}
+
+/// No exchange tells bob: only the answer to its stale gossip does.
+#[test]
+fn gossip_alone_tells_a_restarted_member_that_it_is_held_dead() {
+    let mut config = Config::lan();
+    config.push_pull_interval = seconds(0);
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
+    cluster.crash("bob");
+    cluster.run_until(seconds(60), |cluster| {
+        ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
+    });
+    cluster.start("bob", config);
+    let alive = {
+        let bob = cluster.machine("bob").local();
+        swim_core::wire::Message::Alive(swim_core::wire::Alive {
+            incarnation: bob.incarnation(),
+            node: bob.name().as_bytes(),
+            addr: Some(bob.advertised()),
+            port: bob.address().port(),
+            meta: None,
+            vsn: Some(&[1, 5, 2, 0, 0, 0]),
+        })
+        .to_vec()
+    };
+    for _ in 0..5 {
+        cluster.inject("bob", "ada", alive.clone());
+    }
+    cluster.run_until(seconds(3), |cluster| cluster.machine("bob").local().incarnation() == 2);
+    assert_eq!(cluster.machine("ada").stats().counters.accusations_answered, 1);
+}
+
+#[test]
+fn accusations_replayed_to_us_do_not_make_us_talk_for_ever() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    let accusation = swim_core::wire::Message::Suspect(swim_core::wire::Suspect {
+        incarnation: 1,
+        node: b"bob",
+        from: b"ada",
+    })
+    .to_vec();
+    for _ in 0..50 {
+        cluster.inject("ada", "bob", accusation.clone());
+    }
+    cluster.run_for(seconds(3));
+    assert_eq!(cluster.machine("bob").stats().counters.refutes, 1);
+    assert_eq!(cluster.machine("bob").local().incarnation(), 2);
+}
+
+#[test]
+fn a_conflicting_claim_of_a_name_is_refused_and_reported_once() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    let claim = swim_core::wire::Message::Alive(swim_core::wire::Alive {
+        incarnation: 9,
+        node: b"bob",
+        addr: Some(&[10, 0, 0, 66]),
+        port: 7946,
+        meta: None,
+        vsn: Some(&[1, 5, 2, 0, 0, 0]),
+    })
+    .to_vec();
+    for _ in 0..3 {
+        cluster.inject("bob", "ada", claim.clone());
+    }
+    cluster.run_for(seconds(1));
+    let conflicts: Vec<&Event> =
+        cluster.events("ada").filter(|event| matches!(event, Event::Conflict { .. })).collect();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(cluster.view("ada", "bob").unwrap().address(), cluster.address("bob"));
+    assert_eq!(cluster.machine("ada").stats().counters.refused_conflict, 3);
+}
+
+#[test]
+fn a_dead_name_moves_only_after_the_reclaim_time() {
+    let mut config = Config::lan();
+    config.dead_node_reclaim_time = seconds(8);
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
+    cluster.crash("bob");
+    cluster.run_until(seconds(60), |cluster| {
+        ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
+    });
+    cluster.start_at("bob", "10.0.0.77:7946".parse().unwrap(), config);
+    cluster.join("bob", "ada");
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Dead));
+    cluster.run_for(seconds(9));
+    cluster.join("bob", "ada");
+    cluster.run_until(seconds(2), |cluster| {
+        cluster.view("ada", "bob").unwrap().address() == cluster.address("bob")
+    });
+}
