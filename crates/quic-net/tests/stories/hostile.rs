@@ -205,8 +205,9 @@ fn stream_without_credit_moves_to_a_new_connection() {
     });
     assert_eq!(world.actors[ADA].endpoint.stats().credit_replacements, 1);
     mallory.run_until(&mut world, "the third stream fails with the dial", |_, world| {
-        let failed =
-            |event: &Event| matches!(event, Event::StreamFailed { stream: s, .. } if *s == streams[2]);
+        let failed = |event: &Event| {
+            matches!(event, Event::StreamFailed { stream, .. } if *stream == streams[2])
+        };
         world.actors[ADA].count(failed) == 1
     });
 }
