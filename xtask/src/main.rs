@@ -1,4 +1,4 @@
-//! Everything a developer runs: `cargo xtask demo`, `test`, `interop`, `tidy`,
+//! Everything a developer runs: `cargo xtask demo`, `test`, `interop`, `soak`, `tidy`,
 //! `certs`.
 //!
 //! Decides which command runs and with which exit code it ends: 0 for success, 1 for a failure,
@@ -17,6 +17,7 @@ mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -43,6 +44,8 @@ enum Command {
     Test(test::Arguments),
     /// Put nodes and Go peers into one cluster, case by case
     Interop(interop::Arguments),
+    /// Let real nodes crash, freeze, leave and return for as long as you like
+    Soak(soak::Arguments),
     /// Look for inputs that break the codec or the machine
     Fuzz(fuzz::Arguments),
     /// Check what the architecture and the style of this repository promise
@@ -104,6 +107,7 @@ fn run(command: Command) -> Result<(), Stop> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Interop(arguments) => interop::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Tidy => tidy::run(&workspace::root(), &CommandLine::command()),
         Command::Certs(arguments) => certs::run(&arguments),
@@ -174,6 +178,8 @@ mod tests {
             ("xtask demo --nodes 2", "invalid value '2' for '--nodes <NODES>'"),
             ("xtask demo --nodes many", "invalid value 'many'"),
             ("xtask demo --sabotage rain", "invalid value 'rain'"),
+            ("xtask soak --nodes 3", "invalid value '3'"),
+            ("xtask soak --minutes 0", "invalid value '0'"),
             ("xtask demo --fast", "unexpected argument '--fast'"),
             ("xtask certs --dir x", "--name <NAME>"),
             ("xtask certs --dir x --name a --ip 1.2.3", "invalid value '1.2.3'"),
@@ -192,6 +198,8 @@ mod tests {
             "xtask demo",
             "xtask demo --nodes 3 --json --keep --sabotage crash",
             "xtask demo --nodes 20",
+            "xtask soak",
+            "xtask soak --nodes 10 --minutes 20 --seed 1 --go 3 --json --keep",
             "xtask test --list",
             "xtask test --from tidy",
             "xtask tidy",

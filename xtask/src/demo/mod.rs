@@ -13,7 +13,6 @@ mod script;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::process::Command;
 
 use event::Event;
 use judge::Judge;
@@ -22,7 +21,9 @@ use screen::Screen;
 use script::{Action, Sabotage, Step, Verdict, name};
 
 use crate::folder::Folder;
-use crate::{Stop, certs, clock, prerequisites, process, workspace};
+use crate::{Stop, certs, clock, prerequisites, workspace};
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -62,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         .map_err(|error| Stop::Failed(format!("cannot make a temporary folder: {error}")))?;
     let count = usize::from(arguments.nodes);
     for node in 0..count {
-        certify(&tool, folder.path(), &name(node))?;
+        certs::issue(&tool, folder.path(), &name(node), &[LOCALHOST])?;
     }
     let mut nodes = Nodes::new(program, folder.path(), count, clock::now());
     let mut screen = Screen::new(count, arguments.json);
@@ -101,18 +102,6 @@ fn describe(log: &Path) -> String {
         Some(last) => format!("{} (ends: {last})", log.display()),
         None => format!("{} (empty)", log.display()),
     }
-}
-
-fn certify(tool: &Path, folder: &Path, name: &str) -> Result<(), Stop> {
-    let localhost = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
-    let made = process::capture(
-        Command::new(tool).args(certs::flags(folder, name, &localhost)),
-        "making certificates",
-    )?;
-    if made.status.success() {
-        return Ok(());
-    }
-    Err(Stop::Failed(format!("the certificate tool failed for {name}: {}", made.status)))
 }
 
 /// Carries out the script until there is a verdict.

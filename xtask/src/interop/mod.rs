@@ -11,7 +11,7 @@ mod report;
 mod stage;
 mod stories;
 mod switchboard;
-mod tools;
+pub(crate) mod tools;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -44,7 +44,7 @@ With --json, stdout is one object a line:
   summary   ok, passed, failed, ms. Always the last line.")]
 pub(crate) struct Arguments {
     /// Run everything this many times
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     repeat: u16,
     /// Run this case alone; may be given more than once
     #[arg(long, value_name = "NAME", value_parser = names())]

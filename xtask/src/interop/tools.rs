@@ -37,6 +37,14 @@ pub(super) fn build(newest: bool) -> Result<Tools, Stop> {
     })
 }
 
+/// Builds the Go peer alone.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn go_peer(newest: bool) -> Result<PathBuf, Stop> {
+    build_go_peer(&find_go()?, newest)
+}
+
 /// Go on the path, or where its own installer puts it.
 fn find_go() -> Result<PathBuf, Stop> {
     let places = ["go", "/usr/local/go/bin/go"].map(PathBuf::from);
@@ -69,8 +77,7 @@ fn build_go_peer(go: &Path, newest: bool) -> Result<PathBuf, Stop> {
     let built = process::run(
         Command::new(go)
             .current_dir(&folder)
-            .args(["build", "-trimpath"])
-            .arg(format!("-modfile={modules}"))
+            .args(["build", &format!("-modfile={modules}")])
             .args(["-o", "go-peer", "."]),
         "building go-peer",
     )?;

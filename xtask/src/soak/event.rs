@@ -14,12 +14,25 @@ pub(super) enum Event {
     /// The node listens on this address.
     Ready(SocketAddr),
     /// A belief about a member begins; with its metadata where the event carries it.
-    View { about: String, state: State, meta: Option<String> },
+    View {
+        about: String,
+        state: State,
+        meta: Option<String>,
+    },
     /// A member's metadata changed.
-    Update { about: String, meta: String },
+    Update {
+        about: String,
+        meta: String,
+    },
     /// A user message; Go members are not told from whom.
-    Message { from: Option<String>, reliable: bool, text: String },
-    Conflict { about: String },
+    Message {
+        from: Option<String>,
+        reliable: bool,
+        text: String,
+    },
+    Conflict {
+        about: String,
+    },
     Reply(Reply),
     /// Anything else.
     Other,
@@ -174,8 +187,7 @@ mod tests {
         let line = r#"{"ev":"reply","cmd":"members","ok":true,"members":[
             {"node":"a","addr":"x","state":"dead","incarnation":3,"meta":"m"}]}"#;
         let Ok(Event::Reply(reply)) = parse(line) else { panic!() };
-        let row =
-            Row { name: "a".into(), state: State::Failed, incarnation: 3, meta: "m".into() };
+        let row = Row { name: "a".into(), state: State::Failed, incarnation: 3, meta: "m".into() };
         assert_eq!(reply.members, [row]);
     }
 

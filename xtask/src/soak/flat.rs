@@ -39,14 +39,16 @@ pub(super) enum Trend {
     Unknown,
     Flat,
     /// From the first quarter's median to the last quarter's.
-    Grows { from: u64, to: u64 },
+    Grows {
+        from: u64,
+        to: u64,
+    },
 }
 
 impl Gauge {
     /// Judges the samples of one life, in the order they were taken.
     pub(super) fn judge(&self, samples: &[Usage]) -> Trend {
-        let considered: Vec<u64> =
-            samples.iter().skip(samples.len() / 3).map(self.read).collect();
+        let considered: Vec<u64> = samples.iter().skip(samples.len() / 3).map(self.read).collect();
         if considered.len() < ENOUGH {
             return Trend::Unknown;
         }
@@ -78,10 +80,7 @@ mod tests {
     /// Memory by sample number, with a little noise that does not depend on anything.
     fn life(samples: u64, memory: impl Fn(u64) -> u64) -> Vec<Usage> {
         (0..samples)
-            .map(|index| Usage {
-                memory: memory(index) + (index * 7919) % 97,
-                ..Usage::default()
-            })
+            .map(|index| Usage { memory: memory(index) + (index * 7919) % 97, ..Usage::default() })
             .collect()
     }
 
@@ -129,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_short_life_tells_nothing() {
-        assert_eq!(MEMORY.judge(&life(17, |index| 20_000 + 1_000 * index)), Trend::Unknown);
+        assert_eq!(MEMORY.judge(&life(16, |index| 20_000 + 1_000 * index)), Trend::Unknown);
         assert!(matches!(
-            MEMORY.judge(&life(18, |index| 20_000 + 1_000 * index)),
+            MEMORY.judge(&life(17, |index| 20_000 + 1_000 * index)),
             Trend::Grows { .. }
         ));
     }

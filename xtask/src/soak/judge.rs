@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) lists: usize,
     pub(super) rows: usize,
     pub(super) events: usize,
+    /// Crashes, freezes and leaves that were carried out.
+    pub(super) faults: usize,
     pub(super) replies: usize,
     /// Suspicions of members that were well; allowed, since they were cleared.
     pub(super) suspicions: usize,
@@ -97,6 +99,7 @@ impl Judge {
 
     /// A process was killed.
     pub(super) fn killed(&mut self, node: usize, at: Duration) {
+        self.tally.faults += 1;
         self.subjects[node].killed(at, self.bounds);
         self.forget(node);
         self.announce(News::Death, node, at);
@@ -104,6 +107,7 @@ impl Judge {
 
     /// A process was stopped.
     pub(super) fn froze(&mut self, node: usize, at: Duration) {
+        self.tally.faults += 1;
         self.subjects[node].froze(at, self.bounds);
         self.timings.excuse(node);
         self.announce(News::Death, node, at);
@@ -137,6 +141,7 @@ impl Judge {
 
     /// A process was told to leave and to quit.
     pub(super) fn left(&mut self, node: usize, at: Duration) {
+        self.tally.faults += 1;
         self.subjects[node].left(at, self.bounds);
         self.timings.excuse(node);
         self.announce(News::Departure, node, at);
@@ -250,9 +255,7 @@ impl Judge {
             }
         }
         let subjects = &self.subjects;
-        let missing = self
-            .messages
-            .tick(at, |node, since| subjects[node].was_well_since(since));
+        let missing = self.messages.tick(at, |node, since| subjects[node].was_well_since(since));
         for (node, what) in missing {
             self.breaks(at, Some(node), what);
         }
@@ -303,7 +306,9 @@ impl Judge {
         }
         let mut judged = false;
         for record in std::mem::take(&mut self.records) {
-            for gauge in GAUGES {
+            // What Go peers leak is not ours to judge.
+            let gauges = if self.cast.is_go(record.node) { &[][..] } else { &GAUGES[..] };
+            for gauge in gauges {
                 match gauge.judge(&record.samples) {
                     Trend::Unknown => {}
                     Trend::Flat => judged = true,
@@ -322,12 +327,13 @@ impl Judge {
         }
         let tally = self.tally;
         for (count, what) in [
+            (tally.faults, "fault"),
             (tally.rows, "row of a list"),
             (tally.events, "event"),
             (tally.replies, "reply"),
         ] {
             if count == 0 {
-                self.breaks(at, None, format!("not one {what} was judged"));
+                self.breaks(at, None, format!("not one {what} came to be judged"));
             }
         }
     }

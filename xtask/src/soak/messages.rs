@@ -78,12 +78,10 @@ impl Messages {
         (sent, due): (Duration, Duration),
     ) -> (u32, String) {
         self.last += 1;
-        let awaited = self.cast.everybody().filter(|node| {
-            *node != from && to.is_none_or(|to| to == *node)
-        });
+        let awaited =
+            self.cast.everybody().filter(|node| *node != from && to.is_none_or(|to| to == *node));
         let awaited = awaited.collect();
-        let message =
-            Message { kind, from, sent, due, to, arrived: BTreeMap::new(), awaited };
+        let message = Message { kind, from, sent, due, to, arrived: BTreeMap::new(), awaited };
         self.messages.insert(self.last, message);
         self.figures.entry(kind).or_default().sent += 1;
         (self.last, format!("soak {} {}", self.last, "x".repeat(size + 1)))
@@ -191,7 +189,10 @@ impl Messages {
         lossy
             .map(|(kind, figures)| {
                 let (arrived, due) = (figures.arrived, figures.due);
-                format!("of {due} {} messages between healthy members {arrived} arrived", kind.word())
+                format!(
+                    "of {due} {} messages between healthy members {arrived} arrived",
+                    kind.word()
+                )
             })
             .collect()
     }

@@ -17,7 +17,6 @@ pub(super) struct Asked {
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     waiting: VecDeque<Asked>,
-    answered: usize,
 }
 
 impl Replies {
@@ -41,7 +40,6 @@ impl Replies {
     pub(super) fn answer(&mut self, command: &str) -> Result<Asked, String> {
         let place = self.waiting.iter().position(|asked| asked.command == command);
         let asked = place.and_then(|place| self.waiting.remove(place));
-        self.answered += usize::from(asked.is_some());
         asked.ok_or_else(|| format!("answered \"{command}\" without being asked"))
     }
 
@@ -67,11 +65,6 @@ impl Replies {
     pub(super) fn awaits(&self, command: &str) -> bool {
         self.waiting.iter().any(|asked| asked.command == command)
     }
-
-    /// How many replies have come.
-    pub(super) fn answered(&self) -> usize {
-        self.answered
-    }
 }
 
 #[cfg(test)]
@@ -87,7 +80,6 @@ mod tests {
         assert!(replies.awaits("members"));
         assert_eq!(replies.answer("members").map(|asked| asked.at), Ok(SECOND));
         assert!(replies.answer("members").is_err(), "a second reply");
-        assert_eq!(replies.answered(), 1);
     }
 
     #[test]

@@ -206,7 +206,10 @@ mod tests {
     #[test]
     fn late_and_lost_news_are_noticed() {
         assert_eq!(thirty(News::Update, |_| Some(20)).complaints().len(), 1);
-        assert_eq!(thirty(News::Departure, |index| (index % 3 > 0).then_some(1)).complaints().len(), 1);
+        assert_eq!(
+            thirty(News::Departure, |index| (index % 3 > 0).then_some(1)).complaints().len(),
+            1
+        );
         assert!(thirty(News::Return, |index| (index > 0).then_some(1)).complaints().is_empty());
     }
 

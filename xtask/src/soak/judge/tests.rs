@@ -1,0 +1,277 @@
+//! What the judge must notice, and what it must not take for it.
+
+use super::*;
+
+const CAST: Cast = Cast { members: 4, go: 0 };
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn view(about: usize, state: State, meta: Option<&str>) -> Event {
+    Event::View { about: CAST.name(about), state, meta: meta.map(str::to_owned) }
+}
+
+fn meta(node: usize) -> String {
+    format!("{}-v1", CAST.name(node))
+}
+
+/// What a list must say of this member while all is well.
+fn row(subject: usize) -> Row {
+    Row { name: CAST.name(subject), state: State::Alive, incarnation: 1, meta: meta(subject) }
+}
+
+fn rows() -> Vec<Row> {
+    CAST.everybody().map(row).collect()
+}
+
+/// Four members that have seen each other join and have been well for long at second 100.
+fn gathered() -> Judge {
+    let mut judge = Judge::new(CAST);
+    for node in CAST.everybody() {
+        judge.started(node, meta(node), Duration::ZERO);
+        judge.heard(node, &Event::Ready("127.0.0.1:1".parse().unwrap()), seconds(1));
+    }
+    for node in CAST.everybody() {
+        for other in CAST.everybody().filter(|other| *other != node) {
+            judge.heard(node, &view(other, State::Alive, Some(&meta(other))), seconds(2));
+        }
+        list(&mut judge, node, rows(), 100);
+    }
+    assert_eq!(broken(&mut judge), [""; 0]);
+    judge
+}
+
+fn list(judge: &mut Judge, node: usize, members: Vec<Row>, at: u64) {
+    judge.asked(node, "members", seconds(at));
+    let reply = Reply { command: "members".into(), members, ..Reply::default() };
+    judge.heard(node, &Event::Reply(reply), seconds(at));
+}
+
+fn broken(judge: &mut Judge) -> Vec<String> {
+    std::iter::from_fn(|| judge.poll_broken()).map(|broken| broken.what).collect()
+}
+
+/// The one thing that broke.
+fn broke(judge: &mut Judge) -> String {
+    let broken = broken(judge);
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    broken.into_iter().next().unwrap_or_default()
+}
+
+#[test]
+fn a_quiet_cluster_agrees() {
+    let mut judge = gathered();
+    judge.tick(seconds(100));
+    assert_eq!(judge.disagreement(), None);
+    let tally = judge.tally();
+    assert_eq!((tally.lists, tally.rows, tally.replies), (4, 16, 4));
+    assert_eq!(broken(&mut judge), [""; 0]);
+}
+
+#[test]
+fn a_false_death_is_noticed_and_a_cleared_suspicion_is_not_one() {
+    let mut judge = gathered();
+    judge.heard(0, &view(1, State::Suspect, None), seconds(101));
+    judge.heard(0, &view(1, State::Alive, None), seconds(102));
+    assert_eq!(broken(&mut judge), [""; 0]);
+    assert_eq!(judge.tally().suspicions, 1);
+    judge.heard(0, &view(1, State::Failed, None), seconds(103));
+    assert!(broke(&mut judge).starts_with("says that n2 is failed"));
+}
+
+#[test]
+fn a_crash_that_nobody_notices_is_noticed() {
+    let mut judge = gathered();
+    judge.killed(1, seconds(110));
+    judge.exited(1, None, seconds(110));
+    list(&mut judge, 0, rows(), 120);
+    assert_eq!(broken(&mut judge), [""; 0], "too early to tell");
+    list(&mut judge, 0, rows(), 160);
+    assert!(broke(&mut judge).contains("must be seen dead"));
+    judge.heard(2, &view(1, State::Failed, None), seconds(118));
+    let mut dead = rows();
+    dead[1].state = State::Failed;
+    list(&mut judge, 2, dead, 160);
+    assert_eq!(broken(&mut judge), [""; 0]);
+    let deaths = &judge.timings().figures()[&News::Death];
+    assert_eq!(deaths.times, [seconds(8)]);
+}
+
+#[test]
+fn an_end_that_nobody_asked_for_is_noticed() {
+    let mut judge = gathered();
+    judge.exited(1, Some(101), seconds(110));
+    assert_eq!(broke(&mut judge), "ended with exit code 101, unasked");
+    judge.left(2, seconds(110));
+    judge.exited(2, Some(0), seconds(111));
+    judge.killed(3, seconds(112));
+    judge.exited(3, None, seconds(112));
+    assert_eq!(broken(&mut judge), [""; 0]);
+}
+
+#[test]
+fn who_leaves_must_answer_and_end_well() {
+    let mut judge = gathered();
+    judge.asked(2, "leave", seconds(110));
+    judge.left(2, seconds(110));
+    judge.exited(2, Some(1), seconds(111));
+    assert_eq!(broken(&mut judge).len(), 2);
+}
+
+#[test]
+fn a_command_without_a_reply_is_noticed_unless_its_process_sleeps() {
+    let mut judge = gathered();
+    judge.asked(0, "members", seconds(110));
+    judge.asked(1, "members", seconds(110));
+    judge.froze(1, seconds(110));
+    judge.tick(seconds(117));
+    assert_eq!(broken(&mut judge), [""; 0]);
+    judge.tick(seconds(119));
+    assert!(broke(&mut judge).starts_with("has not answered \"members\""));
+    judge.thawed(1, seconds(120));
+    judge.tick(seconds(121));
+    assert_eq!(broken(&mut judge), [""; 0]);
+}
+
+#[test]
+fn a_refusal_is_noticed_unless_the_receiver_is_in_trouble() {
+    let mut judge = gathered();
+    let refused = |command: &str| {
+        let error = Some("no such member".to_owned());
+        Event::Reply(Reply { command: command.into(), error, ..Reply::default() })
+    };
+    judge.sends(Kind::Reliable, 0, Some(1), 10, seconds(110));
+    judge.heard(0, &refused("sendr"), seconds(111));
+    assert!(broke(&mut judge).contains("no such member"));
+    judge.killed(1, seconds(112));
+    judge.sends(Kind::Reliable, 0, Some(1), 10, seconds(113));
+    judge.heard(0, &refused("sendr"), seconds(114));
+    assert_eq!(broken(&mut judge), [""; 0]);
+    judge.asked(0, "meta", seconds(115));
+    judge.heard(0, &refused("meta"), seconds(115));
+    assert_eq!(broken(&mut judge).len(), 1);
+}
+
+#[test]
+fn a_lost_reliable_message_is_noticed() {
+    let mut judge = gathered();
+    let command = judge.sends(Kind::Reliable, 0, Some(1), 3, seconds(110));
+    assert_eq!(command, "sendr n2 soak 1 xxxx");
+    judge.tick(seconds(114));
+    assert_eq!(broken(&mut judge), [""; 0]);
+    judge.heard(
+        0,
+        &Event::Reply(Reply { command: "sendr".into(), ..Reply::default() }),
+        seconds(114),
+    );
+    judge.tick(seconds(116));
+    assert!(broke(&mut judge).contains("never got"));
+}
+
+#[test]
+fn lists_and_events_that_differ_for_long_are_noticed() {
+    let mut judge = gathered();
+    judge.killed(1, seconds(110));
+    let mut dead = rows();
+    dead[1].state = State::Failed;
+    for at in [112, 114] {
+        list(&mut judge, 0, dead.clone(), at);
+    }
+    assert_eq!(broken(&mut judge), [""; 0], "the event may be on its way");
+    list(&mut judge, 0, dead, 116);
+    assert_eq!(broke(&mut judge), "lists n2 as failed while its last event said alive");
+}
+
+#[test]
+fn an_incarnation_that_falls_is_noticed_and_that_of_a_newcomer_is_none() {
+    let mut judge = gathered();
+    let mut higher = rows();
+    higher[1].incarnation = 3;
+    list(&mut judge, 0, higher.clone(), 110);
+    list(&mut judge, 0, rows(), 112);
+    assert!(broke(&mut judge).contains("fall from 3 to 1"));
+    higher[1].state = State::Failed;
+    judge.froze(1, seconds(113));
+    list(&mut judge, 0, higher, 114);
+    list(&mut judge, 0, rows(), 116);
+    assert_eq!(broken(&mut judge), [""; 0]);
+}
+
+#[test]
+fn strangers_and_twins_are_noticed() {
+    let mut judge = gathered();
+    let stranger = Event::View { about: "x9".into(), state: State::Alive, meta: None };
+    judge.heard(0, &stranger, seconds(110));
+    assert!(broke(&mut judge).contains("x9"));
+    let twins = rows().into_iter().chain([row(1)]).collect();
+    list(&mut judge, 0, twins, 110);
+    assert_eq!(broke(&mut judge), "lists n2 twice");
+    judge.heard(0, &Event::Conflict { about: "n2".into() }, seconds(111));
+    assert_eq!(broken(&mut judge).len(), 1);
+}
+
+#[test]
+fn agreement_means_the_same_members_metadata_and_incarnations() {
+    for spoil in [
+        |row: &mut Row| row.state = State::Suspect,
+        |row: &mut Row| row.meta = "other".into(),
+        |row: &mut Row| row.incarnation = 2,
+    ] {
+        let mut judge = gathered();
+        let mut spoilt = rows();
+        spoil(&mut spoilt[1]);
+        list(&mut judge, 0, spoilt, 101);
+        assert!(judge.disagreement().is_some());
+        list(&mut judge, 0, rows(), 102);
+        assert_eq!(judge.disagreement(), None);
+    }
+    let mut judge = gathered();
+    list(&mut judge, 0, rows().split_off(1), 101);
+    assert!(judge.disagreement().is_some());
+}
+
+#[test]
+fn who_slept_long_may_bring_back_the_dead_for_a_while() {
+    for (slept, excused) in [(46, true), (10, false)] {
+        let mut judge = gathered();
+        judge.froze(2, seconds(200));
+        judge.killed(1, seconds(201));
+        let at = 200 + slept;
+        judge.thawed(2, seconds(at));
+        let during = at.max(240) + 5;
+        judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(during));
+        assert_eq!(broken(&mut judge).is_empty(), excused, "slept for {slept} s");
+        judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(400));
+        assert_eq!(broken(&mut judge).len(), 1);
+    }
+}
+
+#[test]
+fn a_soak_in_which_nothing_was_judged_does_not_pass() {
+    let mut judge = Judge::new(CAST);
+    judge.conclude(seconds(120));
+    assert_eq!(broken(&mut judge).len(), 5);
+}
+
+#[test]
+fn a_leak_fails_the_soak_and_flat_lives_pass() {
+    for (leak, broken_things) in [(100, 1), (0, 0)] {
+        let mut judge = gathered();
+        judge.froze(1, seconds(101));
+        judge.thawed(1, seconds(102));
+        for index in 0..90 {
+            for node in CAST.everybody() {
+                let memory = 10_000 + if node == 2 { leak * index } else { 0 };
+                let usage = Some(Usage { memory, ..Usage::default() });
+                judge.asked(node, "stats", seconds(110));
+                let reply = Reply { command: "stats".into(), usage, ..Reply::default() };
+                judge.heard(node, &Event::Reply(reply), seconds(110));
+            }
+        }
+        judge.conclude(seconds(120));
+        let broken: Vec<Broken> = std::iter::from_fn(|| judge.poll_broken()).collect();
+        assert_eq!(broken.len(), broken_things, "{broken:?}");
+        assert!(broken.iter().all(|broken| broken.node == Some(2)), "{broken:?}");
+    }
+}
