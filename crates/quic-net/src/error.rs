@@ -64,6 +64,8 @@ pub enum StreamError {
     Reset(u64),
     /// The connection closed.
     Closed,
+    /// The peer does not speak the extended protocol that a first byte `0xF5` or `0xF6` needs.
+    ClassicPeer,
     /// The endpoint takes no new streams: shutting down or full.
     Unavailable,
 }
@@ -79,6 +81,7 @@ impl fmt::Display for StreamError {
             }
             Self::Reset(code) => write!(formatter, "reset by the peer with code {code}"),
             Self::Closed => formatter.write_str("the connection closed"),
+            Self::ClassicPeer => formatter.write_str("the peer speaks the classic protocol only"),
             Self::Unavailable => formatter.write_str("the endpoint takes no new streams"),
         }
     }

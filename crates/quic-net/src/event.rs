@@ -55,7 +55,7 @@ pub enum Event {
         /// The stream.
         stream: StreamHandle,
     },
-    /// A stream of ours was opened at the peer, or a stream whose buffer was full takes more.
+    /// The peer has room for a new stream of ours, or a stream whose buffer was full takes more.
     StreamWritable {
         /// The stream.
         stream: StreamHandle,

@@ -9,13 +9,15 @@ use std::time::Instant;
 /// A bidirectional stream that the application knows by its handle.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    /// QUIC stream id, from the moment the stream is open.
+    /// QUIC stream id, from the first byte on.
     pub(crate) id: Option<u64>,
     /// The name that the peer's certificate must prove.
     pub(crate) expected: Option<Vec<u8>>,
     pub(crate) deadline: Option<Instant>,
     /// When the connection counts as refusing credit to a stream that is not open yet.
     pub(crate) credit_deadline: Option<Instant>,
+    /// The application knows that the stream may be written.
+    pub(crate) announced: bool,
     /// Bytes that quiche has not taken yet.
     pub(crate) outgoing: VecDeque<u8>,
     /// The application has written everything.

@@ -112,6 +112,12 @@ impl Connection {
         if stream.id.is_some() {
             self.writing.insert(handle);
             self.write_stream(shared, handle);
+        } else {
+            let credit = credit_deadline(shared, stream.deadline, now);
+            stream.credit_deadline.get_or_insert(credit);
+            if self.phase != Phase::Handshaking {
+                self.open_waiting(shared);
+            }
         }
         self.account(shared);
         Ok(taken)
@@ -214,25 +220,34 @@ impl Connection {
         shared.emit(Event::StreamReadable { stream: handle });
     }
 
-    /// Opens streams as far as the peer's credit goes.
+    /// Opens streams as far as the peer's credit goes. A stream takes its place with its first
+    /// byte, which tells whether the peer understands what follows.
     pub(super) fn open_waiting(&mut self, shared: &mut Shared) {
-        while self.quic.peer_streams_left_bidi() > 0
-            && let Some(handle) = self.waiting.pop_front()
-        {
+        let classic = self.protocol() == Some(Protocol::Classic);
+        let credit = usize::try_from(self.quic.peer_streams_left_bidi()).unwrap_or(usize::MAX);
+        let ready: Vec<StreamHandle> = self.waiting.iter().copied().take(credit).collect();
+        for handle in ready {
             let Some(stream) = self.streams.get_mut(&handle) else { continue };
+            stream.credit_deadline = None;
+            if !stream.announced && stream.discard_until.is_none() {
+                stream.announced = true;
+                shared.emit(Event::StreamWritable { stream: handle });
+            }
+            if !stream.has_output() {
+                continue;
+            }
+            let foreign = matches!(stream.outgoing.front(), Some(&(APPLICATION | EXTENSION)));
+            if foreign && classic {
+                self.fail(shared, handle, StreamError::ClassicPeer);
+                continue;
+            }
             let id = self.next_bidirectional;
             self.next_bidirectional += 4;
             stream.id = Some(id);
+            self.waiting.retain(|waiting| *waiting != handle);
             self.handles.insert(id, handle);
-            if stream.discard_until.is_none() {
-                shared.emit(Event::StreamWritable { stream: handle });
-            }
-            if stream.has_output() {
-                self.writing.insert(handle);
-                self.write_stream(shared, handle);
-            } else if let Err(error) = self.quic.stream_send(id, &[], false) {
-                log::trace!("{}: stream {id} not open yet: {error:?}", self.address);
-            }
+            self.writing.insert(handle);
+            self.write_stream(shared, handle);
         }
     }
 

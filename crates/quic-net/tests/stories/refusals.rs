@@ -164,6 +164,13 @@ fn reserved_first_bytes_stay_off_the_classic_protocol() {
     world.run_until("the plain packet", |world| world.actors[1].packets() == [b"plain"]);
     let refused = Event::SendFailed { to: go, reason: SendFailure::ClassicPeer };
     assert_eq!(world.actors[0].count(|event| *event == refused), 1);
+
+    let stream = world.open(0, 1);
+    world.actors[0].endpoint.write(stream, b"\xF5\x02hi", true).unwrap();
+    world.carry();
+    let refused = Event::StreamFailed { stream, reason: StreamError::ClassicPeer };
+    assert_eq!(world.actors[0].count(|event| *event == refused), 1);
+    assert!(world.actors[1].opened().is_empty());
 }
 
 #[test]
