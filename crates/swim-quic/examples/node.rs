@@ -36,6 +36,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connections may take to close politely after a leave.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The application protocol that every node answers.
+const ECHO: &str = "echo";
+
 /// A member that is going down on purpose.
 static GOING: AtomicBool = AtomicBool::new(false);
 
@@ -101,6 +104,7 @@ fn run(
             std::process::exit(1);
         }
     });
+    echo(&cluster, output);
     let mut session = commands::Session::new(cluster, Arc::clone(output));
     while let Ok(input) = lines.recv() {
         let go_on = match input {
@@ -114,6 +118,30 @@ fn run(
     GOING.store(true, Ordering::Release);
     session.go();
     ExitCode::SUCCESS
+}
+
+/// Every node echoes on the protocol `echo`.
+fn echo(cluster: &Cluster, output: &Arc<Output>) {
+    let listener = match cluster.listen(ECHO) {
+        Ok(listener) => listener,
+        Err(error) => {
+            log::error!("nobody will echo: {error}");
+            return;
+        }
+    };
+    let output = Arc::clone(output);
+    std::thread::spawn(move || {
+        for call in listener {
+            output.stream(&call);
+            std::thread::spawn(move || {
+                let mut reader = call.stream;
+                let mut writer = reader.try_clone();
+                if let Err(error) = std::io::copy(&mut reader, &mut writer) {
+                    log::debug!("echoing to {} ended early: {error}", call.from);
+                }
+            });
+        }
+    });
 }
 
 /// What the main loop waits for.

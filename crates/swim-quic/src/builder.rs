@@ -15,6 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, LocalMember, MemberName, Membership, Seed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
+use crate::application::Applications;
 use crate::cluster::{Cluster, Inner};
 use crate::command::{MakeNode, Message};
 use crate::driver::Driver;
@@ -234,8 +235,9 @@ impl Builder {
             .map_err(|error| StartError::Tls(error.to_string()))?;
         let me = LocalMember { name, address, meta: self.meta };
         let membership = Membership::new(self.config, me, random_seed()?, Time::ZERO)?;
+        let applications = Applications::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
-        Ok(Node::new(membership, endpoint, seeds, self.shared, now))
+        Ok(Node::new(membership, endpoint, seeds, applications, self.shared, now))
     }
 }
 

@@ -26,7 +26,7 @@ use crate::resolve::Resolver;
 const LOCAL_ANSWER: Duration = Duration::from_secs(5);
 
 /// How much longer than its own timeout an operation may take to report back.
-const REPORT_MARGIN: Duration = Duration::from_millis(500);
+pub(crate) const REPORT_MARGIN: Duration = Duration::from_millis(500);
 
 /// A running member of a cluster.
 ///
@@ -302,16 +302,19 @@ impl Cluster {
         self.ask(|reply| Command::Connections { reply })
     }
 
-    fn member_name(name: &str) -> Result<MemberName, SendError> {
+    pub(crate) fn member_name(name: &str) -> Result<MemberName, SendError> {
         MemberName::try_from(name).map_err(|error| SendError::Refused(error.to_string()))
     }
 
-    fn send_command(&self, command: Command) -> Result<(), CommandError> {
+    pub(crate) fn send_command(&self, command: Command) -> Result<(), CommandError> {
         self.inner.sender.send(Message::Node(self.inner.id, command))
     }
 
     /// A command that is answered in the same turn.
-    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, CommandError> {
+    pub(crate) fn ask<T>(
+        &self,
+        command: impl FnOnce(Sender<T>) -> Command,
+    ) -> Result<T, CommandError> {
         let (reply, receiver) = bounded(1);
         self.send_command(command(reply))?;
         answer(&receiver, LOCAL_ANSWER)?.ok_or(CommandError::Busy)
@@ -367,7 +370,7 @@ fn send_failure(outcome: Option<Outcome>) -> SendError {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a caller's timeout starts when the caller calls")]
-fn deadline_after(timeout: Duration) -> Instant {
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
     let now = Instant::now();
     // A timeout beyond what the clock can hold means: as long as it takes.
     now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400 * 365))

@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use quic_net::LoopWaker;
 use swim_core::{MemberName, Outcome};
 
-use crate::error::{CommandError, StartError};
+use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
+use crate::error::{CommandError, OpenStreamError, StartError};
 use crate::event::{Connection, Stats};
 use crate::node::Node;
 
@@ -74,6 +75,26 @@ pub(crate) enum Command {
     },
     Connections {
         reply: Sender<Vec<Connection>>,
+    },
+    OpenStream {
+        to: MemberName,
+        protocol: String,
+        deadline: Instant,
+        reply: Sender<OpenReply>,
+    },
+    Listen {
+        protocol: String,
+        reply: Sender<Receiver<IncomingStream>>,
+    },
+    SendDatagram {
+        to: MemberName,
+        protocol: String,
+        payload: Vec<u8>,
+        reply: Sender<Result<(), OpenStreamError>>,
+    },
+    ListenDatagrams {
+        protocol: String,
+        reply: Sender<Receiver<IncomingDatagram>>,
     },
 }
 

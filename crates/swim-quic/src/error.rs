@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use quic_net::StreamError;
 use swim_core::{ConfigError, MemberName};
 
 use crate::address::AddressError;
@@ -241,6 +242,62 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
+/// Why an application stream was not opened, or a datagram not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenStreamError {
+    /// The protocol name is not 1 to 255 bytes long.
+    Protocol,
+    /// No live member has this name.
+    Unknown(MemberName),
+    /// The peer is a Go node: it has no application protocols, and is not bothered with them.
+    PeerSpeaksGo,
+    /// The peer could not be reached, with the reason.
+    Unreachable(String),
+    /// The payload does not fit.
+    TooLarge(String),
+    /// The peer did not have the stream in time.
+    TimedOut,
+    /// The cluster did not take the command.
+    Command(CommandError),
+}
+
+impl OpenStreamError {
+    pub(crate) fn from_stream(error: &StreamError) -> Self {
+        match error {
+            StreamError::TimedOut => Self::TimedOut,
+            StreamError::ClassicPeer => Self::PeerSpeaksGo,
+            StreamError::Unreachable
+            | StreamError::Refused(_)
+            | StreamError::NameMismatch
+            | StreamError::Reset(_)
+            | StreamError::Closed
+            | StreamError::Unavailable
+            | _ => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for OpenStreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol => write!(f, "a protocol name has 1 to 255 bytes: choose another"),
+            Self::Unknown(name) => {
+                write!(f, "no live member is called {name}: look at members() for who is")
+            }
+            Self::PeerSpeaksGo => {
+                write!(f, "the peer is a Go node, which has no application streams: use messages")
+            }
+            Self::Unreachable(reason) => write!(f, "the peer could not be reached: {reason}"),
+            Self::TooLarge(reason) => f.write_str(reason),
+            Self::TimedOut => write!(f, "the peer did not have the stream in time"),
+            Self::Command(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenStreamError {}
+
 /// Why a ping brought no round-trip time.
 pub type PingError = SendError;
 
@@ -253,4 +310,4 @@ macro_rules! from_command_error {
         }
     )+};
 }
-from_command_error!(JoinError, LeaveError, SetMetaError, SendError);
+from_command_error!(JoinError, LeaveError, SetMetaError, SendError, OpenStreamError);

@@ -42,7 +42,7 @@ pub enum Event {
     Cleared {
         /// The member, with its new incarnation.
         member: Member,
-        /// Who cleared it: the member itself.
+        /// Whose suspicion it was.
         by: MemberName,
     },
     /// Somebody at another address claims a member's name; the known member stays.

@@ -40,6 +40,7 @@
 pub struct Readme;
 
 mod address;
+mod application;
 mod builder;
 mod cluster;
 mod command;
@@ -53,13 +54,14 @@ mod subscribers;
 mod warnings;
 
 pub use address::AddressError;
+pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{Identity, IdentityError, NamePolicy, Trust};
 pub use cluster::{Cluster, JoinReport, LeaveReport};
 pub use driver::Driver;
 pub use error::{
-    CommandError, JoinError, JoinFailure, LeaveError, PingError, SendError, SetMetaError,
-    StartError,
+    CommandError, JoinError, JoinFailure, LeaveError, OpenStreamError, PingError, SendError,
+    SetMetaError, StartError,
 };
 pub use event::{Connection, Event, Stats};
 pub use swim_core::{

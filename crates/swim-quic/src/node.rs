@@ -4,19 +4,26 @@
 //! nothing about connections, and does no IO: the driver owns the socket and the clock.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
-use quic_net::{CloseReason, Endpoint, PeerIdentity, Read, ReadError, StreamError, StreamHandle};
+use quic_net::{
+    CloseReason, Endpoint, MAX_PACKET, PeerIdentity, Protocol, Read, ReadError, StreamError,
+    StreamHandle,
+};
+
 use swim_core::{
     Member, MemberName, Membership, OperationError, OperationId, Outcome, Output, Peer,
     StreamFailure, Time,
 };
 
+use crate::application::{self, Applications, OpenReply};
 use crate::command::Command;
+use crate::error::OpenStreamError;
 use crate::event::{Connection, Event, Stats};
 use crate::resolve::StandingSeeds;
 use crate::streams::Streams;
@@ -47,6 +54,7 @@ pub(crate) struct Node {
     seeds: StandingSeeds,
     shared: Arc<Shared>,
     streams: Streams,
+    applications: Applications,
     peers: Peers,
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
     events: Vec<Event>,
@@ -61,6 +69,7 @@ impl Node {
         membership: Membership,
         endpoint: Endpoint,
         seeds: StandingSeeds,
+        applications: Applications,
         shared: Arc<Shared>,
         origin: Instant,
     ) -> Self {
@@ -71,6 +80,7 @@ impl Node {
             seeds,
             shared,
             streams: Streams::default(),
+            applications,
             peers: Peers::default(),
             waiting: BTreeMap::new(),
             events: Vec::new(),
@@ -115,6 +125,7 @@ impl Node {
         }
         self.endpoint.handle_timeout(now);
         self.settle(now);
+        self.applications.turn(&mut self.endpoint);
         if self.membership.poll_timeout().is_some_and(|due| due <= time) {
             self.membership.handle_timeout(time);
             self.settle(now);
@@ -165,6 +176,18 @@ impl Node {
                 let begun = self.membership.ping(&to, time);
                 self.await_outcome(begun, reply);
             }
+            Command::OpenStream { to, protocol, deadline, reply } => {
+                self.open_stream(&to, protocol, deadline, reply, now);
+            }
+            Command::Listen { protocol, reply } => {
+                let _ = reply.send(self.applications.listen(protocol));
+            }
+            Command::SendDatagram { to, protocol, payload, reply } => {
+                let _ = reply.send(self.send_datagram(&to, &protocol, &payload, now));
+            }
+            Command::ListenDatagrams { protocol, reply } => {
+                let _ = reply.send(self.applications.listen_datagrams(protocol));
+            }
             Command::Connections { reply } => {
                 let connections = self.endpoint.connections();
                 let _ = reply.send(connections.iter().map(Connection::from_info).collect());
@@ -177,6 +200,73 @@ impl Node {
             }
         }
         self.settle(now);
+    }
+
+    fn open_stream(
+        &mut self,
+        to: &MemberName,
+        protocol: String,
+        deadline: Instant,
+        reply: Sender<OpenReply>,
+        now: Instant,
+    ) {
+        let opened = self.application_peer(to).and_then(|address| {
+            let header = application::header(&protocol).ok_or(OpenStreamError::Protocol)?;
+            let name = Some(to.as_bytes());
+            let stream = self.endpoint.open_stream(address, name, deadline, now);
+            self.endpoint
+                .write(stream, &header, false)
+                .map_err(|error| OpenStreamError::Unreachable(error.to_string()))?;
+            Ok(stream)
+        });
+        match opened {
+            Ok(stream) => self.applications.opening(stream, to.clone(), protocol, reply),
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    fn send_datagram(
+        &mut self,
+        to: &MemberName,
+        protocol: &str,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), OpenStreamError> {
+        let address = self.application_peer(to)?;
+        let mut bytes = application::header(protocol).ok_or(OpenStreamError::Protocol)?;
+        bytes.extend_from_slice(payload);
+        if bytes.len() > MAX_PACKET {
+            let reason = format!("{} bytes are too many: send a stream instead", payload.len());
+            return Err(OpenStreamError::TooLarge(reason));
+        }
+        self.endpoint.send_packet(address, Some(to.as_bytes()), &bytes, now);
+        Ok(())
+    }
+
+    /// Where a member can be reached with application protocols.
+    fn application_peer(&self, to: &MemberName) -> Result<SocketAddr, OpenStreamError> {
+        let member = self
+            .membership
+            .member(to)
+            .filter(|member| member.state().is_live())
+            .ok_or_else(|| OpenStreamError::Unknown(to.clone()))?;
+        let peer = self.endpoint.peer(member.address());
+        if peer.is_some_and(|peer| peer.protocol == Protocol::Classic) {
+            return Err(OpenStreamError::PeerSpeaksGo);
+        }
+        Ok(member.address())
+    }
+
+    /// The member behind a connection: the one its certificate names, else the one that announces
+    /// its address.
+    fn member_behind(&mut self, identity: &Arc<PeerIdentity>) -> Option<MemberName> {
+        let peer = self.peers.get(identity);
+        peer.names.first().cloned().or_else(|| {
+            let mut members = self.membership.members();
+            members.find(|member| member.address() == peer.address).map(|m| m.name().clone())
+        })
     }
 
     fn await_outcome(
@@ -262,14 +352,28 @@ impl Node {
                 let peer = self.peers.get(&peer);
                 self.membership.handle_packet(&peer, &bytes, time);
             }
-            Net::StreamOpened { stream, application: true, .. } => self.endpoint.stop(stream),
+            Net::StreamOpened { stream, peer, application: true } => {
+                let from = self.member_behind(&peer);
+                self.applications.opened(&mut self.endpoint, stream, from, now);
+            }
+            Net::ApplicationPacket { peer, bytes } => {
+                let from = self.member_behind(&peer);
+                self.applications.datagram(&bytes, from);
+            }
             Net::StreamOpened { stream, peer, application: false } => {
                 let peer = self.peers.get(&peer);
                 let id = self.streams.accept(stream);
                 self.membership.handle_stream_opened(id, &peer, time);
             }
-            Net::StreamReadable { stream } => self.read(stream, now),
+            Net::StreamReadable { stream } => {
+                if !self.applications.progress(&mut self.endpoint, stream) {
+                    self.read(stream, now);
+                }
+            }
             Net::StreamFailed { stream, reason } => {
+                if self.applications.failed(stream, &reason) {
+                    return;
+                }
                 if let Some(id) = self.streams.forget(stream) {
                     self.membership.handle_stream_failed(id, stream_failure(&reason), time);
                 }
@@ -286,10 +390,12 @@ impl Node {
             Net::Closed { peer, reason } => {
                 log::debug!("connection to {} closed: {reason}", peer.address);
             }
-            Net::StreamWritable { stream } => self.streams.resume(&mut self.endpoint, stream),
-            Net::ApplicationPacket { .. } | Net::RawDatagram { .. } | _ => {
-                log::debug!("nobody takes application and raw datagrams");
+            Net::StreamWritable { stream } => {
+                if !self.applications.progress(&mut self.endpoint, stream) {
+                    self.streams.resume(&mut self.endpoint, stream);
+                }
             }
+            Net::RawDatagram { .. } | _ => log::debug!("nobody takes raw datagrams"),
         }
     }
 

@@ -276,7 +276,8 @@ fn every_command_gets_exactly_one_reply() {
         assert_eq!(reply["ok"], false, "{bad}: {reply}");
         assert!(!reply["error"].as_str().unwrap().is_empty(), "{bad}: {reply}");
     }
-    assert_eq!(ada.ask("stream bob echo hello")["error"], "not yet");
+    assert_eq!(ada.ask("stream bob echo hello")["answer"], "hello");
+    assert_eq!(ada.ask("stream bob nobody hello")["ok"], false);
 
     let left = bob.ask("leave");
     assert_eq!((&left["ok"], &left["told"]), (&Value::Bool(true), &Value::from(1)));

@@ -1,5 +1,7 @@
 //! The commands on stdin: one a line, carried out in order, each answered by exactly one reply.
 
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +58,7 @@ impl Session {
             "bcast" if rest.is_empty() => Err(usage("bcast TEXT")),
             "bcast" => done(self.cluster.broadcast(rest)),
             "ping" => self.ping(rest),
-            "stream" => Err("not yet".to_owned()),
+            "stream" => self.stream(rest),
             "stats" => no_arguments(rest).and_then(|()| self.stats()),
             "leave" => no_arguments(rest).and_then(|()| self.leave()),
             "die" => Err(usage("die")),
@@ -167,6 +169,27 @@ impl Session {
         }
         let rtt = self.cluster.ping(name, PING_TIMEOUT).map_err(|error| error.to_string())?;
         Ok(json!({ "rtt_us": u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX) }))
+    }
+
+    /// Opens a stream, says one thing, and waits for the whole answer.
+    fn stream(&self, rest: &str) -> Reply {
+        let (name, rest) = split_word(rest);
+        let (protocol, text) = split_word(rest);
+        if name.is_empty() || protocol.is_empty() || text.is_empty() {
+            return Err(usage("stream NAME PROTOCOL TEXT"));
+        }
+        let mut stream = self
+            .cluster
+            .open_stream(name, protocol, SEND_TIMEOUT)
+            .map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(SEND_TIMEOUT));
+        let answer = stream.write_all(text.as_bytes()).and_then(|()| {
+            stream.shutdown(Shutdown::Write);
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).map(|_| answer)
+        });
+        let answer = answer.map_err(|error| error.to_string())?;
+        Ok(json!({ "answer": String::from_utf8_lossy(&answer) }))
     }
 
     fn leave(&mut self) -> Reply {

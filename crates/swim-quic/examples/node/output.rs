@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
-use swim_quic::{Cluster, Event, Member, MemberName};
+use swim_quic::{Cluster, Event, IncomingStream, Member, MemberName};
 
 use crate::process::wall_clock;
 
@@ -73,6 +73,14 @@ impl Output {
             }
             other => self.warn("event", &format!("{other:?}"), 1),
         }
+    }
+
+    /// Another member opened an application stream.
+    pub(crate) fn stream(&self, call: &IncomingStream) {
+        let mut fields = Map::new();
+        fields.insert("from".into(), call.from.to_string().into());
+        fields.insert("protocol".into(), call.stream.protocol().into());
+        self.line("stream", fields);
     }
 
     /// The one reply to a command.

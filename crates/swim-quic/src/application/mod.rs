@@ -1,0 +1,333 @@
+//! Application protocols on the members' connections: who listens, and which stream is whose.
+//!
+//! Streams and datagrams of applications begin with `0xF5 | length u8 | protocol name`, so that
+//! membership never sees them. This routes them by that name and carries bytes between the
+//! endpoint and the [`Pipe`]s of stream handles. It decides nothing about connections.
+
+mod handle;
+mod pipe;
+mod stream;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use quic_net::{Endpoint, LoopWaker, StreamError, StreamHandle};
+use swim_core::MemberName;
+
+use crate::error::OpenStreamError;
+use pipe::{Attention, PIPE_CAPACITY, Pipe};
+pub use stream::{IncomingDatagram, IncomingStream, Stream};
+
+/// The first byte of everything that belongs to an application.
+const APPLICATION: u8 = 0xF5;
+
+/// Incoming streams, and datagrams, that may wait for a listener; further streams are reset and
+/// further datagrams dropped.
+const LISTEN_QUEUE: usize = 256;
+
+/// How long an incoming stream may take to name its protocol.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The application streams and listeners of one node. Streams are bounded by the endpoint's
+/// limits for each connection and in all.
+pub(crate) struct Applications {
+    attention: Attention,
+    streams: BTreeMap<StreamHandle, Role>,
+    stream_listeners: BTreeMap<String, Sender<IncomingStream>>,
+    datagram_listeners: BTreeMap<String, Sender<IncomingDatagram>>,
+    copy_buffer: Vec<u8>,
+}
+
+enum Role {
+    /// We opened it and wait until the peer has it.
+    Opening { peer: MemberName, protocol: String, reply: Sender<OpenReply> },
+    /// The peer opened it and has not named its protocol yet.
+    Unnamed { from: MemberName, header: Vec<u8> },
+    /// A handle exists, or existed.
+    Open { pipe: Arc<Pipe>, finished: bool },
+}
+
+/// The answer to whoever opens a stream.
+pub(crate) type OpenReply = Result<Stream, OpenStreamError>;
+
+/// `0xF5 | length | name`, in front of a stream or a datagram.
+pub(crate) fn header(protocol: &str) -> Option<Vec<u8>> {
+    let length = u8::try_from(protocol.len()).ok().filter(|length| *length > 0)?;
+    let mut header = vec![APPLICATION, length];
+    header.extend_from_slice(protocol.as_bytes());
+    Some(header)
+}
+
+/// The protocol and the rest, if the header is whole; `Err` if it can never be one.
+fn split_header(bytes: &[u8]) -> Result<Option<(&str, &[u8])>, ()> {
+    match bytes {
+        [] | [APPLICATION] => Ok(None),
+        [APPLICATION, length, rest @ ..] => {
+            let length = usize::from(*length);
+            match rest.split_at_checked(length) {
+                _ if length == 0 => Err(()),
+                None => Ok(None),
+                Some((name, rest)) => {
+                    std::str::from_utf8(name).map(|name| Some((name, rest))).map_err(|_| ())
+                }
+            }
+        }
+        _ => Err(()),
+    }
+}
+
+impl Applications {
+    pub(crate) fn new(waker: Arc<LoopWaker>) -> Self {
+        Self {
+            attention: Attention::new(waker),
+            streams: BTreeMap::new(),
+            stream_listeners: BTreeMap::new(),
+            datagram_listeners: BTreeMap::new(),
+            copy_buffer: vec![0; PIPE_CAPACITY],
+        }
+    }
+
+    pub(crate) fn listen(&mut self, protocol: String) -> Receiver<IncomingStream> {
+        let (sender, receiver) = bounded(LISTEN_QUEUE);
+        self.stream_listeners.insert(protocol, sender);
+        receiver
+    }
+
+    pub(crate) fn listen_datagrams(&mut self, protocol: String) -> Receiver<IncomingDatagram> {
+        let (sender, receiver) = bounded(LISTEN_QUEUE);
+        self.datagram_listeners.insert(protocol, sender);
+        receiver
+    }
+
+    /// A stream that was opened at the endpoint for an application; its header is written.
+    pub(crate) fn opening(
+        &mut self,
+        stream: StreamHandle,
+        peer: MemberName,
+        protocol: String,
+        reply: Sender<OpenReply>,
+    ) {
+        self.streams.insert(stream, Role::Opening { peer, protocol, reply });
+    }
+
+    /// A peer opened an application stream.
+    pub(crate) fn opened(
+        &mut self,
+        endpoint: &mut Endpoint,
+        stream: StreamHandle,
+        from: Option<MemberName>,
+        now: Instant,
+    ) {
+        let Some(from) = from else {
+            log::debug!("an application stream of a peer that is no member is reset");
+            endpoint.reset(stream);
+            return;
+        };
+        endpoint.set_deadline(stream, Some(now + HEADER_TIMEOUT));
+        self.streams.insert(stream, Role::Unnamed { from, header: Vec::new() });
+    }
+
+    /// The endpoint has something for, or room on, a stream. `false`: it is not an application's.
+    pub(crate) fn progress(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) -> bool {
+        match self.streams.get(&stream) {
+            None => return false,
+            Some(Role::Opening { .. }) => self.confirm(endpoint, stream),
+            Some(Role::Unnamed { .. }) => self.read_header(endpoint, stream),
+            Some(Role::Open { .. }) => {}
+        }
+        self.pump(endpoint, stream);
+        true
+    }
+
+    /// A stream failed. `false`: it is not an application's.
+    pub(crate) fn failed(&mut self, stream: StreamHandle, reason: &StreamError) -> bool {
+        match self.streams.remove(&stream) {
+            None => return false,
+            Some(Role::Opening { reply, .. }) => {
+                let _ = reply.try_send(Err(OpenStreamError::from_stream(reason)));
+            }
+            Some(Role::Unnamed { .. }) => {}
+            Some(Role::Open { pipe, .. }) => {
+                pipe.fail(reason.to_string());
+            }
+        }
+        true
+    }
+
+    /// Serves the streams whose handles were used since the last turn.
+    pub(crate) fn turn(&mut self, endpoint: &mut Endpoint) {
+        for stream in self.attention.take() {
+            self.pump(endpoint, stream);
+        }
+    }
+
+    /// A datagram with an application header arrived.
+    pub(crate) fn datagram(&mut self, bytes: &[u8], from: Option<MemberName>) {
+        let (Ok(Some((protocol, payload))), Some(from)) = (split_header(bytes), from) else {
+            log::debug!("a malformed application datagram, or one of no member, is dropped");
+            return;
+        };
+        let Some(listener) = self.datagram_listeners.get(protocol) else {
+            log::debug!("nobody listens for datagrams of {protocol:?}");
+            return;
+        };
+        let datagram = IncomingDatagram { from, payload: payload.to_vec() };
+        match listener.try_send(datagram) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                log::debug!("the listener for datagrams of {protocol:?} is behind: one dropped");
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                let protocol = protocol.to_owned();
+                self.datagram_listeners.remove(&protocol);
+            }
+        }
+    }
+
+    fn confirm(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) {
+        let Some(Role::Opening { peer, protocol, reply }) = self.streams.remove(&stream) else {
+            return;
+        };
+        endpoint.set_deadline(stream, None);
+        let pipe = Arc::new(Pipe::new(stream, self.attention.clone()));
+        let role = Role::Open { pipe: Arc::clone(&pipe), finished: false };
+        self.streams.insert(stream, role);
+        // If the caller has given up, the handle is dropped here, which ends the stream.
+        let _ = reply.try_send(Ok(Stream::new(pipe, peer, protocol)));
+    }
+
+    /// Reads byte by byte, so that nothing of what follows the header is taken.
+    fn read_header(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) {
+        let Some(Role::Unnamed { from, header }) = self.streams.get_mut(&stream) else { return };
+        let (mut byte, mut ended) = ([0], false);
+        let protocol = loop {
+            match split_header(header) {
+                Ok(Some((protocol, _))) => break Some(protocol.to_owned()),
+                Err(()) => break None,
+                Ok(None) => {}
+            }
+            match endpoint.read(stream, &mut byte) {
+                Ok(read) if read.bytes == 1 => {
+                    header.extend_from_slice(&byte);
+                    ended = read.fin;
+                }
+                Ok(read) if !read.fin => return,
+                Ok(_) | Err(_) => break None,
+            }
+        };
+        let from = from.clone();
+        if protocol.is_none_or(|protocol| !self.hand_over(endpoint, stream, from, protocol)) {
+            self.streams.remove(&stream);
+            endpoint.reset(stream);
+        } else if ended && let Some(Role::Open { pipe, .. }) = self.streams.get(&stream) {
+            pipe.deliver(&[], true);
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        endpoint: &mut Endpoint,
+        stream: StreamHandle,
+        from: MemberName,
+        protocol: String,
+    ) -> bool {
+        let Some(listener) = self.stream_listeners.get(&protocol) else {
+            log::debug!("{from} opened a stream for {protocol:?}, for which nobody listens");
+            return false;
+        };
+        let pipe = Arc::new(Pipe::new(stream, self.attention.clone()));
+        let handle = Stream::new(Arc::clone(&pipe), from.clone(), protocol.clone());
+        match listener.try_send(IncomingStream { from, stream: handle }) {
+            Ok(()) => {
+                endpoint.set_deadline(stream, None);
+                self.streams.insert(stream, Role::Open { pipe, finished: false });
+                true
+            }
+            Err(TrySendError::Full(_)) => {
+                log::warn!("the listener for {protocol:?} is behind: a stream was reset");
+                false
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.stream_listeners.remove(&protocol);
+                false
+            }
+        }
+    }
+
+    /// Moves what can be moved between a stream's pipe and the endpoint.
+    fn pump(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) {
+        let Some(Role::Open { pipe, finished }) = self.streams.get_mut(&stream) else { return };
+        while let Some(room) = pipe.room() {
+            let length = room.min(self.copy_buffer.len());
+            let Some(space) = self.copy_buffer.get_mut(..length) else { break };
+            let read = match endpoint.read(stream, space) {
+                Ok(read) => read,
+                Err(error) => {
+                    pipe.fail(error.to_string());
+                    self.streams.remove(&stream);
+                    return;
+                }
+            };
+            pipe.deliver(space.get(..read.bytes).unwrap_or_default(), read.fin);
+            if read.bytes == 0 || read.fin {
+                break;
+            }
+        }
+        while !*finished {
+            let (mut bytes, last) = pipe.take_outbound();
+            if bytes.is_empty() && !last {
+                break;
+            }
+            let all = bytes.make_contiguous();
+            let length = all.len();
+            let Ok(taken) = endpoint.write(stream, all, last) else {
+                *finished = true;
+                break;
+            };
+            *finished = last && taken == length;
+            bytes.drain(..taken);
+            pipe.put_back(bytes);
+            if taken < length {
+                break;
+            }
+        }
+        if *finished && pipe.wants_nothing_more() {
+            endpoint.stop(stream);
+            self.streams.remove(&stream);
+        }
+    }
+}
+
+impl Drop for Applications {
+    fn drop(&mut self) {
+        while let Some((_, role)) = self.streams.pop_first() {
+            if let Role::Open { pipe, .. } = role {
+                pipe.fail("the cluster was closed".to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_back_whole_or_not_yet_or_never() {
+        let whole = header("my-rpc").unwrap();
+        assert_eq!(whole, b"\xf5\x06my-rpc");
+        let mut longer = whole.clone();
+        longer.extend_from_slice(b"hello");
+        assert_eq!(split_header(&longer), Ok(Some(("my-rpc", b"hello".as_slice()))));
+        for cut in 0..whole.len() {
+            assert_eq!(split_header(&whole[..cut]), Ok(None), "{cut}");
+        }
+        assert_eq!(split_header(b"\x08hello"), Err(()));
+        assert_eq!(split_header(b"\xf5\x00"), Err(()));
+        assert_eq!(split_header(b"\xf5\x02\xff\xfe"), Err(()));
+        assert_eq!(header(""), None);
+        assert_eq!(header(&"x".repeat(256)), None);
+    }
+}

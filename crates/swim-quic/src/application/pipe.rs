@@ -1,0 +1,241 @@
+//! The two buffers between a stream's handle and the driver thread.
+//!
+//! Decides when a reader or a writer waits, and bounds what either side may pile up: a slow
+//! reader fills its buffer, the driver then stops reading, and QUIC's flow control slows the
+//! sender of this one stream. The lock is held for copying bytes only, never around a machine.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use quic_net::{LoopWaker, StreamHandle};
+
+/// Bytes that one direction of one stream buffers in the facade, beside QUIC's own windows; twice
+/// as many for a moment while the driver carries them.
+pub(crate) const PIPE_CAPACITY: usize = 256 * 1024;
+
+/// Streams whose handles have done something that the driver must look at.
+#[derive(Clone)]
+pub(crate) struct Attention {
+    streams: Arc<Mutex<BTreeSet<StreamHandle>>>,
+    waker: Arc<LoopWaker>,
+}
+
+impl Attention {
+    pub(crate) fn new(waker: Arc<LoopWaker>) -> Self {
+        Self { streams: Arc::default(), waker }
+    }
+
+    fn call(&self, stream: StreamHandle) {
+        let first = {
+            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            streams.insert(stream)
+        };
+        if first && let Err(error) = self.waker.wake() {
+            log::error!("the driver thread cannot be woken: {error}");
+        }
+    }
+
+    /// Those who called since the last time.
+    pub(crate) fn take(&self) -> BTreeSet<StreamHandle> {
+        std::mem::take(&mut *self.streams.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a handle and the driver share about one stream.
+pub(crate) struct Pipe {
+    state: Mutex<State>,
+    changed: Condvar,
+    stream: StreamHandle,
+    attention: Attention,
+}
+
+#[derive(Default)]
+struct State {
+    /// Arrived and not read by the application.
+    inbound: VecDeque<u8>,
+    /// The peer has finished; nothing comes after `inbound`.
+    inbound_finished: bool,
+    /// The application reads no more: what arrives is thrown away.
+    inbound_unwanted: bool,
+    /// Written and not taken by the endpoint.
+    outbound: VecDeque<u8>,
+    /// The application has written everything.
+    outbound_finished: bool,
+    /// The stream is gone, and why.
+    failed: Option<String>,
+    /// No handle is left.
+    abandoned: bool,
+}
+
+impl State {
+    /// Nobody will ever read what arrives.
+    fn discards(&self) -> bool {
+        self.inbound_unwanted || self.abandoned
+    }
+}
+
+impl Pipe {
+    pub(super) fn new(stream: StreamHandle, attention: Attention) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), stream, attention }
+    }
+
+    pub(super) fn read(&self, buffer: &mut [u8], timeout: Option<Duration>) -> io::Result<usize> {
+        let mut state = self.wait_while(timeout, |state| {
+            state.inbound.is_empty()
+                && !state.inbound_finished
+                && !state.inbound_unwanted
+                && state.failed.is_none()
+        })?;
+        if state.inbound.is_empty() {
+            return match &state.failed {
+                Some(reason) if !state.inbound_finished && !state.inbound_unwanted => {
+                    Err(io::Error::new(io::ErrorKind::ConnectionReset, reason.clone()))
+                }
+                _ => Ok(0),
+            };
+        }
+        let was_full = state.inbound.len() >= PIPE_CAPACITY;
+        let (front, _) = state.inbound.as_slices();
+        let length = front.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), front.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        state.inbound.drain(..length);
+        drop(state);
+        if was_full {
+            self.attention.call(self.stream);
+        }
+        Ok(length)
+    }
+
+    pub(super) fn write(&self, bytes: &[u8], timeout: Option<Duration>) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let mut state = self.wait_while(timeout, |state| {
+            state.outbound.len() >= PIPE_CAPACITY
+                && !state.outbound_finished
+                && state.failed.is_none()
+        })?;
+        if let Some(reason) = &state.failed {
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason.clone()));
+        }
+        if state.outbound_finished {
+            let reason = "the writing side was shut down";
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, reason));
+        }
+        let length = bytes.len().min(PIPE_CAPACITY.saturating_sub(state.outbound.len()));
+        state.outbound.extend(bytes.iter().take(length));
+        drop(state);
+        self.attention.call(self.stream);
+        Ok(length)
+    }
+
+    pub(super) fn finish_writing(&self) {
+        self.lock().outbound_finished = true;
+        self.tell_both();
+    }
+
+    pub(super) fn stop_reading(&self) {
+        let mut state = self.lock();
+        state.inbound_unwanted = true;
+        state.inbound.clear();
+        drop(state);
+        self.tell_both();
+    }
+
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        state.outbound_finished = true;
+        drop(state);
+        self.tell_both();
+    }
+
+    /// The driver's side: how much more may arrive; `None` when nothing is awaited.
+    pub(super) fn room(&self) -> Option<usize> {
+        let state = self.lock();
+        let room = match state.discards() {
+            true => PIPE_CAPACITY,
+            false => PIPE_CAPACITY.saturating_sub(state.inbound.len()),
+        };
+        (!state.inbound_finished && room > 0).then_some(room)
+    }
+
+    /// The driver's side: bytes arrived.
+    pub(super) fn deliver(&self, bytes: &[u8], fin: bool) {
+        let mut state = self.lock();
+        state.inbound_finished |= fin;
+        if !state.discards() {
+            state.inbound.extend(bytes);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The driver's side: what is to be sent, and whether it is the last of it.
+    pub(super) fn take_outbound(&self) -> (VecDeque<u8>, bool) {
+        let mut state = self.lock();
+        (std::mem::take(&mut state.outbound), state.outbound_finished)
+    }
+
+    /// The driver's side: what the endpoint did not take, in front of what came since.
+    pub(super) fn put_back(&self, mut rest: VecDeque<u8>) {
+        let mut state = self.lock();
+        rest.append(&mut state.outbound);
+        state.outbound = rest;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The driver's side: whether the application awaits nothing from the peer.
+    pub(super) fn wants_nothing_more(&self) -> bool {
+        let state = self.lock();
+        state.inbound_finished || state.discards()
+    }
+
+    /// The driver's side: the stream is gone.
+    pub(super) fn fail(&self, reason: String) {
+        self.lock().failed = Some(reason);
+        self.changed.notify_all();
+    }
+
+    fn tell_both(&self) {
+        self.changed.notify_all();
+        self.attention.call(self.stream);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic between two copies leaves buffers that are still buffers.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a caller's timeout starts when the caller calls"
+    )]
+    fn wait_while(
+        &self,
+        timeout: Option<Duration>,
+        mut blocked: impl FnMut(&State) -> bool,
+    ) -> io::Result<MutexGuard<'_, State>> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut state = self.lock();
+        while blocked(&state) {
+            let Some(deadline) = deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let reason = "the stream's peer did not keep up in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(state)
+    }
+}

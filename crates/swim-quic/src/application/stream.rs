@@ -1,0 +1,126 @@
+//! The handle of an application stream: `Read + Write` with timeouts.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+use swim_core::MemberName;
+
+use super::pipe::Pipe;
+
+/// A bidirectional stream to another member, multiplexed with everything else between the two.
+///
+/// Reads and writes block, with a timeout if one is set; a slow reader slows down its own stream
+/// only. Dropping the last handle finishes writing (what was written still arrives) and reads no
+/// more.
+pub struct Stream {
+    inner: Arc<Inner>,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+struct Inner {
+    pipe: Arc<Pipe>,
+    peer: MemberName,
+    protocol: String,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pipe.abandon();
+    }
+}
+
+impl Stream {
+    pub(super) fn new(pipe: Arc<Pipe>, peer: MemberName, protocol: String) -> Self {
+        let inner = Arc::new(Inner { pipe, peer, protocol });
+        Self { inner, read_timeout: None, write_timeout: None }
+    }
+
+    /// The member at the other end.
+    pub fn peer(&self) -> &MemberName {
+        &self.inner.peer
+    }
+
+    /// The protocol that the stream was opened for.
+    pub fn protocol(&self) -> &str {
+        &self.inner.protocol
+    }
+
+    /// How long one read may wait (default: for ever). Beyond it, reads fail with
+    /// [`io::ErrorKind::TimedOut`] and can be tried again.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.read_timeout = timeout;
+    }
+
+    /// How long one write may wait for room (default: for ever).
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.write_timeout = timeout;
+    }
+
+    /// Another handle to the same stream, with the same timeouts: one thread can read while
+    /// another writes.
+    #[must_use]
+    pub fn try_clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), ..*self }
+    }
+
+    /// Ends one or both directions: the peer reads the end of the stream after what was written;
+    /// what the peer still sends is thrown away.
+    pub fn shutdown(&self, how: Shutdown) {
+        match how {
+            Shutdown::Write => self.inner.pipe.finish_writing(),
+            Shutdown::Read => self.inner.pipe.stop_reading(),
+            Shutdown::Both => {
+                self.inner.pipe.finish_writing();
+                self.inner.pipe.stop_reading();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("peer", &self.inner.peer)
+            .field("protocol", &self.inner.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.pipe.read(buffer, self.read_timeout)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.pipe.write(bytes, self.write_timeout)
+    }
+
+    /// What was written is on its way already.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A stream that another member opened to us.
+#[derive(Debug)]
+pub struct IncomingStream {
+    /// Who opened it; verified by certificate under the name policy `match`.
+    pub from: MemberName,
+    /// The stream.
+    pub stream: Stream,
+}
+
+/// A datagram of an application protocol that another member sent to us.
+#[derive(Clone, Debug)]
+pub struct IncomingDatagram {
+    /// Who sent it; verified by certificate under the name policy `match`.
+    pub from: MemberName,
+    /// The bytes that were sent.
+    pub payload: Vec<u8>,
+}
