@@ -20,6 +20,8 @@ pub(super) struct Case {
     pub(super) notices: &'static str,
     /// Seconds that it takes, roughly; the longest are started first.
     pub(super) seconds: u16,
+    /// Nothing happens in it that a Go peer would have to complain of.
+    pub(super) calm: bool,
     /// Tells the story, sabotaged or not.
     pub(super) tell: fn(&mut Stage<'_>, bool) -> Result<(), Stop>,
 }
@@ -41,6 +43,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node is told of nobody",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: gather::rust_joins_go,
     },
     Case {
@@ -49,6 +52,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the Go peer is told of nobody",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: gather::go_joins_rust,
     },
     Case {
@@ -57,6 +61,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "one update is not made",
         notices: "the new metadata",
         seconds: 4,
+        calm: true,
         tell: gather::three_and_three,
     },
     Case {
@@ -65,6 +70,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "one message is not sent",
         notices: "is received",
         seconds: 4,
+        calm: true,
         tell: messages::all_ways,
     },
     Case {
@@ -73,6 +79,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "nobody leaves",
         notices: "see r2 left",
         seconds: 6,
+        calm: false,
         tell: leave::each_way,
     },
     Case {
@@ -81,6 +88,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "nobody is killed",
         notices: "see r2 failed",
         seconds: 20,
+        calm: false,
         tell: crash::of_a_node,
     },
     Case {
@@ -89,6 +97,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "nobody is killed",
         notices: "see g2 failed",
         seconds: 20,
+        calm: false,
         tell: crash::of_a_go_peer,
     },
     Case {
@@ -97,6 +106,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node forgets its reset secret",
         notices: "reaches the restarted node",
         seconds: 8,
+        calm: false,
         tell: restart::of_a_node_that_go_dialed,
     },
     Case {
@@ -105,6 +115,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node forgets its reset secret",
         notices: "reaches the restarted node",
         seconds: 8,
+        calm: false,
         tell: restart::of_a_node_that_dialed,
     },
     Case {
@@ -113,6 +124,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "it does not stand still",
         notices: "r2 is suspected",
         seconds: 9,
+        calm: false,
         tell: pause::of_a_node,
     },
     Case {
@@ -121,6 +133,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "it does not stand still",
         notices: "g2 is suspected",
         seconds: 9,
+        calm: false,
         tell: pause::of_a_go_peer,
     },
     Case {
@@ -129,6 +142,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the relays reach the target no more than the prober does",
         notices: "suspect",
         seconds: 15,
+        calm: false,
         tell: indirect::across_kinds,
     },
     Case {
@@ -137,6 +151,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "a Go peer does them with a Go peer, which leaks its credit",
         notices: "too many open streams",
         seconds: 6,
+        calm: true,
         tell: credit::three_hundred_exchanges,
     },
     Case {
@@ -145,6 +160,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node has another label",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::label,
     },
     Case {
@@ -153,6 +169,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node has another key",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::key_16,
     },
     Case {
@@ -161,6 +178,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node has another key",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::key_24,
     },
     Case {
@@ -169,6 +187,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node has another key",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::key_32,
     },
     Case {
@@ -177,6 +196,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node lacks the key that Go encrypts with",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::key_ring,
     },
     Case {
@@ -185,6 +205,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node has another key",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::key_old_format,
     },
     Case {
@@ -193,6 +214,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the node has another label",
         notices: "see each other",
         seconds: 3,
+        calm: true,
         tell: layers::label_and_key,
     },
     Case {
@@ -201,6 +223,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "nobody compresses",
         notices: "in one datagram",
         seconds: 4,
+        calm: true,
         tell: layers::compression,
     },
     Case {
@@ -209,6 +232,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the labels are the same",
         notices: "the wrong label",
         seconds: 8,
+        calm: false,
         tell: refusals::wrong_label,
     },
     Case {
@@ -217,6 +241,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "the keys are the same",
         notices: "the wrong key",
         seconds: 8,
+        calm: false,
         tell: refusals::wrong_key,
     },
     Case {
@@ -225,6 +250,7 @@ pub(super) const CASES: &[Case] = &[
         sabotage: "a certificate is for another address than the one that Go dials",
         notices: "certificate is valid for",
         seconds: 6,
+        calm: true,
         tell: certificates::of_both_tools,
     },
 ];

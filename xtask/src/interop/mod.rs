@@ -198,7 +198,7 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
     outcome.failure = match told {
         Err(Stop::Interrupted) => return Err(Stop::Interrupted),
         Err(stop) => Some(stop.to_string()),
-        Ok(()) => logs::first_unaccepted(&outcome.logs),
+        Ok(()) => logs::first_unaccepted(&outcome.logs, task.case.calm),
     };
     if !keep && outcome.is_good() {
         let _ = std::fs::remove_dir_all(&own);

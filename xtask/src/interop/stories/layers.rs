@@ -44,10 +44,22 @@ pub(in crate::interop) fn key_ring(stage: &mut Stage<'_>, sabotaged: bool) -> To
     cluster(stage, &node, &go, sabotaged.then_some(&node[..2]))
 }
 
+/// A member of protocol version 1 takes its own port for everybody's, so all have the same one,
+/// on addresses of their own.
 pub(in crate::interop) fn key_old_format(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
-    let other = ["--key", OTHER_KEY];
+    let homes = [("g1", "127.78.0.1"), ("r1", "127.78.0.2"), ("g2", "127.78.0.3")];
+    for (name, ip) in homes {
+        stage.certify(name, ip)?;
+    }
     let go = ["--key", KEY_16, "--protocol-1"];
-    cluster(stage, &["--key", KEY_16], &go, sabotaged.then_some(&other[..]))
+    let key = if sabotaged { OTHER_KEY } else { KEY_16 };
+    let peer = stage.start("g1", &[&go[..], &["--bind", "127.78.0.1:0"]].concat())?;
+    let port = peer.rsplit(':').next().unwrap_or_default();
+    let at = |ip: &str| format!("{ip}:{port}");
+    let node = stage.start("r1", &["--key", key, "--bind", &at(homes[1].1), "--join", &peer])?;
+    stage.gathered(&["r1", "g1"], Duration::from_secs(4))?;
+    stage.start("g2", &[&go[..], &["--bind", &at(homes[2].1), "--join", &node]].concat())?;
+    converse(stage)
 }
 
 pub(in crate::interop) fn label_and_key(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
@@ -67,6 +79,11 @@ fn cluster(
     let node = stage.start("r1", &with_join(instead.unwrap_or(node_flags), &peer))?;
     stage.gathered(&["r1", "g1"], Duration::from_secs(4))?;
     stage.start("g2", &with_join(go_flags, &node))?;
+    converse(stage)
+}
+
+/// All see each other, exchange messages and see each other's new metadata.
+fn converse(stage: &mut Stage<'_>) -> Told {
     stage.gathered(&["r1", "g1", "g2"], GATHER)?;
     messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")])?;
     stage.ask("r1", "meta changed")?;

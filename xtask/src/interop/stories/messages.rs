@@ -55,7 +55,7 @@ pub(in crate::interop) fn all_ways(stage: &mut Stage<'_>, sabotaged: bool) -> Re
 fn broadcasts(stage: &mut Stage<'_>, all: &[&'static str]) -> Result<(), Stop> {
     let mut sent = Vec::new();
     for from in ["r1", "g1", "r2"] {
-        for size in [4, 1_000] {
+        for size in [8, 1_000] {
             let text = noise(&format!("b{from} "), size);
             stage.ask(from, &format!("bcast {text}"))?;
             sent.push((from, text));

@@ -2,7 +2,8 @@
 //!
 //! Go keeps sending on the connection to the killed process until its idle timeout of 30 s,
 //! unless a stateless reset ends it. Tried with a connection that Go dialed and with one that the
-//! node dialed, since the reset token reaches Go on different ways.
+//! node dialed, since the reset token reaches Go on different ways. Go's own ping tells: it takes
+//! the connection that Go holds for the address, and an answer means that this is a new one.
 
 use std::time::Duration;
 
@@ -52,7 +53,6 @@ fn restart(stage: &mut Stage<'_>, node: &str, sabotaged: bool) -> Result<(), Sto
     // The connection is in use both ways before it breaks.
     stage.ask("g1", "ping r1")?;
     stage.ask("r1", "ping g1")?;
-    let dialed = stage.count("g1", "/transport/dialed")?;
     stage.signal("r1", Signal::KILL)?;
     if sabotaged {
         let forgotten = stage.folder().join("r1.reset");
@@ -75,9 +75,6 @@ fn restart(stage: &mut Stage<'_>, node: &str, sabotaged: bool) -> Result<(), Sto
     let took = answered.saturating_sub(began);
     if took > BOUND {
         return fail(format!("Go's first ping reaches the restarted node after {took:?}"));
-    }
-    if stage.count("g1", "/transport/dialed")? <= dialed {
-        return fail("Go dialed no new connection to the restarted node");
     }
     stage.note(format!("Go's ping answered {} ms after the restart", took.as_millis()));
     no_pause(stage)?;
