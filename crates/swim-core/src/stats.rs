@@ -1,7 +1,7 @@
 //! Counters of one machine, under one name each.
 
-/// What a machine has seen and done since it was made. Counters saturate never in practice
-/// (64 bits); lengths are of the moment.
+/// What a machine has seen and done since it was made. Counters have 64 bits; lengths are of
+/// the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MembershipStats {
@@ -116,8 +116,6 @@ counters! {
     refused_relay_full,
     /// Streams refused: too many at once.
     refused_streams_full,
-    /// Exchanges refused: too many at once.
-    refused_exchanges_full,
     /// Exchanges refused: the versions do not fit.
     refused_version,
 }
