@@ -26,6 +26,8 @@ mod push_pull;
 mod roster;
 mod seed;
 mod seeds;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod stats;
 mod suspicion;
 mod time;

@@ -39,6 +39,7 @@ pub(crate) struct Roster {
     probe_order: Vec<Slot>,
     probe_next: usize,
     by_state: [usize; 4],
+    generation: u64,
 }
 
 impl Roster {
@@ -52,6 +53,7 @@ impl Roster {
             probe_order: Vec::new(),
             probe_next: 0,
             by_state: [0; 4],
+            generation: 0,
         };
         roster.settle(me);
         roster
@@ -69,6 +71,7 @@ impl Roster {
         let name = member.name().clone();
         debug_assert!(self.find(name.as_bytes()).is_none(), "{name} is in the roster already");
         self.by_state[state_index(member.state())] += 1;
+        self.generation += 1;
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.members[slot.index()] = Some(member);
@@ -112,8 +115,14 @@ impl Roster {
         };
         let before = member.state();
         change(member.record_mut());
+        self.generation += 1;
         self.by_state[state_index(before)] -= 1;
         self.by_state[state_index(member.state())] += 1;
+    }
+
+    /// Counts every change of what [`iter`](Self::iter) shows.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -173,6 +182,7 @@ impl Roster {
 
     fn remove(&mut self, slot: Slot) -> Option<(Slot, Member)> {
         let member = self.members.get_mut(slot.index())?.take()?;
+        self.generation += 1;
         self.by_state[state_index(member.state())] -= 1;
         let key = hash(self.hash_key, member.name().as_bytes());
         if let Ok(entry) = self.index.find_entry(key, |other| *other == slot) {

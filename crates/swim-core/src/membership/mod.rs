@@ -287,6 +287,13 @@ impl Membership {
         self.roster.iter().map(|(_, member)| member.clone())
     }
 
+    /// A number that is another one whenever [`members`](Self::members) may show something else:
+    /// whoever keeps a copy need not compare.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.roster.generation()
+    }
+
     /// The member of that name, if remembered.
     #[must_use]
     pub fn member(&self, name: &MemberName) -> Option<Member> {

@@ -1,0 +1,293 @@
+//! One seed, one life of a cluster: it gathers, goes through its weather, and must come to rest.
+//!
+//! Safety is checked after every step; once the weather is over, agreement and silence must come
+//! within a bound that follows from the configuration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::{Config, SecretKey};
+use crate::membership::Membership;
+use crate::sim::chance::Chance;
+use crate::sim::checker::Violation;
+use crate::sim::fault::{FaultId, HostId};
+use crate::sim::simulation::{Setup, Simulation};
+use crate::sim::tally::{Counted, Tally};
+use crate::sim::weather::{self, Move, Talk};
+use crate::time::Time;
+
+/// The stream of chance that setups and weather draw from.
+const WEATHER: u64 = 2;
+/// After agreement, this long nothing may change any more.
+const REST: Duration = Duration::from_secs(10);
+/// Every so many seeds, all packets are decoded and held against what becomes of them.
+const TAP_EVERY: u64 = 4;
+
+/// What one seed did.
+#[derive(Clone, Debug)]
+pub struct SeedReport {
+    /// The seed.
+    pub seed: u64,
+    /// How many hosts there were.
+    pub hosts: usize,
+    /// How many kinds of fault were drawn.
+    pub kinds: usize,
+    /// Virtual time in all.
+    pub virtual_time: Duration,
+    /// From the end of the weather to agreement and silence.
+    pub calm: Duration,
+    /// What that was allowed to take.
+    pub calm_bound: Duration,
+    /// Steps of the simulation.
+    pub steps: u64,
+    /// What was explored.
+    pub tally: Tally,
+    /// The hash over every byte and event.
+    pub digest: u64,
+    /// The rule that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// The last lines of the trace, if it was kept.
+    pub last_lines: Vec<String>,
+}
+
+/// How much a run says about itself.
+pub enum Telling {
+    /// Nothing; the quickest.
+    Nothing,
+    /// The last lines, in the report.
+    LastLines,
+    /// Everything, line by line.
+    Everything(Box<dyn FnMut(&str)>),
+}
+
+/// Runs one seed from beginning to end.
+#[must_use]
+pub fn run_seed(seed: u64, telling: Telling) -> SeedReport {
+    let mut chance = Chance::new(seed, WEATHER);
+    let setup = draw_setup(seed, &mut chance);
+    let config = setup.config.clone();
+    let mut sim = Simulation::new(seed, setup);
+    match telling {
+        Telling::Nothing => {}
+        Telling::LastLines => sim.keep_trace(),
+        Telling::Everything(sink) => sim.trace_to(sink),
+    }
+    let hosts = draw_hosts(&mut sim, &mut chance);
+    let bound = convergence_bound(&config, hosts.len());
+    gather(&mut sim, &hosts, bound, &mut chance);
+    let length = Duration::from_secs(60) + chance.span(Duration::ZERO, Duration::from_secs(60));
+    let plan = weather::draw(&mut chance, &hosts, length);
+    endure(&mut sim, plan.moves, length);
+    sim.calm();
+    let calm_began = sim.now();
+    rest(&mut sim, bound);
+    SeedReport {
+        seed,
+        hosts: hosts.len(),
+        kinds: plan.kinds.len(),
+        virtual_time: sim.now() - Time::ZERO,
+        calm: sim.now() - calm_began,
+        calm_bound: bound,
+        steps: sim.steps(),
+        tally: sim.tally().clone(),
+        digest: sim.digest(),
+        violation: sim.violation().cloned(),
+        last_lines: sim.last_lines(),
+    }
+}
+
+/// How long a calm may take until all agree and are silent. The terms, in this order:
+///
+/// - standing seeds are tried again after 60 s at most (jittered by half), and such an exchange
+///   takes at most the stream timeout; this twice, should the first one fail;
+/// - whatever is still wrong somewhere goes round with the periodic exchanges, twice;
+/// - slowed-down probing recovers: a member whose health is at its worst probes 8, 7, … times
+///   slower; then 20 probe rounds to notice who is gone;
+/// - the longest suspicion, and the time in which the dead are kept and still told;
+/// - gossip: as many rounds as a message is sent, twice.
+#[must_use]
+pub fn convergence_bound(config: &Config, members: usize) -> Duration {
+    let magnitude = members.max(10).ilog10() + 1;
+    let seeds = 2 * (Duration::from_secs(90) + config.stream_timeout);
+    let scale = members.max(32).ilog2() - 5 + 2;
+    let exchanges = 2 * scale * config.push_pull_interval;
+    let health = u32::from(config.awareness_max_multiplier);
+    let probing = config.probe_interval * (health * (health + 1) / 2 + 20);
+    let suspicion = config.probe_interval
+        * config.suspicion_multiplier
+        * config.suspicion_max_timeout_multiplier
+        * magnitude;
+    let gossip = 2 * config.gossip_interval * config.retransmit_multiplier * magnitude;
+    seeds + exchanges + probing + suspicion + config.gossip_to_the_dead + gossip
+}
+
+fn draw_setup(seed: u64, chance: &mut Chance) -> Setup {
+    let mut config = match chance.below(10) {
+        0 => Config::wan(),
+        1 | 2 => Config::local(),
+        _ => Config::lan(),
+    };
+    config.compression = chance.below(4) == 0;
+    if chance.below(4) == 0 {
+        config.label = b"a simulated cluster".to_vec();
+    }
+    if chance.below(8) == 0 {
+        let length = chance.pick(&[16, 24, 32]);
+        config.keys.extend(SecretKey::try_from([7; 32].get(..length).unwrap_or_default()));
+    }
+    if chance.below(6) == 0 {
+        config.local_health_probe = chance.below(2) == 0;
+        config.local_health_suspicion = chance.below(2) == 0;
+        config.buddy = chance.below(2) == 0;
+    }
+    let verified_names = chance.below(4) > 0;
+    Setup { verified_names, tap: seed.is_multiple_of(TAP_EVERY), ..Setup::new(config) }
+}
+
+/// Between 3 and 64 hosts, more often few; seeds are the first one, and sometimes one or two more.
+fn draw_hosts(sim: &mut Simulation, chance: &mut Chance) -> Vec<HostId> {
+    let count = match chance.below(10) {
+        0..=4 => chance.between(3, 12),
+        5..=7 => chance.between(13, 32),
+        _ => chance.between(33, 64),
+    };
+    let hosts: Vec<HostId> = (0..count).map(|n| sim.add(&format!("member-{n:02}"))).collect();
+    let seeds = chance.between(1, 3);
+    for host in &hosts {
+        sim.set_seeds(*host, &hosts[..seeds]);
+    }
+    hosts
+}
+
+/// Starts the hosts, most of them together and some late, and waits until they agree.
+fn gather(sim: &mut Simulation, hosts: &[HostId], bound: Duration, chance: &mut Chance) {
+    let late = chance.below(hosts.len().min(5));
+    let (early, late) = hosts.split_at(hosts.len() - late);
+    let at_once = chance.below(2) == 0;
+    for host in early {
+        sim.start(*host);
+        if !at_once {
+            sim.run_for(chance.span(Duration::ZERO, Duration::from_millis(400)));
+        }
+    }
+    if at_once && early.len() > 16 {
+        sim.acquaint();
+    }
+    if !sim.run_until(bound, |sim| sim.agreement().is_ok()) && sim.violation().is_none() {
+        let detail = sim.agreement().err().unwrap_or_default();
+        sim.report_breach("members gather", detail);
+    }
+    for host in late {
+        sim.count(Counted::Join);
+        sim.start(*host);
+    }
+}
+
+/// Carries out a plan.
+fn endure(sim: &mut Simulation, moves: Vec<(Duration, Move)>, length: Duration) {
+    let began = sim.now();
+    let mut faults: BTreeMap<usize, FaultId> = BTreeMap::new();
+    for (at, what) in moves {
+        sim.run_to(began + at);
+        if sim.violation().is_some() {
+            return;
+        }
+        match what {
+            Move::Begin(number, fault) => {
+                faults.insert(number, sim.begin_fault(fault));
+            }
+            Move::End(number) => {
+                if let Some(fault) = faults.remove(&number) {
+                    sim.end_fault(fault);
+                }
+            }
+            Move::FlipFlop => sim.count(Counted::FlipFlop),
+            Move::Stall(host, how, blocked, running) => sim.stall(host, how, blocked, running),
+            Move::EndStall(host) => sim.end_stall(host),
+            Move::Crash(host) => sim.crash(host),
+            Move::Start(host) => sim.start(host),
+            Move::Leave(host) => sim.leave(host),
+            Move::ClockRate(host, rate) => sim.set_clock_rate(host, rate),
+            Move::PacketLimit(host, to, limit) => sim.set_packet_limit(host, to, limit),
+            Move::Talk(talk) => speak(sim, talk),
+        }
+    }
+    sim.run_to(began + length);
+}
+
+fn speak(sim: &mut Simulation, talk: Talk) {
+    match talk {
+        Talk::Broadcast(host, len) => sim.broadcast(host, len),
+        Talk::Send(host, to, len) => sim.send(host, to, len),
+        Talk::SendReliable(host, to, len) => {
+            sim.send_reliable(host, to, len, Duration::from_secs(5));
+        }
+        Talk::Ping(host, to) => sim.ping(host, to),
+        Talk::Meta(host, len) => sim.set_meta(host, &vec![0x6d; len]),
+    }
+}
+
+/// The weather is over: agreement and silence must come, and stay.
+fn rest(sim: &mut Simulation, bound: Duration) {
+    if !sim.run_until(bound, |sim| at_rest(sim).is_ok()) {
+        if sim.violation().is_none() {
+            let detail = at_rest(sim).err().unwrap_or_default();
+            sim.report_breach("a calm ends in agreement and silence", detail);
+        }
+        return;
+    }
+    let before = sim.tally().clone();
+    sim.run_for(REST);
+    for change in [Counted::Failed, Counted::FailedByWord] {
+        if sim.violation().is_none() && sim.tally().count(change) > before.count(change) {
+            sim.report_breach("nobody dies in a calm", change.name().to_owned());
+        }
+    }
+    if let (None, Err(detail)) = (sim.violation(), sim.agreement()) {
+        sim.report_breach("agreement lasts", detail);
+    }
+}
+
+/// Whether all agree, nothing is left to say and nobody feels slow.
+fn at_rest(sim: &Simulation) -> Result<(), String> {
+    sim.agreement()?;
+    for host in sim.hosts().filter(|host| sim.is_present(*host)) {
+        let Some(stats) = sim.membership(host).map(Membership::stats) else {
+            continue;
+        };
+        // Who is alone has nobody whose answers could show that it is well again.
+        let health = if stats.alive > 1 { stats.health } else { 0 };
+        let busy = [
+            ("news", stats.queued_broadcasts),
+            ("application broadcasts", stats.queued_user_broadcasts),
+            ("health", usize::from(health)),
+        ];
+        if let Some((what, count)) = busy.iter().find(|(_, count)| *count > 0) {
+            return Err(format!("{} has {what} {count}", sim.name(host)));
+        }
+    }
+    if sim.open_operations() > 0 {
+        return Err(format!("{} operations have not ended", sim.open_operations()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_follows_the_configuration() {
+        let bound = |config: Config, members| convergence_bound(&config, members).as_secs();
+        assert!((300..600).contains(&bound(Config::lan(), 64)), "{}", bound(Config::lan(), 64));
+        assert!(bound(Config::lan(), 64) > bound(Config::lan(), 8));
+        assert!(bound(Config::wan(), 8) > bound(Config::lan(), 8));
+    }
+
+    #[test]
+    fn a_seed_replays_to_the_same_digest() {
+        let run = |seed| run_seed(seed, Telling::Nothing).digest;
+        assert_eq!(run(3), run(3));
+        assert_ne!(run(3), run(4));
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong in a simulation, as plain data.
+
+use std::time::Duration;
+
+/// One host of a simulation, in the order in which they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub(crate) u32);
+
+impl HostId {
+    /// Its place in the order of adding, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Names a fault of the network under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FaultId(pub(crate) u32);
+
+/// A fault of the network. Rates are chances in a million.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Packets are lost on their way into or out of these hosts.
+    Loss {
+        /// Which hosts.
+        hosts: Vec<HostId>,
+        /// The rate at which packets to them are lost.
+        inbound: u32,
+        /// The rate at which packets from them are lost.
+        outbound: u32,
+    },
+    /// Packets arrive twice, except those that carry application messages: QUIC repeats none.
+    Duplicate {
+        /// How often.
+        rate: u32,
+    },
+    /// Packets are overtaken by later ones.
+    HoldBack {
+        /// How often.
+        rate: u32,
+        /// The longest that one is held back.
+        at_most: Duration,
+    },
+    /// Packets with a checksum or a seal arrive with flipped bits; others, as QUIC would do, not
+    /// at all.
+    Corrupt {
+        /// How often.
+        rate: u32,
+    },
+    /// Every packet takes this much longer.
+    Slow {
+        /// How much.
+        by: Duration,
+    },
+    /// Nothing travels from the ones to the others.
+    OneWay {
+        /// Who is not heard.
+        from: Vec<HostId>,
+        /// By whom.
+        to: Vec<HostId>,
+    },
+    /// Hosts of different groups do not reach each other.
+    Partition {
+        /// The group of each host, in the order of the hosts.
+        groups: Vec<u8>,
+    },
+    /// Streams fail, or arrive in pieces.
+    Streams {
+        /// How often one is refused.
+        refused: u32,
+        /// How often one is reset underway.
+        reset: u32,
+        /// The most pieces in which the bytes of one direction arrive.
+        pieces: usize,
+    },
+}
+
+/// How a host hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// The driver's thread stands still: nothing runs, and what arrived is read before overdue
+    /// timers act, as our driver does.
+    Driver,
+    /// Sends and receives block, as in the experiments of the Lifeguard paper. Timers run until
+    /// one of them wants to send; overdue timers act before what arrived is read, as in Go, where
+    /// they run on threads of their own.
+    Network,
+}

@@ -1,0 +1,451 @@
+//! Many real machines in virtual time: the run loop and its controls.
+//!
+//! Moves time from one happening to the next and carries out what the machines ask for; the
+//! network decides what arrives, the checker what may be believed. Runs [`Membership`] as it is,
+//! through its public methods only.
+
+mod acquaint;
+mod controls;
+mod packets;
+mod stalls;
+mod streams;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::membership::Membership;
+use crate::output::{Event, Output, StreamFailure};
+use crate::sim::agenda::Agenda;
+use crate::sim::chance::Chance;
+use crate::sim::checker::{Checker, Violation};
+use crate::sim::digest::Digest;
+use crate::sim::fault::HostId;
+use crate::sim::host::{Arrival, Host, Order};
+use crate::sim::network::{Latency, Network};
+use crate::sim::streams::{Side, Streams};
+use crate::sim::tally::{Counted, Tally};
+use crate::sim::trace::Trace;
+use crate::time::Time;
+use crate::wire::{Keyring, Label, Layers, PacketDecoder};
+
+/// How closely a simulation is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Every view after every step that changed it.
+    EveryStep,
+    /// Every view at every multiple of this span.
+    Every(Duration),
+}
+
+/// What a simulation is made of; everything else is drawn from its seed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Settings of hosts added without settings of their own.
+    pub config: Config,
+    /// How long packets travel.
+    pub latency: Latency,
+    /// Whether certificates prove the names of hosts to each other.
+    pub verified_names: bool,
+    /// How closely the rules are checked.
+    pub watch: Watch,
+    /// Also decodes every packet, to check what machines make of accusations.
+    pub tap: bool,
+    /// Keeps every event for [`Simulation::events`].
+    pub keep_events: bool,
+}
+
+impl Setup {
+    /// Members with this configuration on a network that suits it, watched at every step.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            latency: Latency::suiting(&config),
+            config,
+            verified_names: true,
+            watch: Watch::EveryStep,
+            tap: false,
+            keep_events: false,
+        }
+    }
+}
+
+/// Any number of members in virtual time. Equal seeds and orders give equal
+/// [digests](Self::digest).
+pub struct Simulation {
+    seed: u64,
+    setup: Setup,
+    now: Time,
+    agenda: Agenda<Happening>,
+    hosts: Vec<Host>,
+    /// The hosts ordered by name.
+    by_name: Vec<HostId>,
+    network: Network,
+    streams: Streams,
+    /// Peers that could not be dialed; reported when the dial has timed out.
+    dialing: BTreeSet<(HostId, HostId)>,
+    /// What the machines put around their messages.
+    layers: Layers,
+    decoder: PacketDecoder,
+    checker: Checker,
+    tally: Tally,
+    digest: Digest,
+    trace: Trace,
+    violation: Option<Violation>,
+    events: Vec<(Time, HostId, Event)>,
+    cycles: u32,
+    steps: u64,
+    /// Wakes in a row that moved no clock.
+    spins: u32,
+}
+
+/// Something planned.
+enum Happening {
+    Wake(HostId),
+    Arrive { host: HostId, life: u32, arrival: Arrival },
+    Piece { stream: u64, to: Side },
+    FailStream { host: HostId, life: u32, stream: u64, side: Side, reason: StreamFailure },
+    Expire { stream: u64 },
+    DialTimedOut { from: HostId, life: u32, to: HostId },
+    Block { host: HostId, cycle: u32 },
+    Unblock { host: HostId, life: u32, cycle: u32 },
+    Look,
+}
+
+/// What a machine was just given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    Start,
+    Timer,
+    Packet,
+    Stream,
+    Order,
+}
+
+/// After so many wakes at one moment a machine counts as spinning.
+const MAX_SPINS: u32 = 10_000;
+
+impl Simulation {
+    /// A simulation without hosts.
+    #[must_use]
+    pub fn new(seed: u64, setup: Setup) -> Self {
+        let network = Network::new(setup.latency, Chance::new(seed, 1));
+        let mut simulation = Self {
+            seed,
+            now: Time::ZERO,
+            agenda: Agenda::new(),
+            hosts: Vec::new(),
+            by_name: Vec::new(),
+            network,
+            streams: Streams::default(),
+            dialing: BTreeSet::new(),
+            layers: layers_of(&setup.config),
+            decoder: PacketDecoder::default(),
+            checker: Checker::new(setup.tap),
+            tally: Tally::new(),
+            digest: Digest::new(),
+            trace: Trace::Off,
+            violation: None,
+            events: Vec::new(),
+            cycles: 0,
+            steps: 0,
+            spins: 0,
+            setup,
+        };
+        if let Watch::Every(span) = simulation.setup.watch {
+            simulation.agenda.plan(Time::ZERO + span, Happening::Look);
+        }
+        simulation
+    }
+
+    /// Runs for a span of virtual time, or until a rule is broken.
+    pub fn run_for(&mut self, span: Duration) {
+        self.run_to(self.now + span);
+    }
+
+    /// Runs until that moment, or until a rule is broken.
+    pub fn run_to(&mut self, until: Time) {
+        while self.violation.is_none() && self.agenda.next_at().is_some_and(|at| at <= until) {
+            self.step();
+        }
+        if self.violation.is_none() {
+            self.now = self.now.max(until);
+        }
+    }
+
+    /// Runs until `done` says so, asking every 100 ms of virtual time; false when that did not
+    /// happen within `at_most`, or a rule was broken first.
+    pub fn run_until(&mut self, at_most: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + at_most;
+        loop {
+            if done(self) {
+                return true;
+            }
+            if self.violation.is_some() || self.now >= end {
+                return false;
+            }
+            self.run_to((self.now + Duration::from_millis(100)).min(end));
+        }
+    }
+
+    fn step(&mut self) {
+        let Some((at, happening)) = self.agenda.pop() else {
+            return;
+        };
+        self.spins = if at == self.now { self.spins } else { 0 };
+        self.now = at;
+        self.steps += 1;
+        match happening {
+            Happening::Wake(host) => self.wake(host),
+            Happening::Arrive { host, life, arrival } => self.arrive(host, life, arrival),
+            Happening::Piece { stream, to } => self.move_piece(stream, to),
+            Happening::FailStream { host, life, stream, side, reason } => {
+                self.fail_end(host, life, stream, side, reason);
+            }
+            Happening::Expire { stream } => self.expire(stream),
+            Happening::DialTimedOut { from, life, to } => self.dial_timed_out(from, life, to),
+            Happening::Block { host, cycle } => self.block(host, cycle),
+            Happening::Unblock { host, life, cycle } => self.unblock(host, life, cycle),
+            Happening::Look => {
+                self.look_at_everybody();
+                if let Watch::Every(span) = self.setup.watch {
+                    self.agenda.plan(self.now + span, Happening::Look);
+                }
+            }
+        }
+    }
+
+    fn wake(&mut self, host: HostId) {
+        let Some(life) = &mut self.hosts[host.index()].life else {
+            return;
+        };
+        // A wake that a nearer deadline made pointless.
+        if life.wake != Some(self.now) {
+            return;
+        }
+        life.wake = None;
+        self.spins += 1;
+        if self.spins > MAX_SPINS {
+            self.breach("progress", format!("host {} spins on an overdue timer", host.index()));
+            return;
+        }
+        if life.held.as_ref().is_some_and(|held| held.stuck) {
+            return;
+        }
+        self.act_on_timers(host);
+        self.settle(host, Cause::Timer);
+    }
+
+    /// Lets overdue timers act.
+    fn act_on_timers(&mut self, host: HostId) {
+        let now = self.now;
+        let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
+            return;
+        };
+        let local = clock.local(now);
+        if life.machine.poll_timeout().is_some_and(|due| due <= local) {
+            life.machine.handle_timeout(local);
+        }
+    }
+
+    /// Something reaches a host: at once, or when it is no longer stalled.
+    fn arrive(&mut self, host: HostId, number: u32, arrival: Arrival) {
+        let Some(life) = &mut self.hosts[host.index()].life else {
+            self.count_lost(&arrival);
+            return;
+        };
+        if life.number != number {
+            self.count_lost(&arrival);
+            return;
+        }
+        if let Some(held) = &mut life.held {
+            if !held.keep(arrival) {
+                self.tally.add(Counted::ReceiveBufferFull);
+            }
+            return;
+        }
+        self.hand_over(host, arrival);
+    }
+
+    /// Gives a machine what arrived for it.
+    fn hand_over(&mut self, host: HostId, arrival: Arrival) {
+        let now = self.now;
+        if let Arrival::Packet { from, bytes } = &arrival {
+            self.tap_before(host, *from, bytes);
+        }
+        if self.trace.is_on() {
+            self.trace_arrival(host, &arrival);
+        }
+        let peer = match &arrival {
+            Arrival::Packet { from, .. } | Arrival::StreamOpened { from, .. } => {
+                Some(self.hosts[from.index()].peer.clone())
+            }
+            Arrival::StreamData { .. }
+            | Arrival::StreamFailed { .. }
+            | Arrival::SendFailed { .. }
+            | Arrival::PacketLimit { .. }
+            | Arrival::Order(_) => None,
+        };
+        let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
+            return;
+        };
+        let local = clock.local(now);
+        let machine = &mut life.machine;
+        let cause = match (arrival, peer) {
+            (Arrival::Packet { bytes, .. }, Some(peer)) => {
+                machine.handle_packet(&peer, &bytes, local);
+                Cause::Packet
+            }
+            (Arrival::StreamOpened { id, .. }, Some(peer)) => {
+                machine.handle_stream_opened(id, &peer, local);
+                Cause::Stream
+            }
+            (Arrival::StreamData { id, bytes, fin }, _) => {
+                machine.handle_stream_data(id, &bytes, fin, local);
+                Cause::Stream
+            }
+            (Arrival::StreamFailed { id, reason }, _) => {
+                machine.handle_stream_failed(id, reason, local);
+                Cause::Stream
+            }
+            (Arrival::SendFailed { to }, _) => {
+                machine.handle_send_failed(to, local);
+                Cause::Timer
+            }
+            (Arrival::PacketLimit { to, limit }, _) => {
+                machine.handle_packet_limit(to, limit, local);
+                Cause::Order
+            }
+            (Arrival::Order(order), _) => {
+                self.obey(host, order);
+                return;
+            }
+            (Arrival::Packet { .. } | Arrival::StreamOpened { .. }, None) => return,
+        };
+        self.settle(host, cause);
+    }
+
+    /// Carries out everything that a machine wants, and plans its next wake.
+    fn settle(&mut self, host: HostId, cause: Cause) {
+        while let Some(life) = &mut self.hosts[host.index()].life {
+            let Some(output) = life.machine.poll_output() else {
+                break;
+            };
+            self.digest_output(host, &output);
+            if life_is_held(&mut self.hosts[host.index()], &output) {
+                self.hold(host, output);
+            } else {
+                self.carry_out(host, output, cause);
+            }
+        }
+        self.plan_wake(host);
+        self.look_after_step(host, cause);
+    }
+
+    fn plan_wake(&mut self, host: HostId) {
+        let now = self.now;
+        let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
+            return;
+        };
+        let Some(due) = life.machine.poll_timeout() else {
+            return;
+        };
+        let at = clock.global(due).max(now);
+        if life.wake.is_none_or(|planned| at < planned) {
+            life.wake = Some(at);
+            self.agenda.plan(at, Happening::Wake(host));
+        }
+    }
+
+    fn carry_out(&mut self, host: HostId, output: Output, cause: Cause) {
+        match output {
+            Output::Packet { to, bytes } => self.send_packet(host, &to, bytes),
+            Output::OpenStream { id, to, bytes, deadline } => {
+                self.open_stream(host, id, &to, bytes, deadline);
+            }
+            Output::WriteStream { id, bytes, finish } => {
+                self.write_stream(host, id, bytes, finish);
+            }
+            Output::CloseStream { id } => self.close_stream(host, id),
+            Output::ForgetPeer { address } => self.note_forgotten(host, address, cause),
+            Output::ResolveSeeds => {
+                let seeds = self.hosts[host.index()].seeds.clone();
+                self.plan_order(host, Order::Seeds(seeds));
+            }
+            Output::Finished { operation, outcome } => {
+                self.note_finished(host, operation, &outcome);
+            }
+            Output::Event(event) => self.note_event(host, event, cause),
+        }
+    }
+
+    fn digest_output(&mut self, host: HostId, output: &Output) {
+        let digest = &mut self.digest;
+        digest.word(self.now.as_micros());
+        digest.word(u64::from(host.0));
+        match output {
+            Output::Packet { to, bytes } => {
+                digest.word(1 | u64::from(to.address.port()) << 8);
+                digest.bytes(bytes);
+            }
+            Output::OpenStream { to, bytes, deadline, .. } => {
+                digest.word(2 | u64::from(to.address.port()) << 8);
+                digest.word(deadline.as_micros());
+                digest.bytes(bytes);
+            }
+            Output::WriteStream { bytes, finish, .. } => {
+                digest.word(3 | u64::from(*finish) << 8);
+                digest.bytes(bytes);
+            }
+            Output::Event(Event::ProbeAnswered { member, rtt, .. }) => {
+                digest.word(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+                digest.bytes(member.name().as_bytes());
+            }
+            other @ (Output::CloseStream { .. }
+            | Output::ForgetPeer { .. }
+            | Output::ResolveSeeds
+            | Output::Finished { .. }
+            | Output::Event(_)) => {
+                // Writing into the digest cannot fail.
+                let _ = write!(digest, "{other:?}");
+            }
+        }
+    }
+
+    fn machine(&self, host: HostId) -> Option<&Membership> {
+        self.hosts[host.index()].life.as_ref().map(|life| &life.machine)
+    }
+}
+
+/// The layers of the cluster's packets.
+fn layers_of(config: &Config) -> Layers {
+    let mut keyring = Keyring::default();
+    for key in &config.keys {
+        // Machines refuse settings with bad keys, so none gets here.
+        let _ = keyring.add(key.as_bytes());
+    }
+    Layers {
+        label: Label::new(config.label.clone()).unwrap_or_default(),
+        keyring,
+        verify_incoming: config.verify_incoming,
+        verify_outgoing: config.verify_outgoing,
+        ..Layers::default()
+    }
+}
+
+/// Whether an output has to wait until the host runs again.
+fn life_is_held(host: &mut Host, output: &Output) -> bool {
+    let to_network = match output {
+        Output::Packet { .. }
+        | Output::OpenStream { .. }
+        | Output::WriteStream { .. }
+        | Output::CloseStream { .. } => true,
+        Output::ForgetPeer { .. }
+        | Output::ResolveSeeds
+        | Output::Finished { .. }
+        | Output::Event(_) => false,
+    };
+    to_network && host.life.as_ref().is_some_and(|life| life.held.is_some())
+}

@@ -1,0 +1,241 @@
+//! Streams between hosts: a handshake, bytes in order and in pieces, an end or a failure.
+
+use crate::output::{Destination, StreamFailure, StreamId};
+use crate::sim::fault::HostId;
+use crate::sim::host::Arrival;
+use crate::sim::simulation::packets::DIAL_TIMEOUT;
+use crate::sim::simulation::{Happening, Simulation};
+use crate::sim::streams::{Piece, Side, chop};
+use crate::sim::tally::Counted;
+use crate::time::Time;
+
+use std::time::Duration;
+
+/// How soon a piece is tried again that found no way.
+const RETRY: Duration = Duration::from_millis(250);
+
+impl Simulation {
+    pub(super) fn open_stream(
+        &mut self,
+        from: HostId,
+        id: StreamId,
+        to: &Destination,
+        bytes: Vec<u8>,
+        deadline: Time,
+    ) {
+        let state = &self.hosts[from.index()];
+        let deadline = state.clock.global(deadline);
+        let Some(life) = state.life.as_ref().map(|life| life.number) else {
+            return;
+        };
+        let round_trip = self.network.travel() + self.network.travel();
+        let mut fail = |reason, at| {
+            let arrival = Arrival::StreamFailed { id, reason };
+            self.agenda.plan(at, Happening::Arrive { host: from, life, arrival });
+        };
+        let Some(target) = crate::sim::host::host_at(to.address)
+            .filter(|host| host.index() < self.hosts.len() && *host != from)
+        else {
+            return fail(StreamFailure::Refused, self.now + round_trip);
+        };
+        let connected = self.network.connects(from, target) && self.network.connects(target, from);
+        let Some(there) =
+            self.hosts[target.index()].life.as_ref().map(|life| life.number).filter(|_| connected)
+        else {
+            self.tally.add(Counted::StreamTimedOut);
+            return fail(StreamFailure::TimedOut, deadline.min(self.now + DIAL_TIMEOUT));
+        };
+        if self.setup.verified_names
+            && to.name.as_ref().is_some_and(|name| *name != self.hosts[target.index()].name)
+        {
+            self.tally.add(Counted::StreamMismatched);
+            return fail(StreamFailure::PeerMismatch, self.now + 2 * round_trip);
+        }
+        let trouble = self.network.stream_trouble();
+        if self.network.chance().happens(trouble.refused) {
+            self.tally.add(Counted::StreamRefused);
+            return fail(StreamFailure::Refused, self.now + round_trip);
+        }
+        let number = self.streams.insert((from, life, id), (target, there), deadline);
+        if self.network.chance().happens(trouble.reset) {
+            let pieces = self.network.chance().below(2 * trouble.pieces.max(1));
+            if let Some(stream) = self.streams.get_mut(number) {
+                stream.reset_after = Some(pieces);
+            }
+        }
+        self.agenda.plan(deadline, Happening::Expire { stream: number });
+        self.put(number, Side::Acceptor, bytes, true, round_trip);
+    }
+
+    pub(super) fn write_stream(&mut self, from: HostId, id: StreamId, bytes: Vec<u8>, fin: bool) {
+        let Some((number, side)) = self.streams.find(from, id) else {
+            return;
+        };
+        if let Some(stream) = self.streams.get_mut(number) {
+            stream.end_mut(side).finished |= fin;
+        }
+        self.put(number, side.other(), bytes, fin, Duration::ZERO);
+    }
+
+    /// Sends bytes towards one end.
+    fn put(&mut self, number: u64, to: Side, bytes: Vec<u8>, fin: bool, handshake: Duration) {
+        let most = self.network.stream_trouble().pieces;
+        let pieces = chop(bytes, fin, most, self.network.chance());
+        if pieces.len() > 1 {
+            self.tally.add(Counted::StreamChopped);
+        }
+        let Some(stream) = self.streams.get_mut(number) else {
+            return;
+        };
+        let from = stream.end(to.other()).host;
+        let end = stream.end_mut(to);
+        end.inbox.extend(pieces);
+        if !end.moving {
+            end.moving = true;
+            let delay = self.network.travel() + self.network.retransmission(from, end.host);
+            let at = self.now + handshake + delay;
+            self.agenda.plan(at, Happening::Piece { stream: number, to });
+        }
+    }
+
+    pub(super) fn move_piece(&mut self, number: u64, to: Side) {
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(number) else {
+            return;
+        };
+        let deadline = stream.deadline;
+        let (from, target) = (stream.end(to.other()).host, stream.end(to).host);
+        let life = stream.end(to).life;
+        match self.hosts[target.index()].life.as_ref().map(|current| current.number) {
+            // It hangs until the deadline.
+            None => return,
+            Some(current) if current != life => {
+                self.fail_both(number, StreamFailure::Reset);
+                return;
+            }
+            Some(_) => {}
+        }
+        if !self.network.connects(from, target) {
+            if now < deadline {
+                self.agenda.plan(now + RETRY, Happening::Piece { stream: number, to });
+            }
+            return;
+        }
+        if let Some(left) = &mut stream.reset_after {
+            if *left == 0 {
+                self.tally.add(Counted::StreamReset);
+                self.fail_both(number, StreamFailure::Reset);
+                return;
+            }
+            *left -= 1;
+        }
+        self.deliver_piece(number, to);
+    }
+
+    fn deliver_piece(&mut self, number: u64, to: Side) {
+        let Some(stream) = self.streams.get_mut(number) else {
+            return;
+        };
+        let peer = stream.end(to.other()).host;
+        let end = stream.end_mut(to);
+        end.moving = false;
+        let Some(Piece { bytes, fin }) = end.inbox.pop_front() else {
+            return;
+        };
+        let (host, life, id) = (end.host, end.life, end.id);
+        let first = to == Side::Acceptor && !end.open && !end.finished && !end.complete;
+        if first {
+            end.open = true;
+        }
+        let wanted = end.open;
+        end.complete |= fin;
+        if !end.inbox.is_empty() {
+            end.moving = true;
+            let delay = self.network.travel() + self.network.retransmission(peer, host);
+            self.agenda.plan(self.now + delay, Happening::Piece { stream: number, to });
+        }
+        if stream.is_over() {
+            self.streams.remove(number);
+        }
+        if first {
+            self.arrive(host, life, Arrival::StreamOpened { id, from: peer });
+        }
+        if wanted {
+            self.arrive(host, life, Arrival::StreamData { id, bytes, fin });
+        }
+    }
+
+    pub(super) fn close_stream(&mut self, host: HostId, id: StreamId) {
+        let Some((number, side)) = self.streams.find(host, id) else {
+            return;
+        };
+        let Some(stream) = self.streams.get_mut(number) else {
+            return;
+        };
+        let late = stream.deadline <= self.now;
+        let end = stream.end_mut(side);
+        end.open = false;
+        let abandoned = !end.finished;
+        let in_vain = side == Side::Opener && !end.complete;
+        end.complete = true;
+        if in_vain && late {
+            self.tally.add(Counted::StreamTimedOut);
+        }
+        let other = stream.end(side.other());
+        let (peer, life) = (other.host, other.life);
+        if stream.is_over() {
+            self.streams.remove(number);
+        } else if abandoned {
+            let at = self.now + self.network.travel();
+            let reason = StreamFailure::Reset;
+            let side = side.other();
+            let happening =
+                Happening::FailStream { host: peer, life, stream: number, side, reason };
+            self.agenda.plan(at, happening);
+        }
+    }
+
+    /// One end learns that the stream is gone.
+    pub(super) fn fail_end(
+        &mut self,
+        host: HostId,
+        life: u32,
+        number: u64,
+        side: Side,
+        reason: StreamFailure,
+    ) {
+        let Some(stream) = self.streams.get_mut(number) else {
+            return;
+        };
+        let end = stream.end_mut(side);
+        let wanted = end.open && !end.complete;
+        let id = end.id;
+        end.open = false;
+        self.streams.remove(number);
+        if wanted {
+            self.arrive(host, life, Arrival::StreamFailed { id, reason });
+        }
+    }
+
+    fn fail_both(&mut self, number: u64, reason: StreamFailure) {
+        let Some(stream) = self.streams.remove(number) else {
+            return;
+        };
+        for side in [Side::Opener, Side::Acceptor] {
+            let end = stream.end(side);
+            if end.open && !(end.complete && end.finished) {
+                self.arrive(end.host, end.life, Arrival::StreamFailed { id: end.id, reason });
+            }
+        }
+    }
+
+    pub(super) fn expire(&mut self, number: u64) {
+        if self.streams.get_mut(number).is_some_and(|stream| {
+            let opener = stream.end(Side::Opener);
+            opener.open && !opener.complete
+        }) {
+            self.tally.add(Counted::StreamTimedOut);
+        }
+        self.fail_both(number, StreamFailure::TimedOut);
+    }
+}

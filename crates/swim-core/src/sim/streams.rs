@@ -1,0 +1,205 @@
+//! Modelled streams: two ends, bytes in order, pieces, deadlines, resets.
+//!
+//! Keeps what is under way between two hosts; the simulation moves time and delivers. Bounded by
+//! the streams the machines open: each is gone at its deadline at the latest.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::output::StreamId;
+use crate::sim::chance::Chance;
+use crate::sim::fault::HostId;
+use crate::time::Time;
+
+/// Which end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Opener,
+    Acceptor,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Opener => Self::Acceptor,
+            Self::Acceptor => Self::Opener,
+        }
+    }
+}
+
+/// All streams under way.
+#[derive(Default)]
+pub(crate) struct Streams {
+    open: BTreeMap<u64, Stream>,
+    by_end: BTreeMap<(HostId, StreamId), u64>,
+    next: u64,
+}
+
+/// One stream.
+pub(crate) struct Stream {
+    pub(crate) deadline: Time,
+    /// It is reset after this many more pieces.
+    pub(crate) reset_after: Option<usize>,
+    opener: End,
+    acceptor: End,
+}
+
+/// One end of a stream.
+pub(crate) struct End {
+    pub(crate) host: HostId,
+    /// Which life of the host the end belongs to.
+    pub(crate) life: u32,
+    pub(crate) id: StreamId,
+    /// The machine knows of it and has not closed it.
+    pub(crate) open: bool,
+    /// It has written its last byte.
+    pub(crate) finished: bool,
+    /// It has been given the peer's last byte.
+    pub(crate) complete: bool,
+    /// A delivery to it is planned.
+    pub(crate) moving: bool,
+    pub(crate) inbox: VecDeque<Piece>,
+}
+
+/// Bytes on their way.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fin: bool,
+}
+
+impl Stream {
+    pub(crate) fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Opener => &self.opener,
+            Side::Acceptor => &self.acceptor,
+        }
+    }
+
+    pub(crate) fn end_mut(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Opener => &mut self.opener,
+            Side::Acceptor => &mut self.acceptor,
+        }
+    }
+
+    /// Whether nothing more can happen on it.
+    pub(crate) fn is_over(&self) -> bool {
+        let quiet = |end: &End| !end.open || (end.complete && end.finished);
+        quiet(&self.opener) && (quiet(&self.acceptor) && self.acceptor.inbox.is_empty())
+    }
+}
+
+impl Streams {
+    /// Takes a stream in; the acceptor does not know of it yet.
+    pub(crate) fn insert(
+        &mut self,
+        opener: (HostId, u32, StreamId),
+        acceptor: (HostId, u32),
+        deadline: Time,
+    ) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let end = |host, life, id, open| End {
+            host,
+            life,
+            id,
+            open,
+            finished: open,
+            complete: false,
+            moving: false,
+            inbox: VecDeque::new(),
+        };
+        let stream = Stream {
+            deadline,
+            reset_after: None,
+            opener: end(opener.0, opener.1, opener.2, true),
+            acceptor: end(acceptor.0, acceptor.1, StreamId::incoming(number), false),
+        };
+        self.by_end.insert((opener.0, opener.2), number);
+        self.by_end.insert((acceptor.0, StreamId::incoming(number)), number);
+        self.open.insert(number, stream);
+        number
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Stream> {
+        self.open.get_mut(&number)
+    }
+
+    /// The stream that a host calls `id`, and which end of it that is.
+    pub(crate) fn find(&self, host: HostId, id: StreamId) -> Option<(u64, Side)> {
+        let number = *self.by_end.get(&(host, id))?;
+        Some((number, if id.is_incoming() { Side::Acceptor } else { Side::Opener }))
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Stream> {
+        let stream = self.open.remove(&number)?;
+        for end in [&stream.opener, &stream.acceptor] {
+            // A restarted machine may use the number of an outgoing stream again.
+            if self.by_end.get(&(end.host, end.id)) == Some(&number) {
+                self.by_end.remove(&(end.host, end.id));
+            }
+        }
+        Some(stream)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+}
+
+/// Cuts bytes into at most `most` pieces at random places; the last one carries the end.
+pub(crate) fn chop(bytes: Vec<u8>, fin: bool, most: usize, chance: &mut Chance) -> Vec<Piece> {
+    let count = chance.between(1, most.max(1));
+    let mut cuts: Vec<usize> = (1..count).map(|_| chance.below(bytes.len() + 1)).collect();
+    if cuts.is_empty() {
+        return vec![Piece { bytes, fin }];
+    }
+    cuts.push(bytes.len());
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut start = 0;
+    let mut pieces = Vec::with_capacity(cuts.len());
+    for end in cuts {
+        pieces.push(Piece { bytes: bytes[start..end].to_vec(), fin: fin && end == bytes.len() });
+        start = end;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_add_up_and_only_the_last_one_ends_the_stream() {
+        let mut chance = Chance::new(3, 3);
+        let bytes: Vec<u8> = (0..200).collect();
+        for most in 1..8 {
+            let pieces = chop(bytes.clone(), true, most, &mut chance);
+            assert!((1..=most).contains(&pieces.len()));
+            let (last, rest) = pieces.split_last().unwrap();
+            assert!(last.fin && rest.iter().all(|piece| !piece.fin));
+            let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            assert_eq!(whole, bytes);
+        }
+    }
+
+    #[test]
+    fn an_empty_answer_still_ends_the_stream() {
+        let pieces = chop(Vec::new(), true, 4, &mut Chance::new(1, 1));
+        assert_eq!(pieces, [Piece { bytes: Vec::new(), fin: true }]);
+    }
+
+    #[test]
+    fn both_ends_find_their_stream_until_it_is_removed() {
+        let mut streams = Streams::default();
+        let (ada, bob) = (HostId(0), HostId(1));
+        let id = StreamId::outgoing(5);
+        let number = streams.insert((ada, 1, id), (bob, 1), Time::ZERO);
+        assert_eq!(streams.find(ada, id), Some((number, Side::Opener)));
+        let incoming = StreamId::incoming(number);
+        assert_eq!(streams.find(bob, incoming), Some((number, Side::Acceptor)));
+        assert!(streams.remove(number).is_some());
+        assert_eq!((streams.find(ada, id), streams.len()), (None, 0));
+    }
+}

@@ -1,0 +1,188 @@
+//! What a run explored: faults that took effect, changes of belief, activity. A campaign in which
+//! something never happened has proved nothing about it.
+
+use std::fmt;
+
+macro_rules! counted {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// Something that is counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Counted {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Counted {
+            /// All of them, in the order of a report.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// What a report calls it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+counted! {
+    /// A packet lost on its way, at either end.
+    PacketLost = "fault: packet lost",
+    /// A packet into a partition or a one-way cut.
+    PacketCut = "fault: packet cut off",
+    /// A packet that arrived twice.
+    PacketDuplicated = "fault: packet duplicated",
+    /// A packet held back, so that later ones overtake it.
+    PacketReordered = "fault: packet held back",
+    /// A packet with flipped bits.
+    PacketCorrupted = "fault: packet corrupted",
+    /// A packet on a slow path.
+    PacketSlowed = "fault: packet slowed",
+    /// A packet to a host that is down, or was restarted underway.
+    PacketToNobody = "fault: packet to nobody",
+    /// A peer that could not be dialed, reported to the machine.
+    SendFailed = "fault: send reported failed",
+    /// A smaller or larger packet limit, reported to the machine.
+    LimitChanged = "fault: packet limit changed",
+    /// A stream refused.
+    StreamRefused = "fault: stream refused",
+    /// A stream reset underway.
+    StreamReset = "fault: stream reset",
+    /// A stream that ended at its deadline.
+    StreamTimedOut = "fault: stream timed out",
+    /// A stream delivered in several pieces.
+    StreamChopped = "fault: stream in pieces",
+    /// A stream to an address where somebody else is.
+    StreamMismatched = "fault: stream to somebody else",
+    /// A partition began.
+    Partition = "fault: partition",
+    /// A one-way cut began.
+    OneWay = "fault: one-way cut",
+    /// A link began to flip between good and bad.
+    FlipFlop = "fault: flip-flop",
+    /// A host whose sends and receives blocked.
+    StalledNetwork = "fault: sends and receives blocked",
+    /// A host whose driver stood still.
+    StalledDriver = "fault: driver stood still",
+    /// A packet that did not fit the receive buffer of a stalled host.
+    ReceiveBufferFull = "fault: receive buffer full",
+    /// A crash.
+    Crash = "fault: crash",
+    /// A restart at incarnation 1.
+    Restart = "fault: restart",
+    /// A clock that began to run fast or slow.
+    Drift = "fault: clock drift",
+    /// A member told to leave.
+    Leave = "member told to leave",
+    /// A member that came late.
+    Join = "member came late",
+    /// Nothing known, then alive.
+    Appeared = "belief: unknown to alive",
+    /// Alive, then suspect.
+    Suspected = "belief: alive to suspect",
+    /// Suspect, then alive.
+    Cleared = "belief: suspect to alive",
+    /// Suspect, then dead.
+    Failed = "belief: suspect to dead",
+    /// Alive, then dead: somebody else's verdict came first.
+    FailedByWord = "belief: alive to dead",
+    /// Alive, then left.
+    Left = "belief: alive to left",
+    /// Suspect, then left.
+    LeftWhileSuspect = "belief: suspect to left",
+    /// Dead, then alive with a higher incarnation.
+    Returned = "belief: dead to alive",
+    /// Left, then alive with a higher incarnation.
+    Rejoined = "belief: left to alive",
+    /// Dead, then forgotten.
+    PurgedDead = "belief: dead to unknown",
+    /// Left, then forgotten.
+    PurgedLeft = "belief: left to unknown",
+    /// A dead or suspected member whose higher incarnation was noted.
+    Remembered = "belief: higher incarnation noted",
+    /// A member raised its own incarnation.
+    Refuted = "member raised its incarnation",
+    /// Application broadcasts delivered.
+    BroadcastDelivered = "broadcast delivered",
+    /// Application packets delivered.
+    PacketDelivered = "message delivered by packet",
+    /// Application messages delivered on streams.
+    StreamDelivered = "message delivered by stream",
+    /// Operations that ended well.
+    OperationDone = "operation done",
+    /// Operations that failed.
+    OperationFailed = "operation failed",
+}
+
+/// How often each thing happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally(Vec<u64>);
+
+impl Tally {
+    /// Nothing has happened.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(vec![0; Counted::ALL.len()])
+    }
+
+    pub(crate) fn add(&mut self, what: Counted) {
+        self.0[what as usize] += 1;
+    }
+
+    /// How often it happened.
+    #[must_use]
+    pub fn count(&self, what: Counted) -> u64 {
+        self.0[what as usize]
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// What never happened.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Counted> {
+        Counted::ALL.iter().copied().filter(|what| self.count(*what) == 0).collect()
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for what in Counted::ALL {
+            writeln!(f, "{:<42}{:>14}", what.name(), self.count(*what))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_happened_is_named() {
+        let mut tally = Tally::new();
+        for what in Counted::ALL {
+            if *what != Counted::Rejoined {
+                tally.add(*what);
+            }
+        }
+        assert_eq!(tally.missing(), [Counted::Rejoined]);
+        let mut other = Tally::new();
+        other.add(Counted::Rejoined);
+        tally.merge(&other);
+        assert!(tally.missing().is_empty());
+        assert!(tally.to_string().contains("belief: left to alive"));
+    }
+}
