@@ -82,11 +82,14 @@ pub struct Limits {
     pub half_open: usize,
     /// Streams of each kind that a peer may have open towards us, default 256.
     pub streams: u64,
-    /// Bytes that we queue for sending on the streams of one connection, default 1 MiB. At the
-    /// bound [`write`](crate::Endpoint::write) takes no more until the peer has read some.
+    /// Bytes that we queue for sending on the streams of one connection, default 1 MiB, and at
+    /// most a quarter of it for one stream. At the bound [`write`](crate::Endpoint::write) takes
+    /// no more until the peer has read some; only a stream with nothing queued may always queue
+    /// 4 KiB, so that one slow reader cannot hold up the others.
     pub stream_buffer: usize,
-    /// Unread stream bytes that a new connection grants its peer, default 128 KiB. It grows up
-    /// to [`stream_buffer`](Self::stream_buffer) while the data is being read.
+    /// Unread stream bytes that a new connection grants its peer, default 128 KiB, half of it for
+    /// one stream. It grows up to [`stream_buffer`](Self::stream_buffer), a quarter of that for
+    /// one stream, while the data is being read.
     pub receive_window: u64,
     /// Datagrams queued in each direction of one connection, default 256. At the bound the older
     /// half is dropped: a fresh datagram is worth more than a stale one.

@@ -96,12 +96,16 @@ impl Connection {
         finish: bool,
         now: Instant,
     ) -> Result<usize, WriteError> {
-        let room = shared.config.limits.stream_buffer.saturating_sub(self.buffered);
-        let room = room.min(shared.config.limits.endpoint_buffer.saturating_sub(shared.buffered));
+        let limits = &shared.config.limits;
         let stream = self.streams.get_mut(&handle).ok_or(WriteError::UnknownStream)?;
         if stream.finished || stream.sent {
             return Err(WriteError::Finished);
         }
+        let own = (limits.stream_buffer / STREAM_PARTS).saturating_sub(stream.outgoing.len());
+        let room = limits.stream_buffer.saturating_sub(self.buffered).min(own);
+        let room = room.min(limits.endpoint_buffer.saturating_sub(shared.buffered));
+        // Whatever others hold, a stream that waits for nothing gets on.
+        let room = if stream.outgoing.is_empty() { room.max(STREAM_MINIMUM) } else { room };
         let taken = bytes.len().min(room);
         stream.outgoing.extend(bytes.iter().take(taken));
         stream.finished = finish && taken == bytes.len();
@@ -477,6 +481,10 @@ fn credit_deadline(shared: &Shared, deadline: Option<Instant>, now: Instant) -> 
     now + half.map_or(patience, |half| half.min(patience))
 }
 
+/// A stream may fill one part in so many of its connection's send buffer.
+const STREAM_PARTS: usize = 4;
+/// What a stream with nothing queued may always queue, in bytes.
+const STREAM_MINIMUM: usize = 4096;
 /// How long the rest of a stream is discarded before the peer is told to stop.
 const DISCARD: Duration = Duration::from_secs(5);
 /// How long a stopped stream may go on sending after that.

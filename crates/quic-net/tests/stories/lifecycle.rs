@@ -241,7 +241,7 @@ fn shutdown_sends_what_is_queued_and_says_goodbye() {
     let mut world = World::new(&["ada", "bob"]);
     talk(&mut world, ADA, BOB);
     let stream = world.open(ADA, BOB);
-    world.actors[ADA].endpoint.write(stream, &vec![3; 300_000], true).unwrap();
+    world.actors[ADA].endpoint.write(stream, &vec![3; 200_000], true).unwrap();
     world.send(ADA, BOB, b"last words");
     world.actors[ADA].endpoint.stop(stream);
     world.actors[ADA].endpoint.shutdown(now() + PATIENCE, now());
@@ -257,7 +257,7 @@ fn shutdown_sends_what_is_queued_and_says_goodbye() {
         world.actors[ADA].endpoint.is_shut_down()
     });
     assert!(world.actors[BOB].packets().contains(&b"last words".to_vec()));
-    assert_eq!(received.len(), 300_000);
+    assert_eq!(received.len(), 200_000);
     let farewell = CloseReason::ByPeer { code: 0, reason: "transport shutdown".to_owned() };
     assert!(closed(&world, BOB, &farewell), "{}", world.story());
     world.send(ADA, BOB, b"too late");
