@@ -44,7 +44,7 @@ pub fn decompress_message(
 
 /// The LZW stream of `plain`, byte for byte as Go writes it.
 pub fn compress(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = Encoder::new();
+    let mut encoder = Encoder::new(plain.len());
     encoder.put(CLEAR);
     let mut bytes = plain.iter();
     if let Some(&first) = bytes.next() {
@@ -108,14 +108,14 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new() -> Self {
+    fn new(length: usize) -> Self {
         Self {
             out: Vec::new(),
             bits: 0,
             held: 0,
             width: FIRST_WIDTH,
             highest: END,
-            table: Table::new(),
+            table: Table::new(length),
         }
     }
 
@@ -161,14 +161,18 @@ impl Encoder {
 /// Which code stands for (prefix code, next byte): open addressing, at most a quarter full.
 struct Table {
     slots: Vec<u32>,
+    shift: u32,
 }
 
 impl Table {
-    const BITS: u32 = 14;
-    const VACANT: u32 = u32::MAX;
+    /// No entry is 0: the codes of strings begin above [`END`].
+    const VACANT: u32 = 0;
 
-    fn new() -> Self {
-        Self { slots: vec![Self::VACANT; 1 << Self::BITS] }
+    /// For an input of `length` bytes, each of which makes one entry at most: most packets are
+    /// far shorter than the largest table.
+    fn new(length: usize) -> Self {
+        let slots = (4 * length.clamp(1, usize::from(LAST_CODE))).next_power_of_two();
+        Self { slots: vec![Self::VACANT; slots], shift: u32::BITS - slots.trailing_zeros() }
     }
 
     fn clear(&mut self) {
@@ -177,7 +181,7 @@ impl Table {
 
     fn find(&self, prefix: u16, byte: u8) -> Option<u16> {
         let key = Self::key(prefix, byte);
-        let mut slot = Self::home(key);
+        let mut slot = self.home(key);
         loop {
             let entry = self.slots.get(slot).copied().unwrap_or(Self::VACANT);
             if entry == Self::VACANT {
@@ -192,7 +196,7 @@ impl Table {
 
     fn insert(&mut self, prefix: u16, byte: u8, code: u16) {
         let key = Self::key(prefix, byte);
-        let mut slot = Self::home(key);
+        let mut slot = self.home(key);
         while let Some(entry) = self.slots.get_mut(slot) {
             if *entry == Self::VACANT {
                 *entry = key << 12 | u32::from(code);
@@ -207,9 +211,9 @@ impl Table {
         u32::from(prefix) << 8 | u32::from(byte)
     }
 
-    fn home(key: u32) -> usize {
+    fn home(&self, key: u32) -> usize {
         // Fibonacci hashing: 2^32 divided by the golden ratio.
-        let hash = key.wrapping_mul(0x9e37_79b9) >> (u32::BITS - Self::BITS);
+        let hash = key.wrapping_mul(0x9e37_79b9) >> self.shift;
         usize::try_from(hash).unwrap_or(0)
     }
 }
