@@ -104,7 +104,7 @@ impl Seeds {
 
 /// Claims, deadlines and one kind of step, with growing numbers.
 fn story_of_one(step: u8) -> Vec<u8> {
-    let settings = [0xff, 0, 0, 0, 0, 2, b'm', b'e', step, 0, 0, 0, 1];
+    let settings = [step % 2 * 0xff, 0, 0, 0, 0, 2, b'm', b'e', step, 0, 0, 0, 1];
     let turns = (0..12).flat_map(|turn| [8, turn, 0, turn, turn, 1, 12, step, turn, 4]);
     settings.into_iter().chain(turns).collect()
 }
@@ -112,7 +112,7 @@ fn story_of_one(step: u8) -> Vec<u8> {
 /// Two members join the third; then deadlines, deliveries and one kind of step take turns.
 fn story_of_three(settings: u8, step: u8) -> Vec<u8> {
     let join = |who| [15, who, 0, 0].into_iter().chain([0; 10]);
-    let turns = (0..40).flat_map(|turn| [9, 0, 0, 0, step, turn, turn % 3, turn]);
+    let turns = (0..20).flat_map(|turn| [9, 0, 0, 0, step, turn, turn % 3, turn]);
     [settings].into_iter().chain(join(1)).chain(join(2)).chain(turns).collect()
 }
 

@@ -23,7 +23,7 @@ use crate::layers::{self, KEYS, NONCE};
 use crate::watch::Watch;
 
 /// Steps of one story; what follows is ignored.
-const MOST_STEPS: usize = 600;
+const MOST_STEPS: usize = 200;
 /// By then every operation has ended: the longest takes a minute.
 const LONGEST_OPERATION: Duration = Duration::from_secs(61);
 
@@ -33,12 +33,12 @@ const LONGEST_OPERATION: Duration = Duration::from_secs(61);
 /// On a finding.
 pub fn check(input: &[u8]) -> bool {
     let mut draw = Draw::new(input);
-    let is_repeated = draw.byte() == 0xff;
-    let (events, outputs) = Story::begin(draw.clone()).run();
-    if is_repeated {
-        let (_, again) = Story::begin(draw).run();
-        assert!(outputs == again, "the same inputs lead to other outputs");
+    if draw.byte() != 0xff {
+        return Story::begin(draw, false).run().0 > 1;
     }
+    let (events, outputs) = Story::begin(draw.clone(), true).run();
+    let (_, again) = Story::begin(draw, true).run();
+    assert!(outputs == again, "the same inputs lead to other outputs");
     events > 1
 }
 
@@ -63,7 +63,9 @@ struct Story<'a> {
     layers: Layers,
     now: Time,
     next_stream: u64,
-    /// Everything that came out, as text, for the comparison of two runs.
+    /// Whether another run is compared with this one.
+    is_repeated: bool,
+    /// Everything that came out, as text, if so.
     outputs: Vec<String>,
 }
 
@@ -106,7 +108,7 @@ fn settings(draw: &mut Draw<'_>) -> (Config, Layers) {
 }
 
 impl<'a> Story<'a> {
-    fn begin(mut draw: Draw<'a>) -> Self {
+    fn begin(mut draw: Draw<'a>, is_repeated: bool) -> Self {
         let (config, layers) = settings(&mut draw);
         let has_veto = draw.flag();
         let me = LocalMember {
@@ -122,8 +124,16 @@ impl<'a> Story<'a> {
         if has_veto {
             machine.set_hooks(Box::new(Veto));
         }
-        let mut story =
-            Self { draw, machine, watch, layers, now, next_stream: 0, outputs: Vec::new() };
+        let mut story = Self {
+            draw,
+            machine,
+            watch,
+            layers,
+            now,
+            next_stream: 0,
+            is_repeated,
+            outputs: Vec::new(),
+        };
         story.settle();
         story
     }
@@ -143,7 +153,9 @@ impl<'a> Story<'a> {
     /// Takes the outputs and checks everything.
     fn settle(&mut self) -> usize {
         let outputs = self.watch.step(&mut self.machine);
-        self.outputs.extend(outputs.iter().map(|output| format!("{output:?}")));
+        if self.is_repeated {
+            self.outputs.extend(outputs.iter().map(|output| format!("{output:?}")));
+        }
         outputs.len()
     }
 
