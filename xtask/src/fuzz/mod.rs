@@ -159,7 +159,10 @@ impl Fuzzer {
                     "    the input is {input}\n    replay it: cargo xtask fuzz {target} --replay \
                      {input}"
                 ),
-                None => println!("    {target} ended by {status}: see {}", folders.log(target).display()),
+                None => println!(
+                    "    {target} ended by {status}: see {}",
+                    folders.log(target).display()
+                ),
             }
         }
         Ok(status.success())
@@ -267,7 +270,9 @@ mod tests {
     #[test]
     fn time_ends_a_target_unless_a_number_of_runs_does() {
         assert!(limits(None, None).contains(&"-max_total_time=60".to_owned()));
-        assert!(limits(Some(5), Some(9)).ends_with(&["-max_total_time=5".into(), "-runs=9".into()]));
+        assert!(
+            limits(Some(5), Some(9)).ends_with(&["-max_total_time=5".into(), "-runs=9".into()])
+        );
         assert!(limits(None, Some(9)).iter().all(|limit| !limit.contains("time=")));
     }
 

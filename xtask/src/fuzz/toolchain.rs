@@ -66,9 +66,9 @@ impl Toolchain {
     /// [`Stop::BadInput`] (exit code 2) with the line to type when something is missing.
     pub(super) fn find() -> Result<Self, Stop> {
         let compilers = ["c++", "g++", "clang++"];
-        let has_compiler = compilers.iter().any(|name| {
-            process::answer(Command::new(name).arg("--version")).is_some()
-        });
+        let has_compiler = compilers
+            .iter()
+            .any(|name| process::answer(Command::new(name).arg("--version")).is_some());
         let found = [Channel::Nightly, Channel::Own]
             .into_iter()
             .find_map(|channel| Some(Self { channel, host: channel.host()? }));
