@@ -4,12 +4,15 @@
 //! broke. Performs nothing and reads no clock. It believes only what was carried out and what was
 //! written, and counts what it judged, so that a soak in which nothing happened does not pass.
 
+mod lists;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::cast::Cast;
-use super::event::{Event, Reply, Row, Usage};
+use super::event::{Event, Row, Usage};
 use super::flat::{GAUGES, Trend};
 use super::messages::{Kind, Messages};
 use super::replies::Replies;
@@ -35,6 +38,10 @@ struct Mind {
     rows: BTreeMap<usize, Row>,
     /// Members about whom its events and its lists differ, and in how many lists on end.
     differs: BTreeMap<usize, u32>,
+    /// When an event last told it that a member lives, with its present metadata if any.
+    welcomed: BTreeMap<usize, Duration>,
+    /// Members of whom its lists have told the truth since that changed last.
+    settled: BTreeSet<usize>,
     replies: Replies,
 }
 
@@ -58,9 +65,6 @@ pub(super) struct Record {
     pub(super) node: usize,
     pub(super) samples: Vec<Usage>,
 }
-
-/// Lists that may differ from the events told so far: those under way when something changed.
-const DIFFERENT_LISTS: u32 = 2;
 
 pub(super) struct Judge {
     pub(super) cast: Cast,
@@ -87,6 +91,13 @@ impl Judge {
             records: Vec::new(),
             tally: Tally::default(),
             broken: Vec::new(),
+        }
+    }
+
+    /// All agree on everything: from here on each is held to it.
+    pub(super) fn gathered(&mut self, at: Duration) {
+        for subject in &mut self.subjects {
+            subject.settled(at);
         }
     }
 
@@ -119,6 +130,8 @@ impl Judge {
         let slept = at.saturating_sub(since);
         self.minds[node].replies.postpone(slept);
         self.subjects[node].thawed(at, self.bounds);
+        self.unsettle(node);
+        self.minds[node].settled.clear();
         self.timings.supersede(node, at);
         let mourners: Vec<usize> = self
             .witnesses(node, at)
@@ -135,6 +148,9 @@ impl Judge {
                 || other.frozen.is_some() && subject != node;
             if died && other.since + self.bounds.detection() > since {
                 other.may_be_resurrected(again);
+                for mind in &mut self.minds {
+                    mind.settled.remove(&subject);
+                }
             }
         }
     }
@@ -277,28 +293,6 @@ impl Judge {
         self.minds[node].replies.awaits(command)
     }
 
-    /// Why not all agree that all are alive, by their last lists; `None` once they do.
-    pub(super) fn disagreement(&self) -> Option<String> {
-        for observer in self.cast.everybody() {
-            let name = self.cast.name(observer);
-            for subject in self.cast.everybody() {
-                let about = self.cast.name(subject);
-                let Some(row) = self.minds[observer].rows.get(&subject) else {
-                    return Some(format!("{name} does not list {about}"));
-                };
-                if row.state != State::Alive || row.meta != self.subjects[subject].meta {
-                    return Some(format!("{name} lists {about} as {} \"{}\"", row.state, row.meta));
-                }
-                let own = self.minds[subject].rows.get(&subject);
-                if own.is_none_or(|own| own.incarnation != row.incarnation) {
-                    let incarnation = row.incarnation;
-                    return Some(format!("{name} lists {about} at incarnation {incarnation}"));
-                }
-            }
-        }
-        None
-    }
-
     /// The verdicts that need the whole soak, to be asked for once at its end.
     pub(super) fn conclude(&mut self, at: Duration) {
         for complaint in self.timings.complaints().into_iter().chain(self.messages.complaints()) {
@@ -366,15 +360,23 @@ impl Judge {
         self.minds[node] = Mind { replies, ..Mind::default() };
     }
 
-    /// Members of ours that are well and settled, except the subject. Go members hear in their
+    /// Members of ours that are well, except the subject. Go members hear in their
     /// own time.
     fn witnesses(&self, subject: usize, at: Duration) -> impl Iterator<Item = usize> + '_ {
         self.cast.everybody().filter(move |node| {
-            *node != subject && !self.cast.is_go(*node) && self.subjects[*node].is_accountable(at)
+            *node != subject && !self.cast.is_go(*node) && self.subjects[*node].was_well_since(at)
         })
     }
 
+    /// The truth about this member has changed.
+    fn unsettle(&mut self, subject: usize) {
+        for mind in &mut self.minds {
+            mind.settled.remove(&subject);
+        }
+    }
+
     fn announce(&mut self, news: News, subject: usize, at: Duration) {
+        self.unsettle(subject);
         let observers: Vec<usize> = self.witnesses(subject, at).collect();
         self.timings.begin(news, subject, observers.into_iter(), at);
     }
@@ -382,167 +384,6 @@ impl Judge {
     fn ready(&mut self, node: usize, at: Duration) {
         self.subjects[node].ready(at, self.bounds);
         self.announce(News::Return, node, at);
-    }
-
-    fn known(&mut self, node: usize, about: &str, at: Duration) -> Option<usize> {
-        let found = self.cast.find(about);
-        if found.is_none() {
-            self.breaks(at, Some(node), format!("speaks of {about}, who is not of this cluster"));
-        }
-        found
-    }
-
-    fn believes(
-        &mut self,
-        node: usize,
-        about: &str,
-        state: State,
-        meta: Option<&str>,
-        at: Duration,
-    ) {
-        let Some(subject) = self.known(node, about, at) else { return };
-        self.minds[node].believes.insert(subject, state);
-        let (seen, observer) = (&self.subjects[subject], &self.subjects[node]);
-        if let Some(why) = seen.scandal(state, observer, at, self.bounds) {
-            self.breaks(at, Some(node), format!("says that {about} is {state}, who {why}"));
-        }
-        match state {
-            State::Alive => {
-                if let Some(meta) = meta {
-                    self.read_meta(node, subject, meta, at);
-                }
-            }
-            State::Suspect => {
-                let well = self.subjects[subject].was_well_since(at);
-                self.tally.suspicions += usize::from(well);
-            }
-            State::Failed => {
-                self.tally.deaths += 1;
-                self.timings.heard(News::Death, subject, node, at);
-            }
-            State::Left => self.timings.heard(News::Departure, subject, node, at),
-        }
-    }
-
-    fn read_meta(&mut self, node: usize, subject: usize, meta: &str, at: Duration) {
-        if meta == self.subjects[subject].meta {
-            self.timings.heard(News::Return, subject, node, at);
-            self.timings.heard(News::Update, subject, node, at);
-        }
-    }
-
-    fn answered(&mut self, node: usize, reply: &Reply, at: Duration) {
-        let asked = match self.minds[node].replies.answer(&reply.command) {
-            Ok(asked) => asked,
-            Err(what) => return self.breaks(at, Some(node), what),
-        };
-        self.tally.replies += 1;
-        if let Some(error) = &reply.error {
-            let excused = asked.message.is_some_and(|number| self.may_fail(number));
-            if let Some(number) = asked.message {
-                self.messages.refused(number);
-            }
-            if !excused {
-                let what = format!("refused \"{}\": {error}", asked.command);
-                self.breaks(at, Some(node), what);
-            }
-        }
-        if let (Some(usage), Some(record)) =
-            (reply.usage, self.records.iter_mut().rfind(|record| record.node == node))
-        {
-            record.samples.push(usage);
-        }
-        if asked.command == "members" && reply.error.is_none() {
-            self.listed(node, &reply.members, asked.at, at);
-        }
-    }
-
-    /// Whether one of the parties was in trouble since the message was sent.
-    fn may_fail(&self, message: u32) -> bool {
-        let Some((from, to, sent)) = self.messages.parties(message) else { return true };
-        [Some(from), to]
-            .into_iter()
-            .flatten()
-            .any(|party| !self.subjects[party].was_well_since(sent))
-    }
-
-    fn listed(&mut self, node: usize, members: &[Row], asked: Duration, at: Duration) {
-        let mut rows = BTreeMap::new();
-        for row in members {
-            let Some(subject) = self.known(node, &row.name, at) else { continue };
-            if rows.insert(subject, row.clone()).is_some() {
-                self.breaks(at, Some(node), format!("lists {} twice", row.name));
-            }
-        }
-        for subject in self.cast.everybody() {
-            self.check_incarnation(node, subject, rows.get(&subject), at);
-            self.compare_with_events(node, subject, rows.get(&subject), at);
-        }
-        if self.subjects[node].is_accountable(asked) {
-            self.tally.lists += 1;
-            for subject in self.cast.everybody() {
-                self.check_row(node, subject, rows.get(&subject), asked, at);
-            }
-        }
-        self.minds[node].rows = rows;
-    }
-
-    fn check_row(
-        &mut self,
-        node: usize,
-        subject: usize,
-        row: Option<&Row>,
-        asked: Duration,
-        at: Duration,
-    ) {
-        self.tally.rows += 1;
-        let observer = &self.subjects[node];
-        if let Some(why) = self.subjects[subject].misbelief(row, observer, asked) {
-            let state = row.map_or("nobody", |row| row.state.word());
-            let meta = row.map_or("", |row| row.meta.as_str());
-            let name = self.cast.name(subject);
-            let what = format!("lists {name} as {state} with \"{meta}\", who {why}");
-            self.breaks(at, Some(node), what);
-        }
-    }
-
-    /// An incarnation never falls while its member is not given up.
-    fn check_incarnation(&mut self, node: usize, subject: usize, row: Option<&Row>, at: Duration) {
-        let before = self.minds[node].rows.get(&subject);
-        if let (Some(before), Some(row)) = (before, row)
-            && matches!(before.state, State::Alive | State::Suspect)
-            && row.incarnation < before.incarnation
-        {
-            let (name, from, to) = (&row.name, before.incarnation, row.incarnation);
-            let what = format!("saw the incarnation of {name} fall from {from} to {to}");
-            self.breaks(at, Some(node), what);
-        }
-    }
-
-    /// Who reads events and who reads lists must see the same members, but for a moment.
-    fn compare_with_events(
-        &mut self,
-        node: usize,
-        subject: usize,
-        row: Option<&Row>,
-        at: Duration,
-    ) {
-        if node == subject {
-            return;
-        }
-        let presence = |state| matches!(state, Some(State::Alive | State::Suspect));
-        let told = self.minds[node].believes.get(&subject).copied();
-        let differs = presence(told) != presence(row.map(|row| row.state));
-        let times = self.minds[node].differs.entry(subject).or_default();
-        *times = if differs { *times + 1 } else { 0 };
-        if *times > DIFFERENT_LISTS {
-            *times = 0;
-            let name = self.cast.name(subject);
-            let listed = row.map_or("nobody", |row| row.state.word());
-            let told = told.map_or("nothing", State::word);
-            let what = format!("lists {name} as {listed} while its last event said {told}");
-            self.breaks(at, Some(node), what);
-        }
     }
 
     /// The members that are up and run.

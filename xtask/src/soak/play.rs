@@ -75,6 +75,7 @@ impl Play {
     pub(super) fn run(&mut self) -> Result<(), Stop> {
         self.gather()?;
         let gathered = self.fleet.elapsed();
+        self.judge.gathered(gathered);
         let mut deeds: VecDeque<(Duration, Deed)> = self.plan.deeds.clone().into();
         let end = gathered + self.lasting;
         while self.fleet.elapsed() < end && self.broken.len() < ENOUGH {

@@ -1,4 +1,6 @@
 //! Commands that await their reply: exactly one each, within its time.
+//!
+//! Decides when a reply is overdue and which command it answers. Never looks into a reply.
 
 use std::collections::VecDeque;
 use std::time::Duration;

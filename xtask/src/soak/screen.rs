@@ -245,23 +245,23 @@ fn table(judge: &Judge, plan: &Plan) -> String {
     let mut text = String::new();
     let faults: Vec<String> =
         Fault::all().map(|fault| format!("{} {}", plan.count(fault), fault.word())).collect();
-    let _ = writeln!(text, "faults      {}", faults.join(", "));
+    let _ = writeln!(text, "faults        {}", faults.join(", "));
     let tally = judge.tally();
     let _ = writeln!(
         text,
-        "judged      {} lists ({} rows), {} events, {} replies",
+        "judged        {} lists ({} rows), {} events, {} replies",
         tally.lists, tally.rows, tally.events, tally.replies
     );
     let _ = writeln!(
         text,
-        "verdicts    {} deaths declared, all of the dead or asleep; {} suspicions of the well",
+        "verdicts      {} deaths declared, all of the dead or asleep; {} suspicions of the well",
         tally.deaths, tally.suspicions
     );
     let bounds = Bounds::new(judge.cast.members);
     for (news, figures) in judge.timings().figures() {
         let _ = writeln!(
             text,
-            "{:<12}heard {} times, after {:.2} s (median) to {:.2} s (longest); bound {:.1} s: \
+            "{:<14}heard {} times, after {:.2} s (median) to {:.2} s (longest); bound {:.1} s: \
              {} late, {} never",
             news.word(),
             figures.times.len(),
@@ -275,7 +275,7 @@ fn table(judge: &Judge, plan: &Plan) -> String {
     for (kind, figures) in judge.messages().figures() {
         let _ = writeln!(
             text,
-            "{:<12}{} sent; {} of {} copies between healthy members arrived",
+            "{:<14}{} sent; {} of {} copies between healthy members arrived",
             kind.word(),
             figures.sent,
             figures.arrived,

@@ -37,9 +37,11 @@ pub(super) struct Subject {
     pub(super) sees_by: Duration,
     /// To hold it for dead, or for departed, is excused before.
     pub(super) excused: Duration,
-    /// The last trouble, from its cause until all beliefs count again.
-    trouble: Option<(Duration, Duration)>,
-    /// The last freeze, until it had caught up.
+    /// It came back last: it was ready, or ran again.
+    pub(super) back: Duration,
+    /// Ordinarily all is well again from here on.
+    pub(super) well_by: Duration,
+    /// The last freeze, until it had caught up at the latest.
     lapse: Option<(Duration, Duration)>,
     pub(super) meta: String,
     /// The metadata must be known from here on.
@@ -55,7 +57,8 @@ impl Subject {
             seen_by: NEVER,
             sees_by: NEVER,
             excused: NEVER,
-            trouble: None,
+            back: NEVER,
+            well_by: NEVER,
             lapse: None,
             meta: String::new(),
             meta_by: NEVER,
@@ -70,42 +73,45 @@ impl Subject {
 
     pub(super) fn started(&mut self, meta: String, at: Duration) {
         self.enter(Life::Coming, at);
-        (self.seen_by, self.sees_by, self.excused) = (NEVER, NEVER, NEVER);
+        (self.seen_by, self.sees_by, self.well_by) = (NEVER, NEVER, NEVER);
         (self.meta, self.meta_by) = (meta, NEVER);
     }
 
     pub(super) fn ready(&mut self, at: Duration, bounds: Bounds) {
         self.enter(Life::Up, at);
-        self.recover(at + bounds.repair());
+        self.recover(at, bounds);
         self.meta_by = at + bounds.repair();
+    }
+
+    /// All have been seen to agree on everything.
+    pub(super) fn settled(&mut self, at: Duration) {
+        (self.seen_by, self.sees_by, self.excused) = (at, at, at);
+        (self.well_by, self.meta_by) = (at, at);
     }
 
     pub(super) fn killed(&mut self, at: Duration, bounds: Bounds) {
         self.enter(Life::Killed, at);
-        self.suffer(at, at + bounds.detection());
+        self.suffer(at + bounds.detection());
     }
 
     pub(super) fn left(&mut self, at: Duration, bounds: Bounds) {
         self.enter(Life::Leaving, at);
-        self.suffer(at, at + bounds.repair());
+        self.suffer(at + bounds.repair());
     }
 
     pub(super) fn froze(&mut self, at: Duration, bounds: Bounds) {
         self.frozen = Some(at);
-        self.sees_by = NEVER;
-        self.suffer(at, at + bounds.detection());
+        self.suffer(at + bounds.detection());
     }
 
     /// It runs again. Who slept too long for its name has that excused until it is cleared.
     pub(super) fn thawed(&mut self, at: Duration, bounds: Bounds) {
         let Some(from) = self.frozen.take() else { return };
         let was_brief = at.saturating_sub(from) <= bounds.harmless_freeze();
+        self.recover(at, bounds);
         if was_brief {
-            self.seen_by = at;
-            self.sees_by = at + bounds.spread();
-            self.trouble = Some((from, self.sees_by));
-        } else {
-            self.recover(at + bounds.repair());
+            (self.seen_by, self.excused) = (at, at);
+            self.sees_by = self.well_by;
         }
         self.lapse = Some((from, self.sees_by));
     }
@@ -114,15 +120,15 @@ impl Subject {
         (self.meta, self.meta_by) = (meta, at + bounds.repair());
     }
 
-    fn suffer(&mut self, from: Duration, seen_by: Duration) {
+    fn suffer(&mut self, seen_by: Duration) {
         self.seen_by = seen_by;
-        self.trouble = Some((from, NEVER));
+        (self.sees_by, self.well_by) = (NEVER, NEVER);
     }
 
-    fn recover(&mut self, by: Duration) {
+    fn recover(&mut self, at: Duration, bounds: Bounds) {
+        let by = at + bounds.repair();
         (self.seen_by, self.sees_by, self.excused) = (by, by, by);
-        let from = self.trouble.map_or(Duration::ZERO, |(from, _)| from);
-        self.trouble = Some((from, by));
+        (self.back, self.well_by) = (at, at + bounds.spread());
     }
 
     /// Somebody slept through its end and may tell old news of it until then.
@@ -135,9 +141,25 @@ impl Subject {
         self.life == Life::Up && self.frozen.is_none()
     }
 
-    /// It is well and has been since before this time.
+    /// It is well and has been since before this time, its last recovery included.
     pub(super) fn was_well_since(&self, since: Duration) -> bool {
-        self.is_well() && self.trouble.is_none_or(|(_, until)| until <= since)
+        self.is_well() && self.well_by <= since
+    }
+
+    /// Who sees it as it is from here on has no older news to come.
+    pub(super) fn settles_by(&self, bounds: Bounds) -> Duration {
+        match (self.life, self.frozen) {
+            (Life::Up, None) => self.well_by,
+            (Life::Up, Some(since)) => since + bounds.spread(),
+            (Life::Killed | Life::Leaving | Life::Coming, _) => self.since + bounds.spread(),
+        }
+    }
+
+    /// Its beliefs have been seen to be right.
+    pub(super) fn caught_up(&mut self, at: Duration) {
+        if at >= self.well_by {
+            self.sees_by = self.sees_by.min(at);
+        }
     }
 
     /// Whether its list of members, asked for at this time, counts.
@@ -145,17 +167,17 @@ impl Subject {
         self.is_well() && at >= self.sees_by
     }
 
+    /// It was in trouble at some time of a lapse of which the effects may still be felt.
     fn overlaps(&self, lapse: Option<(Duration, Duration)>, at: Duration) -> bool {
-        lapse.is_some_and(|(from, until)| {
-            at < until && self.trouble.is_some_and(|(_, over)| over > from)
-        })
+        lapse.is_some_and(|(from, until)| at < until && self.well_by > from)
     }
 
     /// Why nobody may say so of it at this time, if that is so: `observer` declares it `state`.
+    /// Who has `welcomed` it back knows better than to take it for its former self.
     pub(super) fn scandal(
         &self,
         state: State,
-        observer: &Self,
+        (observer, welcomed): (&Self, bool),
         at: Duration,
         bounds: Bounds,
     ) -> Option<&'static str> {
@@ -165,7 +187,7 @@ impl Subject {
                 let absent = self
                     .frozen
                     .is_some_and(|since| at.saturating_sub(since) > bounds.harmless_freeze());
-                let excused = at < self.excused || absent || slept;
+                let excused = at < self.excused && !welcomed || absent || slept;
                 (!excused).then_some("is a live member outside of any fault's window")
             }
             (State::Failed, Life::Leaving) => (!slept).then_some("left and did not fail"),
@@ -181,27 +203,27 @@ impl Subject {
         }
     }
 
-    /// What is wrong with this row (none: not listed) in a list that `observer`, who is
-    /// accountable, was asked for at this time.
+    /// What is not as it must be in this row (none: not listed) of a list that `observer` was
+    /// `asked` for. Who is `settled` has known the truth and must not forget it.
     pub(super) fn misbelief(
         &self,
         row: Option<&Row>,
-        observer: &Self,
+        (observer, settled): (&Self, bool),
         asked: Duration,
     ) -> Option<&'static str> {
-        if asked < self.seen_by {
+        if !settled && asked < self.seen_by {
             return None;
         }
         let state = row.map(|row| row.state);
         let known_dead = matches!(state, Some(State::Failed) | None);
         match self.life {
             Life::Coming => None,
-            // Asleep for longer than it takes to be found dead, since the window has closed.
             Life::Up if self.frozen.is_some() => (!known_dead).then_some("must be seen dead"),
             Life::Up => match state {
                 Some(State::Alive | State::Suspect) => {
                     let stale = row.is_some_and(|row| row.meta != self.meta);
-                    (stale && asked >= self.meta_by).then_some("has other metadata")
+                    let due = settled || asked >= self.meta_by;
+                    (stale && due).then_some("has other metadata")
                 }
                 Some(State::Failed | State::Left) | None => Some("must be seen alive"),
             },

@@ -19,7 +19,7 @@ fn member() -> Subject {
 }
 
 fn scandal(subject: &Subject, state: State, at: u64) -> bool {
-    subject.scandal(state, &member(), seconds(at), bounds()).is_some()
+    subject.scandal(state, (&member(), false), seconds(at), bounds()).is_some()
 }
 
 fn row(state: State) -> Row {
@@ -28,7 +28,7 @@ fn row(state: State) -> Row {
 
 fn misbelief(subject: &Subject, state: Option<State>, asked: u64) -> bool {
     let row = state.map(row);
-    subject.misbelief(row.as_ref(), &member(), seconds(asked)).is_some()
+    subject.misbelief(row.as_ref(), (&member(), false), seconds(asked)).is_some()
 }
 
 #[test]
@@ -123,22 +123,51 @@ fn who_slept_through_a_leave_may_take_it_for_a_death() {
     sleeper.froze(seconds(95), bounds());
     sleeper.thawed(seconds(110), bounds());
     let dead = row(State::Failed);
-    assert!(leaver.misbelief(Some(&dead), &sleeper, seconds(150)).is_none());
-    assert!(leaver.misbelief(Some(&dead), &member(), seconds(150)).is_some());
-    assert!(leaver.scandal(State::Failed, &sleeper, seconds(120), bounds()).is_none());
+    assert!(leaver.misbelief(Some(&dead), (&sleeper, false), seconds(150)).is_none());
+    assert!(leaver.misbelief(Some(&dead), (&member(), false), seconds(150)).is_some());
+    assert!(leaver.scandal(State::Failed, (&sleeper, false), seconds(120), bounds()).is_none());
     let bystander = member();
-    let verdict = bystander.scandal(State::Failed, &sleeper, seconds(120), bounds());
+    let verdict = bystander.scandal(State::Failed, (&sleeper, false), seconds(120), bounds());
     assert!(verdict.is_some(), "sleep excuses no verdict about those who were well");
 }
 
 #[test]
 fn only_the_well_are_held_to_their_word() {
     let mut subject = member();
-    assert!(!subject.was_well_since(seconds(20)), "it has just started");
+    assert!(!subject.was_well_since(seconds(12)), "it has just started");
     assert!(subject.was_well_since(seconds(100)));
     subject.froze(seconds(100), bounds());
     assert!(!subject.was_well_since(seconds(100)));
     subject.thawed(seconds(101), bounds());
     assert!(!subject.was_well_since(seconds(102)));
     assert!(subject.was_well_since(seconds(110)));
+}
+
+#[test]
+fn who_has_known_the_truth_must_not_forget_it() {
+    let mut back = member();
+    back.killed(seconds(100), bounds());
+    back.started("m1".into(), seconds(101));
+    back.ready(seconds(102), bounds());
+    let (observer, dead) = (member(), row(State::Failed));
+    let at = seconds(110);
+    for (knew, broken) in [(false, false), (true, true)] {
+        assert_eq!(back.misbelief(Some(&dead), (&observer, knew), at).is_some(), broken);
+        let scandal = back.scandal(State::Failed, (&observer, knew), at, bounds());
+        assert_eq!(scandal.is_some(), broken);
+    }
+}
+
+#[test]
+fn who_is_right_early_counts_early() {
+    let mut back = member();
+    back.killed(seconds(100), bounds());
+    back.started("m1".into(), seconds(101));
+    back.ready(seconds(102), bounds());
+    back.caught_up(seconds(103));
+    assert!(!back.is_accountable(seconds(104)), "old news may still be on its way");
+    back.caught_up(seconds(108));
+    assert!(back.is_accountable(seconds(108)));
+    back.froze(seconds(109), bounds());
+    assert!(!back.is_accountable(seconds(110)));
 }

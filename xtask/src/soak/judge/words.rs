@@ -1,0 +1,108 @@
+//! What members say of each other, and what they answer, against the truth.
+//!
+//! Decides which verdicts of a member are scandals and which refusals are excused. Never judges
+//! a list.
+
+use std::time::Duration;
+
+use super::Judge;
+use crate::demo::event::State;
+use crate::soak::event::Reply;
+use crate::soak::timings::News;
+
+impl Judge {
+    pub(super) fn known(&mut self, node: usize, about: &str, at: Duration) -> Option<usize> {
+        let found = self.cast.find(about);
+        if found.is_none() {
+            self.breaks(at, Some(node), format!("speaks of {about}, who is not of this cluster"));
+        }
+        found
+    }
+
+    pub(super) fn believes(
+        &mut self,
+        node: usize,
+        about: &str,
+        state: State,
+        meta: Option<&str>,
+        at: Duration,
+    ) {
+        let Some(subject) = self.known(node, about, at) else { return };
+        self.minds[node].believes.insert(subject, state);
+        let (seen, observer) = (&self.subjects[subject], &self.subjects[node]);
+        let last = self.minds[node].welcomed.get(&subject);
+        let welcomed = last.is_some_and(|last| *last >= seen.back);
+        if let Some(why) = seen.scandal(state, (observer, welcomed), at, self.bounds) {
+            self.breaks(at, Some(node), format!("says that {about} is {state}, who {why}"));
+        }
+        match state {
+            State::Alive => match meta {
+                Some(meta) => self.read_meta(node, subject, meta, at),
+                None => {
+                    self.minds[node].welcomed.insert(subject, at);
+                }
+            },
+            State::Suspect => {
+                let well = self.subjects[subject].was_well_since(at);
+                self.tally.suspicions += usize::from(well);
+            }
+            State::Failed => {
+                self.tally.deaths += 1;
+                self.timings.heard(News::Death, subject, node, at);
+            }
+            State::Left => self.timings.heard(News::Departure, subject, node, at),
+        }
+    }
+
+    pub(super) fn read_meta(&mut self, node: usize, subject: usize, meta: &str, at: Duration) {
+        if meta == self.subjects[subject].meta {
+            self.minds[node].welcomed.insert(subject, at);
+            self.timings.heard(News::Return, subject, node, at);
+            self.timings.heard(News::Update, subject, node, at);
+        }
+    }
+
+    pub(super) fn answered(&mut self, node: usize, reply: &Reply, at: Duration) {
+        let asked = match self.minds[node].replies.answer(&reply.command) {
+            Ok(asked) => asked,
+            Err(what) => return self.breaks(at, Some(node), what),
+        };
+        self.tally.replies += 1;
+        if let Some(error) = &reply.error {
+            let excused = asked.message.is_some_and(|number| self.may_fail(number));
+            if let Some(number) = asked.message {
+                self.messages.refused(number);
+            }
+            if !excused {
+                let what = format!("refused \"{}\": {error}", asked.command);
+                self.breaks(at, Some(node), what);
+            }
+        }
+        if let (Some(usage), Some(record)) =
+            (reply.usage, self.records.iter_mut().rfind(|record| record.node == node))
+        {
+            record.samples.push(usage);
+        }
+        if asked.command == "members" && reply.error.is_none() {
+            self.listed(node, &reply.members, asked.at, at);
+        }
+    }
+
+    /// Whether one of the parties was in trouble since the message was sent, or the sender holds
+    /// the receiver for gone.
+    fn may_fail(&self, message: u32) -> bool {
+        let Some((from, to, sent)) = self.messages.parties(message) else { return true };
+        // Whether it should know him is for its lists to show.
+        let unknown = to.is_some_and(|to| {
+            let belief = self.minds[from].believes.get(&to);
+            !matches!(belief, Some(State::Alive | State::Suspect))
+        });
+        if unknown {
+            return true;
+        }
+        [Some(from), to]
+            .into_iter()
+            .flatten()
+            .any(|party| !self.subjects[party].was_well_since(sent))
+    }
+}
