@@ -48,9 +48,23 @@ fn main() -> ExitCode {
         Err(exit) => return exit,
     };
     logging::start(arguments.log);
+    // Before the start, so that no signal finds a member that cannot leave.
+    let (lines_sender, lines) = unbounded();
+    let signal = lines_sender.clone();
+    let handler = ctrlc::set_handler(move || {
+        let _ = signal.send(Input::Stop);
+    });
+    if let Err(error) = handler {
+        log::warn!("signals end this node without a leave: {error}");
+    }
     let output = Arc::new(Output::new(arguments.json));
     match start(&arguments) {
-        Ok((cluster, events)) => run(&arguments, cluster, events, &output),
+        Ok((cluster, events)) => {
+            output.ready(&cluster);
+            let exit_on_eof = arguments.exit_on_eof;
+            std::thread::spawn(move || read_lines(&lines_sender, exit_on_eof));
+            run(cluster, events, &lines, &output)
+        }
         Err(error) => arguments::refuse(&error),
     }
 }
@@ -77,22 +91,11 @@ fn start(arguments: &Arguments) -> Result<(Cluster, Receiver<Event>), String> {
 
 /// Serves until a command, a signal or the end of input ends it.
 fn run(
-    arguments: &Arguments,
     cluster: Cluster,
     events: Receiver<Event>,
+    lines: &Receiver<Input>,
     output: &Arc<Output>,
 ) -> ExitCode {
-    output.ready(&cluster);
-    let (lines_sender, lines) = unbounded();
-    let signal = lines_sender.clone();
-    let handler = ctrlc::set_handler(move || {
-        let _ = signal.send(Input::Stop);
-    });
-    if let Err(error) = handler {
-        log::warn!("signals end this node without a leave: {error}");
-    }
-    let exit_on_eof = arguments.exit_on_eof;
-    std::thread::spawn(move || read_lines(&lines_sender, exit_on_eof));
     let own_name = cluster.name().clone();
     let event_output = Arc::clone(output);
     std::thread::spawn(move || {

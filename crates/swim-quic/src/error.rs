@@ -1,4 +1,6 @@
-//! One small error per operation; each message names the cause and the remedy.
+//! One small error per operation.
+//!
+//! Each message names the cause and the remedy on one line. Nothing is decided here.
 
 use std::fmt;
 use std::io;
@@ -49,7 +51,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => {
-                write!(f, "member name {name:?} is not usable: give 1 to 255 bytes of UTF-8")
+                write!(f, "member name {name:?} is not usable: give 1 to 255 bytes")
             }
             Self::Address(error) => error.fmt(f),
             Self::Bind(text) => write!(
@@ -57,10 +59,7 @@ impl fmt::Display for StartError {
                 "cannot bind to {text:?}: give IP:PORT, such as 0.0.0.0:7946 or [::]:7946"
             ),
             Self::NoIdentity => {
-                write!(
-                    f,
-                    "no identity was given: every member needs a certificate; pass one to identity()"
-                )
+                write!(f, "no identity was given: give every member a certificate with identity()")
             }
             Self::NameNotInCertificate { name, proven } => write!(
                 f,
@@ -71,8 +70,8 @@ impl fmt::Display for StartError {
             Self::Config(error) => error.fmt(f),
             Self::NoAdvertiseAddress(reason) => write!(
                 f,
-                "cannot tell which address to announce: {reason}; give one with --advertise IP:PORT \
-                 (Builder::advertise)"
+                "cannot tell which address to announce: {reason}; give one with --advertise \
+                 IP:PORT (Builder::advertise)"
             ),
             Self::Tls(reason) => write!(f, "the identity cannot be used for TLS: {reason}"),
             Self::Socket { address, error } if error.kind() == io::ErrorKind::AddrInUse => write!(

@@ -45,6 +45,7 @@ mod builder;
 mod cluster;
 mod command;
 mod driver;
+mod errands;
 mod error;
 mod event;
 mod node;

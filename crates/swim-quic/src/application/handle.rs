@@ -1,4 +1,6 @@
 //! The calls of a [`Cluster`] that concern application protocols.
+//!
+//! Checks names and carries commands to the driver thread; decides nothing about streams.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! The handle of an application stream: `Read + Write` with timeouts.
+//!
+//! Blocks its caller, never the driver thread; the bytes wait in a pipe between the two.
 
 use std::fmt;
 use std::io::{self, Read, Write};
