@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use super::Membership;
 use super::packets::Expected;
-use crate::member::{MemberName, MemberState};
-use crate::output::{Event, OperationError, OperationId, Outcome};
+use crate::member::{Member, MemberName, MemberState};
+use crate::output::{Destination, Event, OperationError, OperationId, Outcome};
 use crate::roster::Slot;
 use crate::time::Time;
 use crate::timers::Timer;
@@ -80,7 +80,7 @@ impl Membership {
             asked: BTreeSet::new(),
             rounds: 0,
         });
-        self.cancel_exchanges();
+        let partners = self.cancel_exchanges();
         let now = self.now;
         self.roster.update(Slot::ME, |me| {
             me.state = MemberState::Left;
@@ -90,7 +90,22 @@ impl Membership {
         log::info!("leaving as {}", me.name());
         self.push_news(Slot::ME, &Message::Dead(departure_of(me.name(), me.incarnation())));
         self.emit(Event::Left(me));
+        for partner in partners {
+            self.tell_stranger(partner);
+        }
         self.advance_leave();
+    }
+
+    /// Whoever we were just joining through may know us already though we do not know it yet: it
+    /// is told once, in hope.
+    fn tell_stranger(&mut self, to: Destination) {
+        let known = |member: &Member| member.state().is_live() && member.address() == to.address;
+        if self.roster.iter().any(|(_, member)| known(member)) {
+            return;
+        }
+        let me = self.local();
+        let departure = Message::Dead(departure_of(me.name(), me.incarnation())).to_vec();
+        self.send_plain(to, departure, false);
     }
 
     /// Asks more members to take note, or ends the leave.

@@ -272,18 +272,23 @@ impl Membership {
         }
     }
 
-    /// Ends every full exchange that we began.
-    pub(super) fn cancel_exchanges(&mut self) {
+    /// Ends every full exchange that we began; returns with whom.
+    pub(super) fn cancel_exchanges(&mut self) -> Vec<Destination> {
         let ours: Vec<(StreamId, Role)> = self
             .streams
             .iter()
             .filter(|(_, stream)| matches!(stream.role, Role::Exchange { .. }))
             .map(|(id, stream)| (*id, stream.role.clone()))
             .collect();
+        let mut partners = Vec::new();
         for (id, role) in ours {
             self.abandon_stream(id);
             self.stream_ended_early(&role, OperationError::HasLeft);
+            if let Role::Exchange { to, .. } = role {
+                partners.push(to);
+            }
         }
+        partners
     }
 
     fn close_stream(&mut self, id: StreamId) {

@@ -87,3 +87,15 @@ fn the_name_of_somebody_who_left_is_free_at_once() {
         })
     });
 }
+
+#[test]
+fn who_leaves_in_the_middle_of_joining_is_not_taken_for_dead() {
+    let mut cluster = Cluster::of(&["ada", "bob"]);
+    cluster.join("bob", "ada");
+    cluster
+        .run_until(seconds(1), |cluster| cluster.state("ada", "bob") == Some(MemberState::Alive));
+    assert_eq!(cluster.state("bob", "ada"), None, "ada's answer is still on its way");
+    cluster.tell("bob", |machine, now| machine.leave(now));
+    cluster.run_until(seconds(1), |cluster| cluster.state("ada", "bob") == Some(MemberState::Left));
+    assert!(!cluster.events("ada").any(|event| matches!(event, Event::Failed { .. })));
+}
