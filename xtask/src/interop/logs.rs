@@ -12,9 +12,9 @@ use crate::demo::event::first_error;
 /// refused, by what they contain. Each stands with its explanation in `MIGRATING-FROM-GO`.
 const AFTER_TROUBLE: &[&str] = &[
     "Failed fallback TCP ping",
-    "Failed to send UDP ping",
-    "Failed to send indirect ping",
-    "Failed to send gossip to",
+    "Failed to send ack: stream",
+    "timeout: no recent network activity",
+    "context canceled",
     "Was able to connect to",
     "Refuting a suspect message",
     "Refuting a dead message",

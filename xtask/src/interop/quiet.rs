@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::stage::Stage;
-use super::stories::{GATHER, first_accusation};
+use super::stories::first_accusation;
+use super::stories::gather::SPREAD;
 use super::tools::Tools;
 use super::{logs, stage};
 use crate::Stop;
@@ -34,7 +35,7 @@ fn watch(stage: &mut Stage<'_>, minutes: u16) -> Result<(), Stop> {
         let join = ["--join", &last];
         last = stage.start(name, if last.is_empty() { &[] } else { &join })?;
     }
-    stage.gathered(&names, GATHER)?;
+    stage.gathered(&names, SPREAD)?;
     let before = stage.agree(&names)?;
     println!("three nodes and three Go peers see each other; watching for {minutes} minutes");
     for minute in 1..=minutes {

@@ -11,7 +11,7 @@ use crate::interop::stage::{Stage, fail};
 /// room for the type byte and a checksum within the 65,536 bytes that Go takes.
 const BEST_EFFORT: [usize; 6] = [1, 1_000, 1_300, 5_000, 20_000, 65_500];
 const RELIABLE: [usize; 5] = [1, 1_000, 5_000, 20_000, 100_000];
-const PAIRS: [(&str, &str); 4] = [("r1", "g1"), ("g1", "r1"), ("r1", "r2"), ("g1", "g2")];
+const PAIRS: [(&str, &str); 4] = [("r1", "g1"), ("g1", "r1"), ("r1", "r2"), ("g2", "r2")];
 
 pub(in crate::interop) fn all_ways(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {
     let first = stage.start("r1", &["--compress", "off"])?;
@@ -24,12 +24,13 @@ pub(in crate::interop) fn all_ways(stage: &mut Stage<'_>, sabotaged: bool) -> Re
     stage.gathered(&all, super::GATHER)?;
 
     let mut sent = Vec::new();
+    // The first letter alone tells the messages of one byte apart.
+    let mut letters = 'a'..;
     for (from, to) in PAIRS {
         for (reliable, sizes) in [(false, &BEST_EFFORT[..]), (true, &RELIABLE[..])] {
+            let letter = letters.next().unwrap_or('?');
             for size in sizes {
-                // The first letter alone tells the messages of one byte to one receiver apart.
-                let kind = if reliable { 'k' } else { 'e' };
-                let text = noise(&format!("{kind}{from}{to} "), *size);
+                let text = noise(&format!("{letter}{from}{to} "), *size);
                 let command = if reliable { "sendr" } else { "send" };
                 let left_out = sabotaged && (from, to, *size) == ("r1", "g1", 20_000);
                 if !left_out {
