@@ -16,30 +16,42 @@ use crate::time::Time;
 /// What a stalled host can hold of arriving packets: the usual receive buffer of a UDP socket on
 /// Linux (`net.core.rmem_default`).
 const RECEIVE_BUFFER: usize = 212_992;
+/// What the kernel counts for a datagram beside its bytes.
+const DATAGRAM_OVERHEAD: usize = 768;
 
 /// The port of every simulated member.
 const PORT: u16 = 7946;
 
-/// The address of a host: its number within 10.0.0.0/8.
-pub(crate) fn address_of(host: HostId) -> SocketAddr {
-    let [_, b, c, d] = host.0.to_be_bytes();
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, b, c, d)), PORT)
-}
+/// Where a host can be: a number within 10.0.0.0/8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(pub(crate) u32);
 
-/// Which host has an address, if any can.
-pub(crate) fn host_at(address: SocketAddr) -> Option<HostId> {
-    match address.ip() {
-        IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            (a == 10 && address.port() == PORT).then(|| HostId(u32::from_be_bytes([0, b, c, d])))
+impl Place {
+    pub(crate) fn address(self) -> SocketAddr {
+        let [_, b, c, d] = self.0.to_be_bytes();
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, b, c, d)), PORT)
+    }
+
+    /// The place of an address, if it is one of ours.
+    pub(crate) fn of(address: SocketAddr) -> Option<Self> {
+        match address.ip() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, d] = ip.octets();
+                (a == 10 && address.port() == PORT).then(|| Self(u32::from_be_bytes([0, b, c, d])))
+            }
+            IpAddr::V6(_) => None,
         }
-        IpAddr::V6(_) => None,
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
     }
 }
 
 /// One host.
 pub(crate) struct Host {
     pub(crate) name: MemberName,
+    pub(crate) place: Place,
     /// How others see it: with its name if certificates are matched with names.
     pub(crate) peer: Peer,
     pub(crate) config: Config,
@@ -121,10 +133,11 @@ impl Held {
     /// Keeps an arrival for later; false when the receive buffer is full.
     pub(crate) fn keep(&mut self, arrival: Arrival) -> bool {
         if let Arrival::Packet { bytes, .. } = &arrival {
-            if self.buffered + bytes.len() > RECEIVE_BUFFER {
+            let size = bytes.len() + DATAGRAM_OVERHEAD;
+            if self.buffered + size > RECEIVE_BUFFER {
                 return false;
             }
-            self.buffered += bytes.len();
+            self.buffered += size;
         }
         self.arrivals.push_back(arrival);
         true
@@ -179,11 +192,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_hosts_translate_back_and_forth() {
-        for host in [0, 7, 300, 70_000].map(HostId) {
-            assert_eq!(host_at(address_of(host)), Some(host));
+    fn addresses_and_places_translate_back_and_forth() {
+        for place in [0, 7, 300, 70_000].map(Place) {
+            assert_eq!(Place::of(place.address()), Some(place));
         }
-        assert_eq!(host_at("192.168.0.1:7946".parse().unwrap()), None);
+        assert_eq!(Place::of("192.168.0.1:7946".parse().unwrap()), None);
     }
 
     #[test]
@@ -203,7 +216,7 @@ mod tests {
         let mut held = Held::new(Stall::Network);
         let packet = || Arrival::Packet { from: HostId(0), bytes: vec![0; 1400] };
         let kept = (0..1000).filter(|_| held.keep(packet())).count();
-        assert_eq!(kept, RECEIVE_BUFFER / 1400);
+        assert_eq!(kept, RECEIVE_BUFFER / (1400 + DATAGRAM_OVERHEAD));
         assert!(held.keep(Arrival::Order(Order::Leave)));
     }
 }

@@ -72,6 +72,10 @@ counted! {
     Crash = "fault: crash",
     /// A restart at incarnation 1.
     Restart = "fault: restart",
+    /// A restart at another address.
+    Moved = "fault: moved to another address",
+    /// A new member at the address of one that is gone.
+    AddressReused = "fault: address taken over",
     /// A clock that began to run fast or slow.
     Drift = "fault: clock drift",
     /// A member told to leave.
@@ -96,6 +100,8 @@ counted! {
     Returned = "belief: dead to alive",
     /// Left, then alive with a higher incarnation.
     Rejoined = "belief: left to alive",
+    /// Left, then alive at another address.
+    TakenOver = "belief: left to alive elsewhere",
     /// Dead, then forgotten.
     PurgedDead = "belief: dead to unknown",
     /// Left, then forgotten.

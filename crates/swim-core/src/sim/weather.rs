@@ -26,10 +26,12 @@ pub(crate) enum Kind {
     Restart,
     Drift,
     PacketLimit,
+    Move,
+    Replace,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Loss,
         Self::Duplicate,
         Self::HoldBack,
@@ -45,6 +47,8 @@ impl Kind {
         Self::Restart,
         Self::Drift,
         Self::PacketLimit,
+        Self::Move,
+        Self::Replace,
     ];
 }
 
@@ -61,6 +65,10 @@ pub(crate) enum Move {
     /// Starts a host that is down, or restarts one that is up.
     Start(HostId),
     Leave(HostId),
+    /// Restarts a host at another address.
+    Relocate(HostId),
+    /// Starts a new member at the address of a host, which is gone for good.
+    Replace(HostId),
     ClockRate(HostId, u64),
     PacketLimit(HostId, HostId, usize),
     Talk(Talk),
@@ -164,6 +172,14 @@ impl Weather<'_> {
                 }
             }
             Kind::Restart => self.restart(),
+            Kind::Move | Kind::Replace => {
+                if let Some(host) = self.other_host() {
+                    let at = self.moment();
+                    let moved = kind == Kind::Move;
+                    self.moves
+                        .push((at, if moved { Move::Relocate(host) } else { Move::Replace(host) }));
+                }
+            }
             Kind::Drift => {
                 let host = self.host();
                 let rate = u64::from(self.chance.rate(950_000, 1_050_000));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 use crate::sim::checker::Breach;
 use crate::sim::fault::HostId;
+use crate::sim::host::Place;
 use crate::sim::simulation::Cause;
 use crate::sim::tally::Counted;
 use crate::time::Time;
@@ -18,6 +19,7 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) incarnation: u32,
+    pub(crate) place: Place,
     pub(crate) state: Option<MemberState>,
 }
 
@@ -82,16 +84,25 @@ impl Views {
     }
 
     /// A viewer said that it forgot somebody; it may hear of them anew in the same step.
-    pub(crate) fn note_forgotten(
-        &mut self,
-        glance: Glance,
-        subject: HostId,
-    ) -> Result<Option<Counted>, Breach> {
-        match self.seen[glance.viewer.index()][subject.index()].state {
-            Some(Dead | Left) => self.observe(glance, subject, Seen::default()),
+    pub(crate) fn note_forgotten(&mut self, glance: Glance, place: Place) -> Vec<Counted> {
+        let view = &mut self.seen[glance.viewer.index()];
+        let mut changes = Vec::new();
+        for (subject, seen) in (0..).map(HostId).zip(view) {
+            let change = match seen.state {
+                Some(Dead) => Counted::PurgedDead,
+                Some(Left) => Counted::PurgedLeft,
+                Some(Alive | Suspect) | None => continue,
+            };
+            let buried = self.buried.get(&(glance.viewer, subject));
             // Who has just left is let go as well, and still remembered.
-            Some(Alive | Suspect) | None => Ok(None),
+            let long = buried.is_some_and(|buried| glance.now - *buried >= glance.keeps_dead);
+            if seen.place == place && (long || glance.cause.is_none()) {
+                *seen = Seen::default();
+                self.buried.remove(&(glance.viewer, subject));
+                changes.push(change);
+            }
         }
+        changes
     }
 
     /// What a member says of itself; later looks are held against it.
@@ -153,7 +164,7 @@ impl Views {
 impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.state {
-            Some(state) => write!(f, "{state} at {}", self.incarnation),
+            Some(state) => write!(f, "{state} at {} in {}", self.incarnation, self.place.0),
             None => f.write_str("unknown"),
         }
     }
@@ -192,6 +203,14 @@ fn judge_change(
     let Some(old) = before.state else {
         return Ok(Some(Counted::Appeared));
     };
+    if before.place != after.place {
+        // Only a name that its holder gave up is free; without a cause it may be a new one.
+        return match old {
+            Left => Ok(Some(Counted::TakenOver)),
+            Alive | Suspect | Dead if cause.is_none() => Ok(None),
+            Alive | Suspect | Dead => Err("a name belongs to its address"),
+        };
+    }
     if after.incarnation < before.incarnation {
         return Err("incarnations never fall");
     }
@@ -244,7 +263,11 @@ mod tests {
     const BOB: HostId = HostId(1);
 
     fn seen(state: MemberState, incarnation: u32) -> Seen {
-        Seen { incarnation, state: Some(state) }
+        Seen { incarnation, place: Place(1), state: Some(state) }
+    }
+
+    fn elsewhere(seen: Seen) -> Seen {
+        Seen { place: Place(2), ..seen }
     }
 
     fn glance(viewer: HostId, seconds: u64, cause: Option<Cause>) -> Glance {
@@ -301,6 +324,16 @@ mod tests {
         let rule = change(seen(Left, 4), seen(Dead, 4), Cause::Packet);
         assert_eq!(rule, Err("what is settled stays settled"));
         assert!(change(seen(Dead, 4), seen(Dead, 5), Cause::Packet).is_ok());
+    }
+
+    #[test]
+    fn a_name_moves_only_when_its_holder_has_left() {
+        for state in [Alive, Suspect, Dead] {
+            let rule = change(seen(state, 4), elsewhere(seen(Alive, 5)), Cause::Packet);
+            assert_eq!(rule, Err("a name belongs to its address"));
+        }
+        let taken = change(seen(Left, 4), elsewhere(seen(Alive, 1)), Cause::Packet);
+        assert_eq!(taken, Ok(Some(Counted::TakenOver)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::sim::checker::Violation;
 use crate::sim::checker::agreement::{self, Witness};
 use crate::sim::checker::messages::{Kind, Operation, number_of};
 use crate::sim::fault::{Fault, FaultId, HostId};
-use crate::sim::host::{Arrival, Clock, Host, Life, Order, address_of};
+use crate::sim::host::{Arrival, Clock, Host, Life, Order, Place};
 use crate::sim::simulation::{Cause, Happening, Simulation};
 use crate::sim::tally::{Counted, Tally};
 use crate::sim::trace::Trace;
@@ -42,18 +42,15 @@ impl Simulation {
     pub fn add_with(&mut self, name: &str, config: Config) -> HostId {
         let name = MemberName::try_from(name).expect("a simulated member needs a proper name");
         let host = HostId(u32::try_from(self.hosts.len()).unwrap_or(u32::MAX));
-        let place = self.by_name.partition_point(|other| self.hosts[other.index()].name < name);
-        let taken = self.by_name.get(place).map(|other| &self.hosts[other.index()].name);
+        let order = self.by_name.partition_point(|other| self.hosts[other.index()].name < name);
+        let taken = self.by_name.get(order).map(|other| &self.hosts[other.index()].name);
         assert!(taken != Some(&name), "two hosts called {name}");
-        let address = address_of(host);
-        let peer = if self.setup.verified_names {
-            Peer { address, names: Arc::new([name.clone()]) }
-        } else {
-            Peer::unverified(address)
-        };
-        self.by_name.insert(place, host);
+        let place = self.new_place(host);
+        let peer = self.peer(place, &name);
+        self.by_name.insert(order, host);
         self.hosts.push(Host {
             name,
+            place,
             peer,
             config,
             meta: Vec::new(),
@@ -68,14 +65,51 @@ impl Simulation {
         host
     }
 
+    /// Gives a host that is down a new address.
+    pub fn relocate(&mut self, host: HostId) {
+        self.tally.add(Counted::Moved);
+        let place = self.new_place(host);
+        self.settle_at(host, place);
+    }
+
+    /// Gives a host that is down the address of another, which must be down too.
+    pub fn take_over(&mut self, host: HostId, address_of: HostId) {
+        self.tally.add(Counted::AddressReused);
+        let place = self.hosts[address_of.index()].place;
+        self.settle_at(host, place);
+    }
+
+    fn settle_at(&mut self, host: HostId, place: Place) {
+        self.crash(host);
+        let peer = self.peer(place, &self.hosts[host.index()].name);
+        let state = &mut self.hosts[host.index()];
+        (state.place, state.peer) = (place, peer);
+    }
+
+    fn new_place(&mut self, host: HostId) -> Place {
+        self.occupants.push(host);
+        Place(u32::try_from(self.occupants.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn peer(&self, place: Place, name: &MemberName) -> Peer {
+        if self.setup.verified_names {
+            Peer { address: place.address(), names: Arc::new([name.clone()]) }
+        } else {
+            Peer::unverified(place.address())
+        }
+    }
+
     /// Starts a host, or crashes and restarts it: a new machine at incarnation 1 that knows
-    /// nobody but its seeds.
+    /// nobody but its seeds. Whoever runs at the same address crashes.
     ///
     /// # Panics
     /// When the host's settings do not work.
     pub fn start(&mut self, host: HostId) {
-        if self.is_up(host) {
-            self.crash(host);
+        self.crash(host);
+        let place = self.hosts[host.index()].place;
+        let before = std::mem::replace(&mut self.occupants[place.index()], host);
+        if self.hosts[before.index()].place == place {
+            self.crash(before);
         }
         let now = self.now;
         let state = &mut self.hosts[host.index()];
@@ -83,7 +117,7 @@ impl Simulation {
         let stream = FIRST_LIFE * u64::from(state.lives) + u64::from(host.0);
         let me = LocalMember {
             name: state.name.clone(),
-            address: address_of(host),
+            address: place.address(),
             meta: state.meta.clone(),
         };
         let seed = expand(self.seed, stream);
@@ -130,14 +164,20 @@ impl Simulation {
 impl Simulation {
     /// Sets the standing seeds of a host, for this life and later ones.
     pub fn set_seeds(&mut self, host: HostId, seeds: &[HostId]) {
-        let seeds: Vec<SocketAddr> = seeds.iter().map(|seed| address_of(*seed)).collect();
+        let seeds: Vec<SocketAddr> = seeds.iter().map(|seed| self.address(*seed)).collect();
         self.hosts[host.index()].seeds.clone_from(&seeds);
         self.plan_order(host, Order::Seeds(seeds));
     }
 
+    /// Gives a host that is down the seeds of another.
+    pub fn inherit_seeds(&mut self, host: HostId, from: HostId) {
+        self.hosts[host.index()].seeds = self.hosts[from.index()].seeds.clone();
+    }
+
     /// Joins through one host.
     pub fn join(&mut self, host: HostId, via: HostId) {
-        self.plan_order(host, Order::Join(address_of(via)));
+        let via = self.address(via);
+        self.plan_order(host, Order::Join(via));
     }
 
     /// Leaves; the host stays up.
@@ -180,7 +220,8 @@ impl Simulation {
     /// Tells a host how large packets to a peer may be.
     pub fn set_packet_limit(&mut self, host: HostId, to: HostId, limit: usize) {
         self.tally.add(Counted::LimitChanged);
-        self.plan(host, Arrival::PacketLimit { to: address_of(to), limit });
+        let to = self.address(to);
+        self.plan(host, Arrival::PacketLimit { to, limit });
     }
 
     pub(super) fn plan_order(&mut self, host: HostId, order: Order) {
@@ -275,6 +316,12 @@ impl Simulation {
     #[must_use]
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// Whether certificates prove the names of hosts to each other.
+    #[must_use]
+    pub fn has_verified_names(&self) -> bool {
+        self.setup.verified_names
     }
 
     /// Every host added, up or down.

@@ -80,6 +80,8 @@ pub struct Simulation {
     now: Time,
     agenda: Agenda<Happening>,
     hosts: Vec<Host>,
+    /// Who was last started at each place.
+    occupants: Vec<HostId>,
     /// The hosts ordered by name.
     by_name: Vec<HostId>,
     network: Network,
@@ -137,6 +139,7 @@ impl Simulation {
             now: Time::ZERO,
             agenda: Agenda::new(),
             hosts: Vec::new(),
+            occupants: Vec::new(),
             by_name: Vec::new(),
             network,
             streams: Streams::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::output::Destination;
 use crate::sim::chance::MILLION;
 use crate::sim::fault::HostId;
-use crate::sim::host::{Arrival, address_of, host_at};
+use crate::sim::host::{Arrival, Place};
 use crate::sim::network::Fate;
 use crate::sim::simulation::{Happening, Simulation};
 use crate::sim::tally::Counted;
@@ -19,7 +19,8 @@ pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 impl Simulation {
     pub(super) fn send_packet(&mut self, from: HostId, to: &Destination, bytes: Vec<u8>) {
         let Some(target) = self.host_at(to.address) else {
-            self.plan_send_failed(from, to.address, 2 * self.setup.latency.most);
+            self.tally.add(Counted::PacketToNobody);
+            self.plan_send_failed(from, to.address, DIAL_TIMEOUT);
             return;
         };
         if target == from {
@@ -55,8 +56,15 @@ impl Simulation {
         self.agenda.plan(at, Happening::Arrive { host: target, life, arrival });
     }
 
+    /// Who is at an address, or was there last.
     pub(super) fn host_at(&self, address: SocketAddr) -> Option<HostId> {
-        host_at(address).filter(|host| host.index() < self.hosts.len())
+        let place = Place::of(address)?;
+        let host = self.occupants.get(place.index()).copied()?;
+        (self.hosts[host.index()].place == place).then_some(host)
+    }
+
+    pub(super) fn address(&self, host: HostId) -> SocketAddr {
+        self.hosts[host.index()].place.address()
     }
 
     /// Whether the certificate there would name another member than expected.
@@ -90,7 +98,7 @@ impl Simulation {
             && self.network.connects(to, from);
         if !reachable {
             self.tally.add(Counted::SendFailed);
-            let to = address_of(to);
+            let to = self.address(to);
             self.arrive(from, life, Arrival::SendFailed { to });
         }
     }

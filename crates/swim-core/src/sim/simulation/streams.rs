@@ -29,32 +29,29 @@ impl Simulation {
             return;
         };
         let round_trip = self.network.travel() + self.network.travel();
-        let mut fail = |reason, at| {
-            let arrival = Arrival::StreamFailed { id, reason };
-            self.agenda.plan(at, Happening::Arrive { host: from, life, arrival });
-        };
-        let Some(target) = crate::sim::host::host_at(to.address)
-            .filter(|host| host.index() < self.hosts.len() && *host != from)
-        else {
-            return fail(StreamFailure::Refused, self.now + round_trip);
+        let Some(target) = self.host_at(to.address).filter(|target| *target != from) else {
+            self.tally.add(Counted::StreamTimedOut);
+            let at = deadline.min(self.now + DIAL_TIMEOUT);
+            return self.plan_failure(from, id, StreamFailure::TimedOut, at);
         };
         let connected = self.network.connects(from, target) && self.network.connects(target, from);
         let Some(there) =
             self.hosts[target.index()].life.as_ref().map(|life| life.number).filter(|_| connected)
         else {
             self.tally.add(Counted::StreamTimedOut);
-            return fail(StreamFailure::TimedOut, deadline.min(self.now + DIAL_TIMEOUT));
+            let at = deadline.min(self.now + DIAL_TIMEOUT);
+            return self.plan_failure(from, id, StreamFailure::TimedOut, at);
         };
-        if self.setup.verified_names
-            && to.name.as_ref().is_some_and(|name| *name != self.hosts[target.index()].name)
-        {
+        if self.is_somebody_else(target, to) {
             self.tally.add(Counted::StreamMismatched);
-            return fail(StreamFailure::PeerMismatch, self.now + 2 * round_trip);
+            let at = self.now + 2 * round_trip;
+            return self.plan_failure(from, id, StreamFailure::PeerMismatch, at);
         }
         let trouble = self.network.stream_trouble();
         if self.network.chance().happens(trouble.refused) {
             self.tally.add(Counted::StreamRefused);
-            return fail(StreamFailure::Refused, self.now + round_trip);
+            let at = self.now + round_trip;
+            return self.plan_failure(from, id, StreamFailure::Refused, at);
         }
         let number = self.streams.insert((from, life, id), (target, there), deadline);
         if self.network.chance().happens(trouble.reset) {
@@ -65,6 +62,14 @@ impl Simulation {
         }
         self.agenda.plan(deadline, Happening::Expire { stream: number });
         self.put(number, Side::Acceptor, bytes, true, round_trip);
+    }
+
+    fn plan_failure(&mut self, host: HostId, id: StreamId, reason: StreamFailure, at: Time) {
+        if let Some(life) = &self.hosts[host.index()].life {
+            let life = life.number;
+            let arrival = Arrival::StreamFailed { id, reason };
+            self.agenda.plan(at, Happening::Arrive { host, life, arrival });
+        }
     }
 
     pub(super) fn write_stream(&mut self, from: HostId, id: StreamId, bytes: Vec<u8>, fin: bool) {

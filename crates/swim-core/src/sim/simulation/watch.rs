@@ -9,7 +9,7 @@ use crate::sim::checker::messages::Kind;
 use crate::sim::checker::views::{Glance, Seen};
 use crate::sim::checker::{Breach, Violation, bounds};
 use crate::sim::fault::HostId;
-use crate::sim::host::{Arrival, Host};
+use crate::sim::host::{Arrival, Host, Place};
 use crate::sim::simulation::{Cause, Simulation, Watch};
 use crate::sim::tally::Counted;
 use crate::stats::MembershipStats;
@@ -77,9 +77,11 @@ impl Simulation {
         for subject in &self.by_name {
             let name = &self.hosts[subject.index()].name;
             let seen = match members.next_if(|member| member.name() == name) {
-                Some(member) => {
-                    Seen { incarnation: member.incarnation(), state: Some(member.state()) }
-                }
+                Some(member) => Seen {
+                    incarnation: member.incarnation(),
+                    place: Place::of(member.address()).unwrap_or_default(),
+                    state: Some(member.state()),
+                },
                 None => Seen::default(),
             };
             match self.checker.views.observe(glance, *subject, seen) {
@@ -109,9 +111,9 @@ impl Simulation {
 
     pub(super) fn note_forgotten(&mut self, host: HostId, address: SocketAddr, cause: Cause) {
         let cause = (self.setup.watch == Watch::EveryStep).then_some(cause);
-        if let Some(subject) = self.host_at(address) {
-            let noted = self.checker.views.note_forgotten(self.glance(host, cause), subject);
-            if let Some(Some(change)) = self.judge(noted) {
+        if let Some(place) = Place::of(address) {
+            let glance = self.glance(host, cause);
+            for change in self.checker.views.note_forgotten(glance, place) {
                 self.tally.add(change);
             }
         }
