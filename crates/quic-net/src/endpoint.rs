@@ -5,6 +5,7 @@
 
 mod dial;
 mod receive;
+mod streams;
 mod upkeep;
 
 use std::cmp::Reverse;
@@ -19,14 +20,13 @@ use boring::ssl::SslContextBuilder;
 use crate::config::{EndpointConfig, MAX_PACKET};
 use crate::connection::{Connection, Ending, Phase};
 use crate::connection_id::Secrets;
-use crate::error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
-use crate::event::{Event, PeerIdentity, Read, StreamHandle};
+use crate::error::{EndpointError, SendFailure};
+use crate::event::{Event, PeerIdentity};
 use crate::pool::{Key, Pool};
 use crate::reason::CloseReason;
 use crate::reset::Limiter;
 use crate::shared::Shared;
 use crate::stats::{ConnectionInfo, EndpointStats};
-use crate::stream::Stream;
 use crate::tls;
 use dial::Urgency;
 
@@ -216,112 +216,6 @@ impl Endpoint {
         self.pool.get(key)?.peer.clone()
     }
 
-    /// Opens a bidirectional stream to the peer at `to`, dialing it if need be. Data may be
-    /// written at once. If the stream is not over by `deadline` it fails;
-    /// [`set_deadline`](Self::set_deadline) moves or lifts that.
-    pub fn open_stream(
-        &mut self,
-        to: SocketAddr,
-        expected: Option<&[u8]>,
-        deadline: Instant,
-        now: Instant,
-    ) -> StreamHandle {
-        self.now = now;
-        let to = canonical(to);
-        let found = self.connection_for(to, expected, Urgency::Stream);
-        let stream = Stream {
-            expected: expected.map(<[u8]>::to_vec),
-            deadline: Some(deadline),
-            ..Stream::default()
-        };
-        match found.ok().and_then(|key| Some((key, self.pool.get_mut(key)?))) {
-            Some((key, connection)) => {
-                let handle = self.shared.next_stream(key);
-                connection.adopt_stream(&mut self.shared, handle, stream, now);
-                self.schedule(key);
-                handle
-            }
-            None => {
-                let handle = self.shared.orphan_stream();
-                let reason = StreamError::Unavailable;
-                self.shared.emit(Event::StreamFailed { stream: handle, reason });
-                handle
-            }
-        }
-    }
-
-    /// Moves the deadline of a stream, or lifts it.
-    pub fn set_deadline(&mut self, stream: StreamHandle, deadline: Option<Instant>) {
-        if let Some((key, connection)) = self.owner(stream) {
-            connection.set_deadline(stream, deadline);
-            self.schedule(key);
-        }
-    }
-
-    /// Writes to a stream and returns how many bytes were taken: all of them, unless
-    /// [`stream_buffer`](crate::Limits::stream_buffer) is reached; then the rest, with
-    /// `finish`, is to be offered again after [`Event::StreamWritable`]. With `finish` the FIN
-    /// rides on the last byte.
-    pub fn write(
-        &mut self,
-        stream: StreamHandle,
-        bytes: &[u8],
-        finish: bool,
-    ) -> Result<usize, WriteError> {
-        let now = self.now;
-        let key = *self.shared.owners.get(&stream).ok_or(WriteError::UnknownStream)?;
-        let connection = self.pool.get_mut(key).ok_or(WriteError::UnknownStream)?;
-        let taken = connection.write(&mut self.shared, stream, bytes, finish, now);
-        self.schedule(key);
-        taken
-    }
-
-    /// Reads from a stream. Not reading is how to slow down the peer; read on whenever there is
-    /// room again, no event asks for it.
-    pub fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Result<Read, ReadError> {
-        if let Some(rest) = self.shared.leftovers.get_mut(&stream) {
-            let bytes = rest.len().min(buffer.len());
-            for (slot, byte) in buffer.iter_mut().zip(rest.drain(..bytes)) {
-                *slot = byte;
-            }
-            let fin = rest.is_empty();
-            if fin {
-                self.shared.leftovers.remove(&stream);
-            }
-            return Ok(Read { bytes, fin });
-        }
-        let now = self.now;
-        let key = *self.shared.owners.get(&stream).ok_or(ReadError::UnknownStream)?;
-        let connection = self.pool.get_mut(key).ok_or(ReadError::UnknownStream)?;
-        let read = connection.read(&mut self.shared, stream, buffer, now);
-        self.schedule(key);
-        read
-    }
-
-    /// The application is done with a stream: what was written still goes out, followed by FIN;
-    /// what still arrives is discarded. The handle is not valid any more.
-    pub fn stop(&mut self, stream: StreamHandle) {
-        let now = self.now;
-        self.shared.leftovers.remove(&stream);
-        if let Some(key) = self.shared.owners.get(&stream).copied()
-            && let Some(connection) = self.pool.get_mut(key)
-        {
-            connection.stop(&mut self.shared, stream, now);
-            self.schedule(key);
-        }
-    }
-
-    /// Ends both directions of a stream at once; what was not sent yet never is.
-    pub fn reset(&mut self, stream: StreamHandle) {
-        self.shared.leftovers.remove(&stream);
-        if let Some(key) = self.shared.owners.get(&stream).copied()
-            && let Some(connection) = self.pool.get_mut(key)
-        {
-            connection.reset(&mut self.shared, stream);
-            self.schedule(key);
-        }
-    }
-
     /// Closes every connection to `peer`, dropping what was not sent, and forgets its failed
     /// dials.
     pub fn close(&mut self, peer: SocketAddr, reason: CloseReason, now: Instant) {
@@ -465,11 +359,6 @@ impl Endpoint {
             bytes_received: stats.recv_bytes,
             bytes_sent: stats.sent_bytes,
         })
-    }
-
-    fn owner(&mut self, stream: StreamHandle) -> Option<(Key, &mut Connection)> {
-        let key = *self.shared.owners.get(&stream)?;
-        Some((key, self.pool.get_mut(key)?))
     }
 }
 

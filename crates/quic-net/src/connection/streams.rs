@@ -1,7 +1,9 @@
 //! Bidirectional streams on a connection.
 //!
-//! Decides when a stream opens, when it is over, and when it has waited too long. Bytes stay in
+//! Decides when a stream opens and what it may queue; how it ends is in `endings`. Bytes stay in
 //! quiche until the application reads them, so that its flow control slows down the sender.
+
+mod endings;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -309,144 +311,6 @@ impl Connection {
         }
         self.forget_if_over(shared, handle);
     }
-
-    /// Fails the streams that are meant for someone else than the peer.
-    pub(super) fn check_expected_names(&mut self, shared: &mut Shared) {
-        let Some(peer) = self.peer.clone() else { return };
-        let strangers: Vec<StreamHandle> = self
-            .waiting
-            .iter()
-            .copied()
-            .filter(|handle| {
-                let expected = self.streams.get(handle).and_then(|s| s.expected.as_deref());
-                expected.is_some_and(|name| !peer.is(name))
-            })
-            .collect();
-        for handle in strangers {
-            self.fail(shared, handle, StreamError::NameMismatch);
-        }
-    }
-
-    /// Ends what is overdue.
-    pub(super) fn expire(&mut self, shared: &mut Shared, now: Instant, changes: &mut Changes) {
-        self.expire_packets(shared, now);
-        let due: Vec<StreamHandle> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.due().is_some_and(|due| due <= now))
-            .map(|(handle, _)| *handle)
-            .collect();
-        for handle in due {
-            let Some(stream) = self.streams.get_mut(&handle) else { continue };
-            if stream.deadline.is_some_and(|deadline| deadline <= now) {
-                self.fail(shared, handle, StreamError::TimedOut);
-            } else if stream.discard_until.is_some_and(|until| until <= now) {
-                self.end_discarding(shared, handle, now);
-            } else if self.phase == Phase::Handshaking {
-                // The dial has its own deadline; credit is judged once there is a connection.
-                stream.credit_deadline = Some(credit_deadline(shared, stream.deadline, now));
-            } else {
-                stream.credit_deadline = None;
-                changes.starved = true;
-            }
-        }
-    }
-
-    /// A stopped stream has discarded long enough: the peer is told to stop. What we still have
-    /// to send gets [`LINGER`] more.
-    fn end_discarding(&mut self, shared: &mut Shared, handle: StreamHandle, now: Instant) {
-        let Some(stream) = self.streams.get_mut(&handle) else { return };
-        if let Some(id) = stream.id.filter(|_| stream.has_output() && !stream.received) {
-            stream.received = true;
-            stream.discard_until = Some(now + LINGER);
-            self.stop_reading(id);
-        } else {
-            self.forget(shared, handle, true);
-        }
-    }
-
-    /// Ends all streams with the connection; what was received whole can still be read.
-    pub(super) fn bury_streams(&mut self, shared: &mut Shared, reason: StreamError) {
-        let handles: Vec<StreamHandle> = self.streams.keys().copied().collect();
-        for handle in handles {
-            let Some(stream) = self.streams.get_mut(&handle) else { continue };
-            if stream.discard_until.is_some() {
-                continue;
-            }
-            let mut rest: Vec<u8> = stream.first.take().into_iter().collect();
-            let mut chunk = [0; 16 << 10];
-            while let Some(id) = stream.id.filter(|_| !stream.received)
-                && let Ok((length, fin)) = self.quic.stream_recv(id, &mut chunk)
-            {
-                rest.extend_from_slice(&chunk[..length]);
-                stream.received = fin;
-            }
-            shared.owners.remove(&handle);
-            if stream.received && stream.sent {
-                shared.leftovers.insert(handle, rest.into());
-                if shared.leftovers.len() > LEFTOVERS {
-                    shared.leftovers.pop_first();
-                }
-                shared.emit(Event::StreamReadable { stream: handle });
-            } else {
-                shared.emit(Event::StreamFailed { stream: handle, reason });
-            }
-        }
-        self.streams.clear();
-        self.handles.clear();
-        self.waiting.clear();
-        self.writing.clear();
-        self.buffered = 0;
-    }
-
-    fn discard(&mut self, shared: &mut Shared, id: u64, handle: StreamHandle) {
-        loop {
-            match self.quic.stream_discard(id, usize::MAX) {
-                Ok((_, false)) => {}
-                Err(Error::Done) => break,
-                Ok((_, true)) | Err(_) => {
-                    if let Some(stream) = self.streams.get_mut(&handle) {
-                        stream.received = true;
-                    }
-                    break;
-                }
-            }
-        }
-        self.forget_if_over(shared, handle);
-    }
-
-    fn fail(&mut self, shared: &mut Shared, handle: StreamHandle, reason: StreamError) {
-        let known = shared.owners.contains_key(&handle);
-        self.forget(shared, handle, true);
-        if known {
-            shared.emit(Event::StreamFailed { stream: handle, reason });
-        }
-    }
-
-    fn forget_if_over(&mut self, shared: &mut Shared, handle: StreamHandle) {
-        if self.streams.get(&handle).is_some_and(Stream::is_over) {
-            self.forget(shared, handle, false);
-        }
-    }
-
-    /// Drops a stream; `abruptly` tells the peer to stop as well.
-    fn forget(&mut self, shared: &mut Shared, handle: StreamHandle, abruptly: bool) {
-        let Some(stream) = self.streams.remove(&handle) else { return };
-        shared.owners.remove(&handle);
-        self.buffered = self.buffered.saturating_sub(stream.outgoing.len());
-        self.waiting.retain(|waiting| *waiting != handle);
-        self.writing.remove(&handle);
-        let Some(id) = stream.id else { return };
-        self.handles.remove(&id);
-        if abruptly {
-            if !stream.received {
-                self.stop_reading(id);
-            }
-            if !stream.sent {
-                self.stop_writing(id);
-            }
-        }
-    }
 }
 
 /// Gives quiche as much as it can take. Offering more than the peer's flow control allows makes
@@ -487,7 +351,3 @@ const STREAM_PARTS: usize = 4;
 const STREAM_MINIMUM: usize = 4096;
 /// How long the rest of a stream is discarded before the peer is told to stop.
 const DISCARD: Duration = Duration::from_secs(5);
-/// How long a stopped stream may go on sending after that.
-const LINGER: Duration = Duration::from_secs(60);
-/// Streams whose data is kept after their connection closed; the oldest is dropped.
-const LEFTOVERS: usize = 64;

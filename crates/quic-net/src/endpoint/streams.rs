@@ -1,0 +1,129 @@
+//! The endpoint's commands for bidirectional streams.
+//!
+//! Finds the connection that a stream belongs to and lets it do the work. Decides only what
+//! happens where there is none: a stream that cannot be opened fails by an event, and what a
+//! closed connection had received whole can still be read.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::dial::Urgency;
+use super::{Endpoint, canonical};
+use crate::connection::Connection;
+use crate::error::{ReadError, StreamError, WriteError};
+use crate::event::{Event, Read, StreamHandle};
+use crate::pool::Key;
+use crate::stream::Stream;
+
+impl Endpoint {
+    /// Opens a bidirectional stream to the peer at `to`, dialing it if need be. Data may be
+    /// written at once. If the stream is not over by `deadline` it fails;
+    /// [`set_deadline`](Self::set_deadline) moves or lifts that.
+    pub fn open_stream(
+        &mut self,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        deadline: Instant,
+        now: Instant,
+    ) -> StreamHandle {
+        self.now = now;
+        let to = canonical(to);
+        let found = self.connection_for(to, expected, Urgency::Stream);
+        let stream = Stream {
+            expected: expected.map(<[u8]>::to_vec),
+            deadline: Some(deadline),
+            ..Stream::default()
+        };
+        match found.ok().and_then(|key| Some((key, self.pool.get_mut(key)?))) {
+            Some((key, connection)) => {
+                let handle = self.shared.next_stream(key);
+                connection.adopt_stream(&mut self.shared, handle, stream, now);
+                self.schedule(key);
+                handle
+            }
+            None => {
+                let handle = self.shared.orphan_stream();
+                let reason = StreamError::Unavailable;
+                self.shared.emit(Event::StreamFailed { stream: handle, reason });
+                handle
+            }
+        }
+    }
+
+    /// Moves the deadline of a stream, or lifts it.
+    pub fn set_deadline(&mut self, stream: StreamHandle, deadline: Option<Instant>) {
+        if let Some((key, connection)) = self.owner(stream) {
+            connection.set_deadline(stream, deadline);
+            self.schedule(key);
+        }
+    }
+
+    /// Writes to a stream and returns how many bytes were taken: all of them, unless
+    /// [`stream_buffer`](crate::Limits::stream_buffer) is reached; then the rest, with
+    /// `finish`, is to be offered again after [`Event::StreamWritable`]. With `finish` the FIN
+    /// rides on the last byte.
+    pub fn write(
+        &mut self,
+        stream: StreamHandle,
+        bytes: &[u8],
+        finish: bool,
+    ) -> Result<usize, WriteError> {
+        let now = self.now;
+        let key = *self.shared.owners.get(&stream).ok_or(WriteError::UnknownStream)?;
+        let connection = self.pool.get_mut(key).ok_or(WriteError::UnknownStream)?;
+        let taken = connection.write(&mut self.shared, stream, bytes, finish, now);
+        self.schedule(key);
+        taken
+    }
+
+    /// Reads from a stream. Not reading is how to slow down the peer; read on whenever there is
+    /// room again, no event asks for it.
+    pub fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Result<Read, ReadError> {
+        if let Some(rest) = self.shared.leftovers.get_mut(&stream) {
+            let bytes = rest.len().min(buffer.len());
+            for (slot, byte) in buffer.iter_mut().zip(rest.drain(..bytes)) {
+                *slot = byte;
+            }
+            let fin = rest.is_empty();
+            if fin {
+                self.shared.leftovers.remove(&stream);
+            }
+            return Ok(Read { bytes, fin });
+        }
+        let now = self.now;
+        let key = *self.shared.owners.get(&stream).ok_or(ReadError::UnknownStream)?;
+        let connection = self.pool.get_mut(key).ok_or(ReadError::UnknownStream)?;
+        let read = connection.read(&mut self.shared, stream, buffer, now);
+        self.schedule(key);
+        read
+    }
+
+    /// The application is done with a stream: what was written still goes out, followed by FIN;
+    /// what still arrives is discarded. The handle is not valid any more.
+    pub fn stop(&mut self, stream: StreamHandle) {
+        let now = self.now;
+        self.shared.leftovers.remove(&stream);
+        if let Some(key) = self.shared.owners.get(&stream).copied()
+            && let Some(connection) = self.pool.get_mut(key)
+        {
+            connection.stop(&mut self.shared, stream, now);
+            self.schedule(key);
+        }
+    }
+
+    /// Ends both directions of a stream at once; what was not sent yet never is.
+    pub fn reset(&mut self, stream: StreamHandle) {
+        self.shared.leftovers.remove(&stream);
+        if let Some(key) = self.shared.owners.get(&stream).copied()
+            && let Some(connection) = self.pool.get_mut(key)
+        {
+            connection.reset(&mut self.shared, stream);
+            self.schedule(key);
+        }
+    }
+
+    fn owner(&mut self, stream: StreamHandle) -> Option<(Key, &mut Connection)> {
+        let key = *self.shared.owners.get(&stream)?;
+        Some((key, self.pool.get_mut(key)?))
+    }
+}
