@@ -1,4 +1,7 @@
-//! Why there is no authority, or no certificate from it, in words for whoever has to mend it.
+//! Why there is no authority, or no certificate from it.
+//!
+//! Each error names its cause and the remedy, in words for whoever has to mend it. It never
+//! shows key material.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
-//! Every way in which an identity can be unusable, in words for whoever has to mend it.
+//! Every way in which an identity can be unusable.
+//!
+//! Each error says what is wrong, where, and what to do, in words for whoever has to mend it. It
+//! never shows key material.
 
 use std::fmt;
 use std::path::PathBuf;
