@@ -1,4 +1,7 @@
 //! Local health: how much we distrust our own sense of time (Lifeguard, section IV-A).
+//!
+//! Keeps the score and stretches intervals by it. What counts as a sign of ill health is decided
+//! where it shows: by the probe rounds and by refutes.
 
 use std::time::Duration;
 

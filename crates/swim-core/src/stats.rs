@@ -1,4 +1,6 @@
 //! Counters of one machine, under one name each.
+//!
+//! They count what was seen, sent, refused and dropped. Nothing is ever decided by them.
 
 /// What a machine has seen and done since it was made. Counters have 64 bits; lengths are of
 /// the moment.

@@ -1,7 +1,7 @@
 //! Claims about members: judged by `verdict`, carried out here.
 //!
-//! Changes the roster, queues news, reports events; sends nothing except the answer to a stale
-//! claim of life.
+//! Changes the roster, queues news, reports events; never sends. What is objected to or answered
+//! goes to `answers`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use crate::wire::{Alive, Dead, Message, Suspect};
 #[derive(Debug)]
 pub(super) struct Accusation {
     /// Whose suspicion started it; the member itself if it left.
-    by: MemberName,
+    pub(super) by: MemberName,
     /// While it may still object.
     suspicion: Option<Suspicion>,
     /// When we last told it.
-    answered: Option<Time>,
+    pub(super) answered: Option<Time>,
 }
 
 /// The incarnation nobody can answer: refuting it would wrap around.
-const LAST_INCARNATION: u32 = u32::MAX;
+pub(super) const LAST_INCARNATION: u32 = u32::MAX;
 /// The most metadata taken from anybody. Go sends at most 512 bytes and checks nothing.
 const MAX_META_TAKEN: usize = 4096;
 
@@ -365,67 +365,6 @@ impl Membership {
             self.emit(Event::Failed { member, suspected_by: by, after });
             self.lost_a_member();
         }
-    }
-
-    /// Objects to a claim about ourselves, with an incarnation that outranks it.
-    fn refute(&mut self, accused: u32) {
-        self.roster.update(Slot::ME, |me| {
-            me.incarnation =
-                me.incarnation.max(accused).saturating_add(1).min(LAST_INCARNATION - 1);
-        });
-        self.counters.refutes += 1;
-        self.awareness.worsen(1);
-        log::debug!("refuting incarnation {accused} as {}", self.me().incarnation());
-        self.gossip_about_me();
-        self.hasten_gossip();
-    }
-
-    /// A member that lost its incarnation announces itself in vain: it learns why straight from
-    /// us, so that it can refute. Once per member and beat.
-    fn answer_stale(&mut self, slot: Option<Slot>, source: SocketAddr) {
-        let Some(slot) = slot else { return };
-        let (member, beat, now) = (self.roster.get(slot).clone(), self.beat(), self.now);
-        if member.state() == MemberState::Left && member.address() != source {
-            // Old gossip about somebody who left: nobody is there to hear the answer.
-            return;
-        }
-        let Some(accusation) = self.accusations.get_mut(&slot) else { return };
-        if accusation.answered.is_some_and(|at| now - at < beat) {
-            return;
-        }
-        accusation.answered = Some(now);
-        let (incarnation, node) = (member.incarnation(), member.name().as_bytes());
-        let by = accusation.by.clone();
-        let message = match member.state() {
-            MemberState::Suspect => {
-                Message::Suspect(Suspect { incarnation, node, from: by.as_bytes() })
-            }
-            MemberState::Dead | MemberState::Left => {
-                Message::Dead(Dead { incarnation, node, from: by.as_bytes() })
-            }
-            MemberState::Alive => return,
-        };
-        self.counters.accusations_answered += 1;
-        self.send_plain(self.destination(slot), message.to_vec(), false);
-    }
-
-    fn report_conflict(&mut self, slot: Option<Slot>, claimed: Advertised, source: SocketAddr) {
-        let Some(slot) = slot else { return };
-        self.counters.refused_conflict += 1;
-        let other = claimed.to_socket();
-        if self.conflicts.insert(slot, other) == Some(other) {
-            return;
-        }
-        let member = self.roster.get(slot).clone();
-        log::warn!(
-            "{} at {} is also claimed at {other} (by {source}): give each member its own name",
-            member.name(),
-            member.address()
-        );
-        if let Some(hooks) = &mut self.hooks {
-            hooks.on_conflict(&member, other);
-        }
-        self.emit(Event::Conflict { member, other });
     }
 
     /// How often each piece of news is sent in a cluster of the present size.

@@ -1,4 +1,7 @@
 //! What the application asks for.
+//!
+//! Decides what is refused before anything is sent, each refusal with an error of its own.
+//! Commands never wait: what takes time is an operation, which finishes as an output.
 
 use std::net::SocketAddr;
 use std::time::Duration;

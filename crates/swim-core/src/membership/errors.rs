@@ -1,4 +1,7 @@
 //! Why a command is refused: one small enum for each.
+//!
+//! Each error names its cause and the remedy. What fails later, on the network, is no error of
+//! the command: it is the outcome of its operation.
 
 use std::fmt;
 

@@ -2,9 +2,10 @@
 //!
 //! Decides everything; performs nothing. Bytes, time and randomness come in as arguments,
 //! [`Output`]s go out. The rules themselves are in `verdict`; the submodules carry them out:
-//! `packets`, `claims`, `probing`, `gossip`, `streams`, `exchange`, `seeding`, `leaving`, and
-//! `commands` for the application.
+//! `packets`, `claims`, `answers`, `probing`, `gossip`, `streams`, `exchange`, `seeding`,
+//! `leaving`, and `commands` for the application.
 
+mod answers;
 mod claims;
 mod codec;
 mod commands;
@@ -59,8 +60,8 @@ use streams::Stream;
 /// Debug builds assert both.
 ///
 /// Bounds: members by [`Config::max_members`], application broadcasts by
-/// [`Config::max_user_broadcasts`], inbound streams 512, pings under
-/// way for others 1,024, operations 1,024, standing seeds 64 of each kind. What is beyond is refused and counted.
+/// [`Config::max_user_broadcasts`], inbound streams 512, pings under way for others 1,024,
+/// operations 1,024, standing seeds 64 of each kind. What is beyond is refused and counted.
 ///
 /// ```
 /// use std::net::SocketAddr;

@@ -1,5 +1,7 @@
-//! Standing seeds: tried while we stand alone, while a seed's address belongs to no live member,
-//! and once after losing a member. Ended by a leave.
+//! Standing seeds: join as an intent that outlives failures, so that partitions heal unattended.
+//!
+//! Seeds are tried while we stand alone, while a seed's address belongs to no live member, and
+//! once after losing a member. A leave ends it.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -70,7 +70,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => bytes().prop_map(Step::Packet),
         2 => (0..4u64).prop_map(Step::Open),
-        4 => (0..4u64, bytes(), any::<bool>()).prop_map(|(id, data, fin)| Step::Data(id, data, fin)),
+        4 => (0..4u64, bytes(), any::<bool>())
+            .prop_map(|(id, data, fin)| Step::Data(id, data, fin)),
         1 => (0..4u64).prop_map(Step::Fail),
         1 => Just(Step::SendFailed),
         3 => (0..3000u64).prop_map(Step::Wait),
