@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) turn: u64,
     pub(crate) turn_packets: usize,
     handshake_deadline: Instant,
+    /// UDP datagrams that overtook the handshake.
+    early: Vec<Vec<u8>>,
     /// Packets waiting for the handshake, with the name expected of their receiver.
     queue: VecDeque<(Option<Vec<u8>>, Vec<u8>)>,
     /// Packets that arrived before the peer was confirmed.
@@ -141,6 +143,7 @@ impl Connection {
             turn: 0,
             turn_packets: 0,
             handshake_deadline,
+            early: Vec::new(),
             queue: VecDeque::new(),
             held: VecDeque::new(),
             held_streams: BTreeSet::new(),
@@ -156,20 +159,6 @@ impl Connection {
             next_unidirectional: opener + 2,
             packet_limit: None,
             next_keep_alive: None,
-        }
-    }
-
-    /// Takes one UDP datagram.
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], to: Option<IpAddr>) {
-        self.source = to.or(self.source);
-        self.unanswered_since = None;
-        if self.retired.as_ref().is_some_and(|retired| retired.reason == CloseReason::TimedOut) {
-            self.retired = None;
-        }
-        let info = quiche::RecvInfo { from: self.address, to: LOCAL };
-        // An error closes the connection; `advance` finds that out.
-        if let Err(error) = self.quic.recv(bytes, info) {
-            log::trace!("{}: packet refused: {error:?}", self.address);
         }
     }
 

@@ -3,10 +3,11 @@
 //! Decides when the peer is authenticated, when it is known to have accepted us, and what an
 //! end means. It never chooses between connections.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Changes, Connection, DRAIN, Ending, Phase};
+use super::{Changes, Connection, DRAIN, Ending, LOCAL, Phase};
 use crate::connection_id::{Id, ResetToken};
 use crate::event::{Event, PeerIdentity, Protocol};
 use crate::hello::Hello;
@@ -16,6 +17,37 @@ use crate::stream::OutgoingPacket;
 use crate::tls;
 
 impl Connection {
+    /// Takes one UDP datagram.
+    pub(crate) fn receive(&mut self, bytes: &mut [u8], to: Option<IpAddr>) {
+        self.source = to.or(self.source);
+        self.unanswered_since = None;
+        if self.retired.as_ref().is_some_and(|retired| retired.reason == CloseReason::TimedOut) {
+            self.retired = None;
+        }
+        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
+        if is_short && !self.quic.is_established() {
+            // quiche would drop it for want of keys, and nobody sends a datagram twice.
+            if self.early.len() < MAX_EARLY {
+                self.early.push(bytes.to_vec());
+            }
+            return;
+        }
+        self.take(bytes);
+        if !self.early.is_empty() && self.quic.is_established() {
+            for mut bytes in std::mem::take(&mut self.early) {
+                self.take(&mut bytes);
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &mut [u8]) {
+        let info = quiche::RecvInfo { from: self.address, to: LOCAL };
+        // An error closes the connection; `advance` finds that out.
+        if let Err(error) = self.quic.recv(bytes, info) {
+            log::trace!("{}: packet refused: {error:?}", self.address);
+        }
+    }
+
     /// Why the handshake failed, with the words of the certificate check where it was ours.
     pub(crate) fn refusal_detail(&mut self, refusal: Refusal) -> String {
         if self.quic.peer_error().is_some() {
@@ -197,5 +229,10 @@ impl Connection {
     }
 }
 
+/// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
+const LONG_HEADER: u8 = 0x80;
+/// UDP datagrams kept until the handshake is done; further ones are dropped. RFC 9001 section 5.7
+/// allows it: their keys come with a packet that they have overtaken.
+const MAX_EARLY: usize = 8;
 /// RFC 9000 section 20.1, APPLICATION_ERROR: an application close during the handshake.
 const APPLICATION_ERROR: u64 = 0x0C;

@@ -1,5 +1,8 @@
 //! Ada and Bob talk: packets of every size, streams, all on one connection.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use crate::world::{World, now};
 use quic_net::{Event, Protocol};
 
@@ -24,6 +27,34 @@ fn first_packet_dials_and_answer_comes_back_on_the_same_connection() {
     assert_eq!(connections[0].peer.names, [b"bob"]);
     assert_eq!(connections[0].peer.protocol, Protocol::Extended);
     assert!(connections[0].peer.dialed && connections[0].preferred);
+}
+
+#[test]
+fn packet_that_overtakes_the_end_of_the_handshake_is_not_lost() {
+    let mut world = World::new(&["ada", "bob"]);
+    let late = Rc::new(RefCell::new(Vec::new()));
+    let (held, mut bob_has_answered) = (Rc::clone(&late), false);
+    world.lose = Box::new(move |from, _, bytes| {
+        bob_has_answered |= from == BOB;
+        let ends_handshake = from == ADA && bob_has_answered && bytes[0] & 0x80 != 0;
+        if ends_handshake {
+            held.borrow_mut().push(bytes.to_vec());
+        }
+        ends_handshake
+    });
+    // Too long to share a datagram with the end of the handshake.
+    let packet = vec![9; 1_100];
+    world.send(ADA, BOB, &packet);
+    world.carry();
+    assert!(!late.borrow().is_empty());
+    assert_eq!(world.actors[BOB].packets().len(), 0);
+
+    world.lose = Box::new(|_, _, _| false);
+    let (ada, bob) = (world.address(ADA), Some(world.address(BOB).ip()));
+    for datagram in late.borrow_mut().iter_mut() {
+        world.actors[BOB].endpoint.handle_udp(ada, bob, datagram, now());
+    }
+    world.run_until("the packet", |world| world.actors[BOB].packets() == [packet.as_slice()]);
 }
 
 #[test]
