@@ -118,6 +118,24 @@ pub enum Refusal {
     Handshake,
 }
 
+impl Refusal {
+    /// A short name, stable for logs, metrics and alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no certificate",
+            Self::UnknownAuthority => "unknown authority",
+            Self::Expired => "expired certificate",
+            Self::Revoked => "revoked certificate",
+            Self::BadCertificate => "bad certificate",
+            Self::ProtocolMismatch => "protocol mismatch",
+            Self::LabelMismatch => "wrong label",
+            Self::VersionMismatch => "version mismatch",
+            Self::TooMany => "too many connections",
+            Self::Handshake => "handshake failed",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

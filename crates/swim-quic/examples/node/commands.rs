@@ -245,7 +245,7 @@ fn transport(stats: &Stats) -> Value {
     let refusals: Map<String, Value> = transport
         .refusals
         .iter()
-        .map(|(refusal, count)| (refusal.to_string(), (*count).into()))
+        .map(|(refusal, count)| (refusal.name().into(), (*count).into()))
         .collect();
     json!({
         "connections": {
@@ -266,6 +266,14 @@ fn transport(stats: &Stats) -> Value {
             "out_by_stream": transport.packets_sent_by_stream,
         },
         "refusals": refusals,
+        "drops": {
+            "dial_queue": transport.dial_queue_drops,
+            "send_queue": transport.send_queue_drops,
+            "endpoint_buffer": transport.endpoint_buffer_drops,
+            "bad_packet_streams": transport.bad_packet_streams,
+            "reserved_first_bytes": transport.reserved_first_bytes,
+            "bad_retry_tokens": transport.bad_retry_tokens,
+        },
         "streams": {"open": stats.membership.streams},
         "stray": transport.stray_datagrams,
         "resets": {"sent": transport.resets_sent, "received": transport.resets_received},

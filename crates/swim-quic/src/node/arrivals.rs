@@ -53,7 +53,7 @@ impl Node {
             }
             Net::PacketLimit { to, limit } => self.membership.handle_packet_limit(to, limit, time),
             Net::Refused { from, what, detail } => {
-                self.warn(what.to_string(), format!("{from}: {detail}"), now);
+                self.warn(what.name().to_owned(), format!("{from}: {detail}"), now);
             }
             Net::Connected { peer } => {
                 log::debug!("connected to {}", peer.address);
