@@ -75,6 +75,10 @@ pub struct Limits {
     /// Connections held at once, default 512. At the bound the idle connection that was used
     /// longest ago is closed; if none is idle, new ones are refused.
     pub connections: usize,
+    /// Connections that one certificate may hold where names are enforced, default 16: a member
+    /// needs one or two. Beyond it the certificate's own connection that was used longest ago is
+    /// closed.
+    pub per_certificate: usize,
     /// Handshakes of incoming connections in flight, default 64. Above it the other side must
     /// first prove its address with a Retry token, which costs it one round trip.
     pub handshakes: usize,
@@ -145,6 +149,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            per_certificate: 16,
             handshakes: 64,
             half_open: 256,
             streams: 256,

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) turn: u64,
     pub(crate) turn_packets: usize,
     handshake_deadline: Instant,
+    /// Bytes that may still be sent to an address that has proved nothing; none once it has.
+    budget: Option<usize>,
     /// UDP datagrams that overtook the handshake.
     early: Vec<Vec<u8>>,
     /// Packets waiting for the handshake, with the name expected of their receiver.
@@ -143,6 +145,7 @@ impl Connection {
             turn: 0,
             turn_packets: 0,
             handshake_deadline,
+            budget: None,
             early: Vec::new(),
             queue: VecDeque::new(),
             held: VecDeque::new(),
@@ -221,7 +224,7 @@ impl Connection {
         });
         let streams = self.streams.values().filter_map(Stream::due).min();
         let out = self.packets_out.front().map(|packet| packet.deadline);
-        let into = self.packets_in.values().map(|packet| packet.deadline).min();
+        let into = self.packets_in.values().filter_map(|packet| packet.deadline).min();
         [self.quic.timeout_instant(), handshake, retired, streams, out, into, self.next_keep_alive]
             .into_iter()
             .flatten()
@@ -238,8 +241,8 @@ impl Connection {
                 emission.more = true;
                 break;
             };
-            match self.quic.send(space) {
-                Ok((written, _)) => {
+            match self.send_within_budget(space) {
+                Ok(written) => {
                     emission.length += written;
                     emission.packets += 1;
                     let first = *emission.segment.get_or_insert(written);
@@ -277,7 +280,7 @@ impl Connection {
         let mut packets = Vec::new();
         let mut buffer = [0; LARGEST_DATAGRAM];
         while packets.len() < LAST_PACKETS
-            && let Ok((length, _)) = self.quic.send(&mut buffer)
+            && let Ok(length) = self.send_within_budget(&mut buffer)
         {
             packets.push(buffer[..length].to_vec());
         }
@@ -306,7 +309,7 @@ impl Connection {
     pub(crate) fn is_quiet(&self) -> bool {
         self.streams.is_empty()
             && self.packets_out.is_empty()
-            && self.packets_in.is_empty()
+            && self.packets_in.values().all(|packet| packet.settled)
             && self.queue.is_empty()
             && self.quic.dgram_send_queue_len() == 0
     }

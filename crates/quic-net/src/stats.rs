@@ -76,6 +76,8 @@ pub struct EndpointStats {
     pub idle_closed: u64,
     /// Connections closed to make room.
     pub evicted: u64,
+    /// Connections closed because their certificate held too many.
+    pub certificate_limit_closed: u64,
     /// Connections replaced because of their age or packet count.
     pub recycled: u64,
     /// Peers turned away or turning us away, by kind.

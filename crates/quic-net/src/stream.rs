@@ -72,15 +72,21 @@ impl OutgoingPacket {
 #[derive(Debug)]
 pub(crate) struct IncomingPacket {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) deadline: Instant,
-    /// Handed on; only the stream's end is still awaited. To stop the stream at once would make
-    /// a Go sender, which ends it in a frame of its own, report a failed send.
-    pub(crate) delivered: bool,
+    /// When it must have arrived whole; none once it is settled.
+    pub(crate) deadline: Option<Instant>,
+    /// Handed on or given up: what still arrives is discarded up to the stream's end. To stop
+    /// the stream would make a Go sender, which ends it in a frame of its own, report a failed
+    /// send, and quiche never gives back the credit of a stream that was stopped before its end.
+    pub(crate) settled: bool,
 }
 
 impl IncomingPacket {
     pub(crate) fn new(deadline: Instant) -> Self {
-        Self { bytes: Vec::new(), deadline, delivered: false }
+        Self { bytes: Vec::new(), deadline: Some(deadline), settled: false }
+    }
+
+    pub(crate) fn settled() -> Self {
+        Self { bytes: Vec::new(), deadline: None, settled: true }
     }
 
     /// The announced payload length, once its four bytes have arrived.

@@ -21,6 +21,9 @@ impl Connection {
     pub(crate) fn receive(&mut self, bytes: &mut [u8], to: Option<IpAddr>) {
         self.source = to.or(self.source);
         self.unanswered_since = None;
+        if let Some(budget) = &mut self.budget {
+            *budget += AMPLIFICATION * bytes.len();
+        }
         if self.retired.as_ref().is_some_and(|retired| retired.reason == CloseReason::TimedOut) {
             self.retired = None;
         }
@@ -36,6 +39,26 @@ impl Connection {
         if !self.early.is_empty() && self.quic.is_established() {
             for mut bytes in std::mem::take(&mut self.early) {
                 self.take(&mut bytes);
+            }
+        }
+    }
+
+    /// The address of a peer that dialed has proved nothing: it may be the victim of a flood
+    /// that is to be amplified (RFC 9000 section 8.1). quiche keeps that limit too, but does not
+    /// count what it pads its datagrams with.
+    pub(crate) fn distrust_address(&mut self) {
+        self.budget = Some(0);
+    }
+
+    /// One UDP datagram, as long as the budget allows.
+    pub(super) fn send_within_budget(&mut self, space: &mut [u8]) -> Result<usize, quiche::Error> {
+        let room = self.budget.map_or(space.len(), |budget| budget.min(space.len()));
+        match space.get_mut(..room) {
+            None | Some([]) => Err(quiche::Error::Done),
+            Some(space) => {
+                let (written, _) = self.quic.send(space)?;
+                self.budget = self.budget.map(|budget| budget.saturating_sub(written));
+                Ok(written)
             }
         }
     }
@@ -85,6 +108,7 @@ impl Connection {
             dialed: self.dialed,
         }));
         self.phase = Phase::Established;
+        self.budget = None;
         changes.established = true;
         self.exchange_tokens(shared, now, protocol, changes);
         self.release_queue(shared, now);
@@ -229,6 +253,8 @@ impl Connection {
     }
 }
 
+/// How many times as much as it sent an address gets before it has proved to be the sender's.
+const AMPLIFICATION: usize = 3;
 /// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
 const LONG_HEADER: u8 = 0x80;
 /// UDP datagrams kept until the handshake is done; further ones are dropped. RFC 9001 section 5.7

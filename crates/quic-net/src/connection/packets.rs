@@ -126,12 +126,7 @@ impl Connection {
     }
 
     pub(super) fn receive_datagrams(&mut self, shared: &mut Shared, now: Instant) {
-        while let Some(length) = self.quic.dgram_recv_front_len() {
-            let mut bytes = vec![0; length];
-            match self.quic.dgram_recv(&mut bytes) {
-                Ok(length) => bytes.truncate(length),
-                Err(_) => return,
-            }
+        while let Ok(bytes) = self.quic.dgram_recv_buf() {
             shared.stats.packets_received += 1;
             // A HELLO in a datagram might be lost and so is none.
             let mut unused = Changes::default();
@@ -153,33 +148,28 @@ impl Connection {
         loop {
             match self.quic.stream_recv(id, &mut chunk) {
                 Ok((length, last)) => {
-                    packet.bytes.extend_from_slice(&chunk[..length]);
+                    if !packet.settled && packet.bytes.len() <= 4 + MAX_PACKET {
+                        packet.bytes.extend_from_slice(&chunk[..length]);
+                    }
                     fin |= last;
                 }
                 Err(Error::Done) => break,
                 Err(_) => fin = true,
             }
-            if fin || packet.bytes.len() > 4 + MAX_PACKET {
+            if fin {
                 break;
             }
         }
-        if packet.delivered {
-            if !fin && packet.bytes.is_empty() {
+        if packet.settled {
+            if !fin {
                 self.packets_in.insert(id, packet);
-            } else if !fin {
-                self.stop_reading(id);
             }
             return;
         }
         if let Some(payload) = packet.payload().filter(|payload| !payload.is_empty()) {
             let bytes = payload.to_vec();
-            let has_more = packet.bytes.len() > 4 + bytes.len();
-            if has_more && !fin {
-                self.stop_reading(id);
-            } else if !fin {
-                packet.bytes = Vec::new();
-                packet.delivered = true;
-                self.packets_in.insert(id, packet);
+            if !fin {
+                self.packets_in.insert(id, IncomingPacket::settled());
             }
             shared.stats.packets_received_by_stream += 1;
             self.arrived(shared, bytes, now, changes);
@@ -188,12 +178,10 @@ impl Connection {
         let too_long = packet.announced().is_some_and(|length| length > MAX_PACKET);
         let held: usize = self.packets_in.values().map(|packet| packet.bytes.len()).sum();
         let crowded = held + packet.bytes.len() > shared.config.limits.stream_buffer;
-        if fin || too_long || crowded {
-            if !fin {
-                self.stop_reading(id);
-            }
-            shared.stats.bad_packet_streams += 1;
-        } else {
+        let bad = fin || too_long || crowded;
+        shared.stats.bad_packet_streams += u64::from(bad);
+        if !fin {
+            let packet = if bad { IncomingPacket::settled() } else { packet };
             self.packets_in.insert(id, packet);
         }
     }
@@ -297,28 +285,27 @@ impl Connection {
         self.packets_out.drain(..done);
     }
 
-    /// Gives up packets that miss their deadline, in both directions.
-    pub(super) fn expire_packets(&mut self, shared: &mut Shared, now: Instant) {
+    /// Gives up packets that miss their deadline, in both directions; true if one of ours never
+    /// got the credit for a stream.
+    pub(super) fn expire_packets(&mut self, shared: &mut Shared, now: Instant) -> bool {
+        let mut starved = false;
         while self.packets_out.front().is_some_and(|packet| packet.deadline <= now)
             && let Some(packet) = self.packets_out.pop_front()
         {
-            if let Some(id) = packet.id {
-                self.stop_writing(id);
+            match packet.id {
+                Some(id) => self.stop_writing(id),
+                None => starved = true,
             }
             shared.stats.bad_packet_streams += 1;
             shared.emit(Event::SendFailed { to: self.address, reason: SendFailure::Unreachable });
         }
-        let late: Vec<u64> = self
-            .packets_in
-            .iter()
-            .filter(|(_, packet)| packet.deadline <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            let delivered = self.packets_in.remove(&id).is_some_and(|packet| packet.delivered);
-            self.stop_reading(id);
-            shared.stats.bad_packet_streams += u64::from(!delivered);
+        for packet in self.packets_in.values_mut() {
+            if packet.deadline.is_some_and(|deadline| deadline <= now) {
+                *packet = IncomingPacket::settled();
+                shared.stats.bad_packet_streams += 1;
+            }
         }
+        starved
     }
 
     pub(super) fn stop_reading(&mut self, id: u64) {

@@ -159,6 +159,29 @@ impl Endpoint {
         self.end(key, &Ending::Closed(CloseReason::Evicted));
         Some(())
     }
+
+    /// Keeps one certificate from taking every place: its own connection that was used longest
+    /// ago makes room. Where names are not enforced many peers may share a certificate.
+    pub(super) fn limit_certificate(&mut self, fresh: Key) {
+        let Some(peer) = self.pool.get(fresh).and_then(|connection| connection.peer.clone()) else {
+            return;
+        };
+        if peer.names.is_empty() {
+            return;
+        }
+        let same = |connection: &&Connection| {
+            connection.peer.as_ref().is_some_and(|other| other.fingerprint == peer.fingerprint)
+        };
+        if self.pool.iter().filter(same).count() <= self.shared.config.limits.per_certificate {
+            return;
+        }
+        let others = self.pool.iter().filter(same).filter(|connection| connection.key != fresh);
+        let oldest = others.min_by_key(|connection| connection.last_payload);
+        if let Some(key) = oldest.map(|connection| connection.key) {
+            self.shared.stats.certificate_limit_closed += 1;
+            self.end(key, &Ending::Closed(CloseReason::Evicted));
+        }
+    }
 }
 
 /// Whether a pause after failed dials is respected.

@@ -153,7 +153,10 @@ impl Endpoint {
             quiche::accept(&id_for_quic, original.as_ref(), LOCAL, from, &mut self.tls).ok()?;
         self.shared.stats.accepted += 1;
         let deadline = self.now + self.shared.config.limits.dial_timeout;
-        let connection = Connection::new(quic, key, from, id, false, self.now, deadline);
+        let mut connection = Connection::new(quic, key, from, id, false, self.now, deadline);
+        if original.is_none() {
+            connection.distrust_address();
+        }
         self.pool.insert(Box::new(connection));
         Some(key)
     }

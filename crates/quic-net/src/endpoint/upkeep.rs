@@ -65,6 +65,7 @@ impl Endpoint {
         if !connection.dialed {
             self.pool.accepted_one();
         }
+        self.limit_certificate(key);
     }
 
     fn note_confirmed(&mut self, key: Key) {

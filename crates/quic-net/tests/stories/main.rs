@@ -6,7 +6,6 @@
 )]
 
 mod exchange;
-mod hostile;
 mod lifecycle;
 mod refusals;
 mod sockets;

@@ -108,6 +108,27 @@ fn expired_certificate() {
 }
 
 #[test]
+fn certificate_of_tomorrow() {
+    let tomorrow = SystemTime::UNIX_EPOCH + 60_000 * DAY;
+    let authority =
+        Authority::generate_at("patient", 80_000 * DAY, tomorrow - 50_000 * DAY).unwrap();
+    let issued = authority.issue_at("eve", &[], DAY, tomorrow).unwrap();
+    let eve = Identity::from_pem_at(
+        authority.certificate_pem().as_bytes(),
+        issued.certificate_pem.as_bytes(),
+        issued.key_pem.as_bytes(),
+        tomorrow,
+    )
+    .unwrap();
+    let ada = identity(&authority, "ada");
+    let mut world = World::empty();
+    world.add("ada", config(&ada, "ada"), &ada);
+    world.add("eve", config(&eve, "eve"), &eve);
+    assert_eq!(turned_away(&mut world), (Refusal::Expired, Refusal::Expired));
+    assert!(detail(&world, ADA).contains("not yet valid"), "{}", detail(&world, ADA));
+}
+
+#[test]
 fn no_common_protocol() {
     let mut world = World::new(&["ada"]);
     let eve = identity(authority(), "eve");

@@ -1,6 +1,7 @@
 //! A few endpoints and a network in memory between them. Time is real, since quiche reads the
 //! clock by itself; waiting is for a deadline, never for a guess.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub(crate) struct World {
     pub(crate) lose: Lose,
     /// Datagrams delivered.
     pub(crate) delivered: usize,
+    /// Bytes sent to addresses where nobody lives.
+    pub(crate) astray: BTreeMap<SocketAddr, usize>,
 }
 
 pub(crate) type Lose = Box<dyn FnMut(usize, usize, &[u8]) -> bool>;
@@ -55,6 +58,7 @@ impl World {
             sleep: EventLoop::new().unwrap(),
             lose: Box::new(|_, _, _| false),
             delivered: 0,
+            astray: BTreeMap::new(),
         }
     }
 
@@ -107,6 +111,7 @@ impl World {
             any = true;
             let segment = transmit.segment.unwrap_or(transmit.len);
             let Some(to) = self.actors.iter().position(|actor| actor.address == transmit.to) else {
+                *self.astray.entry(transmit.to).or_default() += transmit.len;
                 continue;
             };
             for datagram in buffer[..transmit.len].chunks_mut(segment) {

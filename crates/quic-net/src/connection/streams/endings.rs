@@ -40,7 +40,7 @@ impl Connection {
         now: Instant,
         changes: &mut Changes,
     ) {
-        self.expire_packets(shared, now);
+        changes.starved |= self.expire_packets(shared, now);
         let due: Vec<StreamHandle> = self
             .streams
             .iter()
