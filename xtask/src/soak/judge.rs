@@ -141,16 +141,9 @@ impl Judge {
         if slept + self.bounds.spread() < self.bounds.memory() {
             return;
         }
-        // The others have forgotten who died meanwhile, and may learn from it that he lives.
-        let again = at + self.bounds.detection();
-        for (subject, other) in self.subjects.iter_mut().enumerate() {
-            let died = matches!(other.life, Life::Killed | Life::Leaving)
-                || other.frozen.is_some() && subject != node;
-            if died && other.since + self.bounds.detection() > since {
-                other.may_be_resurrected(again);
-                for mind in &mut self.minds {
-                    mind.settled.remove(&subject);
-                }
+        for other in self.cast.everybody().filter(|other| *other != node) {
+            if self.subjects[other].is_rumoured(since, at, self.bounds) {
+                self.unsettle(other);
             }
         }
     }

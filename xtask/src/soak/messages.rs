@@ -156,6 +156,10 @@ impl Messages {
                 if !was_well(node, message.sent) || !was_well(message.from, message.sent) {
                     continue;
                 }
+                // Go members lose each other for half a minute when one restarts.
+                if self.cast.is_go(node) && self.cast.is_go(message.from) {
+                    continue;
+                }
                 // The budget of a Go member's gossip may end before it has reached everybody.
                 if message.kind == Kind::Broadcast && self.cast.is_go(message.from) {
                     continue;

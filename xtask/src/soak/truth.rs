@@ -41,6 +41,10 @@ pub(super) struct Subject {
     pub(super) back: Duration,
     /// Ordinarily all is well again from here on.
     pub(super) well_by: Duration,
+    /// It went away last.
+    gone: Duration,
+    /// A sleeper may have brought back old news of it, which need not be over before.
+    rumours: Duration,
     /// The last freeze, until it had caught up at the latest.
     lapse: Option<(Duration, Duration)>,
     pub(super) meta: String,
@@ -59,6 +63,8 @@ impl Subject {
             excused: NEVER,
             back: NEVER,
             well_by: NEVER,
+            gone: Duration::ZERO,
+            rumours: Duration::ZERO,
             lapse: None,
             meta: String::new(),
             meta_by: NEVER,
@@ -91,17 +97,17 @@ impl Subject {
 
     pub(super) fn killed(&mut self, at: Duration, bounds: Bounds) {
         self.enter(Life::Killed, at);
-        self.suffer(at + bounds.detection());
+        self.suffer(at, at + bounds.detection());
     }
 
     pub(super) fn left(&mut self, at: Duration, bounds: Bounds) {
         self.enter(Life::Leaving, at);
-        self.suffer(at + bounds.repair());
+        self.suffer(at, at + bounds.repair());
     }
 
     pub(super) fn froze(&mut self, at: Duration, bounds: Bounds) {
         self.frozen = Some(at);
-        self.suffer(at + bounds.detection());
+        self.suffer(at, at + bounds.detection());
     }
 
     /// It runs again. Who slept too long for its name has that excused until it is cleared.
@@ -120,8 +126,8 @@ impl Subject {
         (self.meta, self.meta_by) = (meta, at + bounds.repair());
     }
 
-    fn suffer(&mut self, seen_by: Duration) {
-        self.seen_by = seen_by;
+    fn suffer(&mut self, at: Duration, seen_by: Duration) {
+        (self.gone, self.seen_by) = (at, seen_by);
         (self.sees_by, self.well_by) = (NEVER, NEVER);
     }
 
@@ -131,9 +137,27 @@ impl Subject {
         (self.back, self.well_by) = (at, at + bounds.spread());
     }
 
-    /// Somebody slept through its end and may tell old news of it until then.
-    pub(super) fn may_be_resurrected(&mut self, until: Duration) {
-        self.seen_by = self.seen_by.max(until);
+    /// Somebody wakes who had slept since `asleep`, so long that the others may have forgotten
+    /// what they knew of this member. If it went away meanwhile, he takes it for alive, and the
+    /// others learn that from him; if it was away for long and is back, he may have heard of the
+    /// death of its former self, and the others learn that. Says whether either is so.
+    pub(super) fn is_rumoured(&mut self, asleep: Duration, at: Duration, bounds: Bounds) -> bool {
+        let is_away = self.life != Life::Up || self.frozen.is_some();
+        if is_away && self.gone + bounds.detection() > asleep {
+            self.rumours = at + bounds.detection();
+        } else if !is_away
+            && self.back > asleep
+            && self.back.saturating_sub(self.gone) + bounds.spread() > bounds.memory()
+        {
+            self.rumours = at + bounds.spread();
+            self.excused = self.excused.max(self.rumours);
+            // Whoever welcomed it by now may change his mind once more.
+            self.back = at;
+        } else {
+            return false;
+        }
+        self.seen_by = self.seen_by.max(self.rumours);
+        true
     }
 
     /// It is up, runs, and is not recovering: whatever it is asked must work.
@@ -148,11 +172,12 @@ impl Subject {
 
     /// Who sees it as it is from here on has no older news to come.
     pub(super) fn settles_by(&self, bounds: Bounds) -> Duration {
-        match (self.life, self.frozen) {
+        let change = match (self.life, self.frozen) {
             (Life::Up, None) => self.well_by,
             (Life::Up, Some(since)) => since + bounds.spread(),
             (Life::Killed | Life::Leaving | Life::Coming, _) => self.since + bounds.spread(),
-        }
+        };
+        change.max(self.rumours)
     }
 
     /// Its beliefs have been seen to be right.

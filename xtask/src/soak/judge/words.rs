@@ -88,16 +88,17 @@ impl Judge {
         }
     }
 
-    /// Whether one of the parties was in trouble since the message was sent, or the sender holds
-    /// the receiver for gone.
+    /// Whether one of the parties was in trouble since the message was sent, the sender holds the
+    /// receiver for gone, or both are Go members, who lose each other when one restarts.
     fn may_fail(&self, message: u32) -> bool {
         let Some((from, to, sent)) = self.messages.parties(message) else { return true };
+        let both_go = self.cast.is_go(from) && to.is_some_and(|to| self.cast.is_go(to));
         // Whether it should know him is for its lists to show.
         let unknown = to.is_some_and(|to| {
             let belief = self.minds[from].believes.get(&to);
             !matches!(belief, Some(State::Alive | State::Suspect))
         });
-        if unknown {
+        if both_go || unknown {
             return true;
         }
         [Some(from), to]

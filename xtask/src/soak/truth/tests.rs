@@ -171,3 +171,32 @@ fn who_is_right_early_counts_early() {
     back.froze(seconds(109), bounds());
     assert!(!back.is_accountable(seconds(110)));
 }
+
+#[test]
+fn a_sleeper_may_bring_back_whom_the_others_have_forgotten() {
+    let mut killed = member();
+    killed.killed(seconds(100), bounds());
+    assert!(killed.is_rumoured(seconds(95), seconds(140), bounds()));
+    assert!(!scandal(&killed, State::Alive, 145));
+    assert!(killed.settles_by(bounds()) > seconds(145), "forgotten for now is not for good");
+    assert!(scandal(&killed, State::Alive, 180));
+    let mut earlier = member();
+    earlier.killed(seconds(50), bounds());
+    assert!(!earlier.is_rumoured(seconds(95), seconds(140), bounds()), "he knew that");
+}
+
+#[test]
+fn a_sleeper_may_bring_the_death_of_a_former_self() {
+    for (absence, rumoured) in [(40, true), (5, false)] {
+        let mut back = member();
+        back.killed(seconds(100), bounds());
+        back.started("m1".into(), seconds(100 + absence));
+        back.ready(seconds(100 + absence), bounds());
+        let at = 101 + absence;
+        assert_eq!(back.is_rumoured(seconds(99), seconds(at), bounds()), rumoured);
+        let welcomed = back.back < seconds(at);
+        let declared = back.scandal(State::Failed, (&member(), welcomed), seconds(at), bounds());
+        assert_eq!(declared.is_none(), rumoured, "away for {absence} s");
+        assert!(scandal(&back, State::Failed, 190));
+    }
+}
