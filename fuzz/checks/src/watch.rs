@@ -30,8 +30,8 @@ pub(crate) struct Watch {
     view: BTreeMap<MemberName, Member>,
     /// The states that the events amount to.
     told: BTreeMap<MemberName, MemberState>,
-    /// Names that a step gave to another address.
-    moved: BTreeSet<MemberName>,
+    /// Names that a step gave to another address, or forgot and may have learnt again.
+    reborn: BTreeSet<MemberName>,
     operations: BTreeSet<OperationId>,
     incoming: BTreeSet<StreamId>,
     outgoing: BTreeMap<StreamId, Destination>,
@@ -51,7 +51,7 @@ impl Watch {
             decoder: PacketDecoder::default(),
             view: BTreeMap::new(),
             told: BTreeMap::new(),
-            moved: BTreeSet::new(),
+            reborn: BTreeSet::new(),
             operations: BTreeSet::new(),
             incoming: BTreeSet::new(),
             outgoing: BTreeMap::new(),
@@ -145,7 +145,7 @@ impl Watch {
                 let was_open = self.incoming.remove(id) || self.outgoing.remove(id).is_some();
                 assert!(was_open, "{id:?} is closed twice");
             }
-            Output::ForgetPeer { address } => is_dialable(*address),
+            Output::ForgetPeer { address } => self.forgets(*address),
             Output::ResolveSeeds => assert!(!self.has_left, "seeds are wanted after the leave"),
             Output::Finished { operation, .. } => {
                 assert!(self.operations.remove(operation), "{operation:?} has ended before");
@@ -155,6 +155,16 @@ impl Watch {
                 self.event(event);
             }
         }
+    }
+
+    /// A purge forgets incarnations too; the end of a probe round may bring one in the middle of
+    /// a packet that goes on to name the same member.
+    fn forgets(&mut self, address: SocketAddr) {
+        is_dialable(address);
+        let is_gone = |name: &MemberName| self.told.get(name).is_some_and(|state| !state.is_live());
+        let gone =
+            self.view.iter().filter(|(name, member)| member.address() == address && is_gone(name));
+        self.reborn.extend(gone.map(|(name, _)| name.clone()));
     }
 
     /// What the machine sends, its peers can read.
@@ -212,7 +222,7 @@ impl Watch {
         assert_eq!(member.state(), state, "{event:?}");
         let known = self.view.get(member.name());
         if known.is_some_and(|known| place(known) != place(member)) {
-            self.moved.insert(member.name().clone());
+            self.reborn.insert(member.name().clone());
         }
     }
 
@@ -226,7 +236,7 @@ impl Watch {
             let name = member.name().clone();
             assert!((1..u32::MAX).contains(&member.incarnation()), "{member:?}");
             assert_eq!(self.told.get(&name), Some(&member.state()), "{name} changed in silence");
-            if let Some(before) = self.view.get(&name).filter(|_| !self.moved.contains(&name)) {
+            if let Some(before) = self.view.get(&name).filter(|_| !self.reborn.contains(&name)) {
                 succeeds(before, &member);
             }
             view.insert(name, member);
@@ -236,7 +246,7 @@ impl Watch {
             assert!(is_known || !state.is_live(), "{name} vanished alive");
             is_known
         });
-        self.moved.clear();
+        self.reborn.clear();
         self.view = view;
     }
 
@@ -277,4 +287,87 @@ fn place(member: &Member) -> (&[u8], SocketAddr) {
 fn is_dialable(address: SocketAddr) {
     assert_eq!(address.ip(), address.ip().to_canonical(), "an IPv4-mapped address goes out");
     assert_ne!(address.port(), 0, "port 0 goes out");
+}
+
+#[cfg(test)]
+mod tests {
+    use swim_core::wire::Suspect;
+    use swim_core::{LocalMember, Peer, Seed};
+
+    use super::*;
+    use crate::cast;
+
+    fn machine() -> Membership {
+        let me = LocalMember { name: cast::name(0), address: cast::address(0), meta: Vec::new() };
+        Membership::new(Config::lan(), me, Seed([1; 32]), Time::ZERO).unwrap()
+    }
+
+    fn hear(machine: &mut Membership, message: &Message<'_>) {
+        let peer = Peer::unverified(cast::address(2));
+        machine.handle_packet(&peer, &message.to_vec(), Time::ZERO);
+    }
+
+    /// A machine that has heard of bob, and what it told of that.
+    fn machine_with_bob(incarnation: u32, suspected: bool) -> (Membership, Watch) {
+        let mut machine = machine();
+        let mut watch = Watch::new(&Config::lan(), Layers::default());
+        watch.step(&mut machine);
+        let alive = swim_core::wire::Alive {
+            incarnation,
+            node: b"bob",
+            addr: Some(&[10, 0, 0, 2]),
+            port: cast::PORT,
+            ..Default::default()
+        };
+        hear(&mut machine, &Message::Alive(alive));
+        watch.step(&mut machine);
+        if suspected {
+            hear(
+                &mut machine,
+                &Message::Suspect(Suspect { incarnation, node: b"bob", from: b"x" }),
+            );
+            watch.step(&mut machine);
+        }
+        (machine, watch)
+    }
+
+    fn bob(incarnation: u32, suspected: bool) -> Member {
+        machine_with_bob(incarnation, suspected).0.member(&cast::name(1)).unwrap()
+    }
+
+    #[test]
+    fn a_member_may_move_forward() {
+        succeeds(&bob(5, false), &bob(5, true));
+        succeeds(&bob(5, true), &bob(6, false));
+        succeeds(&bob(5, true), &bob(5, true));
+    }
+
+    #[test]
+    #[should_panic(expected = "fell back")]
+    fn an_incarnation_that_falls_is_found() {
+        succeeds(&bob(5, false), &bob(4, false));
+    }
+
+    #[test]
+    #[should_panic(expected = "without a higher incarnation")]
+    fn a_resurrection_is_found() {
+        succeeds(&bob(5, true), &bob(5, false));
+    }
+
+    #[test]
+    #[should_panic(expected = "changed in silence")]
+    fn a_change_without_an_event_is_found() {
+        let (mut machine, mut watch) = machine_with_bob(5, false);
+        let suspect = Suspect { incarnation: 5, node: b"bob", from: b"x" };
+        hear(&mut machine, &Message::Suspect(suspect));
+        while machine.poll_output().is_some() {}
+        watch.step(&mut machine);
+    }
+
+    #[test]
+    #[should_panic(expected = "still to be handled")]
+    fn a_deadline_that_was_not_handled_is_found() {
+        let (machine, watch) = machine_with_bob(5, true);
+        watch.timeout(&machine, Time::from_micros(3_600_000_000));
+    }
 }
