@@ -11,7 +11,7 @@ use crate::draw::Draw;
 use crate::lzw::{self, Refusal};
 
 /// The most output that the comparison of two decoders goes on for.
-const LIMIT: usize = 128 * 1024;
+const LIMIT: usize = 32 * 1024;
 
 /// Checks one input. Returns whether something was unpacked.
 ///

@@ -76,12 +76,16 @@ struct Bits<'a> {
 impl Bits<'_> {
     /// The next `width` bits, the first one being the least significant.
     fn take(&mut self, width: usize) -> Option<usize> {
-        let mut code = 0;
-        for bit in 0..width {
-            let byte = self.packed.get((self.at + bit) / 8)?;
-            code |= usize::from(byte >> ((self.at + bit) % 8) & 1) << bit;
+        let end = self.at + width;
+        if end > 8 * self.packed.len() {
+            return None;
         }
-        self.at += width;
+        // Up to 12 bits lie in at most three bytes.
+        let first = self.at / 8;
+        let bytes = self.packed.get(first..)?.iter().take(3).rev();
+        let word = bytes.fold(0, |word, byte| word << 8 | usize::from(*byte));
+        let code = word >> (self.at % 8) & ((1 << width) - 1);
+        self.at = end;
         Some(code)
     }
 }

@@ -146,39 +146,28 @@ impl Fuzzer {
         let what = format!("fuzzing {target}");
         let (status, log) = self.logged(command, &folders.log(target), &what)?;
         let report = Report::read(&log);
-        println!("{}", report.line(target, status.success()));
-        if target == CANARY {
-            return Ok(self.judge_canary(&report, status));
-        }
-        if !status.success() {
-            for line in &report.cause {
-                println!("    {line}");
-            }
-            match &report.input {
-                Some(input) => println!(
-                    "    the input is {input}\n    replay it: cargo xtask fuzz {target} --replay \
-                     {input}"
-                ),
-                None => println!(
-                    "    {target} ended by {status}: see {}",
-                    folders.log(target).display()
-                ),
-            }
-        }
-        Ok(status.success())
-    }
-
-    fn judge_canary(&self, report: &Report, status: ExitStatus) -> bool {
+        let is_canary = target == CANARY;
         let is_found = !status.success() && report.input.is_some();
-        println!(
-            "{}",
-            if is_found {
-                "    the planted bug was found, as it must be"
-            } else {
-                "    the planted bug was NOT found: what this build reports means nothing"
-            }
-        );
-        is_found
+        let verdict = match (is_canary, status.success()) {
+            (false, true) => "nothing found",
+            (false, false) => "a FINDING",
+            (true, _) if is_found => "found the planted bug",
+            (true, _) => "the planted bug NOT found: what this build reports means nothing",
+        };
+        println!("{}", report.line(target, verdict));
+        if is_canary || status.success() {
+            return Ok(is_canary == is_found);
+        }
+        for line in &report.cause {
+            println!("    {line}");
+        }
+        match &report.input {
+            Some(input) => println!(
+                "    the input is {input}\n    replay it: cargo xtask fuzz {target} --replay {input}"
+            ),
+            None => println!("    it ended by {status}: see {}", folders.log(target).display()),
+        }
+        Ok(false)
     }
 
     fn replay(&self, input: &Path) -> Result<bool, Stop> {
