@@ -17,6 +17,7 @@ mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
+mod sim;
 mod soak;
 mod test;
 mod tidy;
@@ -48,6 +49,8 @@ enum Command {
     Soak(soak::Arguments),
     /// Look for inputs that break the codec or the machine
     Fuzz(fuzz::Arguments),
+    /// Run many members in virtual time: seeds, experiments, planted bugs
+    Sim(sim::Arguments),
     /// Check what the architecture and the style of this repository promise
     Tidy,
     /// Write certificates for one member (and an authority if there is none)
@@ -109,6 +112,7 @@ fn run(command: Command) -> Result<(), Stop> {
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Tidy => tidy::run(&workspace::root(), &CommandLine::command()),
         Command::Certs(arguments) => certs::run(&arguments),
     }

@@ -32,6 +32,11 @@ const STEPS: &[Step] = &[
         work: Work::Cargo(&["test", "--workspace"]),
     },
     Step {
+        name: "sim",
+        about: "256 seeds of simulated weather break no rule",
+        work: Work::Xtask(&["sim", "--seeds", "0..256"]),
+    },
+    Step {
         name: "demo",
         about: "five real nodes: gather, crash, leave, restart",
         work: Work::Xtask(&["demo"]),
@@ -188,7 +193,7 @@ mod tests {
     fn steps_can_be_chosen_one_by_one_or_from_one_on() {
         assert_eq!(chosen(&[], None).len(), STEPS.len());
         assert_eq!(chosen(&["tests", "fmt"], None), ["fmt", "tests"]);
-        assert_eq!(chosen(&[], Some("tests"))[..2], ["tests", "demo"]);
+        assert_eq!(chosen(&[], Some("tests"))[..2], ["tests", "sim"]);
     }
 
     #[test]

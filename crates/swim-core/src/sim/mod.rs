@@ -25,6 +25,7 @@ mod digest;
 mod fault;
 mod host;
 mod network;
+pub mod scenario;
 mod simulation;
 mod streams;
 mod tally;

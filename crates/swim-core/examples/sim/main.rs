@@ -1,0 +1,81 @@
+//! Runs the simulator: campaigns of seeds, one seed with its trace, named experiments.
+//!
+//! `cargo xtask sim` builds this in release mode and hands its arguments on. Uses every core;
+//! exits with 0 when all is well, 1 when a rule was broken, 2 for bad arguments.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool reports on stdout")]
+
+mod campaign;
+mod clock;
+mod experiment;
+mod parallel;
+
+use std::ops::Range;
+use std::process::ExitCode;
+
+use clap::Parser;
+use swim_core::sim::scenario;
+
+#[derive(Parser)]
+#[command(name = "sim", about = "Many real members in virtual time, replayed from a seed")]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+struct Arguments {
+    /// Run these seeds, the last one excluded
+    #[arg(long, value_name = "A..B", value_parser = range, group = "what")]
+    seeds: Option<Range<u64>>,
+    /// Stop at the first seed that breaks a rule
+    #[arg(long, requires = "seeds")]
+    until_broken: bool,
+    /// Run one seed
+    #[arg(long, value_name = "N", group = "what")]
+    seed: Option<u64>,
+    /// Print everything that happens in that seed
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Run a named experiment
+    #[arg(long, value_name = "NAME", value_parser = scenario_names(), group = "what")]
+    scenario: Option<String>,
+    /// How many members it has
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "scenario",
+        value_parser = clap::value_parser!(u32).range(4..=100_000)
+    )]
+    members: Option<u32>,
+    /// The whole grid
+    #[arg(long, requires = "scenario")]
+    full: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let well = if let Some(seeds) = arguments.seeds {
+        campaign::run(seeds, arguments.until_broken, arguments.json)
+    } else if let Some(seed) = arguments.seed {
+        campaign::run_one(seed, arguments.trace, arguments.json)
+    } else if let Some(name) = arguments.scenario {
+        let members = arguments.members.and_then(|members| usize::try_from(members).ok());
+        let size = scenario::Size { members, full: arguments.full };
+        experiment::run(&name, size, arguments.json)
+    } else {
+        false
+    };
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn scenario_names() -> clap::builder::PossibleValuesParser {
+    scenario::NAMES.to_vec().into()
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parsed = text.split_once("..").and_then(|(from, to)| {
+        let range = from.parse().ok()?..to.parse().ok()?;
+        (!range.is_empty()).then_some(range)
+    });
+    parsed.ok_or_else(|| "write it like 0..1024".to_owned())
+}

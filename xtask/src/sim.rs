@@ -1,0 +1,190 @@
+//! `cargo xtask sim`: the simulator in release mode, and the bugs planted to try it.
+//!
+//! Decides what is built and which program runs with which arguments; the program itself
+//! (`crates/swim-core/examples/sim`) does the rest. Needs nothing but Rust: swim-core links no
+//! BoringSSL.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Stop, process, workspace};
+
+const PACKAGE: &str = "swim-quic-core";
+/// Where the bugs are kept, below the repository's root.
+const PLANTED: &str = "crates/swim-core/planted";
+/// A planted bug must be caught within so many seeds.
+const PLANTED_SEEDS: &str = "0..1024";
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Exits with 0 when all is well, 1 when a rule was broken, 2 for bad arguments."
+)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Arguments {
+    /// Run these seeds, the last one excluded, on all cores
+    #[arg(long, value_name = "A..B", group = "what")]
+    seeds: Option<String>,
+    /// Run one seed
+    #[arg(long, value_name = "N", group = "what")]
+    seed: Option<u64>,
+    /// Print everything that happens in that seed
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Run a named experiment: lifeguard, rapid-crash, rapid-flipflop, rapid-loss, one-way,
+    /// blackhole-pair, mass-restart, partition-heal, join-storm, swim-loss
+    #[arg(long, value_name = "NAME", group = "what")]
+    scenario: Option<String>,
+    /// How many members it has
+    #[arg(long, value_name = "N", requires = "scenario")]
+    members: Option<u32>,
+    /// The whole grid
+    #[arg(long, requires = "scenario")]
+    full: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Plant each known bug in turn and see that a seed catches it
+    #[arg(long, group = "what")]
+    planted: bool,
+}
+
+/// Builds the simulator and runs it.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
+    if arguments.planted {
+        return run_planted();
+    }
+    let root = workspace::root();
+    let program = build(&root, &root.join("target"))?;
+    let status = process::run(Command::new(program).args(passed_on(arguments)), "simulating")?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => Err(Stop::Said(u8::try_from(code).unwrap_or(1))),
+        None => Err(Stop::Failed("the simulator was killed".to_owned())),
+    }
+}
+
+/// What the simulator itself is told.
+fn passed_on(arguments: &Arguments) -> Vec<OsString> {
+    let mut passed: Vec<OsString> = Vec::new();
+    let values = [
+        ("--seeds", arguments.seeds.clone()),
+        ("--seed", arguments.seed.map(|seed| seed.to_string())),
+        ("--scenario", arguments.scenario.clone()),
+        ("--members", arguments.members.map(|members| members.to_string())),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            passed.extend([name.into(), value.into()]);
+        }
+    }
+    for (name, given) in
+        [("--trace", arguments.trace), ("--full", arguments.full), ("--json", arguments.json)]
+    {
+        if given {
+            passed.push(name.into());
+        }
+    }
+    passed
+}
+
+/// Builds the simulator from the sources below `root`; says where it is.
+fn build(root: &Path, target: &Path) -> Result<PathBuf, Stop> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .current_dir(root)
+        .args(["build", "--quiet", "--release", "--package", PACKAGE])
+        .args(["--features", "sim", "--example", "sim", "--target-dir"])
+        .arg(target);
+    if !process::run(&mut cargo, "building the simulator")?.success() {
+        return Err(Stop::Failed("the simulator does not build: see above".to_owned()));
+    }
+    Ok(target.join("release/examples/sim"))
+}
+
+/// Plants each bug into a copy of the sources and demands that a seed fails.
+fn run_planted() -> Result<(), Stop> {
+    let root = workspace::root();
+    let copy = root.join("target/planted/source");
+    let mut bugs: Vec<PathBuf> = fs::read_dir(root.join(PLANTED))
+        .map_err(|error| cannot("list the planted bugs", &error))?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "patch"))
+        .collect();
+    bugs.sort();
+    let mut missed = Vec::new();
+    for bug in &bugs {
+        let name = bug.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let _ = fs::remove_dir_all(&copy);
+        copy_sources(&root, &copy).map_err(|error| cannot("copy the sources", &error))?;
+        let mut apply = Command::new("git");
+        apply.current_dir(&copy).arg("apply").arg(bug);
+        // Else git looks for the repository around and applies nothing.
+        apply.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(&copy));
+        if !process::run(&mut apply, "planting a bug")?.success() {
+            return Err(Stop::Failed(format!("{name} does not apply: make its patch anew")));
+        }
+        let program = build(&copy, &root.join("target/planted/build"))?;
+        let mut hunt = Command::new(program);
+        hunt.args(["--seeds", PLANTED_SEEDS, "--until-broken"]);
+        let caught = process::run(&mut hunt, &name)?.code() == Some(1);
+        println!("{name:<36}{}", if caught { "caught" } else { "MISSED" });
+        if !caught {
+            missed.push(name);
+        }
+    }
+    println!("{} of {} planted bugs caught", bugs.len() - missed.len(), bugs.len());
+    if missed.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
+}
+
+fn cannot(what: &str, error: &std::io::Error) -> Stop {
+    Stop::Failed(format!("cannot {what}: {error}"))
+}
+
+/// Copies what the simulator is built from: the workspace's manifests and sources.
+fn copy_sources(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        fs::copy(from.join(file), to.join(file))?;
+    }
+    for folder in ["crates", "xtask"] {
+        copy_folder(&from.join(folder), &to.join(folder))?;
+    }
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_passed_on_as_they_were_given() {
+        let arguments = Arguments {
+            seeds: None,
+            seed: Some(7),
+            trace: true,
+            scenario: None,
+            members: None,
+            full: false,
+            json: false,
+            planted: false,
+        };
+        assert_eq!(passed_on(&arguments), ["--seed", "7", "--trace"]);
+    }
+}
