@@ -1,0 +1,100 @@
+//! A machine that has learnt of many members, for the benchmarks of the machine.
+//!
+//! Teaches as the network would, by gossip packets, and lets the news die down before anything
+//! is measured. Every name has 16 bytes, nobody has metadata.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark of broken code must stop")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use swim_core::wire::schema::{Alive, Message};
+use swim_core::wire::{Layers, compound, seal_packet};
+use swim_core::{Config, LocalMember, MemberName, Membership, Peer, Seed, Time};
+
+/// Go's default packet budget.
+const BUDGET: usize = 1_400;
+/// Coprime to every cluster size measured: neighbours in a packet are strangers in memory.
+const STRIDE: usize = 7_919;
+
+/// A machine and the packets that speak once of each member it knows.
+pub(crate) struct Crowd {
+    pub(crate) machine: Membership,
+    pub(crate) packets: Vec<Vec<u8>>,
+    pub(crate) now: Time,
+    teacher: Peer,
+}
+
+impl Crowd {
+    /// A machine that knows nobody yet of the `members` its packets speak of.
+    pub(crate) fn strangers(members: usize) -> Self {
+        let name = MemberName::try_from("member-itself-00").unwrap();
+        let address = SocketAddr::from(([10, 255, 0, 1], 7_946));
+        let me = LocalMember { name, address, meta: Vec::new() };
+        // Without probes and exchanges nobody is suspected for not answering.
+        let mut quiet = Config::lan();
+        quiet.probe_interval = Duration::ZERO;
+        quiet.push_pull_interval = Duration::ZERO;
+        let now = Time::ZERO;
+        let machine = Membership::new(quiet, me, Seed([7; 32]), now).unwrap();
+        let teacher = Peer::unverified(SocketAddr::from(([10, 255, 0, 2], 7_946)));
+        Self { machine, packets: packets(members), now, teacher }
+    }
+
+    /// Hands in every packet, then waits until the news are told.
+    pub(crate) fn learn(&mut self, members: usize) {
+        for index in 0..self.packets.len() {
+            self.hand_in(index);
+        }
+        while self.machine.stats().queued_broadcasts > 0 {
+            self.now = self.machine.poll_timeout().unwrap();
+            self.machine.handle_timeout(self.now);
+            while self.machine.poll_output().is_some() {}
+        }
+        assert_eq!(self.machine.stats().alive, members + 1, "the machine did not learn of all");
+    }
+
+    /// Hands in one packet.
+    pub(crate) fn hand_in(&mut self, index: usize) {
+        self.machine.handle_packet(&self.teacher, &self.packets[index], self.now);
+        while self.machine.poll_output().is_some() {}
+    }
+}
+
+/// Full packets that speak once of each of `members`.
+fn packets(members: usize) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    let mut used = 2;
+    for number in 0..members {
+        let part = alive(number * STRIDE % members);
+        if used + 2 + part.len() > BUDGET {
+            packets.push(seal(&std::mem::take(&mut parts)));
+            used = 2;
+        }
+        used += 2 + part.len();
+        parts.push(part);
+    }
+    packets.push(seal(&parts));
+    packets
+}
+
+fn seal(parts: &[Vec<u8>]) -> Vec<u8> {
+    let message = compound::join(parts).unwrap().remove(0);
+    let plain = Layers { compression: false, ..Layers::default() };
+    seal_packet(&message, &plain, false, [0; 12])
+}
+
+fn alive(number: usize) -> Vec<u8> {
+    let name = format!("member-{number:09}");
+    let [_, high, middle, low] = u32::try_from(number).unwrap().to_be_bytes();
+    let alive = Alive {
+        incarnation: 1,
+        node: name.as_bytes(),
+        addr: Some(&[10, high, middle, low]),
+        port: 7_946,
+        meta: None,
+        vsn: Some(&[1, 5, 2, 0, 0, 0]),
+    };
+    Message::Alive(alive).to_vec()
+}
