@@ -89,6 +89,35 @@ fn without_the_fallback_such_a_member_is_lost() {
 }
 
 #[test]
+fn members_of_old_protocols_are_asked_for_neither_streams_nor_nacks() {
+    let understanding = |protocol_max| {
+        let mut config = Config::lan();
+        config.versions.protocol_max = protocol_max;
+        config
+    };
+    // From version 3 they answer stream pings, from 4 they send nacks.
+    for (version, saved, doubts) in [(2, false, true), (3, true, true), (4, true, false)] {
+        let config = understanding(version);
+        let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
+        cluster.wire.block_packets("bob", "ada");
+        cluster.wire.block_packets("bob", "cyd");
+        cluster.run_for(seconds(15));
+        let counters = cluster.machine("ada").stats().counters;
+        assert_eq!(counters.probes_saved_by_stream > 0, saved, "version {version}");
+        assert_eq!(counters.suspicions == 0, saved, "version {version}");
+
+        let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
+        cluster.crash("bob");
+        let mut health = 0;
+        for _ in 0..100 {
+            cluster.run_for(millis(100));
+            health = health.max(cluster.machine("ada").health());
+        }
+        assert_eq!(health > 0, doubts, "version {version}");
+    }
+}
+
+#[test]
 fn a_suspect_refutes_with_a_higher_incarnation() {
     let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
     let before = cluster.incarnation("ada", "bob");

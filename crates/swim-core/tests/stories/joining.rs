@@ -82,6 +82,36 @@ fn versions_that_do_not_fit_refuse_the_whole_exchange() {
 }
 
 #[test]
+fn every_two_protocol_versions_from_one_to_five_can_join() {
+    for (one, other) in (1..=5).flat_map(|one| (1..=5).map(move |other| (one, other))) {
+        let speaking = |protocol_current| {
+            let mut config = Config::lan();
+            config.versions.protocol_current = protocol_current;
+            config
+        };
+        let mut cluster = Cluster::with_config(&["ada"], &speaking(one));
+        cluster.start("bob", speaking(other));
+        let operation = cluster.join("bob", "ada");
+        cluster.run_for(seconds(1));
+        assert_eq!(cluster.outcome("bob", operation), Some(&Outcome::Joined), "{one}, {other}");
+        assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Alive));
+    }
+}
+
+#[test]
+fn members_with_ipv6_addresses_find_each_other() {
+    let mut cluster = Cluster::of(&[]);
+    for (who, address) in [("ada", "[fd00::1]:7946"), ("bob", "[fd00::2]:7946")] {
+        cluster.start_at(who, address.parse().unwrap(), Config::lan());
+    }
+    cluster.join("bob", "ada");
+    cluster.run_for(seconds(10));
+    assert_eq!(cluster.view("ada", "bob").unwrap().address(), cluster.address("bob"));
+    let counters = cluster.machine("ada").stats().counters;
+    assert!(counters.probes > 5 && counters.probes_indirect == 0, "{counters:?}");
+}
+
+#[test]
 fn another_label_keeps_clusters_apart_and_says_so() {
     let mut cluster = Cluster::of(&["ada"]);
     let mut labelled = Config::lan();

@@ -11,6 +11,7 @@ mod harness;
 mod admission;
 mod broadcasting;
 mod detecting;
+mod hearsay;
 mod hostile;
 mod joining;
 mod leaving;

@@ -1,0 +1,180 @@
+//! What members tell each other about third ones, message by message.
+
+use swim_core::wire::stream::encode_user;
+use swim_core::wire::{Alive, Dead, Layers, Message, PacketDecoder, Ping, Suspect, compound};
+use swim_core::{Config, Event, MemberState, Output, Peer, StreamId};
+
+use crate::harness::{Cluster, name, seconds};
+
+const VSN: [u8; 6] = [1, 5, 2, 0, 0, 0];
+
+/// Nobody speaks unless spoken to.
+fn silent() -> Config {
+    let mut config = Config::lan();
+    config.probe_interval = seconds(0);
+    config.gossip_interval = seconds(0);
+    config.push_pull_interval = seconds(0);
+    config
+}
+
+fn zoe_lives() -> Vec<u8> {
+    let zoe = Alive {
+        incarnation: 1,
+        node: b"zoe",
+        addr: Some(&[10, 0, 0, 9]),
+        port: 7946,
+        meta: None,
+        vsn: Some(&VSN),
+    };
+    Message::Alive(zoe).to_vec()
+}
+
+fn zoe_died(from: &[u8]) -> Vec<u8> {
+    Message::Dead(Dead { incarnation: 1, node: b"zoe", from }).to_vec()
+}
+
+fn zoe_is_suspected(from: &[u8]) -> Vec<u8> {
+    Message::Suspect(Suspect { incarnation: 1, node: b"zoe", from }).to_vec()
+}
+
+/// The messages that `from` sent, in order.
+fn sent(cluster: &Cluster, from: &str) -> Vec<String> {
+    let mut decoder = PacketDecoder::default();
+    let mut messages = Vec::new();
+    for (_, _, bytes) in cluster.wire.log.iter().filter(|(who, _, _)| *who == from) {
+        let packet = decoder.decode(bytes, &Layers::default()).unwrap();
+        messages.extend(packet.messages.iter().map(|message| match message {
+            Message::Ack(ack) => format!("ack {}", ack.seq_no),
+            Message::Alive(alive) => format!("alive {}", String::from_utf8_lossy(alive.node)),
+            other => format!("{other:?}"),
+        }));
+    }
+    messages
+}
+
+#[test]
+fn each_ping_of_a_compound_is_answered() {
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
+    let pings: Vec<Vec<u8>> = [1, 2, 3]
+        .map(|seq_no| Message::Ping(Ping { seq_no, node: b"ada", ..Ping::default() }).to_vec())
+        .into();
+    cluster.inject("bob", "ada", compound::join(&pings).unwrap().remove(0));
+    cluster.run_for(seconds(1));
+    let acks: Vec<String> =
+        sent(&cluster, "ada").into_iter().filter(|message| message.starts_with("ack")).collect();
+    assert_eq!(acks, ["ack 1", "ack 2", "ack 3"]);
+}
+
+#[test]
+fn an_ack_brings_news_along() {
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
+    cluster.inject("bob", "ada", zoe_lives());
+    let ping = Ping { seq_no: 1, node: b"ada", ..Ping::default() };
+    cluster.inject("bob", "ada", Message::Ping(ping).to_vec());
+    cluster.run_for(seconds(1));
+    let messages = sent(&cluster, "ada");
+    assert!(messages.contains(&"ack 1".into()), "{messages:?}");
+    assert!(messages.contains(&"alive zoe".into()), "{messages:?}");
+}
+
+#[test]
+fn hearsay_of_a_death_in_an_exchange_is_only_a_suspicion() {
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
+    for to in ["ada", "bob"] {
+        cluster.inject("bob", to, zoe_lives());
+    }
+    cluster.inject("ada", "bob", zoe_died(b"ada"));
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.state("bob", "zoe"), Some(MemberState::Dead));
+    cluster.join("ada", "bob");
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Suspect));
+    // Bob told it, but it is ada's own suspicion: she will say so to zoe.
+    assert!(cluster.events("ada").any(|event| matches!(
+        event,
+        Event::Suspected { by, .. } if *by == name("ada")
+    )));
+}
+
+#[test]
+fn a_departure_in_an_exchange_is_believed_at_once() {
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
+    for to in ["ada", "bob"] {
+        cluster.inject("bob", to, zoe_lives());
+    }
+    cluster.inject("ada", "bob", zoe_died(b"zoe"));
+    cluster.run_for(seconds(1));
+    cluster.join("ada", "bob");
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Left));
+}
+
+#[test]
+fn a_death_told_twice_is_one_event() {
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
+    cluster.inject("bob", "ada", zoe_lives());
+    cluster.inject("bob", "ada", zoe_died(b"bob"));
+    cluster.inject("bob", "ada", zoe_died(b"bob"));
+    // Nor does a death turn into a departure afterwards.
+    cluster.inject("bob", "ada", zoe_died(b"zoe"));
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Dead));
+    let ends = cluster
+        .events("ada")
+        .filter(|event| matches!(event, Event::Failed { .. } | Event::Left(_)));
+    assert_eq!(ends.count(), 1);
+}
+
+#[test]
+fn a_second_suspicion_by_the_same_accuser_is_not_passed_on() {
+    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
+    let told = |cluster: &mut Cluster, accuser: &[u8]| {
+        cluster.inject("bob", "ada", zoe_is_suspected(accuser));
+        cluster.run_for(seconds(1) / 10);
+        cluster.machine("ada").stats().counters.suspicions
+    };
+    cluster.inject("bob", "ada", zoe_lives());
+    assert_eq!(told(&mut cluster, b"bob"), 1);
+    let deadline = cluster.machine("ada").poll_timeout();
+    assert_eq!((told(&mut cluster, b"bob"), cluster.machine("ada").poll_timeout()), (1, deadline));
+    assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Suspect));
+}
+
+#[test]
+fn streams_that_stay_are_bounded_in_number() {
+    let mut cluster = Cluster::with_config(&["ada"], &silent());
+    let stranger = Peer::unverified("10.0.0.9:7946".parse().unwrap());
+    let refused = |cluster: &Cluster| cluster.machine("ada").stats().counters.refused_streams_full;
+    let (most, more) = (512, 520);
+    for number in 1..=more {
+        let id = StreamId::incoming(number);
+        cluster.tell("ada", |machine, now| machine.handle_stream_opened(id, &stranger, now));
+    }
+    assert_eq!(cluster.machine("ada").stats().streams, 512);
+    assert_eq!(refused(&cluster), more - most);
+    // Whoever says nothing makes room again.
+    cluster.run_for(Config::lan().stream_timeout + seconds(1));
+    assert_eq!(cluster.machine("ada").stats().streams, 0);
+}
+
+#[test]
+fn streams_that_stay_are_bounded_in_bytes() {
+    const LONG: usize = 20 * 1024 * 1024;
+    let mut cluster = Cluster::with_config(&["ada"], &silent());
+    let stranger = Peer::unverified("10.0.0.9:7946".parse().unwrap());
+    let mut message = Vec::new();
+    encode_user(&vec![0; LONG], &mut message);
+    let unfinished = &message[..LONG];
+    // Twelve such streams are 240 MiB, the thirteenth would make them 260.
+    for number in 1..=13 {
+        let id = StreamId::incoming(number);
+        let mut machine = cluster.nodes.get_mut("ada").unwrap().machine.take().unwrap();
+        machine.handle_stream_opened(id, &stranger, cluster.now);
+        machine.handle_stream_data(id, unfinished, false, cluster.now);
+        let closed = std::iter::from_fn(|| machine.poll_output())
+            .any(|output| matches!(output, Output::CloseStream { id: closed } if closed == id));
+        assert_eq!(closed, number == 13, "stream {number}");
+        cluster.nodes.get_mut("ada").unwrap().machine = Some(machine);
+    }
+    assert_eq!(cluster.machine("ada").stats().streams, 12);
+}
