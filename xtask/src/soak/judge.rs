@@ -56,6 +56,8 @@ pub(super) struct Tally {
     pub(super) replies: usize,
     /// Suspicions of members that were well; allowed, since they were cleared.
     pub(super) suspicions: usize,
+    /// Live Go members that were declared dead while somebody was silent; excused.
+    pub(super) deaf: usize,
     /// Declarations of death about sleepers and the dead.
     pub(super) deaths: usize,
 }

@@ -209,7 +209,7 @@ impl Screen {
             "go": judge.cast.go, "faults": faults, "news": news, "messages": messages,
             "lists": tally.lists, "rows": tally.rows, "events": tally.events,
             "replies": tally.replies, "suspicions_of_the_well": tally.suspicions,
-            "deaths_declared": tally.deaths,
+            "deaths_declared": tally.deaths, "deaths_of_deaf_go_members": tally.deaf,
         });
         match summary {
             Value::Object(summary) => summary,
@@ -254,8 +254,9 @@ fn table(judge: &Judge, plan: &Plan) -> String {
     );
     let _ = writeln!(
         text,
-        "verdicts      {} deaths declared, all of the dead or asleep; {} suspicions of the well",
-        tally.deaths, tally.suspicions
+        "verdicts      {} deaths declared, of the dead or asleep except {} of Go members that were \
+         deaf; {} suspicions of the well",
+        tally.deaths, tally.deaf, tally.suspicions
     );
     let bounds = Bounds::new(judge.cast.members);
     for (news, figures) in judge.timings().figures() {

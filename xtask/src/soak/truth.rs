@@ -160,6 +160,14 @@ impl Subject {
         true
     }
 
+    /// It was declared dead for being deaf for a while, which is excused in some members: all
+    /// must take it back as if it had slept.
+    pub(super) fn was_deaf(&mut self, at: Duration, bounds: Bounds) {
+        let sees_by = self.sees_by;
+        self.recover(at, bounds);
+        self.sees_by = sees_by;
+    }
+
     /// It is up, runs, and is not recovering: whatever it is asked must work.
     pub(super) fn is_well(&self) -> bool {
         self.life == Life::Up && self.frozen.is_none()

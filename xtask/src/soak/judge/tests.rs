@@ -201,6 +201,34 @@ fn an_incarnation_that_falls_is_noticed_and_that_of_a_newcomer_is_none() {
 }
 
 #[test]
+fn who_was_given_up_between_two_lists_begins_anew() {
+    let mut judge = gathered();
+    let mut higher = rows();
+    higher[1].incarnation = 3;
+    list(&mut judge, 0, higher, 110);
+    judge.froze(1, seconds(111));
+    judge.heard(0, &view(1, State::Failed, None), seconds(118));
+    judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(119));
+    list(&mut judge, 0, rows(), 120);
+    assert_eq!(broken(&mut judge), [""; 0]);
+}
+
+#[test]
+fn a_deaf_go_member_is_excused_while_somebody_is_silent_and_one_of_ours_is_not() {
+    for (go, somebody_is_silent, excused) in [(1, true, true), (1, false, false), (0, true, false)]
+    {
+        let mut judge = gathered();
+        judge.cast.go = go;
+        if somebody_is_silent {
+            judge.killed(1, seconds(110));
+        }
+        let event = Event::View { about: judge.cast.name(3), state: State::Failed, meta: None };
+        judge.heard(0, &event, seconds(115));
+        assert_eq!(broken(&mut judge).is_empty(), excused, "{go} {somebody_is_silent}");
+    }
+}
+
+#[test]
 fn strangers_and_twins_are_noticed() {
     let mut judge = gathered();
     let stranger = Event::View { about: "x9".into(), state: State::Alive, meta: None };

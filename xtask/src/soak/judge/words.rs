@@ -32,7 +32,12 @@ impl Judge {
         let (seen, observer) = (&self.subjects[subject], &self.subjects[node]);
         let last = self.minds[node].welcomed.get(&subject);
         let welcomed = last.is_some_and(|last| *last >= seen.back);
-        if let Some(why) = seen.scandal(state, (observer, welcomed), at, self.bounds) {
+        let scandal = seen.scandal(state, (observer, welcomed), at, self.bounds);
+        if scandal.is_some() && self.may_be_deaf(subject, at) {
+            self.tally.deaf += 1;
+            self.subjects[subject].was_deaf(at, self.bounds);
+            self.unsettle(subject);
+        } else if let Some(why) = scandal {
             self.breaks(at, Some(node), format!("says that {about} is {state}, who {why}"));
         }
         match state {
@@ -48,10 +53,23 @@ impl Judge {
             }
             State::Failed => {
                 self.tally.deaths += 1;
+                self.minds[node].rows.remove(&subject);
                 self.timings.heard(News::Death, subject, node, at);
             }
-            State::Left => self.timings.heard(News::Departure, subject, node, at),
+            State::Left => {
+                self.minds[node].rows.remove(&subject);
+                self.timings.heard(News::Departure, subject, node, at);
+            }
         }
+    }
+
+    /// A Go member hears nobody for seconds while it dials one who does not answer; somebody who
+    /// does not must be there.
+    fn may_be_deaf(&self, subject: usize, at: Duration) -> bool {
+        let silent = |other: usize| !self.subjects[other].was_well_since(at);
+        self.cast.is_go(subject)
+            && self.subjects[subject].is_well()
+            && self.cast.everybody().any(|other| other != subject && silent(other))
     }
 
     pub(super) fn read_meta(&mut self, node: usize, subject: usize, meta: &str, at: Duration) {
