@@ -1,6 +1,6 @@
 //! Fuzzes LZW against an independent decoder.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::compression`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::compression`.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! Fuzzes one machine under an arbitrary sequence of inputs and commands.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::membership`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::membership`.
 
 #![no_main]
 

@@ -207,6 +207,9 @@ mod tests {
             "xtask test --list",
             "xtask test --from tidy",
             "xtask tidy",
+            "xtask fuzz packet stream --seconds 5 --runs 9 --fresh",
+            "xtask fuzz packet --replay crash",
+            "xtask fuzz --smoke --seconds 5",
             "xtask certs --dir d --name a --ip 127.0.0.1,::1",
         ] {
             assert_eq!(refusal(line), "", "{line}");

@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Run these seeds, the last one excluded, on all cores
     #[arg(long, value_name = "A..B", group = "what")]
     seeds: Option<String>,
+    /// Run them in a debug build too, and see that every byte and event is the same
+    #[arg(long, requires = "seeds")]
+    replay: bool,
     /// Run one seed
     #[arg(long, value_name = "N", group = "what")]
     seed: Option<u64>,
@@ -56,7 +59,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         return run_planted();
     }
     let root = workspace::root();
-    let program = build(&root, &root.join("target"))?;
+    let program = build(&root, &root.join("target"), "release")?;
+    if arguments.replay {
+        let debug = build(&root, &root.join("target"), "dev")?;
+        return compare(&program, &debug, arguments.seeds.as_deref().unwrap_or_default());
+    }
     let status = process::run(Command::new(program).args(passed_on(arguments)), "simulating")?;
     match status.code() {
         Some(0) => Ok(()),
@@ -89,18 +96,44 @@ fn passed_on(arguments: &Arguments) -> Vec<OsString> {
     passed
 }
 
+/// Runs the same seeds in two builds, each in a process of its own.
+fn compare(release: &Path, debug: &Path, seeds: &str) -> Result<(), Stop> {
+    let mut digests = Vec::new();
+    for (build, program) in [("release", release), ("debug", debug)] {
+        let mut command = Command::new(program);
+        let ended = process::capture(command.args(["--json", "--seeds", seeds]), build)?;
+        let report = ended.lines.first().map(String::as_str).unwrap_or_default();
+        let digest = serde_json::from_str::<serde_json::Value>(report)
+            .ok()
+            .and_then(|report| Some(report["digest"].as_str()?.to_owned()));
+        let Some(digest) = digest else {
+            return Err(Stop::Failed(format!("the {build} build says nothing: see above")));
+        };
+        println!("{build:<8}{digest}");
+        digests.push((digest, ended.status.success()));
+    }
+    let [(release, passed), (debug, debug_passed)] = digests.as_slice() else {
+        return Err(Stop::Said(1));
+    };
+    if release != debug {
+        return Err(Stop::Failed("the builds differ: something is not portable".to_owned()));
+    }
+    if *passed && *debug_passed { Ok(()) } else { Err(Stop::Said(1)) }
+}
+
 /// Builds the simulator from the sources below `root`; says where it is.
-fn build(root: &Path, target: &Path) -> Result<PathBuf, Stop> {
+fn build(root: &Path, target: &Path, profile: &str) -> Result<PathBuf, Stop> {
     let mut cargo = workspace::cargo();
     cargo
         .current_dir(root)
-        .args(["build", "--quiet", "--release", "--package", PACKAGE])
+        .args(["build", "--quiet", "--profile", profile, "--package", PACKAGE])
         .args(["--features", "sim", "--example", "sim", "--target-dir"])
         .arg(target);
     if !process::run(&mut cargo, "building the simulator")?.success() {
         return Err(Stop::Failed("the simulator does not build: see above".to_owned()));
     }
-    Ok(target.join("release/examples/sim"))
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(target.join(folder).join("examples/sim"))
 }
 
 /// Plants each bug into a copy of the sources and demands that a seed fails.
@@ -126,7 +159,7 @@ fn run_planted() -> Result<(), Stop> {
         if !process::run(&mut apply, "planting a bug")?.success() {
             return Err(Stop::Failed(format!("{name} does not apply: make its patch anew")));
         }
-        let program = build(&copy, &root.join("target/planted/build"))?;
+        let program = build(&copy, &root.join("target/planted/build"), "release")?;
         let mut hunt = Command::new(program);
         hunt.args(["--seeds", PLANTED_SEEDS, "--until-broken"]);
         let caught = process::run(&mut hunt, &name)?.code() == Some(1);
@@ -177,6 +210,7 @@ mod tests {
     fn arguments_are_passed_on_as_they_were_given() {
         let arguments = Arguments {
             seeds: None,
+            replay: false,
             seed: Some(7),
             trace: true,
             scenario: None,

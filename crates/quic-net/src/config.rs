@@ -75,7 +75,7 @@ pub struct Limits {
     /// Connections held at once, default 512. At the bound the idle connection that was used
     /// longest ago is closed; if none is idle, new ones are refused.
     pub connections: usize,
-    /// Connections that one certificate may hold where names are enforced, default 16: a member
+    /// Connections that one certificate may hold where names are enforced, default 16: a peer
     /// needs one or two. Beyond it the certificate's own connection that was used longest ago is
     /// closed.
     pub per_certificate: usize,

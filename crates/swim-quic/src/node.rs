@@ -58,7 +58,8 @@ pub(crate) struct Node {
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
     events: Vec<Event>,
     warnings: Warnings,
-    members_changed: bool,
+    /// The generation of members that `shared` shows.
+    published: Option<u64>,
     read_buffer: Vec<u8>,
     errands: Errands,
 }
@@ -84,7 +85,7 @@ impl Node {
             waiting: BTreeMap::new(),
             events: Vec::new(),
             warnings: Warnings::default(),
-            members_changed: true,
+            published: None,
             read_buffer: vec![0; READ_CHUNK],
             errands: Errands::default(),
         };
@@ -187,10 +188,7 @@ impl Node {
                 if let swim_core::Event::Joined(member) = &event {
                     self.welcome(member, now);
                 }
-                if let Some(event) = Event::from_core(event) {
-                    self.members_changed = true;
-                    self.events.push(event);
-                }
+                self.events.extend(Event::from_core(event));
             }
         }
     }
@@ -226,10 +224,12 @@ impl Node {
 
     /// After a restart, a Go peer goes on using its connection to the process that was. Its ack
     /// to our first ping goes there and provokes a stateless reset; the second one makes it dial
-    /// us.
+    /// us. Not at a first start: each ack takes news along, and Go repeats its news only a few
+    /// times, so that others would not hear of us.
     fn greet_if_go(&mut self, name: &MemberName, peer: &PeerIdentity, now: Instant) {
         let young = now.saturating_duration_since(self.origin) < GREETING_PERIOD;
-        if young && peer.protocol == Protocol::Classic {
+        let returning = young && self.membership.is_returning();
+        if returning && peer.protocol == Protocol::Classic {
             self.errands.add(now, Errand::Greet(name.clone()));
             self.errands.add(now + SECOND_GREETING, Errand::Greet(name.clone()));
         }
@@ -242,8 +242,8 @@ impl Node {
     /// Shows the world what this turn changed: the snapshot first, so that whoever hears of a
     /// member finds it there.
     fn publish(&mut self) {
-        if self.members_changed {
-            self.members_changed = false;
+        let generation = self.membership.generation();
+        if self.published.replace(generation) != Some(generation) {
             let members: Arc<[Member]> = self.membership.members().collect();
             self.shared.members.store(Arc::new(members));
         }

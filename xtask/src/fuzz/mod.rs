@@ -34,7 +34,8 @@ const SECONDS: u64 = 60;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Starts from the committed corpus and from what earlier runs found (fuzz/target/fuzz). Exits with \
-0 when nothing was found (and the canary was), 1 on a finding, 2 when the machine lacks something.")]
+0 when nothing was found (and the canary was), 1 on a finding, 2 when the machine lacks \
+something.")]
 pub(crate) struct Arguments {
     /// What to fuzz; everything if not given
     #[arg(value_name = "TARGET", value_parser = TARGETS)]
@@ -163,7 +164,8 @@ impl Fuzzer {
         }
         match &report.input {
             Some(input) => println!(
-                "    the input is {input}\n    replay it: cargo xtask fuzz {target} --replay {input}"
+                "    the input is {input}\n    replay it: \
+                 cargo xtask fuzz {target} --replay {input}"
             ),
             None => println!("    it ended by {status}: see {}", folders.log(target).display()),
         }

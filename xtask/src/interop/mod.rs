@@ -44,13 +44,15 @@ With --json, stdout is one object a line:
   summary   ok, passed, failed, ms. Always the last line.")]
 pub(crate) struct Arguments {
     /// Run everything this many times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     repeat: u16,
     /// Run this case alone; may be given more than once
     #[arg(long, value_name = "NAME", value_parser = names())]
     case: Vec<String>,
     /// Run this case with its cause broken: it must then fail
-    #[arg(long, value_name = "CASE", value_parser = names(), conflicts_with_all = ["case", "prove"])]
+    #[arg(long, value_name = "CASE", value_parser = names())]
+    #[arg(conflicts_with_all = ["case", "prove"])]
     sabotage: Option<String>,
     /// Sabotage each chosen case, and pass if all of them notice
     #[arg(long)]
@@ -59,7 +61,8 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "case")]
     quick: bool,
     /// Instead of the cases, watch three nodes and three Go peers for this long
-    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["case", "sabotage", "prove", "quick"])]
+    #[arg(long, value_name = "MINUTES")]
+    #[arg(conflicts_with_all = ["case", "sabotage", "prove", "quick"])]
     quiet: Option<u16>,
     /// Build the Go peer with the newest memberlist
     #[arg(long)]

@@ -46,7 +46,10 @@ pub(crate) fn go_peer(newest: bool) -> Result<PathBuf, Stop> {
 }
 
 /// Go on the path, or where its own installer puts it.
-fn find_go() -> Result<PathBuf, Stop> {
+///
+/// # Errors
+/// [`Stop::BadInput`] says how to get it.
+pub(crate) fn find_go() -> Result<PathBuf, Stop> {
     let places = ["go", "/usr/local/go/bin/go"].map(PathBuf::from);
     let found = places.into_iter().find_map(|place| {
         let said = process::answer(Command::new(&place).arg("version"))?;

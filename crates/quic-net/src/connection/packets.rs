@@ -283,6 +283,10 @@ impl Connection {
             done += 1;
         }
         self.packets_out.drain(..done);
+        if self.packets_out.is_empty() {
+            // Most connections send one greeting and no other; idle ones are to stay small.
+            self.packets_out.shrink_to_fit();
+        }
     }
 
     /// Gives up packets that miss their deadline, in both directions; true if one of ours never

@@ -72,7 +72,10 @@ impl Endpoint {
         let key = *self.shared.owners.get(&stream).ok_or(WriteError::UnknownStream)?;
         let connection = self.pool.get_mut(key).ok_or(WriteError::UnknownStream)?;
         let taken = connection.write(&mut self.shared, stream, bytes, finish, now);
-        self.schedule(key);
+        // Who asks in vain must not keep the driver awake.
+        if taken != Ok(0) || bytes.is_empty() {
+            self.schedule(key);
+        }
         taken
     }
 
@@ -94,7 +97,9 @@ impl Endpoint {
         let key = *self.shared.owners.get(&stream).ok_or(ReadError::UnknownStream)?;
         let connection = self.pool.get_mut(key).ok_or(ReadError::UnknownStream)?;
         let read = connection.read(&mut self.shared, stream, buffer, now);
-        self.schedule(key);
+        if read != Ok(Read { bytes: 0, fin: false }) {
+            self.schedule(key);
+        }
         read
     }
 

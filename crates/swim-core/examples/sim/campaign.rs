@@ -70,6 +70,7 @@ fn print_summary(seeds: &Range<u64>, reports: &[SeedReport], seconds: f64) {
         parallel::per_second(hosts, parallel::per_second(reports.len(), 1.0)),
         parallel::per_second(kinds, parallel::per_second(reports.len(), 1.0))
     );
+    println!("digest of all seeds {}", digest(reports));
     if let Some(slowest) = slowest {
         println!(
             "slowest calm: seed {} took {:.1} s of the {:.0} s that its configuration allows",
@@ -78,6 +79,14 @@ fn print_summary(seeds: &Range<u64>, reports: &[SeedReport], seconds: f64) {
             slowest.calm_bound.as_secs_f64()
         );
     }
+}
+
+/// One hash over the hashes of all seeds.
+fn digest(reports: &[SeedReport]) -> String {
+    let mix = |all: u64, report: &SeedReport| {
+        (all.rotate_left(7) ^ report.digest).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    };
+    format!("{:016x}", reports.iter().fold(0, mix))
 }
 
 fn share(report: &SeedReport) -> f64 {
@@ -160,6 +169,7 @@ fn as_json(
         "from": seeds.start,
         "to": seeds.end,
         "seconds": seconds,
+        "digest": digest(reports),
         "failed": failed,
         "missing": tally.missing().iter().map(|what| what.name()).collect::<Vec<_>>(),
         "counts": counts,

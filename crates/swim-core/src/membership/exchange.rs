@@ -101,6 +101,11 @@ impl Membership {
     ) {
         let merged = match message {
             StreamMessage::PushPull(theirs) => {
+                if self.counters.exchanges_started + self.counters.exchanges_answered == 0 {
+                    // Answers are written before our own state is merged into them.
+                    let me = self.me().name().as_bytes();
+                    self.is_returning = theirs.nodes.clone().any(|node| node.name == me);
+                }
                 let expected = to.name.as_ref().map(MemberName::as_bytes);
                 if expected.is_none_or(|name| theirs.nodes.clone().any(|node| node.name == name)) {
                     self.merge(&theirs, to.address)

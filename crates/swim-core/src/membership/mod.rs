@@ -131,6 +131,7 @@ pub struct Membership {
     operations: usize,
     seeds: Seeds,
     standing: Standing,
+    is_returning: bool,
 }
 
 /// Without a probe interval, what is limited to once per probe interval is limited to this.
@@ -191,6 +192,7 @@ impl Membership {
             operations: 0,
             seeds: Seeds::new(),
             standing: Standing::Member,
+            is_returning: false,
             dice,
             config,
         };
@@ -311,6 +313,13 @@ impl Membership {
     #[must_use]
     pub fn health(&self) -> u8 {
         self.awareness.score()
+    }
+
+    /// Whether the first member that we exchanged states with knew us already: we have been here
+    /// before, and others may still talk to the process that was.
+    #[must_use]
+    pub fn is_returning(&self) -> bool {
+        self.is_returning
     }
 
     /// Whether our leave has finished.

@@ -1,4 +1,6 @@
 //! What is still to happen, in order of time; at equal times in the order of planning.
+//!
+//! Decides nothing: a heap whose order does not depend on the machine it runs on.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

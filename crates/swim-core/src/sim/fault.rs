@@ -1,4 +1,6 @@
 //! What can go wrong in a simulation, as plain data.
+//!
+//! Says what happens to whom and for how long; when, and with what effect, others decide.
 
 use std::time::Duration;
 

@@ -3,19 +3,6 @@
 //! Runs [`Membership`](crate::Membership) as production does, through its public methods. Decides
 //! what the network delivers, what goes wrong and when, and checks after every step that no rule
 //! was broken. Everything is drawn from one seed, so every run can be replayed.
-//!
-//! ```
-//! use std::time::Duration;
-//! use swim_core::Config;
-//! use swim_core::sim::{Setup, Simulation};
-//!
-//! let mut sim = Simulation::new(7, Setup::new(Config::lan()));
-//! let [ada, bob] = ["ada", "bob"].map(|name| sim.add(name));
-//! sim.start(ada);
-//! sim.start(bob);
-//! sim.join(bob, ada);
-//! assert!(sim.run_until(Duration::from_secs(10), |sim| sim.agreement().is_ok()));
-//! ```
 
 mod agenda;
 mod campaign;

@@ -1,5 +1,6 @@
 //! What a run explored: faults that took effect, changes of belief, activity. A campaign in which
 //! something never happened has proved nothing about it.
+//! Counts only; what must occur in a campaign is listed here as well.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! What happened, line by line: for reading a failed run.
+//!
+//! Keeps the last lines, or all when asked to; no check depends on it.
 
 use std::collections::VecDeque;
 use std::fmt;

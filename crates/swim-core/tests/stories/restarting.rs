@@ -17,6 +17,8 @@ fn a_restarted_member_learns_of_its_death_and_refutes_it() {
         ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Alive))
     });
     assert_eq!(cluster.incarnation("ada", "bob"), 2);
+    assert!(cluster.machine("bob").is_returning());
+    assert!(!cluster.machine("cyd").is_returning(), "nobody knew cyd when it came");
     let came_back = cluster.events("ada").filter(|event| match event {
         Event::Joined(member) => *member.name() == name("bob"),
         _ => false,

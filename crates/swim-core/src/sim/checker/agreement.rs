@@ -1,4 +1,6 @@
 //! At the end of a calm all views are equal, and right.
+//!
+//! Looks at what machines show of their members; changes and forgives nothing.
 
 use crate::member::Member;
 use crate::sim::checker::Breach;

@@ -1,4 +1,6 @@
 //! Queues and tables stay within their bounds.
+//!
+//! Compares what machines count of themselves with what their configuration allows.
 
 use crate::config::Config;
 use crate::sim::checker::Breach;

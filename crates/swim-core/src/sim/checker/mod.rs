@@ -7,8 +7,7 @@
 //! - [`suspicions`]: how long a suspect has to object;
 //! - [`memory`]: what machines make of accusations (needs every packet decoded);
 //! - [`messages`]: application messages and operations arrive and end at most once;
-//! - [`bounds`]: queues and tables stay within their bounds;
-//! - [`agreement`]: at the end of a calm all views are equal, and right.
+//! - [`bounds`], [`agreement`]: tables stay small, and after a calm all views are equal and right.
 
 pub(crate) mod agreement;
 pub(crate) mod bounds;

@@ -360,7 +360,7 @@ mod tests {
         let mut views = Views::default();
         views.set_hosts(1);
         views.note_own_incarnation(ADA, 5);
-        let mut own = |views: &mut Views, seen| {
+        let own = |views: &mut Views, seen| {
             views.observe(glance(ADA, 0, None), ADA, seen).err().map_or("", |breach| breach.rule)
         };
         assert_eq!(own(&mut views, seen(Alive, 5)), "");

@@ -1,4 +1,6 @@
 //! Experiments on whole clusters: many crash, many restart, many join, half is cut off.
+//!
+//! Each sets the stage, lets time pass and returns what it saw; it judges nothing itself.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! Experiments on single links and small groups.
+//!
+//! Each sets the stage, lets time pass and returns what it saw; it judges nothing itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What the applications of the hosts do: seeds, joins, leaves, metadata, messages.
+//!
+//! Draws nothing: whoever runs the simulation says what is to be done, and when.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! What a test, a campaign or a scenario can do to hosts and to the network.
+//!
+//! Only what could happen outside: no control reaches into a machine.
 
 use std::sync::Arc;
 

@@ -76,6 +76,19 @@ impl Setup {
 
 /// Any number of members in virtual time. Equal seeds and orders give equal
 /// [digests](Self::digest).
+///
+/// ```
+/// use std::time::Duration;
+/// use swim_core::Config;
+/// use swim_core::sim::{Setup, Simulation};
+///
+/// let mut sim = Simulation::new(7, Setup::new(Config::lan()));
+/// let [ada, bob] = ["ada", "bob"].map(|name| sim.add(name));
+/// sim.start(ada);
+/// sim.start(bob);
+/// sim.join(bob, ada);
+/// assert!(sim.run_until(Duration::from_secs(10), |sim| sim.agreement().is_ok()));
+/// ```
 pub struct Simulation {
     seed: u64,
     setup: Setup,

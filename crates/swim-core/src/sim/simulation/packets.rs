@@ -1,5 +1,6 @@
 //! Packets between hosts, as a driver with a QUIC transport carries them: at best once, to the
 //! life of the host that was dialed, and with a report when nobody can be dialed.
+//! Loss, delay and damage are the weather's to draw.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! What can be asked of a simulation: views, agreement, counts, the digest, the trace.
+//!
+//! Every answer comes from public methods of the machines; asking changes nothing.
 
 use std::collections::VecDeque;
 

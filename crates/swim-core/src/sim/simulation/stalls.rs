@@ -1,4 +1,6 @@
 //! Hosts that hang: blocked for a while, running for a while.
+//!
+//! What arrives meanwhile waits and is handed over in one go, as by a kernel's buffers.
 
 use crate::output::Output;
 use crate::sim::fault::{HostId, Stall};

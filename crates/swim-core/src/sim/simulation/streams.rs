@@ -1,4 +1,6 @@
 //! Streams between hosts: a handshake, bytes in order and in pieces, an end or a failure.
+//!
+//! Order is kept and nothing arrives twice, as QUIC promises; all else is the weather's to draw.
 
 use crate::output::{Destination, StreamFailure, StreamId};
 use crate::sim::fault::HostId;

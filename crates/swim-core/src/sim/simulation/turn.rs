@@ -1,4 +1,6 @@
 //! One turn of one host: something is handed over, and what the machine wants is carried out.
+//!
+//! Keeps the one rule of a driver: drain what the machine wants before the next call.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,6 @@
 //! Where the checkers look: after steps, at intervals, at every event; and what traces say.
+//!
+//! Feeds the checkers and the tally; decides neither what is a breach nor what comes of it.
 
 use std::net::SocketAddr;
 
