@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: a real cluster from one command.
 //!
 //! Builds the node, makes throw-away certificates, and carries out the script of the
-//! [judge](judge): it starts, kills and commands processes and reports what they write. Every
+//! [judge]: it starts, kills and commands processes and reports what they write. Every
 //! verdict is the judge's, except that an ERROR line in a log fails the demo as well.
 
 mod bounds;

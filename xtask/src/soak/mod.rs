@@ -2,7 +2,7 @@
 //!
 //! Builds the node, draws a [schedule](plan) from the seed and carries it out: crashes, freezes,
 //! leaves, new metadata, messages. Asks everybody all the time what it believes and holds. Every
-//! verdict is the [judge](judge)'s, except that an ERROR line or a panic in a log of ours fails
+//! verdict is the [judge]'s, except that an ERROR line or a panic in a log of ours fails
 //! the soak as well.
 
 mod bounds;
