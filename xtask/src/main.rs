@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool reports on stdout")]
 
+mod bench;
 mod certs;
 mod child;
 mod clock;
@@ -51,6 +52,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Run many members in virtual time: seeds, experiments, planted bugs
     Sim(sim::Arguments),
+    /// Measure, each figure beside what it should be compared with
+    Bench(bench::Arguments),
     /// Check what the architecture and the style of this repository promise
     Tidy,
     /// Write certificates for one member (and an authority if there is none)
@@ -113,6 +116,7 @@ fn run(command: Command) -> Result<(), Stop> {
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy => tidy::run(&workspace::root(), &CommandLine::command()),
         Command::Certs(arguments) => certs::run(&arguments),
     }
@@ -183,6 +187,7 @@ mod tests {
             ("xtask demo --nodes many", "invalid value 'many'"),
             ("xtask demo --sabotage rain", "invalid value 'rain'"),
             ("xtask soak --nodes 3", "invalid value '3'"),
+            ("xtask bench weather", "invalid value 'weather'"),
             ("xtask soak --minutes 0", "invalid value '0'"),
             ("xtask demo --fast", "unexpected argument '--fast'"),
             ("xtask certs --dir x", "--name <NAME>"),
@@ -207,6 +212,8 @@ mod tests {
             "xtask test --list",
             "xtask test --from tidy",
             "xtask tidy",
+            "xtask bench transport",
+            "xtask bench transport ping bulk",
             "xtask fuzz packet stream --seconds 5 --runs 9 --fresh",
             "xtask fuzz packet --replay crash",
             "xtask fuzz --smoke --seconds 5",

@@ -2,7 +2,7 @@
 //!
 //! Each step is one byte: a packet or stream that is under way is delivered, lost, repeated or
 //! damaged, the clock goes on to the next deadline, a member crashes and comes back, or somebody
-//! commands something. After every step [`watch`](crate::watch) checks the machine concerned.
+//! commands something. After every step `watch` checks the machine concerned.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

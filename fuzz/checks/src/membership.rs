@@ -2,7 +2,7 @@
 //!
 //! The first bytes choose its settings; from then on each step is one byte and what it needs:
 //! packets and streams (any bytes, or what a cast of members may say), failures of the transport,
-//! commands, and time going forward. After every step [`watch`](crate::watch) checks what must
+//! commands, and time going forward. After every step `watch` checks what must
 //! hold; in the end every operation must have come to its one outcome.
 
 use std::time::Duration;

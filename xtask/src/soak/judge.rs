@@ -209,6 +209,7 @@ impl Judge {
             let how = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
             self.breaks(at, Some(node), format!("ended with {how}, unasked"));
             self.subjects[node].killed(at, self.bounds);
+            self.unsettle(node);
         }
         if self.minds[node].replies.awaits("leave") || self.minds[node].replies.awaits("quit") {
             self.breaks(at, Some(node), "ended without answering leave and quit".to_owned());

@@ -1,9 +1,11 @@
 //! Connections end and begin again: restarts, crossed dials, idleness, silence, shutdown.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::world::{PATIENCE, World, authority, config, endpoint, identity, limits, now};
-use quic_net::{CloseReason, Event};
+use quic_net::{CloseReason, Event, Limits};
 
 const ADA: usize = 0;
 const BOB: usize = 1;
@@ -116,6 +118,22 @@ fn of_two_crossed_dials_the_lower_name_s_stays() {
     let dials = |world: &World| world.actors[ADA].endpoint.stats().dials;
     talk(&mut world, BOB, ADA);
     assert_eq!(dials(&world), 1);
+}
+
+#[test]
+fn accepting_does_not_wait_for_a_dial_to_the_same_peer() {
+    let mut world = World::new(&["ada", "bob"]);
+    let heard = Rc::new(Cell::new(false));
+    let open = Rc::clone(&heard);
+    world.lose = Box::new(move |from, _, _| from == ADA && !open.get());
+    world.send(ADA, BOB, b"into the void");
+    world.carry();
+    heard.set(true);
+    world.send(BOB, ADA, b"hello");
+    let begin = now();
+    world.run_until("bob's packet", |world| world.actors[ADA].packets() == [b"hello"]);
+    assert!(now() - begin < Limits::default().dial_timeout, "ada served her own dial first");
+    assert_eq!(world.actors[ADA].endpoint.stats().dials, 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Ada and Bob on real loopback sockets, both on one event loop.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::world::{PATIENCE, authority, config, endpoint, identity, now};
@@ -115,10 +117,65 @@ fn bulk_stream_leaves_room_for_small_packets() {
 }
 
 #[test]
+fn flood_of_datagrams_on_one_connection_leaves_the_others_their_latency() {
+    const PINGS: usize = 200;
+    let mut driver = Driver::new(&["127.0.0.1:0", "127.0.0.1:0"]);
+    let (ada, bob) = (driver.members[0].1, driver.members[1].1);
+    let stop = AtomicBool::new(false);
+    let (mut answered, mut flooded, mut slowest) = (0, 0, Duration::ZERO);
+    let mut asked = None;
+    thread::scope(|scope| {
+        scope.spawn(|| flood(ada, &stop));
+        driver.run_until("the flood and all pings", |driver| {
+            for event in std::mem::take(&mut driver.members[0].3) {
+                match event {
+                    Event::Packet { peer, .. } if peer.address == bob => {
+                        driver.members[0].2.send_packet(bob, None, b"ack", now());
+                    }
+                    Event::Packet { .. } => flooded += 1,
+                    _ => {}
+                }
+            }
+            if driver.packets(1) > answered {
+                answered += 1;
+                slowest = asked.take().map_or(slowest, |at| slowest.max(now() - at));
+            }
+            if flooded > 0 && asked.is_none() {
+                driver.members[1].2.send_packet(ada, None, b"ping", now());
+                asked = Some(now());
+            }
+            answered >= PINGS && flooded > 10_000
+        });
+        stop.store(true, Ordering::Relaxed);
+    });
+    println!("{answered} pings beside {flooded} packets, the slowest took {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "the slowest ping took {slowest:?}");
+}
+
+/// Sends packets to `to` as fast as they go, until told to stop.
+fn flood(to: SocketAddr, stop: &AtomicBool) {
+    let identity = identity(authority(), "mallory");
+    let mut mallory = endpoint(config(&identity, "mallory"), &identity);
+    let mut sockets = EventLoop::new().unwrap();
+    let (socket, _) = sockets.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let end = now() + PATIENCE;
+    while !stop.load(Ordering::Relaxed) && now() < end {
+        for _ in 0..64 {
+            mallory.send_packet(to, None, &[6; 1_000], now());
+        }
+        sockets.flush(socket, &mut mallory, now()).unwrap();
+        let now = sockets.wait(Some(now())).unwrap();
+        sockets.receive(socket, &mut mallory, now).unwrap();
+        mallory.handle_timeout(now);
+        while mallory.poll_event().is_some() {}
+    }
+}
+
+#[test]
 fn waker_ends_a_wait_without_a_deadline() {
     let mut sockets = EventLoop::new().unwrap();
     let waker = sockets.waker();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(move || waker.wake().unwrap());
         sockets.wait(None).unwrap();
     });
