@@ -269,7 +269,8 @@ fn large_packets_without_any_stream_credit_are_bounded_and_fail_at_their_deadlin
         };
         u64::try_from(world.actors[ADA].count(failed)).unwrap() >= 300 - dropped
     });
-    assert_eq!(world.actors[ADA].endpoint.stats().credit_replacements, 1, "and Ada dials anew");
+    // Packets whose deadlines fall into different turns count one by one.
+    assert!(world.actors[ADA].endpoint.stats().credit_replacements >= 1, "and Ada dials anew");
 }
 
 #[test]
