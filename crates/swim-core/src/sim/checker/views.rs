@@ -4,7 +4,7 @@
 //! nobody is ahead of what the member itself has said; dead and left are not confused; hearsay in
 //! a full exchange kills nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
@@ -42,6 +42,8 @@ pub(crate) struct Views {
     looked_at: Vec<u64>,
     /// When each viewer buried whom, by its own clock.
     buried: BTreeMap<(HostId, HostId), Time>,
+    /// Whom each viewer may have forgotten since the last look.
+    released: BTreeSet<(HostId, HostId)>,
 }
 
 /// One look of one viewer.
@@ -83,26 +85,22 @@ impl Views {
         (truth.ever_left, truth.leaving) = (true, true);
     }
 
-    /// A viewer said that it forgot somebody; it may hear of them anew in the same step.
-    pub(crate) fn note_forgotten(&mut self, glance: Glance, place: Place) -> Vec<Counted> {
-        let view = &mut self.seen[glance.viewer.index()];
-        let mut changes = Vec::new();
-        for (subject, seen) in (0..).map(HostId).zip(view) {
-            let change = match seen.state {
-                Some(Dead) => Counted::PurgedDead,
-                Some(Left) => Counted::PurgedLeft,
-                Some(Alive | Suspect) | None => continue,
-            };
+    /// A viewer said that it let go of a place: whoever was buried there long ago may be forgotten,
+    /// and heard of anew before the next look.
+    pub(crate) fn note_release(&mut self, glance: Glance, place: Place) {
+        for (subject, seen) in (0..).map(HostId).zip(&self.seen[glance.viewer.index()]) {
             let buried = self.buried.get(&(glance.viewer, subject));
             // Who has just left is let go as well, and still remembered.
             let long = buried.is_some_and(|buried| glance.now - *buried >= glance.keeps_dead);
-            if seen.place == place && (long || glance.cause.is_none()) {
-                *seen = Seen::default();
-                self.buried.remove(&(glance.viewer, subject));
-                changes.push(change);
+            if seen.place == place && (long || (buried.is_some() && glance.cause.is_none())) {
+                self.released.insert((glance.viewer, subject));
             }
         }
-        changes
+    }
+
+    /// Everything that happened has been looked at.
+    pub(crate) fn end_look(&mut self) {
+        self.released.clear();
     }
 
     /// What a member says of itself; later looks are held against it.
@@ -139,7 +137,12 @@ impl Views {
         } else if after.state.is_none() {
             judge_forgotten(before, self.buried.get(&(glance.viewer, subject)).copied(), glance)
         } else {
-            judge_change(before, after, truth, glance.cause)
+            let judged = judge_change(before, after, truth, glance.cause);
+            if judged.is_err() && self.released.contains(&(glance.viewer, subject)) {
+                judge_change(Seen::default(), after, truth, glance.cause)
+            } else {
+                judged
+            }
         };
         if before.state != after.state {
             match after.state {
@@ -353,6 +356,21 @@ mod tests {
         assert_eq!(forgets_after(60, Alive), Err("nobody forgets the living"));
         assert_eq!(forgets_after(29, Dead), Err("the dead are remembered for a while"));
         assert_eq!(forgets_after(30, Dead), Ok(Some(Counted::PurgedDead)));
+    }
+
+    #[test]
+    fn who_was_forgotten_may_be_heard_of_anew() {
+        let again = |released| {
+            let mut views = Views::default();
+            views.set_hosts(2);
+            views.note_own_incarnation(BOB, 9);
+            let at = |seconds| glance(ADA, seconds, Some(Cause::Packet));
+            assert!(views.observe(at(0), BOB, seen(Dead, 4)).is_ok());
+            views.note_release(at(released), Place(1));
+            views.observe(at(released), BOB, seen(Alive, 1)).map_err(|breach| breach.rule)
+        };
+        assert_eq!(again(29), Err("incarnations never fall"));
+        assert_eq!(again(30), Ok(Some(Counted::Appeared)));
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Simulation {
                 self.write_stream(host, id, bytes, finish);
             }
             Output::CloseStream { id } => self.close_stream(host, id),
-            Output::ForgetPeer { address } => self.note_forgotten(host, address, cause),
+            Output::ForgetPeer { address } => self.note_release(host, address, cause),
             Output::ResolveSeeds => {
                 let seeds = self.hosts[host.index()].seeds.clone();
                 self.plan_order(host, Order::Seeds(seeds));

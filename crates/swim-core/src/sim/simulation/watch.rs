@@ -41,6 +41,7 @@ impl Simulation {
             Watch::EveryStep => {
                 self.note_own_incarnation(host);
                 self.look_at(host, Some(cause));
+                self.checker.views.end_look();
             }
             Watch::Every(_) => {}
         }
@@ -56,6 +57,7 @@ impl Simulation {
         for host in self.hosts() {
             self.look_at(host, None);
         }
+        self.checker.views.end_look();
     }
 
     fn note_own_incarnation(&mut self, host: HostId) {
@@ -111,13 +113,11 @@ impl Simulation {
         Glance { viewer, cause, now: clock.local(self.now), keeps_dead: config.gossip_to_the_dead }
     }
 
-    pub(super) fn note_forgotten(&mut self, host: HostId, address: SocketAddr, cause: Cause) {
+    pub(super) fn note_release(&mut self, host: HostId, address: SocketAddr, cause: Cause) {
         let cause = (self.setup.watch == Watch::EveryStep).then_some(cause);
         if let Some(place) = Place::of(address) {
             let glance = self.glance(host, cause);
-            for change in self.checker.views.note_forgotten(glance, place) {
-                self.tally.add(change);
-            }
+            self.checker.views.note_release(glance, place);
         }
     }
 
