@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// The whole grid
     #[arg(long, requires = "scenario")]
     full: bool,
+    /// Only these repetitions of a grid, to run a long one in parts
+    #[arg(long, value_name = "A..B", requires = "scenario")]
+    repetitions: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ fn passed_on(arguments: &Arguments) -> Vec<OsString> {
         ("--seeds", arguments.seeds.clone()),
         ("--seed", arguments.seed.map(|seed| seed.to_string())),
         ("--scenario", arguments.scenario.clone()),
+        ("--repetitions", arguments.repetitions.clone()),
         ("--members", arguments.members.map(|members| members.to_string())),
     ];
     for (name, value) in values {
@@ -216,6 +220,7 @@ mod tests {
             scenario: None,
             members: None,
             full: false,
+            repetitions: None,
             json: false,
             planted: false,
         };

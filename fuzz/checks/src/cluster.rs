@@ -19,7 +19,7 @@ use crate::watch::Watch;
 
 const MEMBERS: usize = 3;
 /// Steps of one story; what follows is ignored.
-const MOST_STEPS: usize = 400;
+const MOST_STEPS: usize = 150;
 /// Packets and streams under way; the oldest get lost beyond that.
 const MOST_UNDER_WAY: usize = 64;
 

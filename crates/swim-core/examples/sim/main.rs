@@ -47,6 +47,9 @@ struct Arguments {
     /// The whole grid
     #[arg(long, requires = "scenario")]
     full: bool,
+    /// Only these repetitions of a grid, to run a long one in parts
+    #[arg(long, value_name = "A..B", value_parser = range, requires = "scenario")]
+    repetitions: Option<Range<u64>>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,7 +63,8 @@ fn main() -> ExitCode {
         campaign::run_one(seed, arguments.trace, arguments.json)
     } else if let Some(name) = arguments.scenario {
         let members = arguments.members.and_then(|members| usize::try_from(members).ok());
-        let size = scenario::Size { members, full: arguments.full };
+        let size =
+            scenario::Size { members, full: arguments.full, repetitions: arguments.repetitions };
         experiment::run(&name, size, arguments.json)
     } else {
         false

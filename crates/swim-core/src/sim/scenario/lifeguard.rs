@@ -45,13 +45,14 @@ struct Cell {
 pub(super) fn scenario(size: Size) -> Scenario {
     let members = size.members.unwrap_or(MEMBERS);
     let (durations, intervals, repetitions) = if size.full {
-        (DURATIONS.to_vec(), INTERVALS.to_vec(), 10)
+        (DURATIONS.to_vec(), INTERVALS.to_vec(), 0..10)
     } else {
-        (vec![2048, 16_384], vec![4, 256], 2)
+        (vec![2048, 16_384], vec![4, 256], 0..2)
     };
+    let repetitions = size.repetitions.unwrap_or(repetitions);
     let mut jobs = Vec::new();
     // Repetitions outermost: a run that is stopped early has covered the grid evenly.
-    for repetition in 0..repetitions {
+    for repetition in repetitions {
         for anomalous in ANOMALOUS {
             for blocked in &durations {
                 for running in &intervals {
@@ -95,7 +96,7 @@ fn run(cell: Cell) -> Measure {
         + 16 * cell.anomalous as u64
         + (1 << 16) * millis(cell.blocked)
         + (1 << 40) * millis(cell.running);
-    let watch = Watch::Every(Duration::from_secs(1));
+    let watch = Watch::Every(Duration::from_secs(10));
     let setup = Setup { watch, keep_events: true, ..Setup::new(config) };
     let mut sim = Simulation::new(seed, setup);
     let hosts: Vec<HostId> =

@@ -8,6 +8,7 @@ mod lifeguard;
 mod small;
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -30,12 +31,15 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// How large an experiment is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Size {
     /// How many members; each scenario has its own default.
     pub members: Option<usize>,
     /// The whole grid instead of a sample of it.
     pub full: bool,
+    /// Only these repetitions of each cell of a grid, so that a long experiment can be run in
+    /// parts; by default all.
+    pub repetitions: Option<Range<u64>>,
 }
 
 /// One experiment.
@@ -221,7 +225,7 @@ mod tests {
     #[test]
     fn every_name_stands_for_a_scenario() {
         for name in NAMES {
-            let scenario = named(name, Size { members: Some(10), full: false });
+            let scenario = named(name, Size { members: Some(10), ..Size::default() });
             assert!(scenario.is_some_and(|scenario| !scenario.jobs.is_empty()), "{name}");
         }
         assert!(named("nothing", Size::default()).is_none());
