@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use quic_net::LoopWaker;
-use swim_core::{MemberName, Outcome};
+use swim_core::{MemberName, Outcome, SecretKey};
 
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::error::{CommandError, OpenStreamError, StartError};
@@ -36,6 +36,14 @@ pub(crate) enum Message {
     Close { id: NodeId, deadline: Instant, reply: Sender<()> },
 }
 
+/// What is to happen to an encryption key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyChange {
+    Add,
+    Use,
+    Remove,
+}
+
 /// Something for one node.
 pub(crate) enum Command {
     /// One push-pull with this address.
@@ -49,6 +57,14 @@ pub(crate) enum Command {
     },
     SetMeta {
         meta: Vec<u8>,
+        reply: Sender<Result<(), String>>,
+    },
+    Keys {
+        reply: Sender<Vec<SecretKey>>,
+    },
+    ChangeKeys {
+        change: KeyChange,
+        key: SecretKey,
         reply: Sender<Result<(), String>>,
     },
     Send {

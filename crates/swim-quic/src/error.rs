@@ -210,6 +210,27 @@ impl fmt::Display for SetMetaError {
 
 impl std::error::Error for SetMetaError {}
 
+/// Why the ring of keys was not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The ring refused it: full, or without the key, or the key is the one that seals.
+    Refused(String),
+    /// The cluster did not take the command.
+    Command(CommandError),
+}
+
+impl fmt::Display for KeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(reason) => f.write_str(reason),
+            Self::Command(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for KeysError {}
+
 /// Why a message was not sent, or is not known to have arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -309,4 +330,4 @@ macro_rules! from_command_error {
         }
     )+};
 }
-from_command_error!(JoinError, LeaveError, SetMetaError, SendError, OpenStreamError);
+from_command_error!(JoinError, LeaveError, SetMetaError, KeysError, SendError, OpenStreamError);

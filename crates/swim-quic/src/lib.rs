@@ -48,6 +48,7 @@ mod driver;
 mod errands;
 mod error;
 mod event;
+mod keys;
 mod node;
 mod resolve;
 mod streams;
@@ -61,8 +62,8 @@ pub use certs::{Identity, IdentityError, NamePolicy, Trust};
 pub use cluster::{Cluster, JoinReport, LeaveReport};
 pub use driver::Driver;
 pub use error::{
-    CommandError, JoinError, JoinFailure, LeaveError, OpenStreamError, PingError, SendError,
-    SetMetaError, StartError,
+    CommandError, JoinError, JoinFailure, KeysError, LeaveError, OpenStreamError, PingError,
+    SendError, SetMetaError, StartError,
 };
 pub use event::{Connection, Event, Stats};
 pub use swim_core::{

@@ -107,6 +107,15 @@ impl Node {
         }
     }
 
+    fn await_message(&self, from: &str) {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("a message arrives");
+            if line["ev"] == "msg" && line["from"] == from {
+                return;
+            }
+        }
+    }
+
     /// A warning, or a join attempt that failed.
     fn await_refusal(&self) {
         loop {
@@ -388,6 +397,45 @@ fn label_and_key_admit_only_those_who_have_them() {
     ada.await_event("join", "bob");
     let members = ada.ask("members");
     assert_eq!(members["members"].as_array().unwrap().len(), 2, "{members}");
+}
+
+#[test]
+fn keys_are_replaced_while_members_talk() {
+    const OLD: &str = "000102030405060708090a0b0c0d0e0f";
+    const NEW: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let certificates = Certificates::new("rotation");
+    for name in ["ada", "bob", "eve"] {
+        certificates.issue(name);
+    }
+    let mut ada = Node::start(&certificates, "ada", &["--key", OLD]);
+    let seed = ada.await_event("ready", "ada")["addr"].as_str().unwrap().to_owned();
+    let mut bob = Node::start(&certificates, "bob", &["--key", OLD, "--join", &seed]);
+    ada.await_event("join", "bob");
+    bob.await_event("join", "ada");
+
+    let refused = ada.ask(&format!("key-use {NEW}"));
+    assert!(refused["error"].as_str().unwrap().contains("add it first"), "{refused}");
+    for step in ["key-add", "key-use"] {
+        for node in [&mut ada, &mut bob] {
+            assert_eq!(node.ask(&format!("{step} {NEW}"))["ok"], true);
+        }
+    }
+    let refused = ada.ask(&format!("key-remove {NEW}"));
+    assert!(refused["error"].as_str().unwrap().contains("switch to another"), "{refused}");
+    let refused = ada.ask("key-add 0011");
+    assert!(refused["error"].as_str().unwrap().contains("16, 24 or 32"), "{refused}");
+    for node in [&mut ada, &mut bob] {
+        assert_eq!(node.ask(&format!("key-remove {OLD}"))["ok"], true);
+        assert_eq!(node.ask("keys")["keys"], serde_json::json!([NEW]));
+    }
+    assert_eq!(ada.ask("sendr bob hello")["ok"], true);
+    bob.await_message("ada");
+    assert_eq!(bob.ask("send ada hello")["ok"], true);
+    ada.await_message("bob");
+    // Who knows only the old key stays outside.
+    let eve = Node::start(&certificates, "eve", &["--key", OLD, "--join", &seed]);
+    eve.await_refusal();
+    ada.await_refusal();
 }
 
 #[test]

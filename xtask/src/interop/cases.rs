@@ -191,6 +191,15 @@ pub(super) const CASES: &[Case] = &[
         tell: layers::key_32,
     },
     Case {
+        name: "key-rotation",
+        about: "both kinds add a key, use it and remove the old one while they talk",
+        sabotage: "the node is not given the new key",
+        notices: "is received",
+        seconds: 5,
+        calm: true,
+        tell: layers::key_rotation,
+    },
+    Case {
         name: "key-ring",
         about: "two keys, and each kind encrypts with the other one",
         sabotage: "the node lacks the key that Go encrypts with",

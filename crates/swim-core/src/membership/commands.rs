@@ -198,6 +198,14 @@ impl Membership {
         Ok(())
     }
 
+    /// The keys of the ring, the one that encrypts first.
+    #[must_use]
+    pub fn keys(&self) -> Vec<SecretKey> {
+        let keys = self.codec.layers.keyring.keys();
+        // Every key of the ring has a good length: it was added as one.
+        keys.filter_map(|key| SecretKey::try_from(key).ok()).collect()
+    }
+
     /// Adds a key that decrypts; the first key of an empty ring also encrypts.
     ///
     /// # Errors

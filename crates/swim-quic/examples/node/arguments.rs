@@ -115,15 +115,21 @@ impl Arguments {
         if let Some(label) = &self.label {
             config.label = label.as_bytes().to_vec();
         }
-        config.keys = self.key.iter().map(|hex| parse_key(hex)).collect::<Result<_, _>>()?;
+        config.keys = self
+            .key
+            .iter()
+            .map(|hex| parse_key(hex))
+            .collect::<Result<_, _>>()
+            .map_err(|error: String| format!("--key: {error}"))?;
         Ok(config)
     }
 }
 
-fn parse_key(hex: &str) -> Result<SecretKey, String> {
+/// An encryption key in hex.
+pub(crate) fn parse_key(hex: &str) -> Result<SecretKey, String> {
     let bytes = files::parse_hex(hex)
-        .ok_or("--key is not hex: give 32, 48 or 64 hex digits (16, 24 or 32 bytes)")?;
-    SecretKey::try_from(bytes.as_slice()).map_err(|error| format!("--key: {error}"))
+        .ok_or("a key is hex: give 32, 48 or 64 hex digits (16, 24 or 32 bytes)")?;
+    SecretKey::try_from(bytes.as_slice()).map_err(|error| error.to_string())
 }
 
 /// clap explains itself over several lines; the first says what is wrong, and where it lists

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use swim_quic::{Cluster, JoinError, JoinFailure, Stats};
+use swim_quic::{Cluster, JoinError, JoinFailure, KeysError, SecretKey, Stats};
 
+use crate::arguments::parse_key;
 use crate::output::{Output, listed, milliseconds};
 use crate::{CLOSE_TIMEOUT, LEAVE_TIMEOUT, process};
 
@@ -51,6 +52,10 @@ impl Session {
                 json!({ "members": members })
             }),
             "meta" => done(self.cluster.set_meta(rest)),
+            "keys" => no_arguments(rest).and_then(|()| self.keys()),
+            "key-add" => changed(parse_key(rest), |key| self.cluster.add_key(key)),
+            "key-use" => changed(parse_key(rest), |key| self.cluster.use_key(key)),
+            "key-remove" => changed(parse_key(rest), |key| self.cluster.remove_key(key)),
             "send" => self.send(rest, false),
             "sendr" => self.send(rest, true),
             "sendn" => self.send_many(rest, false),
@@ -64,7 +69,8 @@ impl Session {
             "die" => Err(usage("die")),
             other => Err(format!(
                 "unknown command {other:?}: use join, members, meta, send, sendr, sendn, sendrn, \
-                 bcast, ping, stream, stats, leave, quit or die"
+                 bcast, ping, stream, stats, keys, key-add, key-use, key-remove, leave, quit \
+                 or die"
             )),
         };
         self.output.reply(command, reply);
@@ -103,6 +109,14 @@ impl Session {
                 self.output.failed_reply("join", &error.to_string(), more);
             }
         }
+    }
+
+    fn keys(&self) -> Reply {
+        let keys = self.cluster.keys().map_err(|error| error.to_string())?;
+        let in_hex = |key: &SecretKey| -> String {
+            key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        Ok(json!({ "keys": keys.iter().map(in_hex).collect::<Vec<_>>() }))
     }
 
     fn send(&self, rest: &str, reliable: bool) -> Reply {
@@ -287,6 +301,13 @@ fn monotonic_clock() -> Instant {
 
 fn done<E: std::fmt::Display>(result: Result<(), E>) -> Reply {
     result.map(|()| json!({})).map_err(|error| error.to_string())
+}
+
+fn changed(
+    key: Result<SecretKey, String>,
+    change: impl FnOnce(&SecretKey) -> Result<(), KeysError>,
+) -> Reply {
+    done(change(&key?))
 }
 
 fn no_arguments(rest: &str) -> Result<(), String> {

@@ -12,7 +12,7 @@ use swim_core::{MemberName, OperationError, OperationId, Outcome};
 
 use super::Node;
 use crate::application::{self, OpenReply};
-use crate::command::Command;
+use crate::command::{Command, KeyChange};
 use crate::errands::Errand;
 use crate::error::OpenStreamError;
 use crate::event::{Connection, Stats};
@@ -39,6 +39,17 @@ impl Node {
             }
             Command::SetMeta { meta, reply } => {
                 let done = self.membership.set_meta(meta, time);
+                let _ = reply.send(done.map_err(|error| text(&error)));
+            }
+            Command::Keys { reply } => {
+                let _ = reply.send(self.membership.keys());
+            }
+            Command::ChangeKeys { change, key, reply } => {
+                let done = match change {
+                    KeyChange::Add => self.membership.add_key(&key),
+                    KeyChange::Use => self.membership.use_key(&key),
+                    KeyChange::Remove => self.membership.remove_key(&key),
+                };
                 let _ = reply.send(done.map_err(|error| text(&error)));
             }
             Command::Send { to, payload, reply } => {

@@ -44,6 +44,38 @@ pub(in crate::interop) fn key_ring(stage: &mut Stage<'_>, sabotaged: bool) -> To
     cluster(stage, &node, &go, sabotaged.then_some(&node[..2]))
 }
 
+/// Each step is taken everywhere before the next; in between, everything that is sealed with
+/// either key arrives.
+pub(in crate::interop) fn key_rotation(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+    let all = ["r1", "g1", "g2"];
+    let pairs = [("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")];
+    let first = ["--key", KEY_16];
+    let peer = stage.start("g1", &first)?;
+    let node = stage.start("r1", &with_join(&first, &peer))?;
+    stage.start("g2", &with_join(&first, &node))?;
+    stage.gathered(&all, GATHER)?;
+    for name in all {
+        if !(sabotaged && name == "r1") {
+            stage.ask(name, &format!("key-add {KEY_32}"))?;
+        }
+    }
+    // One kind after the other begins to seal with the new key.
+    for name in ["g1", "r1", "g2"] {
+        if !(sabotaged && name == "r1") {
+            stage.ask(name, &format!("key-use {KEY_32}"))?;
+        }
+        messages::a_few(stage, &pairs)?;
+    }
+    for name in all {
+        stage.ask(name, &format!("key-remove {KEY_16}"))?;
+        let keys = stage.ask(name, "keys")?;
+        if keys["keys"] != serde_json::json!([KEY_32]) {
+            return fail(format!("{name} holds other keys than the new one: {keys}"));
+        }
+    }
+    converse(stage)
+}
+
 /// A member of protocol version 1 takes its own port for everybody's, so all have the same one,
 /// on addresses of their own.
 pub(in crate::interop) fn key_old_format(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
