@@ -19,11 +19,26 @@ const FIRST_WIDTH: u32 = 9;
 /// Output is grown by at least this much at a time.
 const CHUNK: usize = 4_096;
 
+/// The least that a compress message adds to its LZW stream: type, map, field names, algorithm
+/// and the shortest length.
+const LEAST_AROUND: usize = 13;
+
 /// A compress message (type 9) around `message`.
 pub fn compress_message(message: &[u8]) -> Vec<u8> {
-    let packed = compress(message);
-    let mut out = Vec::with_capacity(packed.len() + 16);
-    Compress { algo: 0, buf: Some(&packed) }.encode(&mut out);
+    message_around(&compress(message))
+}
+
+/// A compress message around `message` if that is the shorter one. Gives up on what does not
+/// compress, such as most pings, before its end.
+pub(crate) fn compress_shorter(message: &[u8]) -> Option<Vec<u8>> {
+    let limit = message.len().checked_sub(LEAST_AROUND + 1)?;
+    let compressed = message_around(&compress_within(message, limit)?);
+    (compressed.len() < message.len()).then_some(compressed)
+}
+
+fn message_around(packed: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(packed.len() + LEAST_AROUND + 4);
+    Compress { algo: 0, buf: Some(packed) }.encode(&mut out);
     out
 }
 
@@ -44,19 +59,30 @@ pub fn decompress_message(
 
 /// The LZW stream of `plain`, byte for byte as Go writes it.
 pub fn compress(plain: &[u8]) -> Vec<u8> {
+    compress_within(plain, usize::MAX).unwrap_or_default()
+}
+
+/// `None` as soon as the stream is known to be longer than `limit` bytes.
+fn compress_within(plain: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut encoder = Encoder::new(plain.len());
     encoder.put(CLEAR);
     let mut bytes = plain.iter();
     if let Some(&first) = bytes.next() {
         let mut prefix = u16::from(first);
         for &byte in bytes {
-            if let Some(longer) = encoder.table.find(prefix, byte) {
-                prefix = longer;
-                continue;
-            }
+            let vacancy = match encoder.table.find(prefix, byte) {
+                Ok(longer) => {
+                    prefix = longer;
+                    continue;
+                }
+                Err(vacancy) => vacancy,
+            };
             encoder.put(prefix);
+            if encoder.out.len() > limit {
+                return None;
+            }
             if let Some(code) = encoder.advance() {
-                encoder.table.insert(prefix, byte, code);
+                encoder.table.insert(vacancy, code);
             }
             prefix = u16::from(byte);
         }
@@ -64,7 +90,8 @@ pub fn compress(plain: &[u8]) -> Vec<u8> {
         encoder.advance();
     }
     encoder.put(END);
-    encoder.finish()
+    let packed = encoder.finish();
+    (packed.len() <= limit).then_some(packed)
 }
 
 /// Appends to `out` what the LZW stream `packed` holds, `limit` bytes at most. Bytes after the
@@ -110,7 +137,7 @@ struct Encoder {
 impl Encoder {
     fn new(length: usize) -> Self {
         Self {
-            out: Vec::new(),
+            out: Vec::with_capacity(length.min(CHUNK)),
             bits: 0,
             held: 0,
             width: FIRST_WIDTH,
@@ -158,10 +185,19 @@ impl Encoder {
     }
 }
 
-/// Which code stands for (prefix code, next byte): open addressing, at most a quarter full.
+/// Which code stands for (prefix code, next byte): open addressing, at most half full, so that
+/// the largest table, 32 KiB, stays in the processor's nearest cache.
 struct Table {
     slots: Vec<u32>,
     shift: u32,
+    /// Their number less one; the number is a power of two.
+    mask: usize,
+}
+
+/// Where an entry that is missing belongs.
+struct Vacancy {
+    slot: usize,
+    key: u32,
 }
 
 impl Table {
@@ -171,44 +207,39 @@ impl Table {
     /// For an input of `length` bytes, each of which makes one entry at most: most packets are
     /// far shorter than the largest table.
     fn new(length: usize) -> Self {
-        let slots = (4 * length.clamp(1, usize::from(LAST_CODE))).next_power_of_two();
-        Self { slots: vec![Self::VACANT; slots], shift: u32::BITS - slots.trailing_zeros() }
+        let slots = (2 * length.clamp(1, usize::from(LAST_CODE))).next_power_of_two();
+        Self {
+            slots: vec![Self::VACANT; slots],
+            shift: u32::BITS - slots.trailing_zeros(),
+            mask: slots - 1,
+        }
     }
 
     fn clear(&mut self) {
         self.slots.fill(Self::VACANT);
     }
 
-    fn find(&self, prefix: u16, byte: u8) -> Option<u16> {
-        let key = Self::key(prefix, byte);
+    fn find(&self, prefix: u16, byte: u8) -> Result<u16, Vacancy> {
+        // 20 bits: a 12-bit code and a byte.
+        let key = u32::from(prefix) << 8 | u32::from(byte);
         let mut slot = self.home(key);
         loop {
             let entry = self.slots.get(slot).copied().unwrap_or(Self::VACANT);
             if entry == Self::VACANT {
-                return None;
+                return Err(Vacancy { slot, key });
             }
             if entry >> 12 == key {
-                return u16::try_from(entry & 0xfff).ok();
+                let [low, high, ..] = entry.to_le_bytes();
+                return Ok(u16::from_le_bytes([low, high & 0xf]));
             }
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) & self.mask;
         }
     }
 
-    fn insert(&mut self, prefix: u16, byte: u8, code: u16) {
-        let key = Self::key(prefix, byte);
-        let mut slot = self.home(key);
-        while let Some(entry) = self.slots.get_mut(slot) {
-            if *entry == Self::VACANT {
-                *entry = key << 12 | u32::from(code);
-                return;
-            }
-            slot = (slot + 1) % self.slots.len();
+    fn insert(&mut self, vacancy: Vacancy, code: u16) {
+        if let Some(entry) = self.slots.get_mut(vacancy.slot) {
+            *entry = vacancy.key << 12 | u32::from(code);
         }
-    }
-
-    /// 20 bits: a 12-bit code and a byte.
-    fn key(prefix: u16, byte: u8) -> u32 {
-        u32::from(prefix) << 8 | u32::from(byte)
     }
 
     fn home(&self, key: u32) -> usize {

@@ -45,6 +45,15 @@ fn only_algorithm_zero_is_known() {
 
 proptest! {
     #[test]
+    fn giving_up_early_changes_nothing(
+        bytes in prop::collection::vec(prop_oneof![Just(b'a'), 0..4_u8, any::<u8>()], 0..300)
+    ) {
+        let whole = compress_message(&bytes);
+        let shorter = (whole.len() < bytes.len()).then_some(whole);
+        prop_assert_eq!(compress_shorter(&bytes), shorter);
+    }
+
+    #[test]
     fn whatever_is_compressed_comes_back(
         bytes in proptest::collection::vec(any::<u8>(), 0..9_000),
         alphabet in 1..=255u8,

@@ -63,8 +63,7 @@ pub fn seal_packet(
     checksum: bool,
     nonce: [u8; NONCE_LENGTH],
 ) -> Vec<u8> {
-    let compressed = layers.compression.then(|| compress::compress_message(message));
-    let shorter = compressed.filter(|compressed| compressed.len() < message.len());
+    let shorter = layers.compression.then(|| compress::compress_shorter(message)).flatten();
     let message = shorter.as_deref().unwrap_or(message);
     let checked = checksum.then(|| crc::with_header(message));
     let message = checked.as_deref().unwrap_or(message);
