@@ -186,7 +186,7 @@ fn copy_sources(from: &Path, to: &Path) -> std::io::Result<()> {
     for file in ["Cargo.toml", "Cargo.lock"] {
         fs::copy(from.join(file), to.join(file))?;
     }
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "fuzz/checks", "xtask"] {
         copy_folder(&from.join(folder), &to.join(folder))?;
     }
     Ok(())

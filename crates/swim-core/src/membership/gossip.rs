@@ -82,7 +82,12 @@ impl Membership {
     fn gossip_to(&mut self, slot: Slot) -> bool {
         let to = self.destination(slot);
         let free = self.room_for(to.address).saturating_sub(COMPOUND_OVERHEAD);
-        let parts = self.take_extras(Some(slot), free);
+        let mut parts = self.take_extras(Some(slot), free);
+        if parts.is_empty() {
+            // What is too long for this peer's packets goes alone and costs a stream, or it would
+            // stay for ever.
+            parts = self.news.take(usize::MAX, PART_OVERHEAD, self.retransmits(), 1);
+        }
         let checks = self.checks_crc(slot);
         match pack(&parts) {
             Some(plain) => {

@@ -50,6 +50,20 @@ fn a_peers_datagram_limit_is_kept() {
 }
 
 #[test]
+fn news_too_long_for_any_datagram_are_told_all_the_same() {
+    let mut config = Config::lan();
+    config.compression = false;
+    config.push_pull_interval = seconds(0);
+    let mut cluster = Cluster::joined_with(&["ada", "bob"], &config);
+    let bob = cluster.address("bob");
+    cluster.tell("ada", |machine, now| machine.handle_packet_limit(bob, 300, now));
+    cluster.tell("ada", |machine, now| machine.set_meta(vec![7; 500], now)).unwrap();
+    cluster.run_for(seconds(3));
+    assert_eq!(cluster.view("bob", "ada").unwrap().meta(), [7; 500]);
+    assert_eq!(cluster.machine("ada").stats().queued_broadcasts, 0, "nothing is left to say");
+}
+
+#[test]
 fn what_we_say_of_ourselves_carries_six_version_bytes_and_four_address_bytes() {
     let mut cluster = Cluster::joined(&["ada", "bob"]);
     cluster.tell("ada", |machine, now| machine.set_meta(b"x".to_vec(), now)).unwrap();
