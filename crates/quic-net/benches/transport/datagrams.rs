@@ -12,10 +12,10 @@ use crate::stage::{ROUNDS, median, micros, now, processor_time};
 
 /// Payloads in a round.
 const COUNT: u64 = 200_000;
-/// Payloads whose arrival is not known yet. Fewer than the first congestion window holds, so
-/// that no payload waits and joins the next one's datagram.
+/// Payloads whose arrival is not known yet, one a call. Fewer than the first congestion window
+/// holds, so that no payload waits and joins the next one's datagram.
 const WINDOW: u64 = 64;
-/// The same where payloads are meant to join.
+/// The same where a call sends many.
 const WIDE_WINDOW: u64 = 256;
 
 /// What a round showed: payloads a second, and time on a processor for each, in microseconds.
@@ -135,7 +135,7 @@ fn round<A: Driver, D: Driver>(
 }
 
 fn send_all(driver: &mut impl Driver, shape: Shape, arrived: &AtomicU64) {
-    let window = if shape == Shape::Coalesced { WIDE_WINDOW } else { WINDOW };
+    let window = if shape == Shape::Single { WINDOW } else { WIDE_WINDOW };
     let (mut sent, mut lost) = (0, 0);
     let mut progress = (0, now());
     while sent < COUNT {

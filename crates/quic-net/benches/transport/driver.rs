@@ -65,6 +65,7 @@ pub(crate) struct Line<M> {
     buffers: Vec<u8>,
     metas: [RecvMeta; BATCH],
     scratch: Vec<u8>,
+    single: Vec<u8>,
     readable: bool,
     more: bool,
     /// The machine holds back what it was given last.
@@ -89,6 +90,7 @@ impl<M: Machine> Line<M> {
             buffers: vec![0; BATCH * SLOT],
             metas: [RecvMeta::default(); BATCH],
             scratch: vec![0; SEGMENTS * SEGMENT],
+            single: vec![0; SEGMENT],
             readable: true,
             more: false,
             blocked: false,
@@ -139,24 +141,33 @@ impl<M: Machine> Line<M> {
 
     /// One payload in each of up to sixteen datagrams of equal size, in one call.
     fn segmented(&mut self, bytes: &[u8]) -> u64 {
-        let (mut length, mut segment, mut target, mut sent) = (0, None, None, 0);
+        let (mut length, mut segment, mut target, mut sent) = (0, 0, None, 0);
         for _ in 0..SEGMENTS {
             self.machine.send(bytes);
             sent += 1;
-            let room = segment.unwrap_or(SEGMENT);
-            let written = self.machine.transmit(&mut self.scratch[length..length + room]);
+            let space = &mut self.single;
+            // The first refusal may be no more than the end of a connection's turn.
+            let written = self.machine.transmit(space).or_else(|| self.machine.transmit(space));
             let Some((to, written, _)) = written else {
                 self.blocked = true;
                 break;
             };
-            target = Some(to);
+            if let Some(to) = target.filter(|_| written > segment) {
+                self.put(to, length, Some(segment).filter(|size| *size < length));
+                length = 0;
+            }
+            if length == 0 {
+                segment = written;
+            }
+            self.scratch[length..length + written].copy_from_slice(&self.single[..written]);
             length += written;
-            if written < *segment.get_or_insert(written) {
+            target = Some(to);
+            if written < segment {
                 break;
             }
         }
         if let Some(to) = target {
-            self.put(to, length, segment.filter(|size| *size < length));
+            self.put(to, length, Some(segment).filter(|size| *size < length));
         }
         sent
     }
