@@ -343,7 +343,16 @@ impl<'a> Stage<'a> {
 
     /// Asks everybody until their lists of members are the same, with exactly these alive.
     pub(super) fn agree(&mut self, names: &[&str]) -> Result<BTreeMap<String, Row>, Stop> {
-        let deadline = self.elapsed() + Duration::from_secs(10);
+        self.agree_within(names, Duration::from_secs(10))
+    }
+
+    /// The same with a bound of its own.
+    pub(super) fn agree_within(
+        &mut self,
+        names: &[&str],
+        bound: Duration,
+    ) -> Result<BTreeMap<String, Row>, Stop> {
+        let deadline = self.elapsed() + bound;
         loop {
             let mut lists = Vec::new();
             for name in names {

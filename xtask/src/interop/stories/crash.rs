@@ -13,6 +13,9 @@ use crate::demo::event::State;
 use crate::interop::stage::Stage;
 
 const NOTICE: Duration = Duration::from_secs(40);
+/// Go gossips to the dead for 30 s and handles no packet while it dials one: until then it may
+/// suspect others and not read that they object.
+const CALM: Duration = Duration::from_secs(45);
 
 pub(in crate::interop) fn of_a_node(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {
     kill(stage, "r2", &["r1", "g1", "g2"], sabotaged)
@@ -31,6 +34,6 @@ fn kill(stage: &mut Stage<'_>, victim: &str, others: &[&str], sabotaged: bool) -
     stage.all_see(others, victim, State::Failed, NOTICE)?;
     let took = (stage.elapsed() - since).as_secs_f64();
     stage.note(format!("seen by all after {took:.1} s"));
-    stage.agree(others)?;
+    stage.agree_within(others, CALM)?;
     Ok(())
 }
