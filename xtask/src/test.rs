@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Stop, clock, prerequisites, process, workspace};
+use crate::{Stop, clock, interop, prerequisites, process, workspace};
 
 /// The steps, in order: cheap ones first.
 const STEPS: &[Step] = &[
@@ -33,8 +33,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sim",
-        about: "256 seeds of simulated weather break no rule",
-        work: Work::Xtask(&["sim", "--seeds", "0..256"]),
+        about: "1,024 seeds of simulated weather break no rule, and all weather occurs",
+        work: Work::Xtask(&["sim", "--seeds", "0..1024"]),
+    },
+    Step {
+        name: "fuzz",
+        about: "a fuzzer finds the canary, and nothing in the target whose turn it is",
+        work: Work::Xtask(&["fuzz", "--smoke", "--seconds", "15"]),
     },
     Step {
         name: "demo",
@@ -56,6 +61,16 @@ const STEPS: &[Step] = &[
         about: "the demo notices a restart that does not happen",
         work: Work::Refused(&["demo", "--sabotage", "restart"], "see n2 alive again"),
     },
+    Step {
+        name: "interop",
+        about: "nodes and Go peers share clusters",
+        work: Work::WithGo(&["interop"]),
+    },
+    Step {
+        name: "soak",
+        about: "nodes that crash, freeze, leave and return for two minutes",
+        work: Work::Xtask(&["soak", "--nodes", "8", "--minutes", "2", "--seed", "1"]),
+    },
 ];
 
 struct Step {
@@ -72,6 +87,8 @@ enum Work {
     Xtask(&'static [&'static str]),
     /// A command of this program that must exit with 1 and print this in its last words.
     Refused(&'static [&'static str], &'static str),
+    /// A command of this program that needs Go, and is skipped where there is none.
+    WithGo(&'static [&'static str]),
 }
 
 fn names() -> clap::builder::PossibleValuesParser {
@@ -91,10 +108,24 @@ pub(crate) struct Arguments {
     from: Option<String>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// It could not run here, and said why.
+    Skipped,
+}
+
+impl From<bool> for Verdict {
+    fn from(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Failed }
+    }
+}
+
 /// What became of a step.
 struct Outcome {
     step: &'static Step,
-    passed: bool,
+    verdict: Verdict,
     took: Duration,
 }
 
@@ -116,20 +147,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     for (index, step) in chosen.iter().enumerate() {
         println!("\n[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
         let began = clock::now();
-        let passed = match step.work.run(&program, step.name) {
-            Ok(passed) => passed,
+        let verdict = match step.work.run(&program, step.name) {
+            Ok(verdict) => verdict,
             Err(Stop::Interrupted) => return Err(Stop::Interrupted),
             Err(stop) => {
                 println!("{stop}");
-                false
+                Verdict::Failed
             }
         };
         let took = began.elapsed();
-        println!("[{}/{}] {}", index + 1, chosen.len(), line(step.name, passed, took));
-        outcomes.push(Outcome { step, passed, took });
+        println!("[{}/{}] {}", index + 1, chosen.len(), line(step.name, verdict, took));
+        outcomes.push(Outcome { step, verdict, took });
     }
     println!("\n{}", report(&outcomes));
-    if outcomes.iter().all(|outcome| outcome.passed) { Ok(()) } else { Err(Stop::Said(1)) }
+    let failed = outcomes.iter().any(|outcome| outcome.verdict == Verdict::Failed);
+    if failed { Err(Stop::Said(1)) } else { Ok(()) }
 }
 
 fn choose(only: &[String], from: Option<&str>) -> Vec<&'static Step> {
@@ -142,41 +174,60 @@ fn choose(only: &[String], from: Option<&str>) -> Vec<&'static Step> {
 }
 
 impl Work {
-    fn run(&self, program: &std::path::Path, name: &str) -> Result<bool, Stop> {
+    fn run(&self, program: &std::path::Path, name: &str) -> Result<Verdict, Stop> {
         let mut cargo = workspace::cargo();
         cargo.current_dir(workspace::root());
         let mut this = Command::new(program);
         match self {
-            Self::Cargo(arguments) => Ok(process::run(cargo.args(*arguments), name)?.success()),
+            Self::Cargo(arguments) => {
+                Ok(process::run(cargo.args(*arguments), name)?.success().into())
+            }
             Self::Docs(arguments) => {
                 cargo.env("RUSTDOCFLAGS", "-D warnings");
-                Ok(process::run(cargo.args(*arguments), name)?.success())
+                Ok(process::run(cargo.args(*arguments), name)?.success().into())
             }
-            Self::Xtask(arguments) => Ok(process::run(this.args(*arguments), name)?.success()),
+            Self::Xtask(arguments) => {
+                Ok(process::run(this.args(*arguments), name)?.success().into())
+            }
+            Self::WithGo(arguments) => match interop::tools::find_go() {
+                Ok(_) => Ok(process::run(this.args(*arguments), name)?.success().into()),
+                Err(missing) => {
+                    println!("{missing}");
+                    Ok(Verdict::Skipped)
+                }
+            },
             Self::Refused(arguments, words) => {
                 let ended = process::capture(this.args(*arguments), name)?;
                 let told = ended.lines.iter().rfind(|line| line.starts_with("demo "));
                 let told = told.map_or("no verdict", String::as_str);
                 println!("{told}");
-                Ok(ended.status.code() == Some(1) && told.contains(words))
+                Ok((ended.status.code() == Some(1) && told.contains(words)).into())
             }
         }
     }
 }
 
-fn line(name: &str, passed: bool, took: Duration) -> String {
-    let verdict = if passed { "passed" } else { "FAILED" };
-    format!("{name:<14}{verdict}  {:8.1} s", took.as_secs_f64())
+fn line(name: &str, verdict: Verdict, took: Duration) -> String {
+    let verdict = match verdict {
+        Verdict::Passed => "passed ",
+        Verdict::Failed => "FAILED ",
+        Verdict::Skipped => "SKIPPED",
+    };
+    format!("{name:<14}{verdict} {:8.1} s", took.as_secs_f64())
 }
 
 /// The table of all outcomes and the closing line.
 fn report(outcomes: &[Outcome]) -> String {
-    let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
+    let count = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
     let mut lines: Vec<String> = outcomes
         .iter()
-        .map(|outcome| line(outcome.step.name, outcome.passed, outcome.took))
+        .map(|outcome| line(outcome.step.name, outcome.verdict, outcome.took))
         .collect();
-    lines.push(format!("{passed} passed, {} failed", outcomes.len() - passed));
+    let (passed, failed) = (count(Verdict::Passed), count(Verdict::Failed));
+    lines.push(match count(Verdict::Skipped) {
+        0 => format!("{passed} passed, {failed} failed"),
+        skipped => format!("{passed} passed, {failed} failed, {skipped} skipped"),
+    });
     lines.join("\n")
 }
 
@@ -198,14 +249,18 @@ mod tests {
 
     #[test]
     fn the_closing_line_counts_the_steps() {
-        let outcome = |index: usize, passed| Outcome {
+        let outcome = |index: usize, verdict| Outcome {
             step: &STEPS[index],
-            passed,
+            verdict,
             took: Duration::from_millis(1500),
         };
-        let report = report(&[outcome(0, true), outcome(1, false), outcome(2, true)]);
-        assert!(report.ends_with("\n2 passed, 1 failed"), "{report}");
-        assert!(report.contains("tidy          FAILED       1.5 s"), "{report}");
+        let (passed, failed) = (Verdict::Passed, Verdict::Failed);
+        let three = [outcome(0, passed), outcome(1, failed), outcome(2, passed)];
+        let told = report(&three);
+        assert!(told.ends_with("\n2 passed, 1 failed"), "{told}");
+        let skipped = report(&[outcome(0, passed), outcome(1, Verdict::Skipped)]);
+        assert!(skipped.ends_with("\n1 passed, 0 failed, 1 skipped"), "{skipped}");
+        assert!(told.contains("tidy          FAILED       1.5 s"), "{told}");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Report {
             (Some(reason), false) => reason.clone(),
         };
         let seconds = outcome.took.as_secs_f64();
-        let mut lines = vec![format!("{name:<24}{word:<8}{seconds:6.1} s  {said}")];
+        let mut lines = vec![format!("{name:<31}{word:<8}{seconds:6.1} s  {said}")];
         if !ok {
             if self.proving {
                 lines.push(format!(

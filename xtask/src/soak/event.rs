@@ -13,11 +13,13 @@ use crate::demo::event::State;
 pub(super) enum Event {
     /// The node listens on this address.
     Ready(SocketAddr),
-    /// A belief about a member begins; with its metadata where the event carries it.
+    /// A belief about a member begins; with its metadata and the accuser where the event carries
+    /// them.
     View {
         about: String,
         state: State,
         meta: Option<String>,
+        by: Option<String>,
     },
     /// A member's metadata changed.
     Update {
@@ -76,8 +78,9 @@ pub(super) struct Usage {
 pub(super) fn parse(line: &str) -> Result<Event, String> {
     let object: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let view = |state| {
-        let meta = object["meta"].as_str().map(str::to_owned);
-        Ok(Event::View { about: text(&object, "node")?, state, meta })
+        let optional = |field: &str| object[field].as_str().map(str::to_owned);
+        let (meta, by) = (optional("meta"), optional("by"));
+        Ok(Event::View { about: text(&object, "node")?, state, meta, by })
     };
     match text(&object, "ev")?.as_str() {
         "ready" => {
@@ -159,10 +162,10 @@ mod tests {
     fn a_members_life_is_read_with_its_metadata() {
         let join = r#"{"ts":1.5,"ev":"join","node":"b","addr":"127.0.0.1:1","meta":"m"}"#;
         let (about, state, meta) = ("b".to_owned(), State::Alive, Some("m".to_owned()));
-        assert_eq!(parse(join), Ok(Event::View { about: about.clone(), state, meta }));
+        assert_eq!(parse(join), Ok(Event::View { about: about.clone(), state, meta, by: None }));
         let fail = r#"{"ts":1.5,"ev":"fail","node":"b","by":"a","after_ms":4000}"#;
-        let state = State::Failed;
-        assert_eq!(parse(fail), Ok(Event::View { about: about.clone(), state, meta: None }));
+        let (state, by) = (State::Failed, Some("a".to_owned()));
+        assert_eq!(parse(fail), Ok(Event::View { about: about.clone(), state, meta: None, by }));
         let update = r#"{"ts":1.5,"ev":"update","node":"b","meta":"m2"}"#;
         assert_eq!(parse(update), Ok(Event::Update { about, meta: "m2".into() }));
         assert_eq!(parse(r#"{"ts":1.5,"ev":"rumour"}"#), Ok(Event::Other));

@@ -19,6 +19,7 @@ use super::replies::Replies;
 use super::timings::{News, Timings};
 use super::truth::{Life, Subject};
 use crate::demo::event::State;
+use words::Words;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,8 @@ pub(super) struct Tally {
     pub(super) replies: usize,
     /// Suspicions of members that were well; allowed, since they were cleared.
     pub(super) suspicions: usize,
-    /// Live Go members that were declared dead while somebody was silent; excused.
+    /// Live members that were declared dead because a Go member was deaf while somebody was
+    /// silent; excused.
     pub(super) deaf: usize,
     /// Declarations of death about sleepers and the dead.
     pub(super) deaths: usize,
@@ -228,8 +230,9 @@ impl Judge {
         self.tally.events += 1;
         match event {
             Event::Ready(_) => self.ready(node, at),
-            Event::View { about, state, meta } => {
-                self.believes(node, about, *state, meta.as_deref(), at);
+            Event::View { about, state, meta, by } => {
+                let words = Words { meta: meta.as_deref(), by: by.as_deref() };
+                self.believes(node, about, *state, words, at);
             }
             Event::Update { about, meta } => {
                 if let Some(subject) = self.known(node, about, at) {

@@ -9,8 +9,8 @@ use crate::Stop;
 use crate::interop::stage::{Stage, fail};
 
 /// News are gossiped a limited number of times to random members, so in a cluster of six one
-/// member in a hundred misses them; it learns them from its next push-pull. The first one comes
-/// 30 to 60 s after the start, with both kinds.
+/// member in a hundred misses them; it learns them from its next push-pull. The first that a
+/// Go peer begins comes 30 to 60 s after its start.
 pub(in crate::interop) const SPREAD: Duration = Duration::from_secs(65);
 /// As much metadata as a member may have.
 const LARGEST_META: usize = 512;

@@ -10,7 +10,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn view(about: usize, state: State, meta: Option<&str>) -> Event {
-    Event::View { about: CAST.name(about), state, meta: meta.map(str::to_owned) }
+    Event::View { about: CAST.name(about), state, meta: meta.map(str::to_owned), by: None }
 }
 
 fn meta(node: usize) -> String {
@@ -222,16 +222,36 @@ fn a_deaf_go_member_is_excused_while_somebody_is_silent_and_one_of_ours_is_not()
         if somebody_is_silent {
             judge.killed(1, seconds(110));
         }
-        let event = Event::View { about: judge.cast.name(3), state: State::Failed, meta: None };
+        let about = judge.cast.name(3);
+        let event = Event::View { about, state: State::Failed, meta: None, by: None };
         judge.heard(0, &event, seconds(115));
         assert_eq!(broken(&mut judge).is_empty(), excused, "{go} {somebody_is_silent}");
     }
 }
 
 #[test]
+fn the_word_of_a_deaf_go_member_is_excused_while_somebody_is_silent_and_only_then() {
+    for (go, by, somebody_is_silent, excused) in
+        [(1, 3, true, true), (1, 3, false, false), (1, 2, true, false), (0, 3, true, false)]
+    {
+        let mut judge = gathered();
+        judge.cast.go = go;
+        if somebody_is_silent {
+            judge.killed(1, seconds(110));
+        }
+        let by = Some(judge.cast.name(by));
+        let about = judge.cast.name(0);
+        let event = Event::View { about, state: State::Failed, meta: None, by };
+        judge.heard(2, &event, seconds(115));
+        let broken = broken(&mut judge);
+        assert_eq!(broken.is_empty(), excused, "{go} {somebody_is_silent} {broken:?}");
+    }
+}
+
+#[test]
 fn strangers_and_twins_are_noticed() {
     let mut judge = gathered();
-    let stranger = Event::View { about: "x9".into(), state: State::Alive, meta: None };
+    let stranger = Event::View { about: "x9".into(), state: State::Alive, meta: None, by: None };
     judge.heard(0, &stranger, seconds(110));
     assert!(broke(&mut judge).contains("x9"));
     let twins = rows().into_iter().chain([row(1)]).collect();

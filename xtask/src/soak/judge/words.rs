@@ -10,6 +10,13 @@ use crate::demo::event::State;
 use crate::soak::event::Reply;
 use crate::soak::timings::News;
 
+/// What an event adds to a belief.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) meta: Option<&'a str>,
+    pub(super) by: Option<&'a str>,
+}
+
 impl Judge {
     pub(super) fn known(&mut self, node: usize, about: &str, at: Duration) -> Option<usize> {
         let found = self.cast.find(about);
@@ -24,16 +31,19 @@ impl Judge {
         node: usize,
         about: &str,
         state: State,
-        meta: Option<&str>,
+        Words { meta, by }: Words<'_>,
         at: Duration,
     ) {
         let Some(subject) = self.known(node, about, at) else { return };
+        // Go peers do not tell whose accusation it was: it may have been their own.
+        let accuser = by.and_then(|by| self.cast.find(by)).unwrap_or(node);
         self.minds[node].believes.insert(subject, state);
         let (seen, observer) = (&self.subjects[subject], &self.subjects[node]);
         let last = self.minds[node].welcomed.get(&subject);
         let welcomed = last.is_some_and(|last| *last >= seen.back);
         let scandal = seen.scandal(state, (observer, welcomed), at, self.bounds);
-        if scandal.is_some() && self.may_be_deaf(subject, at) {
+        let is_deaf_mans_word = state == State::Failed && self.may_be_deaf(accuser, subject, at);
+        if scandal.is_some() && (self.may_be_deaf(subject, subject, at) || is_deaf_mans_word) {
             self.tally.deaf += 1;
             self.subjects[subject].was_deaf(at, self.bounds);
             self.unsettle(subject);
@@ -63,13 +73,14 @@ impl Judge {
         }
     }
 
-    /// A Go member hears nobody for seconds while it dials one who does not answer; somebody who
-    /// does not must be there.
-    fn may_be_deaf(&self, subject: usize, at: Duration) -> bool {
+    /// A Go member hears nobody for seconds while it dials one who does not answer: it looks dead,
+    /// and takes those for dead whose acks and objections it does not read. Somebody else than
+    /// `subject` who does not answer must be there.
+    fn may_be_deaf(&self, node: usize, subject: usize, at: Duration) -> bool {
         let silent = |other: usize| !self.subjects[other].was_well_since(at);
-        self.cast.is_go(subject)
-            && self.subjects[subject].is_well()
-            && self.cast.everybody().any(|other| other != subject && silent(other))
+        let others = self.cast.everybody().filter(|other| ![node, subject].contains(other));
+        let alive = node != subject || self.subjects[node].is_well();
+        self.cast.is_go(node) && alive && others.into_iter().any(silent)
     }
 
     pub(super) fn read_meta(&mut self, node: usize, subject: usize, meta: &str, at: Duration) {
