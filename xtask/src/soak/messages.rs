@@ -25,6 +25,9 @@ struct Message {
     from: usize,
     sent: Duration,
     due: Duration,
+    /// The sender has carried the command out. It carries out one after the other, and each may
+    /// wait for a peer that does not answer.
+    carried_out: bool,
     /// Who should get it; none for a broadcast: everybody else may.
     to: Option<usize>,
     /// Who got it how often.
@@ -81,10 +84,27 @@ impl Messages {
         let awaited =
             self.cast.everybody().filter(|node| *node != from && to.is_none_or(|to| to == *node));
         let awaited = awaited.collect();
-        let message = Message { kind, from, sent, due, to, arrived: BTreeMap::new(), awaited };
+        let message = Message {
+            kind,
+            from,
+            sent,
+            due,
+            carried_out: false,
+            to,
+            arrived: BTreeMap::new(),
+            awaited,
+        };
         self.messages.insert(self.last, message);
         self.figures.entry(kind).or_default().sent += 1;
         (self.last, format!("soak {} {}", self.last, "x".repeat(size + 1)))
+    }
+
+    /// Its sender has carried the command out: it must arrive by `due`.
+    pub(super) fn carried_out(&mut self, number: u32, due: Duration) {
+        if let Some(message) = self.messages.get_mut(&number) {
+            message.carried_out = true;
+            message.due = message.due.max(due);
+        }
     }
 
     /// Sending it was refused; it need not arrive.
@@ -149,7 +169,8 @@ impl Messages {
     ) -> Vec<(usize, String)> {
         let mut missing = Vec::new();
         for (number, message) in &mut self.messages {
-            if at < message.due {
+            let waits = !message.carried_out && was_well(message.from, message.sent);
+            if at < message.due || waits {
                 continue;
             }
             for node in std::mem::take(&mut message.awaited) {
@@ -210,6 +231,9 @@ mod tests {
     const SPAN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(5));
 
     fn judged(messages: &mut Messages) -> Vec<(usize, String)> {
+        for number in 1..=messages.last {
+            messages.carried_out(number, SPAN.1);
+        }
         messages.tick(Duration::from_secs(5), |_, _| true)
     }
 
@@ -236,6 +260,18 @@ mod tests {
         assert_eq!(missing[0].0, 1);
         messages.send(Kind::Reliable, 0, Some(1), 0, SPAN);
         assert_eq!(messages.tick(Duration::from_secs(5), |node, _| node != 1), []);
+    }
+
+    #[test]
+    fn a_message_is_not_missed_while_its_sender_is_busy_with_an_earlier_one() {
+        let mut messages = Messages::new(CAST);
+        let (number, _) = messages.send(Kind::Reliable, 0, Some(1), 0, SPAN);
+        let tick =
+            |messages: &mut Messages, at| messages.tick(Duration::from_secs(at), |_, _| true);
+        assert_eq!(tick(&mut messages, 6), []);
+        messages.carried_out(number, Duration::from_secs(12));
+        assert_eq!(tick(&mut messages, 11), []);
+        assert_eq!(tick(&mut messages, 12).len(), 1);
     }
 
     #[test]

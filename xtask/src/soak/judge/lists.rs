@@ -87,6 +87,9 @@ impl Judge {
     ) {
         self.tally.rows += 1;
         let settled = self.minds[node].settled.contains(&subject);
+        // A Go member that dials the dead hears of nothing meanwhile: it knows all that much later.
+        let deaf = if self.cast.is_go(node) { self.bounds.memory() } else { Duration::ZERO };
+        let asked = asked.saturating_sub(deaf);
         let observer = (&self.subjects[node], settled);
         if let Some(why) = self.subjects[subject].misbelief(row, observer, asked) {
             let state = row.map_or("nobody", |row| row.state.word());

@@ -168,6 +168,8 @@ fn a_lost_reliable_message_is_noticed() {
         seconds(114),
     );
     judge.tick(seconds(116));
+    assert_eq!(broken(&mut judge), [""; 0], "it was carried out at 114 only");
+    judge.tick(seconds(119));
     assert!(broke(&mut judge).contains("never got"));
 }
 

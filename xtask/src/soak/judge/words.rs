@@ -97,6 +97,9 @@ impl Judge {
             Err(what) => return self.breaks(at, Some(node), what),
         };
         self.tally.replies += 1;
+        if let Some(number) = asked.message {
+            self.messages.carried_out(number, at + self.bounds.delivery());
+        }
         if let Some(error) = &reply.error {
             let excused = asked.message.is_some_and(|number| self.may_fail(number));
             if let Some(number) = asked.message {
