@@ -19,18 +19,7 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer {
         manifest: "crates/swim-core/Cargo.toml",
-        dependencies: &[
-            "aes-gcm",
-            "crc32fast",
-            "hashbrown",
-            "libm",
-            "log",
-            "rand",
-            "rmp",
-            "rmp-serde",
-            "serde",
-            "weezl",
-        ],
+        dependencies: &["aes-gcm", "crc32fast", "hashbrown", "libm", "log", "rand", "rmp", "weezl"],
         siblings_in_tests: &["swim-quic-core"],
     },
     Layer {
