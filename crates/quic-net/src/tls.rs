@@ -32,14 +32,15 @@ pub(crate) fn quic_config(
     quic.enable_dgram(true, limits.datagrams, limits.datagrams);
     quic.set_initial_max_data(limits.receive_window);
     // A stream that nobody reads must leave room in the connection's window for the others.
-    // While windows grow, quiche keeps the connection's at 1.5 times the largest stream's.
+    // quiche announces a window anew once half of it is used up by what was read, so what is left
+    // of the connection's may be no more than half. Windows do not grow: quiche would only keep
+    // the connection's at 1.5 times the largest stream's, which one stream can use up.
     let stream_window = limits.receive_window / STREAM_SHARE;
     quic.set_initial_max_stream_data_bidi_local(stream_window);
     quic.set_initial_max_stream_data_bidi_remote(stream_window);
     quic.set_initial_max_stream_data_uni(stream_window);
-    let largest = limits.receive_window.max(u64::try_from(limits.stream_buffer).unwrap_or(0));
-    quic.set_max_connection_window(largest);
-    quic.set_max_stream_window((largest / (2 * STREAM_SHARE)).max(stream_window));
+    quic.set_max_connection_window(limits.receive_window);
+    quic.set_max_stream_window(stream_window);
     quic.set_initial_max_streams_bidi(limits.streams);
     quic.set_initial_max_streams_uni(limits.streams);
     quic.set_active_connection_id_limit(CONNECTION_IDS);
@@ -70,8 +71,9 @@ pub(crate) fn refusal(code: u64) -> Option<Refusal> {
 /// The first retransmission of an Initial comes after three times this, instead of after the
 /// second that quiche's default gives.
 const INITIAL_RTT: std::time::Duration = std::time::Duration::from_millis(100);
-/// One stream's part of its connection's first receive window.
-const STREAM_SHARE: u64 = 2;
+/// One stream's part of its connection's receive window: three streams that nobody reads leave
+/// room for a fourth, even when no more than half of the connection's window is announced.
+const STREAM_SHARE: u64 = 8;
 /// Largest UDP payload taken from a peer: what a slot of the receive buffer surely holds.
 const MAX_RECEIVE: usize = 65_527;
 /// Connection ids that each side may hold for the other.

@@ -67,9 +67,9 @@ pub(crate) fn bare_config(name: &str) -> quiche::Config {
     config.enable_pacing(false);
     config.enable_dgram(true, limits.datagrams, limits.datagrams);
     config.set_initial_max_data(limits.receive_window);
-    config.set_initial_max_stream_data_bidi_local(limits.receive_window / 2);
-    config.set_initial_max_stream_data_bidi_remote(limits.receive_window / 2);
-    config.set_initial_max_stream_data_uni(limits.receive_window / 2);
+    config.set_initial_max_stream_data_bidi_local(limits.receive_window / 8);
+    config.set_initial_max_stream_data_bidi_remote(limits.receive_window / 8);
+    config.set_initial_max_stream_data_uni(limits.receive_window / 8);
     config.set_max_connection_window(1 << 20);
     config.set_max_stream_window(256 << 10);
     config.set_initial_max_streams_bidi(limits.streams);
