@@ -151,6 +151,37 @@ fn reader_that_pauses_stops_the_writer() {
 }
 
 #[test]
+fn three_streams_that_nobody_reads_any_more_hold_up_no_fourth() {
+    // Which windows are announced depends on how much was read before, and in which steps.
+    for read_before in (0..12).map(|step| step * 90_000) {
+        let mut world = World::new(&["ada", "bob"]);
+        let slow = [(); 3].map(|()| world.open(ADA, BOB));
+        let chunk = vec![1; 64 << 10];
+        let mut received = Vec::new();
+        world.run_until("the writers are stopped", |world| {
+            let mut taken = 0;
+            for stream in slow {
+                taken += world.actors[ADA].endpoint.write(stream, &chunk, false).unwrap();
+            }
+            for stream in world.actors[BOB].opened() {
+                if received.len() < read_before {
+                    world.read_all(BOB, stream, &mut received);
+                }
+            }
+            taken == 0
+        });
+        let fourth = world.open(ADA, BOB);
+        world.actors[ADA].endpoint.write(fourth, b"quick", true).unwrap();
+        let mut quick = Vec::new();
+        world.run_until("the fourth is read", |world| {
+            let opened = world.actors[BOB].opened();
+            opened.get(3).is_some_and(|stream| world.read_all(BOB, *stream, &mut quick))
+        });
+        assert_eq!(quick, b"quick", "after {read_before} bytes");
+    }
+}
+
+#[test]
 fn loss_delays_streams_but_loses_nothing() {
     let mut world = World::new(&["ada", "bob"]);
     let mut turn = 0;
