@@ -66,12 +66,14 @@ pub(crate) fn bare_config(name: &str) -> quiche::Config {
     config.discover_pmtu(true);
     config.enable_pacing(false);
     config.enable_dgram(true, limits.datagrams, limits.datagrams);
+    // Windows as quic-net has them: fixed, an eighth of the connection's for a stream.
+    let stream_window = limits.receive_window / 8;
     config.set_initial_max_data(limits.receive_window);
-    config.set_initial_max_stream_data_bidi_local(limits.receive_window / 8);
-    config.set_initial_max_stream_data_bidi_remote(limits.receive_window / 8);
-    config.set_initial_max_stream_data_uni(limits.receive_window / 8);
-    config.set_max_connection_window(1 << 20);
-    config.set_max_stream_window(256 << 10);
+    config.set_initial_max_stream_data_bidi_local(stream_window);
+    config.set_initial_max_stream_data_bidi_remote(stream_window);
+    config.set_initial_max_stream_data_uni(stream_window);
+    config.set_max_connection_window(limits.receive_window);
+    config.set_max_stream_window(stream_window);
     config.set_initial_max_streams_bidi(limits.streams);
     config.set_initial_max_streams_uni(limits.streams);
     config.set_active_connection_id_limit(4);

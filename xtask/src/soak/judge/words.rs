@@ -78,9 +78,9 @@ impl Judge {
     /// `subject` who does not answer must be there.
     fn may_be_deaf(&self, node: usize, subject: usize, at: Duration) -> bool {
         let silent = |other: usize| !self.subjects[other].was_well_since(at);
-        let others = self.cast.everybody().filter(|other| ![node, subject].contains(other));
+        let mut others = self.cast.everybody().filter(|other| ![node, subject].contains(other));
         let alive = node != subject || self.subjects[node].is_well();
-        self.cast.is_go(node) && alive && others.into_iter().any(silent)
+        self.cast.is_go(node) && alive && others.any(silent)
     }
 
     pub(super) fn read_meta(&mut self, node: usize, subject: usize, meta: &str, at: Duration) {

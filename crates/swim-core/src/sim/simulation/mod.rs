@@ -212,6 +212,7 @@ impl Simulation {
         let Some((at, happening)) = self.agenda.pop() else {
             return;
         };
+        debug_assert!(at >= self.now, "{at} is over, it is {}", self.now);
         self.spins = if at == self.now { self.spins } else { 0 };
         self.now = at;
         self.steps += 1;

@@ -26,7 +26,8 @@ impl Simulation {
         deadline: Time,
     ) {
         let state = &self.hosts[from.index()];
-        let deadline = state.clock.global(deadline);
+        // What a host wanted before it hung comes out afterwards, perhaps too late.
+        let deadline = state.clock.global(deadline).max(self.now);
         let Some(life) = state.life.as_ref().map(|life| life.number) else {
             return;
         };
