@@ -132,8 +132,10 @@ impl Subject {
     }
 
     fn recover(&mut self, at: Duration, bounds: Bounds) {
-        let by = at + bounds.repair();
-        (self.seen_by, self.sees_by, self.excused) = (by, by, by);
+        self.sees_by = at + bounds.repair();
+        // A sleeper that woke while this member was away may still have to hear of its return.
+        self.excused = self.sees_by.max(self.rumours);
+        self.seen_by = self.excused;
         (self.back, self.well_by) = (at, at + bounds.spread());
     }
 
@@ -206,7 +208,8 @@ impl Subject {
     }
 
     /// Why nobody may say so of it at this time, if that is so: `observer` declares it `state`.
-    /// Who has `welcomed` it back knows better than to take it for its former self.
+    /// Who has `welcomed` it back knows better than to take it for its former self, unless
+    /// he had forgotten that one and a sleeper's old news remind him.
     pub(super) fn scandal(
         &self,
         state: State,
@@ -220,7 +223,8 @@ impl Subject {
                 let absent = self
                     .frozen
                     .is_some_and(|since| at.saturating_sub(since) > bounds.harmless_freeze());
-                let excused = at < self.excused && !welcomed || absent || slept;
+                let knows_better = welcomed && at >= self.rumours;
+                let excused = at < self.excused && !knows_better || absent || slept;
                 (!excused).then_some("is a live member outside of any fault's window")
             }
             (State::Failed, Life::Leaving) => (!slept).then_some("left and did not fail"),

@@ -200,3 +200,20 @@ fn a_sleeper_may_bring_the_death_of_a_former_self() {
         assert!(scandal(&back, State::Failed, 190));
     }
 }
+
+#[test]
+fn a_sleeper_that_wakes_before_the_return_may_bring_the_death_all_the_same() {
+    let declared = |wakes: bool, at: u64| {
+        let mut back = member();
+        back.killed(seconds(100), bounds());
+        if wakes {
+            assert!(back.is_rumoured(seconds(99), seconds(140), bounds()));
+        }
+        back.started("m1".into(), seconds(144));
+        back.ready(seconds(144), bounds());
+        back.scandal(State::Failed, (&member(), true), seconds(at), bounds()).is_some()
+    };
+    assert!(!declared(true, 145), "n8 had not heard of the death when he slept in");
+    assert!(declared(false, 145), "nobody brings it up");
+    assert!(declared(true, 185), "that is long over");
+}
