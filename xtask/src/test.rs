@@ -66,6 +66,11 @@ const STEPS: &[Step] = &[
         about: "nodes and Go peers share clusters",
         work: Work::WithGo(&["interop"]),
     },
+    Step {
+        name: "soak",
+        about: "eight real nodes crash, freeze, leave and return for two minutes",
+        work: Work::Xtask(&["soak", "--nodes", "8", "--minutes", "2", "--seed", "1"]),
+    },
 ];
 
 struct Step {

@@ -2,10 +2,12 @@
 //!
 //! Decides when a peer counts as authenticated and confirmed, and says what happened; which of
 //! several connections to a peer is used is decided elsewhere. Its beginning
-//! and end are in [`handshake`], streams in [`streams`], packets in [`packets`].
+//! and end are in [`handshake`], streams in [`streams`], packets in [`packets`], the sum of what
+//! waits in [`queues`].
 
 mod handshake;
 mod packets;
+mod queues;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +38,8 @@ pub(crate) struct Connection {
     /// Place in the order in which connections were authenticated.
     pub(crate) authenticated: u64,
     pub(crate) retired: Option<Retirement>,
+    /// Somebody waits for its confirmation.
+    pub(crate) awaited: bool,
     pub(crate) ids: Vec<Id>,
     pub(crate) tokens: Vec<ResetToken>,
     pub(crate) last_payload: Instant,
@@ -136,6 +140,7 @@ impl Connection {
             hello_name: None,
             authenticated: 0,
             retired: None,
+            awaited: false,
             ids: vec![id],
             tokens: Vec::new(),
             last_payload: now,
@@ -205,13 +210,6 @@ impl Connection {
         }
         self.account(shared);
         changes
-    }
-
-    /// Brings the endpoint's total of queued bytes up to date with our queues.
-    fn account(&mut self, shared: &mut Shared) {
-        let unwritten = self.unwritten();
-        shared.buffered = (shared.buffered + unwritten).saturating_sub(self.accounted);
-        self.accounted = unwritten;
     }
 
     /// The next moment at which [`on_timeout`](Self::on_timeout) and [`advance`](Self::advance)
@@ -292,11 +290,15 @@ impl Connection {
         let (stream_error, send_failure) = ending.failures(self.phase);
         self.bury_streams(shared, stream_error);
         let lost = self.dialed && self.phase == Phase::Established && self.last_payload > self.born;
-        if !self.queue.is_empty() || !self.packets_out.is_empty() || lost {
+        let awaited = self.awaited && self.phase != Phase::Confirmed;
+        if !self.queue.is_empty() || !self.packets_out.is_empty() || lost || awaited {
             shared.emit(Event::SendFailed { to: self.address, reason: send_failure });
         }
         self.queue.clear();
         self.packets_out.clear();
+        self.early.clear();
+        self.held.clear();
+        self.packets_in.clear();
         self.account(shared);
     }
 
@@ -312,13 +314,6 @@ impl Connection {
             && self.packets_in.values().all(|packet| packet.settled)
             && self.queue.is_empty()
             && self.quic.dgram_send_queue_len() == 0
-    }
-
-    /// How much waits for room in quiche: bytes, and ends of streams.
-    pub(crate) fn unwritten(&self) -> usize {
-        let packets: usize =
-            self.packets_out.iter().map(|packet| packet.bytes.len() - packet.sent).sum();
-        self.buffered + self.writing.len() + packets + self.packets_out.len()
     }
 
     /// How long after its last payload a connection may be closed without cutting it off: a

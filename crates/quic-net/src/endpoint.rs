@@ -100,9 +100,7 @@ impl Endpoint {
         if protocols.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
             return Err(EndpointError::Config("ALPN tokens have 1 to 255 bytes"));
         }
-        if !(1200..=1500).contains(&config.limits.max_udp_payload) {
-            return Err(EndpointError::Config("max_udp_payload is 1200 to 1500 bytes"));
-        }
+        config.limits.validate()?;
         let tls = tls::quic_config(&config, tls)?;
         let secrets = Secrets::new(&config.reset_secret).map_err(|_| EndpointError::Random)?;
         let next_sweep = now + config.limits.sweep_interval;
@@ -199,7 +197,8 @@ impl Endpoint {
     }
 
     /// Dials the peer at `to` unless there is a connection, or one on its way. Returns the peer
-    /// if it is authenticated already; else [`Event::Connected`] will tell.
+    /// if it is authenticated already; else [`Event::Connected`] will tell, or
+    /// [`Event::SendFailed`].
     pub fn connect(
         &mut self,
         to: SocketAddr,
@@ -207,7 +206,9 @@ impl Endpoint {
     ) -> Result<Option<Arc<PeerIdentity>>, SendFailure> {
         self.now = now;
         let key = self.connection_for(canonical(to), None, Urgency::Stream)?;
-        Ok(self.pool.get(key).and_then(|connection| connection.peer.clone()))
+        let Some(connection) = self.pool.get_mut(key) else { return Ok(None) };
+        connection.awaited = connection.phase != Phase::Confirmed;
+        Ok(connection.peer.clone().filter(|_| !connection.awaited))
     }
 
     /// The authenticated peer that packets for `address` go to, if there is one.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::limits::LimitsError;
 use crate::reason::Refusal;
 
 /// Why a packet was not sent.
@@ -139,6 +140,8 @@ pub enum EndpointError {
     Tls(String),
     /// A field of the configuration is out of range.
     Config(&'static str),
+    /// A limit cannot work.
+    Limits(LimitsError),
     /// The operating system gave no random bytes.
     Random,
 }
@@ -148,9 +151,16 @@ impl fmt::Display for EndpointError {
         match self {
             Self::Tls(why) => write!(formatter, "the TLS context cannot be used for QUIC: {why}"),
             Self::Config(why) => write!(formatter, "bad endpoint configuration: {why}"),
+            Self::Limits(error) => error.fmt(formatter),
             Self::Random => formatter.write_str("the operating system gave no random bytes"),
         }
     }
 }
 
 impl std::error::Error for EndpointError {}
+
+impl From<LimitsError> for EndpointError {
+    fn from(error: LimitsError) -> Self {
+        Self::Limits(error)
+    }
+}

@@ -1,7 +1,7 @@
 //! What the endpoint and its connections work with together: configuration, secrets, counters,
-//! and the queue of events with its bound.
+//! the queue of events, and the bound of everything that is queued anywhere.
 //!
-//! Decides nothing but when the event queue is full.
+//! Decides nothing but when there is no room.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::EndpointConfig;
 use crate::connection_id::Secrets;
-use crate::event::{Event, PeerIdentity, StreamHandle};
+use crate::event::{Event, PeerIdentity, Read, StreamHandle};
 use crate::pool::Key;
 use crate::reason::Refusal;
 use crate::stats::EndpointStats;
@@ -21,8 +21,8 @@ pub(crate) struct Shared {
     /// Which connection has a stream.
     pub(crate) owners: HashMap<StreamHandle, Key>,
     /// What was received whole on streams whose connection closed before it was read.
-    pub(crate) leftovers: BTreeMap<StreamHandle, VecDeque<u8>>,
-    /// Bytes that wait to be sent in the queues of all connections.
+    pub(crate) leftovers: Leftovers,
+    /// Bytes in the queues of all connections, of both directions.
     pub(crate) buffered: usize,
     events: VecDeque<Event>,
     event_bytes: usize,
@@ -36,7 +36,7 @@ impl Shared {
             secrets,
             stats: EndpointStats::default(),
             owners: HashMap::new(),
-            leftovers: BTreeMap::new(),
+            leftovers: Leftovers::default(),
             buffered: 0,
             events: VecDeque::new(),
             event_bytes: 0,
@@ -60,11 +60,23 @@ impl Shared {
         self.events.push_back(event);
     }
 
-    /// Queues an event that carries a payload from the network, unless the queue is full.
+    /// Bytes that may still be queued anywhere in this endpoint.
+    pub(crate) fn room(&self) -> usize {
+        let held = self.buffered + self.event_bytes + self.leftovers.bytes;
+        self.config.limits.endpoint_buffer.saturating_sub(held)
+    }
+
+    /// Whether so many bytes more may be queued; counts it if not.
+    pub(crate) fn admits(&mut self, bytes: usize) -> bool {
+        let admitted = bytes <= self.room();
+        self.stats.endpoint_buffer_drops += u64::from(!admitted);
+        admitted
+    }
+
+    /// Queues an event that carries a payload from the network, unless there is no room.
     pub(crate) fn emit_payload(&mut self, event: Event) {
         let size = payload_size(&event);
-        if self.event_bytes + size > self.config.limits.endpoint_buffer {
-            self.stats.endpoint_buffer_drops += 1;
+        if !self.admits(size) {
             return;
         }
         self.event_bytes += size;
@@ -95,6 +107,49 @@ impl Shared {
     }
 }
 
+/// What was received whole on streams whose connection has closed.
+#[derive(Default)]
+pub(crate) struct Leftovers {
+    streams: BTreeMap<StreamHandle, VecDeque<u8>>,
+    bytes: usize,
+}
+
+impl Leftovers {
+    /// Keeps what is left of a stream, at the price of the oldest if there are too many.
+    pub(crate) fn insert(&mut self, stream: StreamHandle, rest: Vec<u8>) {
+        self.bytes += rest.len();
+        self.streams.insert(stream, rest.into());
+        if self.streams.len() > LEFTOVERS
+            && let Some((_, dropped)) = self.streams.pop_first()
+        {
+            self.bytes -= dropped.len();
+        }
+    }
+
+    /// Reads from a stream that is kept here; none if it is not.
+    pub(crate) fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Option<Read> {
+        let rest = self.streams.get_mut(&stream)?;
+        let bytes = rest.len().min(buffer.len());
+        for (slot, byte) in buffer.iter_mut().zip(rest.drain(..bytes)) {
+            *slot = byte;
+        }
+        self.bytes -= bytes;
+        let fin = rest.is_empty();
+        if fin {
+            self.streams.remove(&stream);
+        }
+        Some(Read { bytes, fin })
+    }
+
+    pub(crate) fn remove(&mut self, stream: StreamHandle) {
+        if let Some(dropped) = self.streams.remove(&stream) {
+            self.bytes -= dropped.len();
+        }
+    }
+}
+
+/// Streams whose data is kept after their connection closed; the oldest is dropped.
+const LEFTOVERS: usize = 64;
 /// With so many events waiting, refusals are only counted: strangers cause them.
 const REFUSALS: usize = 10_000;
 

@@ -66,7 +66,7 @@ pub struct EndpointStats {
     pub retries_sent: u64,
     /// Retry tokens that were forged, too old, or from another address.
     pub bad_retry_tokens: u64,
-    /// Connections replaced because they granted no stream in time.
+    /// Connections replaced because they granted no stream in time, each counted once.
     pub credit_replacements: u64,
     /// Connections bypassed because the peer left everything unanswered.
     pub stalled: u64,
@@ -76,6 +76,8 @@ pub struct EndpointStats {
     pub idle_closed: u64,
     /// Connections closed to make room.
     pub evicted: u64,
+    /// Idle connections closed because there were more than the soft target.
+    pub cooled: u64,
     /// Connections closed because their certificate held too many.
     pub certificate_limit_closed: u64,
     /// Connections replaced because of their age or packet count.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use certs::{Identity, NamePolicy, Trust};
 use crossbeam_channel::{Receiver, bounded};
-use quic_net::{Endpoint, EndpointConfig, LoopWaker};
+use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, LocalMember, MemberName, Membership, Seed, Time};
 
@@ -40,6 +40,7 @@ pub struct Builder {
     trust: Option<Trust>,
     name_policy: NamePolicy,
     config: Config,
+    limits: Limits,
     seeds: Vec<String>,
     meta: Vec<u8>,
     reset_secret: Option<[u8; 32]>,
@@ -68,6 +69,7 @@ impl Builder {
             trust: None,
             name_policy: NamePolicy::default(),
             config: Config::lan(),
+            limits: Limits::default(),
             seeds: Vec::new(),
             meta: Vec::new(),
             reset_secret: None,
@@ -118,6 +120,13 @@ impl Builder {
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// The bounds and timeouts of the transport (default [`Limits::default`]).
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -174,6 +183,7 @@ impl Builder {
             .map(|seed| seed.parse::<JoinAddress>())
             .collect::<Result<Vec<_>, _>>()?;
         self.config.validate()?;
+        self.limits.validate()?;
         let identity = self.identity.clone().ok_or(StartError::NoIdentity)?;
         if self.name_policy == NamePolicy::Match {
             check_names(&self.name, &identity)?;
@@ -230,6 +240,7 @@ impl Builder {
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
         transport.name = name.as_bytes().to_vec();
         transport.label = self.config.label.clone();
+        transport.limits = self.limits;
         transport.identify = Arc::new(move |leaf| trust.binding_names(leaf));
         let endpoint = Endpoint::new(transport, tls, now)
             .map_err(|error| StartError::Tls(error.to_string()))?;

@@ -18,7 +18,7 @@ use crate::command::{Command, CommandSender, Message, NodeId, answer};
 use crate::error::{
     CommandError, JoinError, JoinFailure, LeaveError, PingError, SendError, SetMetaError,
 };
-use crate::event::{Connection, Event, Stats};
+use crate::event::{Event, Stats};
 use crate::node::Shared;
 use crate::resolve::Resolver;
 
@@ -291,15 +291,6 @@ impl Cluster {
     /// [`CommandError`] when the driver does not take the question.
     pub fn stats(&self) -> Result<Stats, CommandError> {
         self.ask(|reply| Command::Stats { reply })
-    }
-
-    /// The connections of this member's pool.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`] when the driver does not take the question.
-    pub fn connections(&self) -> Result<Vec<Connection>, CommandError> {
-        self.ask(|reply| Command::Connections { reply })
     }
 
     pub(crate) fn member_name(name: &str) -> Result<MemberName, SendError> {

@@ -15,6 +15,8 @@ use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::error::{CommandError, OpenStreamError, StartError};
 use crate::event::{Connection, Stats};
 use crate::node::Node;
+use crate::pool::ConnectError;
+use crate::raw::RawDatagram;
 
 /// Commands that can wait for one driver thread; beyond it callers get [`CommandError::Busy`].
 pub(crate) const COMMAND_QUEUE: usize = 1_024;
@@ -91,6 +93,26 @@ pub(crate) enum Command {
     },
     Connections {
         reply: Sender<Vec<Connection>>,
+    },
+    Connection {
+        member: MemberName,
+        reply: Sender<Result<Option<Connection>, ConnectError>>,
+    },
+    Connect {
+        member: MemberName,
+        reply: Sender<Result<Connection, ConnectError>>,
+    },
+    Disconnect {
+        member: MemberName,
+        reply: Sender<Result<usize, ConnectError>>,
+    },
+    ListenRaw {
+        reply: Sender<Receiver<RawDatagram>>,
+    },
+    SendRaw {
+        to: SocketAddr,
+        payload: Vec<u8>,
+        reply: Sender<bool>,
     },
     OpenStream {
         to: MemberName,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use quic_net::StreamError;
+use quic_net::{LimitsError, StreamError};
 use swim_core::{ConfigError, MemberName};
 
 use crate::address::AddressError;
@@ -32,6 +32,8 @@ pub enum StartError {
     },
     /// The configuration is not usable.
     Config(ConfigError),
+    /// A limit of the transport cannot work.
+    Limits(LimitsError),
     /// No address to announce could be derived from a wildcard bind.
     NoAdvertiseAddress(String),
     /// The TLS context could not be made from the identity.
@@ -68,6 +70,7 @@ impl fmt::Display for StartError {
                 if proven.is_empty() { "nobody".to_owned() } else { proven.join(", ") }
             ),
             Self::Config(error) => error.fmt(f),
+            Self::Limits(error) => error.fmt(f),
             Self::NoAdvertiseAddress(reason) => write!(
                 f,
                 "cannot tell which address to announce: {reason}; give one with --advertise \
@@ -100,6 +103,12 @@ impl From<AddressError> for StartError {
 impl From<ConfigError> for StartError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<LimitsError> for StartError {
+    fn from(error: LimitsError) -> Self {
+        Self::Limits(error)
     }
 }
 

@@ -50,6 +50,8 @@ mod error;
 mod event;
 mod keys;
 mod node;
+mod pool;
+mod raw;
 mod resolve;
 mod streams;
 mod subscribers;
@@ -66,6 +68,9 @@ pub use error::{
     SendError, SetMetaError, StartError,
 };
 pub use event::{Connection, Event, Stats};
+pub use pool::ConnectError;
+pub use quic_net::{EndpointStats, Limits, LimitsError};
+pub use raw::{RawDatagram, RawError, RawSocket};
 pub use swim_core::{
     Config, ConfigError, Member, MemberName, MemberState, MembershipStats, SecretKey,
 };

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod commands;
+mod dials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +20,13 @@ use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, Ti
 use crate::application::Applications;
 use crate::errands::{Errand, Errands};
 use crate::event::Event;
+use crate::raw::RawDatagram;
 use crate::resolve::StandingSeeds;
 use crate::streams::Streams;
 use crate::subscribers::Subscribers;
 use crate::warnings::Warnings;
 use arrivals::Peers;
+use dials::Dials;
 
 /// How much of a stream is carried from the endpoint to the machine at a time.
 const READ_CHUNK: usize = 64 * 1024;
@@ -55,6 +58,9 @@ pub(crate) struct Node {
     streams: Streams,
     applications: Applications,
     peers: Peers,
+    dials: Dials,
+    /// Who takes datagrams that are not QUIC.
+    raw: Option<Sender<RawDatagram>>,
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
     events: Vec<Event>,
     warnings: Warnings,
@@ -82,6 +88,8 @@ impl Node {
             streams: Streams::default(),
             applications,
             peers: Peers::default(),
+            dials: Dials::default(),
+            raw: None,
             waiting: BTreeMap::new(),
             events: Vec::new(),
             warnings: Warnings::default(),

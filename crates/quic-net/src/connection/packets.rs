@@ -31,8 +31,12 @@ impl Connection {
             if self.queue.len() >= shared.config.limits.dial_queue {
                 self.queue.pop_front();
                 shared.stats.dial_queue_drops += 1;
+                self.account(shared);
             }
-            self.queue.push_back((expected.map(<[u8]>::to_vec), bytes.to_vec()));
+            if shared.admits(bytes.len()) {
+                self.queue.push_back((expected.map(<[u8]>::to_vec), bytes.to_vec()));
+                self.account(shared);
+            }
             return Ok(());
         };
         if expected.is_some_and(|name| !peer.is(name)) {
@@ -81,14 +85,14 @@ impl Connection {
             shared.stats.send_queue_drops += 1;
             return;
         }
-        if shared.buffered + bytes.len() > shared.config.limits.endpoint_buffer {
-            shared.stats.endpoint_buffer_drops += 1;
+        if !shared.admits(bytes.len()) {
             return;
         }
         let deadline = now + shared.config.limits.packet_stream_timeout;
         self.packets_out.push_back(OutgoingPacket::new(bytes, deadline));
         shared.stats.packets_sent_by_stream += 1;
         self.write_packets();
+        self.account(shared);
     }
 
     /// Makes room in quiche's queue, which would rather refuse what is fresh.
@@ -178,7 +182,7 @@ impl Connection {
         let too_long = packet.announced().is_some_and(|length| length > MAX_PACKET);
         let held: usize = self.packets_in.values().map(|packet| packet.bytes.len()).sum();
         let crowded = held + packet.bytes.len() > shared.config.limits.stream_buffer;
-        let bad = fin || too_long || crowded;
+        let bad = fin || too_long || crowded || !shared.admits(packet.bytes.len());
         shared.stats.bad_packet_streams += u64::from(bad);
         if !fin {
             let packet = if bad { IncomingPacket::settled() } else { packet };
@@ -197,10 +201,10 @@ impl Connection {
         let is_hello = bytes.first() == Some(&EXTENSION);
         if self.phase == Phase::Confirmed || is_hello {
             self.classify(shared, bytes, now, changes);
-        } else if self.held.len() < shared.config.limits.dial_queue {
-            self.held.push_back(bytes);
-        } else {
+        } else if self.held.len() >= shared.config.limits.dial_queue {
             shared.stats.endpoint_buffer_drops += 1;
+        } else if shared.admits(bytes.len()) {
+            self.held.push_back(bytes);
         }
     }
 

@@ -38,6 +38,7 @@ impl Connection {
             self.unanswered_since.get_or_insert(now);
             self.open_waiting(shared);
         }
+        self.account(shared);
     }
 
     /// Gives up the streams that could not be opened here.
@@ -105,7 +106,7 @@ impl Connection {
         }
         let own = (limits.stream_buffer / STREAM_PARTS).saturating_sub(stream.outgoing.len());
         let room = limits.stream_buffer.saturating_sub(self.buffered).min(own);
-        let room = room.min(limits.endpoint_buffer.saturating_sub(shared.buffered));
+        let room = room.min(shared.room());
         // Whatever others hold, a stream that waits for nothing gets on.
         let room = if stream.outgoing.is_empty() { room.max(STREAM_MINIMUM) } else { room };
         let taken = bytes.len().min(room);

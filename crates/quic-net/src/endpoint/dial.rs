@@ -117,8 +117,9 @@ impl Endpoint {
     pub(super) fn replace_starved(&mut self, key: Key) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         let address = connection.address;
+        // What waits there misses its deadlines one by one; it is replaced only once.
+        self.shared.stats.credit_replacements += u64::from(connection.retired.is_none());
         let waiting = connection.release_waiting();
-        self.shared.stats.credit_replacements += 1;
         let grace = self.shared.config.limits.duplicate_grace;
         self.retire(key, CloseReason::Superseded, grace);
         let next = self.pool.choose(address, None).filter(|next| *next != key);
@@ -158,6 +159,17 @@ impl Endpoint {
         self.shared.stats.evicted += 1;
         self.end(key, &Ending::Closed(CloseReason::Evicted));
         Some(())
+    }
+
+    /// Closes idle connections beyond the soft target, those unused longest first.
+    pub(super) fn cool_down(&mut self) {
+        let warm = self.shared.config.limits.warm_connections;
+        while self.pool.len() > warm
+            && let Some(key) = self.pool.evictable(self.now)
+        {
+            self.shared.stats.cooled += 1;
+            self.end(key, &Ending::Closed(CloseReason::Evicted));
+        }
     }
 
     /// Keeps one certificate from taking every place: its own connection that was used longest

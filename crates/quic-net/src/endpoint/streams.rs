@@ -82,16 +82,8 @@ impl Endpoint {
     /// Reads from a stream. Not reading is how to slow down the peer; read on whenever there is
     /// room again, no event asks for it.
     pub fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Result<Read, ReadError> {
-        if let Some(rest) = self.shared.leftovers.get_mut(&stream) {
-            let bytes = rest.len().min(buffer.len());
-            for (slot, byte) in buffer.iter_mut().zip(rest.drain(..bytes)) {
-                *slot = byte;
-            }
-            let fin = rest.is_empty();
-            if fin {
-                self.shared.leftovers.remove(&stream);
-            }
-            return Ok(Read { bytes, fin });
+        if let Some(read) = self.shared.leftovers.read(stream, buffer) {
+            return Ok(read);
         }
         let now = self.now;
         let key = *self.shared.owners.get(&stream).ok_or(ReadError::UnknownStream)?;
@@ -107,7 +99,7 @@ impl Endpoint {
     /// what still arrives is discarded. The handle is not valid any more.
     pub fn stop(&mut self, stream: StreamHandle) {
         let now = self.now;
-        self.shared.leftovers.remove(&stream);
+        self.shared.leftovers.remove(stream);
         if let Some(key) = self.shared.owners.get(&stream).copied()
             && let Some(connection) = self.pool.get_mut(key)
         {
@@ -118,7 +110,7 @@ impl Endpoint {
 
     /// Ends both directions of a stream at once; what was not sent yet never is.
     pub fn reset(&mut self, stream: StreamHandle) {
-        self.shared.leftovers.remove(&stream);
+        self.shared.leftovers.remove(stream);
         if let Some(key) = self.shared.owners.get(&stream).copied()
             && let Some(connection) = self.pool.get_mut(key)
         {

@@ -144,6 +144,7 @@ impl Endpoint {
                 self.retire(key, CloseReason::Recycled, limits.duplicate_grace);
             }
         }
+        self.cool_down();
     }
 
     /// During a shutdown: closes connections that have sent everything, or all at its deadline.

@@ -194,6 +194,33 @@ fn connection_without_payload_is_closed() {
 }
 
 #[test]
+fn idle_connections_beyond_the_soft_target_are_closed_longest_unused_first() {
+    let quick = limits(|limits| {
+        limits.warm_connections = 2;
+        limits.sweep_interval = Duration::from_millis(50);
+    });
+    let mut world = World::with(&["ada", "bob", "cyd", "dan"], |config| {
+        if config.name == b"ada" {
+            quick(config);
+        }
+    });
+    for peer in 1..4 {
+        talk(&mut world, ADA, peer);
+    }
+    assert_eq!(world.actors[ADA].endpoint.stats().connections, 3, "none is idle yet");
+    let held = |world: &World| -> Vec<Vec<u8>> {
+        let connections = world.actors[ADA].endpoint.connections();
+        connections.iter().map(|connection| connection.peer.names[0].clone()).collect()
+    };
+    world.run_until("the third goes", |world| held(world).len() == 2);
+    assert_eq!(held(&world), [b"cyd".to_vec(), b"dan".to_vec()]);
+    world.run_for(Duration::from_millis(300));
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!((stats.connections, stats.cooled, stats.evicted), (2, 1, 0));
+    talk(&mut world, BOB, ADA);
+}
+
+#[test]
 fn nobody_is_busy_while_nothing_happens() {
     let quick = limits(|limits| {
         limits.duplicate_grace = Duration::from_millis(1);

@@ -214,11 +214,10 @@ impl Membership {
         if round.stream_answered {
             self.counters.probes_saved_by_stream += 1;
             self.awareness.improve();
-            log::warn!(
+            let detail = format!(
                 "{} answers streams but no packets: is something between us dropping datagrams?",
                 round.name
             );
-            let detail = format!("{} answers streams but no packets", round.name);
             self.warn(WarningKind::PacketsBlocked, round.address, detail);
         } else {
             self.counters.probes_failed += 1;

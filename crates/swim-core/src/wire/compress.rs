@@ -51,10 +51,7 @@ pub fn decompress_message(
     limit: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), CompressError> {
-    if message.algo != 0 {
-        return Err(CompressError::Algorithm(message.algo));
-    }
-    decompress(message.buf.unwrap_or_default(), limit, out)
+    Unpacker::default().message(message, limit, out)
 }
 
 /// The LZW stream of `plain`, byte for byte as Go writes it.
@@ -100,7 +97,54 @@ fn compress_within(plain: &[u8], limit: usize) -> Option<Vec<u8>> {
 /// # Errors
 /// A code that cannot be, an end before the end code, or more than `limit` bytes of output.
 pub fn decompress(packed: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), CompressError> {
-    let mut decoder = Decoder::new(BitOrder::Lsb, 8);
+    Unpacker::default().unpack(packed, limit, out)
+}
+
+/// Unpacks one message after the other with one table of codes, some 28 KiB, which is made when
+/// it is needed first.
+#[derive(Default)]
+pub(crate) struct Unpacker {
+    decoder: Option<Decoder>,
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacker").finish_non_exhaustive()
+    }
+}
+
+impl Unpacker {
+    /// As [`decompress_message`].
+    pub(crate) fn message(
+        &mut self,
+        message: &Compress<'_>,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        if message.algo != 0 {
+            return Err(CompressError::Algorithm(message.algo));
+        }
+        self.unpack(message.buf.unwrap_or_default(), limit, out)
+    }
+
+    fn unpack(
+        &mut self,
+        packed: &[u8],
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        let decoder = self.decoder.get_or_insert_with(|| Decoder::new(BitOrder::Lsb, 8));
+        decoder.reset();
+        unpack_with(decoder, packed, limit, out)
+    }
+}
+
+fn unpack_with(
+    decoder: &mut Decoder,
+    packed: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), CompressError> {
     let mut input = packed;
     let start = out.len();
     let mut filled = start;

@@ -6,10 +6,11 @@
 //! own buffers, which are used again for the next packet.
 
 use super::compound::Parts;
+use super::compress::Unpacker;
 use super::label::split_header;
 use super::msgpack::{Fault, Reader, gather};
 use super::schema::{Compress, Message};
-use super::{MAX_NESTING, MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MessageType, compress, crc};
+use super::{MAX_NESTING, MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MessageType, crc};
 
 mod error;
 mod layers;
@@ -34,12 +35,13 @@ pub struct Packet<'a> {
 ///
 /// A default one is free to make, so that an owner can take it out of itself while it acts on a
 /// packet and put it back afterwards. Between packets it holds at most the decrypted and
-/// decompressed bytes of the largest one, some 2 MiB.
+/// decompressed bytes of the largest one, some 2 MiB, and a table of 28 KiB.
 #[derive(Debug, Default)]
 pub struct PacketDecoder {
     unpacked: Vec<u8>,
     gathered: Vec<u8>,
     plain: Vec<Span>,
+    unpacker: Unpacker,
 }
 
 impl PacketDecoder {
@@ -53,11 +55,17 @@ impl PacketDecoder {
         packet: &'a [u8],
         layers: &Layers,
     ) -> Result<Packet<'a>, PacketError> {
-        let Self { unpacked, gathered, plain } = self;
+        let Self { unpacked, gathered, plain, unpacker } = self;
         unpacked.clear();
         plain.clear();
-        let mut unwrapping =
-            Unwrapping { packet, unpacked, plain, expanded: 0, counts: Packet::default() };
+        let mut unwrapping = Unwrapping {
+            packet,
+            unpacked,
+            plain,
+            unpacker,
+            expanded: 0,
+            counts: Packet::default(),
+        };
         let outermost = unwrapping.open(layers)?;
         unwrapping.flatten(outermost, 0)?;
         let counts = unwrapping.counts;
@@ -114,6 +122,7 @@ struct Unwrapping<'p, 'd> {
     packet: &'p [u8],
     unpacked: &'d mut Vec<u8>,
     plain: &'d mut Vec<Span>,
+    unpacker: &'d mut Unpacker,
     expanded: usize,
     counts: Packet<'static>,
 }
@@ -220,7 +229,8 @@ impl Unwrapping<'_, '_> {
             .map_err(|fault| malformed(MessageType::Compress, span, fault))?;
         let start = self.unpacked.len();
         let room = MAX_PACKET_EXPANSION - self.expanded;
-        compress::decompress_message(&message, room, self.unpacked)
+        self.unpacker
+            .message(&message, room, self.unpacked)
             .map_err(|reason| PacketError::Compress { offset: span.start, reason })?;
         let end = self.unpacked.len();
         self.expanded += end - start;

@@ -10,6 +10,7 @@ use quic_net::{PeerIdentity, Read, ReadError, StreamError, StreamHandle};
 use swim_core::{MemberName, Peer, StreamFailure};
 
 use super::Node;
+use crate::raw::RawDatagram;
 
 impl Node {
     /// The network has something to say.
@@ -29,11 +30,6 @@ impl Node {
                 let from = self.member_behind(&peer);
                 self.applications.datagram(&bytes, from);
             }
-            Net::StreamOpened { stream, peer, application: false } => {
-                let peer = self.peers.get(&peer);
-                let id = self.streams.accept(stream);
-                self.membership.handle_stream_opened(id, &peer, time);
-            }
             Net::StreamReadable { stream } => {
                 if !self.applications.progress(&mut self.endpoint, stream) {
                     self.read(stream, now);
@@ -49,6 +45,7 @@ impl Node {
             }
             Net::SendFailed { to, reason } => {
                 log::debug!("sending to {to} failed: {reason}");
+                self.dial_failed(to, reason);
                 self.membership.handle_send_failed(to, time);
             }
             Net::PacketLimit { to, limit } => self.membership.handle_packet_limit(to, limit, time),
@@ -57,6 +54,7 @@ impl Node {
             }
             Net::Connected { peer } => {
                 log::debug!("connected to {}", peer.address);
+                self.dial_succeeded(&peer);
                 if let Some(name) = self.member_behind(&peer) {
                     self.greet_if_go(&name, &peer, now);
                 }
@@ -69,7 +67,18 @@ impl Node {
                     self.streams.resume(&mut self.endpoint, stream);
                 }
             }
-            Net::RawDatagram { .. } | _ => log::debug!("nobody takes raw datagrams"),
+            Net::StreamOpened { stream, peer, .. } => {
+                let peer = self.peers.get(&peer);
+                let id = self.streams.accept(stream);
+                self.membership.handle_stream_opened(id, &peer, time);
+            }
+            Net::RawDatagram { from, bytes } => {
+                let datagram = RawDatagram { from, payload: bytes };
+                if self.raw.as_ref().is_none_or(|raw| raw.try_send(datagram).is_err()) {
+                    log::debug!("nobody takes a raw datagram from {from}, or not in time");
+                }
+            }
+            _ => log::debug!("an event that this version does not know"),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, bounded};
 use quic_net::{MAX_PACKET, Protocol};
 use swim_core::{MemberName, OperationError, OperationId, Outcome};
 
@@ -16,6 +16,7 @@ use crate::command::{Command, KeyChange};
 use crate::errands::Errand;
 use crate::error::OpenStreamError;
 use crate::event::{Connection, Stats};
+use crate::raw;
 
 /// How long connections stay open after a leave, for peers that still ask.
 const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
@@ -83,6 +84,21 @@ impl Node {
             Command::Connections { reply } => {
                 let connections = self.endpoint.connections();
                 let _ = reply.send(connections.iter().map(Connection::from_info).collect());
+            }
+            Command::Connection { member, reply } => {
+                let _ = reply.send(self.connection(&member));
+            }
+            Command::Connect { member, reply } => self.connect(member, reply, now),
+            Command::Disconnect { member, reply } => {
+                let _ = reply.send(self.disconnect(&member, now));
+            }
+            Command::ListenRaw { reply } => {
+                let (sender, receiver) = bounded(raw::INCOMING);
+                self.raw = Some(sender);
+                let _ = reply.send(receiver);
+            }
+            Command::SendRaw { to, payload, reply } => {
+                let _ = reply.send(self.endpoint.send_raw(to, &payload));
             }
             Command::Stats { reply } => {
                 let _ = reply.send(Stats {

@@ -94,10 +94,7 @@ impl Connection {
             }
             shared.owners.remove(&handle);
             if stream.received && stream.sent {
-                shared.leftovers.insert(handle, rest.into());
-                if shared.leftovers.len() > LEFTOVERS {
-                    shared.leftovers.pop_first();
-                }
+                shared.leftovers.insert(handle, rest);
                 shared.emit(Event::StreamReadable { stream: handle });
             } else {
                 shared.emit(Event::StreamFailed { stream: handle, reason });
@@ -162,5 +159,3 @@ impl Connection {
 
 /// How long a stopped stream may go on sending after that.
 const LINGER: Duration = Duration::from_secs(60);
-/// Streams whose data is kept after their connection closed; the oldest is dropped.
-const LEFTOVERS: usize = 64;

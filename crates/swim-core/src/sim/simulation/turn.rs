@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::output::{Event, Output};
+use crate::output::Output;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Host, Order};
 use crate::sim::simulation::{Cause, Happening, Simulation};
@@ -172,15 +172,11 @@ impl Simulation {
                 digest.word(3 | u64::from(*finish) << 8);
                 digest.bytes(bytes);
             }
-            Output::Event(Event::ProbeAnswered { member, rtt, .. }) => {
-                digest.word(u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
-                digest.bytes(member.name().as_bytes());
-            }
+            Output::Event(event) => digest.event(event),
             other @ (Output::CloseStream { .. }
             | Output::ForgetPeer { .. }
             | Output::ResolveSeeds
-            | Output::Finished { .. }
-            | Output::Event(_)) => {
+            | Output::Finished { .. }) => {
                 // Writing into the digest cannot fail.
                 let _ = write!(digest, "{other:?}");
             }

@@ -1,0 +1,227 @@
+//! Every bound and timeout of an endpoint.
+//!
+//! Decides which of them cannot work. Each says what happens when it is reached; the number of
+//! times that happened is in [`EndpointStats`](crate::EndpointStats).
+
+use std::fmt;
+use std::time::Duration;
+
+/// The bounds and timeouts of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections held at once, default 512. At the bound the idle connection that was used
+    /// longest ago is closed; if none is idle, new ones are refused.
+    pub connections: usize,
+    /// Connections that are kept while idle, default 256: a soft target. With each sweep, idle
+    /// ones beyond it are closed, those unused longest first.
+    pub warm_connections: usize,
+    /// Connections that one certificate may hold where names are enforced, default 16: a peer
+    /// needs one or two. Beyond it the certificate's own connection that was used longest ago is
+    /// closed.
+    pub per_certificate: usize,
+    /// Handshakes of incoming connections in flight, default 64. Above it the other side must
+    /// first prove its address with a Retry token, which costs it one round trip.
+    pub handshakes: usize,
+    /// Handshakes of incoming connections in flight, default 256. Above it new ones are dropped.
+    pub half_open: usize,
+    /// Streams of each kind that a peer may have open towards us, default 256.
+    pub streams: u64,
+    /// Bytes that we queue for sending on the streams of one connection, default 1 MiB, and at
+    /// most a quarter of it for one stream. At the bound [`write`](crate::Endpoint::write) takes
+    /// no more until the peer has read some; only a stream with nothing queued may always queue
+    /// 4 KiB, so that one slow reader cannot hold up the others.
+    pub stream_buffer: usize,
+    /// Unread stream bytes that a connection grants its peer, default 1 MiB, an eighth of it for
+    /// one stream: up to three streams that nobody reads hold up no other. A stream carries at
+    /// most its window in a round trip: 128 KiB make 12 MiB/s where that takes 10 ms.
+    pub receive_window: u64,
+    /// Datagrams queued in each direction of one connection, default 256. At the bound the older
+    /// half is dropped: a fresh datagram is worth more than a stale one.
+    pub datagrams: usize,
+    /// Packets queued for a peer while it is being dialed, default 32; the oldest is dropped.
+    pub dial_queue: usize,
+    /// Bytes in all queues of the endpoint together, default 64 MiB: what waits for a dial, for
+    /// room in a connection, for the rest of a packet, or for the application. At the bound new
+    /// packets are dropped, and streams queue no more than 4 KiB each. What QUIC itself holds is
+    /// bounded for each connection, by [`receive_window`](Self::receive_window) and
+    /// [`datagrams`](Self::datagrams).
+    pub endpoint_buffer: usize,
+    /// How long a dial may take, default 3 s.
+    pub dial_timeout: Duration,
+    /// First pause after a failed dial, default 100 ms, doubled with each failure up to
+    /// [`dial_backoff_max`](Self::dial_backoff_max); jittered by half. Packets for the peer fail
+    /// at once during the pause; a stream dials anyway.
+    pub dial_backoff: Duration,
+    /// Longest pause after a failed dial, default 5 s.
+    pub dial_backoff_max: Duration,
+    /// How long a packet that travels as a unidirectional stream may take, on both ends,
+    /// default 10 s.
+    pub packet_stream_timeout: Duration,
+    /// How long a connection may carry no packet and no stream payload before we close it,
+    /// default 5 min.
+    pub idle_timeout: Duration,
+    /// The idle timeout that QUIC negotiates (the smaller of both sides' counts; any traffic
+    /// keeps it up), default 6 min, so that our own [`idle_timeout`](Self::idle_timeout) decides.
+    pub max_idle_timeout: Duration,
+    /// Interval of QUIC keep-alives, default zero: none are sent.
+    pub keep_alive_period: Duration,
+    /// How long a peer may leave everything unanswered before the next packet dials it anew,
+    /// default 5 s.
+    pub stall_timeout: Duration,
+    /// How long a stream waits for the peer's permission to open before its connection is
+    /// replaced, default 500 ms, or half of the time left to the stream's deadline.
+    pub credit_timeout: Duration,
+    /// How long a connection that lost against another one to the same peer stays open for what
+    /// is still under way, default 2 s.
+    pub duplicate_grace: Duration,
+    /// Age at which a connection is replaced, default zero: only the limits of the cipher count
+    /// (24 h or 4 million packets, well below 2^23 packets, RFC 9001 section 6.6).
+    pub max_connection_age: Duration,
+    /// How often idle, aged and stale connections are looked for, default 30 s.
+    pub sweep_interval: Duration,
+    /// Stateless resets sent in a second, default 100; more are not sent.
+    pub resets_per_second: u32,
+    /// QUIC packets sent for one connection in a turn, default 64; the rest waits for the other
+    /// connections' turns.
+    pub packets_per_turn: usize,
+    /// Largest UDP payload we try to send, default 1452 (1500 minus IPv6 and UDP headers);
+    /// path MTU discovery finds what passes.
+    pub max_udp_payload: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            warm_connections: 256,
+            per_certificate: 16,
+            handshakes: 64,
+            half_open: 256,
+            streams: 256,
+            stream_buffer: 1 << 20,
+            receive_window: 1 << 20,
+            datagrams: 256,
+            dial_queue: 32,
+            endpoint_buffer: 64 << 20,
+            dial_timeout: Duration::from_secs(3),
+            dial_backoff: Duration::from_millis(100),
+            dial_backoff_max: Duration::from_secs(5),
+            packet_stream_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(300),
+            max_idle_timeout: Duration::from_secs(360),
+            keep_alive_period: Duration::ZERO,
+            stall_timeout: Duration::from_secs(5),
+            credit_timeout: Duration::from_millis(500),
+            duplicate_grace: Duration::from_secs(2),
+            max_connection_age: Duration::ZERO,
+            sweep_interval: Duration::from_secs(30),
+            resets_per_second: 100,
+            packets_per_turn: 64,
+            max_udp_payload: 1452,
+        }
+    }
+}
+
+impl Limits {
+    /// Finds settings with which no connection could do its work.
+    ///
+    /// # Errors
+    /// The first one found: its field, its value, and what to do about it.
+    pub fn validate(&self) -> Result<(), LimitsError> {
+        let refuse = |field, value: &dyn fmt::Debug, remedy| {
+            Err(LimitsError { field, value: format!("{value:?}"), remedy })
+        };
+        let counts = [
+            ("connections", self.connections),
+            ("per_certificate", self.per_certificate),
+            ("half_open", self.half_open),
+            ("datagrams", self.datagrams),
+            ("dial_queue", self.dial_queue),
+            ("packets_per_turn", self.packets_per_turn),
+        ];
+        if let Some((field, count)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return refuse(field, &count, "use at least 1");
+        }
+        if self.streams < 4 {
+            return refuse("streams", &self.streams, "allow at least 4: an exchange is a stream");
+        }
+        let sizes = [
+            ("stream_buffer", self.stream_buffer),
+            ("endpoint_buffer", self.endpoint_buffer),
+            ("receive_window", usize::try_from(self.receive_window).unwrap_or(usize::MAX)),
+        ];
+        if let Some((field, size)) = sizes.into_iter().find(|(_, size)| *size < LEAST_BUFFER) {
+            return refuse(field, &size, "use at least 65536 bytes, the longest packet");
+        }
+        let spans = [
+            ("dial_timeout", self.dial_timeout),
+            ("packet_stream_timeout", self.packet_stream_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("max_idle_timeout", self.max_idle_timeout),
+            ("stall_timeout", self.stall_timeout),
+            ("credit_timeout", self.credit_timeout),
+            ("sweep_interval", self.sweep_interval),
+        ];
+        if let Some((field, span)) = spans.into_iter().find(|(_, span)| *span < LEAST_TIMEOUT) {
+            return refuse(field, &span, "use at least 1 ms");
+        }
+        if self.dial_backoff > self.dial_backoff_max {
+            return refuse("dial_backoff", &self.dial_backoff, "keep it within dial_backoff_max");
+        }
+        if !(1200..=1500).contains(&self.max_udp_payload) {
+            return refuse("max_udp_payload", &self.max_udp_payload, "use 1200 to 1500 bytes");
+        }
+        Ok(())
+    }
+}
+
+/// A limit that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsError {
+    /// Which one.
+    pub field: &'static str,
+    /// What it was set to.
+    pub value: String,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl fmt::Display for LimitsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, value, remedy } = self;
+        write!(formatter, "the limit {field} = {value} does not work: {remedy}")
+    }
+}
+
+impl std::error::Error for LimitsError {}
+
+/// Room for the longest packet.
+const LEAST_BUFFER: usize = 65_536;
+/// Timers are no finer.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_work_and_a_bad_limit_is_named_with_its_remedy() {
+        assert_eq!(Limits::default().validate(), Ok(()));
+        type Change = fn(&mut Limits);
+        let changes: [(&str, Change); 6] = [
+            ("connections = 0", |limits| limits.connections = 0),
+            ("streams = 3", |limits| limits.streams = 3),
+            ("endpoint_buffer = 1000", |limits| limits.endpoint_buffer = 1000),
+            ("sweep_interval = 0ns", |limits| limits.sweep_interval = Duration::ZERO),
+            ("dial_backoff = 60s", |limits| limits.dial_backoff = Duration::from_secs(60)),
+            ("max_udp_payload = 9000", |limits| limits.max_udp_payload = 9000),
+        ];
+        for (named, change) in changes {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            let error = limits.validate().unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("does not work: "), "{error}");
+        }
+    }
+}
