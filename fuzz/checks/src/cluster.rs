@@ -19,7 +19,7 @@ use crate::watch::Watch;
 
 const MEMBERS: usize = 3;
 /// Steps of one story; what follows is ignored.
-const MOST_STEPS: usize = 150;
+const MOST_STEPS: usize = 50;
 /// Packets and streams under way; the oldest get lost beyond that.
 const MOST_UNDER_WAY: usize = 64;
 
@@ -260,6 +260,10 @@ impl Cluster {
 
     fn pass_time(&mut self) {
         for index in 0..MEMBERS {
+            let due = self.members[index].machine.poll_timeout();
+            if due.is_none_or(|due| due > self.now) {
+                continue;
+            }
             self.members[index].machine.handle_timeout(self.now);
             self.settle(index);
             let Host { machine, watch } = &self.members[index];

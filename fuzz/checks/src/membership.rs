@@ -23,7 +23,7 @@ use crate::layers::{self, KEYS, NONCE};
 use crate::watch::Watch;
 
 /// Steps of one story; what follows is ignored.
-const MOST_STEPS: usize = 100;
+const MOST_STEPS: usize = 40;
 /// By then every operation has ended: the longest takes a minute.
 const LONGEST_OPERATION: Duration = Duration::from_secs(61);
 

@@ -16,6 +16,9 @@ use swim_core::{
 const MOST_ASKED: usize = 16;
 /// The machine's own bounds of streams and operations, as its documentation states them.
 const MOST_STREAMS: usize = 512 + 1024 + 1024 + 128;
+/// A view whose machine counted no change is compared with the one before all the same, each so
+/// many steps.
+const SELDOM: u32 = 8;
 /// The longest packet that any transport carries.
 const LONGEST_PACKET: usize = 65_535;
 
@@ -38,6 +41,10 @@ pub(crate) struct Watch {
     asked: VecDeque<(Destination, u32)>,
     has_left: bool,
     events: usize,
+    /// The machine's count of changes when its view was compared last.
+    compared: Option<u64>,
+    /// Steps since then.
+    unchanged: u32,
 }
 
 impl Watch {
@@ -58,6 +65,8 @@ impl Watch {
             asked: VecDeque::new(),
             has_left: false,
             events: 0,
+            compared: None,
+            unchanged: 0,
         }
     }
 
@@ -112,7 +121,13 @@ impl Watch {
             self.output(&output);
             outputs.push(output);
         }
-        self.members(machine);
+        self.unchanged += 1;
+        let told = outputs.iter().any(|output| matches!(output, Output::Event(_)));
+        let changed = self.compared.replace(machine.generation()) != Some(machine.generation());
+        if changed || told || self.unchanged >= SELDOM {
+            self.unchanged = 0;
+            self.members(machine);
+        }
         self.lengths(machine);
         assert!(machine.has_left() || !self.has_left, "nobody returns from a leave");
         self.has_left = machine.has_left();

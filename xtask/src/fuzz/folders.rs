@@ -12,23 +12,31 @@ use crate::Stop;
 /// The folders of one repository.
 pub(super) struct Folders {
     workspace: PathBuf,
+    /// Programs with other flags are built apart.
+    build: &'static str,
 }
 
 impl Folders {
-    pub(super) fn new(workspace: &Path) -> Self {
-        Self { workspace: workspace.to_owned() }
+    pub(super) fn new(workspace: &Path, compares: bool) -> Self {
+        let build = if compares { "compares" } else { "" };
+        Self { workspace: workspace.to_owned(), build }
     }
 
     pub(super) fn workspace(&self) -> &Path {
         &self.workspace
     }
 
-    pub(super) fn target(&self) -> PathBuf {
+    /// Where the programs are built.
+    pub(super) fn build(&self) -> PathBuf {
+        self.target().join(self.build)
+    }
+
+    fn target(&self) -> PathBuf {
         self.workspace.join("target")
     }
 
     pub(super) fn program(&self, host: &str, target: &str) -> PathBuf {
-        self.target().join(host).join("release").join(target)
+        self.build().join(host).join("release").join(target)
     }
 
     pub(super) fn corpus(&self, target: &str) -> PathBuf {

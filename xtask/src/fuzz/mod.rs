@@ -26,6 +26,10 @@ const CANARY: &str = "canary";
 const MAX_LEN: u32 = 70_000;
 /// An input that takes this long is a finding, in seconds: a machine under load included.
 const TIMEOUT: u32 = 30;
+/// Short stacks of allocations and a short memory of freed ones: half as many executions again.
+/// A replay has the sanitizer's own settings, and so tells all.
+const SANITIZER: &str =
+    "quarantine_size_mb=8:malloc_context_size=1:detect_stack_use_after_return=0";
 /// The longest input that a committed corpus keeps.
 const KEPT_LEN: u32 = 4_096;
 /// Fuzzing time of one target unless told otherwise, in seconds.
@@ -49,6 +53,9 @@ pub(crate) struct Arguments {
     /// Start from nothing instead of from the corpus
     #[arg(long)]
     fresh: bool,
+    /// Learn from compared values too: finds constants, at half the executions
+    #[arg(long)]
+    compares: bool,
     /// The canary and one other target, which the commit chooses
     #[arg(long, conflicts_with = "targets")]
     smoke: bool,
@@ -65,8 +72,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     let targets = choose(arguments)?;
     let toolchain = Toolchain::find()?;
     println!("fuzz: {toolchain}, AddressSanitizer, inputs up to {MAX_LEN} bytes");
-    let folders = Folders::new(&workspace::root().join("fuzz"));
-    let status = process::run(&mut build(&toolchain, &folders, &targets), "building the targets")?;
+    let folders = Folders::new(&workspace::root().join("fuzz"), arguments.compares);
+    let mut build = build(&toolchain, &folders, &targets, arguments.compares);
+    let status = process::run(&mut build, "building the targets")?;
     if !status.success() {
         return Err(Stop::Failed("the fuzz targets do not build: see above".into()));
     }
@@ -111,15 +119,17 @@ fn smoke(commit: &str) -> Vec<&'static str> {
     vec![canary, others[turn]]
 }
 
-fn build(toolchain: &Toolchain, folders: &Folders, targets: &[&str]) -> Command {
+fn build(toolchain: &Toolchain, folders: &Folders, targets: &[&str], compares: bool) -> Command {
     let mut cargo = toolchain.cargo();
     cargo.current_dir(folders.workspace()).args(["build", "--release", "--quiet"]);
     // Naming the host keeps the flags away from build scripts.
-    cargo.args(["--target", toolchain.host()]).arg("--target-dir").arg(folders.target());
+    cargo.args(["--target", toolchain.host()]).arg("--target-dir").arg(folders.build());
     for target in targets {
         cargo.args(["--bin", target]);
     }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", toolchain::FLAGS.join("\u{1f}"));
+    let mut flags = toolchain::FLAGS.to_vec();
+    flags.extend(compares.then_some(toolchain::COMPARES));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     cargo
 }
 
@@ -143,6 +153,7 @@ impl Fuzzer {
             command.arg(&committed);
         }
         command.args(limits(arguments.seconds, arguments.runs));
+        command.env("ASAN_OPTIONS", SANITIZER);
         command.arg(format!("-artifact_prefix={}/", findings.display()));
         let what = format!("fuzzing {target}");
         let (status, log) = self.logged(command, &folders.log(target), &what)?;

@@ -10,16 +10,18 @@ use std::process::Command;
 
 use crate::{Stop, process, workspace};
 
-/// Coverage as libFuzzer wants it (counters, places, compared values), and the sanitizer.
+/// Coverage as libFuzzer wants it (counters and places), and the sanitizer.
 pub(super) const FLAGS: &[&str] = &[
     "-Zsanitizer=address",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
-    "-Cllvm-args=-sanitizer-coverage-trace-compares",
     "--cfg=fuzzing",
 ];
+
+/// Compared values too: they lead to constants, at the price of half of all executions.
+pub(super) const COMPARES: &str = "-Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// A compiler that can fuzz.
 #[derive(Debug, PartialEq, Eq)]
