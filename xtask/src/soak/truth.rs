@@ -209,7 +209,7 @@ impl Subject {
 
     /// Why nobody may say so of it at this time, if that is so: `observer` declares it `state`.
     /// Who has `welcomed` it back knows better than to take it for its former self, unless
-    /// he had forgotten that one and a sleeper's old news remind him.
+    /// he had forgotten that one and somebody who has not reminds him.
     pub(super) fn scandal(
         &self,
         state: State,
@@ -223,7 +223,8 @@ impl Subject {
                 let absent = self
                     .frozen
                     .is_some_and(|since| at.saturating_sub(since) > bounds.harmless_freeze());
-                let knows_better = welcomed && at >= self.rumours;
+                let forgotten = self.back.saturating_sub(self.gone) >= bounds.memory();
+                let knows_better = welcomed && at >= self.rumours && !forgotten;
                 let excused = at < self.excused && !knows_better || absent || slept;
                 (!excused).then_some("is a live member outside of any fault's window")
             }

@@ -327,3 +327,25 @@ fn a_leak_fails_the_soak_and_flat_lives_pass() {
         assert!(broken.iter().all(|broken| broken.node == Some(2)), "{broken:?}");
     }
 }
+
+#[test]
+fn a_newcomer_may_meet_a_member_before_it_hears_how_its_former_self_ended() {
+    for (newcomer, excused) in [(true, true), (false, false)] {
+        let mut judge = gathered();
+        judge.killed(2, seconds(200));
+        judge.left(1, seconds(210));
+        judge.heard(0, &view(1, State::Left, None), seconds(210));
+        judge.exited(1, Some(0), seconds(211));
+        assert_eq!(broken(&mut judge), [""; 0]);
+        for (node, at) in [(2, 220), (1, 221)] {
+            judge.started(node, meta(node), seconds(at));
+            judge.heard(node, &Event::Ready("127.0.0.1:1".parse().unwrap()), seconds(at));
+        }
+        let observer = if newcomer { 2 } else { 0 };
+        judge.heard(observer, &view(1, State::Alive, Some(&meta(1))), seconds(222));
+        judge.heard(observer, &view(1, State::Left, None), seconds(223));
+        assert_eq!(broken(&mut judge).is_empty(), excused);
+        judge.heard(observer, &view(1, State::Left, None), seconds(300));
+        assert_eq!(broken(&mut judge).len(), 1, "long over");
+    }
+}

@@ -37,7 +37,7 @@ impl Judge {
         let Some(subject) = self.known(node, about, at) else { return };
         // Go peers do not tell whose accusation it was: it may have been their own.
         let accuser = by.and_then(|by| self.cast.find(by)).unwrap_or(node);
-        self.minds[node].believes.insert(subject, state);
+        let before = self.minds[node].believes.insert(subject, state);
         let (seen, observer) = (&self.subjects[subject], &self.subjects[node]);
         let last = self.minds[node].welcomed.get(&subject);
         let welcomed = last.is_some_and(|last| *last >= seen.back);
@@ -70,6 +70,10 @@ impl Judge {
                 self.minds[node].rows.remove(&subject);
                 self.timings.heard(News::Departure, subject, node, at);
             }
+        }
+        if before.is_none() {
+            // Whoever meets it for the first time may still hear how its former self ended.
+            self.minds[node].welcomed.remove(&subject);
         }
     }
 

@@ -207,13 +207,27 @@ fn a_sleeper_that_wakes_before_the_return_may_bring_the_death_all_the_same() {
         let mut back = member();
         back.killed(seconds(100), bounds());
         if wakes {
-            assert!(back.is_rumoured(seconds(99), seconds(140), bounds()));
+            assert!(back.is_rumoured(seconds(75), seconds(112), bounds()));
         }
-        back.started("m1".into(), seconds(144));
-        back.ready(seconds(144), bounds());
+        back.started("m1".into(), seconds(116));
+        back.ready(seconds(116), bounds());
         back.scandal(State::Failed, (&member(), true), seconds(at), bounds()).is_some()
     };
-    assert!(!declared(true, 145), "n8 had not heard of the death when he slept in");
-    assert!(declared(false, 145), "nobody brings it up");
-    assert!(declared(true, 185), "that is long over");
+    assert!(!declared(true, 117), "n8 had not heard of the death when he slept in");
+    assert!(declared(false, 117), "nobody brings it up");
+    assert!(declared(true, 160), "that is long over");
+}
+
+#[test]
+fn a_former_self_that_was_gone_for_long_is_forgotten_by_some_and_not_by_others() {
+    for (absence, excused) in [(31, true), (20, false)] {
+        let mut back = member();
+        back.left(seconds(100), bounds());
+        back.started("m1".into(), seconds(100 + absence));
+        back.ready(seconds(100 + absence), bounds());
+        let at = seconds(101 + absence);
+        let declared = back.scandal(State::Left, (&member(), true), at, bounds());
+        assert_eq!(declared.is_none(), excused, "gone for {absence} s");
+        assert!(scandal(&back, State::Left, 170));
+    }
 }
