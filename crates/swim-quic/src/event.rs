@@ -146,6 +146,8 @@ pub struct Connection {
     pub preferred: bool,
     /// Smoothed round-trip time.
     pub rtt: Duration,
+    /// Congestion window in bytes.
+    pub congestion_window: usize,
     /// Time since its handshake began.
     pub age: Duration,
     /// Time since the last packet or stream payload.
@@ -171,6 +173,7 @@ impl Connection {
             dialed: info.peer.dialed,
             preferred: info.preferred,
             rtt: info.rtt,
+            congestion_window: info.congestion_window,
             age: info.age,
             idle: info.idle,
             streams: info.streams,

@@ -28,9 +28,16 @@ pub fn compress_message(message: &[u8]) -> Vec<u8> {
     message_around(&compress(message))
 }
 
+/// Nothing is tried with shorter messages: a single ping or claim repeats too little to win more
+/// than a few bytes of a packet that has room for 1,400.
+const LEAST_WORTH: usize = 128;
+
 /// A compress message around `message` if that is the shorter one. Gives up on what does not
-/// compress, such as most pings, before its end.
+/// compress before its end.
 pub(crate) fn compress_shorter(message: &[u8]) -> Option<Vec<u8>> {
+    if message.len() < LEAST_WORTH {
+        return None;
+    }
     let limit = message.len().checked_sub(LEAST_AROUND + 1)?;
     let compressed = message_around(&compress_within(message, limit)?);
     (compressed.len() < message.len()).then_some(compressed)
