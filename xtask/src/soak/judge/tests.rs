@@ -349,3 +349,36 @@ fn a_newcomer_may_meet_a_member_before_it_hears_how_its_former_self_ended() {
         assert_eq!(broken(&mut judge).len(), 1, "long over");
     }
 }
+
+#[test]
+fn a_go_member_may_wait_in_vain_for_its_own_news_to_be_sent_while_somebody_is_silent() {
+    for (go, somebody_is_silent, excused) in [(1, true, true), (1, false, false), (0, true, false)]
+    {
+        let mut judge = gathered();
+        judge.cast.go = go;
+        if somebody_is_silent {
+            judge.killed(1, seconds(110));
+        }
+        judge.asked(3, "meta", seconds(111));
+        let error = Some("timeout waiting for update broadcast".to_owned());
+        let reply = Reply { command: "meta".into(), error, ..Reply::default() };
+        judge.heard(3, &Event::Reply(reply), seconds(121));
+        assert_eq!(broken(&mut judge).is_empty(), excused, "{go} {somebody_is_silent}");
+    }
+}
+
+#[test]
+fn what_may_be_said_may_be_listed_until_all_is_well_again() {
+    let mut judge = gathered();
+    judge.froze(1, seconds(110));
+    judge.thawed(1, seconds(160));
+    judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(160));
+    list(&mut judge, 0, rows(), 166);
+    judge.heard(0, &view(1, State::Failed, None), seconds(170));
+    let mut dead = rows();
+    dead[1].state = State::Failed;
+    list(&mut judge, 0, dead.clone(), 171);
+    assert_eq!(broken(&mut judge), [""; 0], "n2 was away for longer than anybody remembers");
+    list(&mut judge, 0, dead, 200);
+    assert!(broke(&mut judge).contains("must be seen alive"));
+}

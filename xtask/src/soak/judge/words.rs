@@ -49,6 +49,9 @@ impl Judge {
             self.unsettle(subject);
         } else if let Some(why) = scandal {
             self.breaks(at, Some(node), format!("says that {about} is {state}, who {why}"));
+        } else if matches!(state, State::Failed | State::Left) && seen.is_well() {
+            // What may be said may be listed.
+            self.minds[node].settled.remove(&subject);
         }
         match state {
             State::Alive => match meta {
@@ -105,7 +108,9 @@ impl Judge {
             self.messages.carried_out(number, at + self.bounds.delivery());
         }
         if let Some(error) = &reply.error {
-            let excused = asked.message.is_some_and(|number| self.may_fail(number));
+            // Go waits until its news are sent, which a dial to the dead holds up.
+            let waits = asked.command == "meta" && self.may_be_deaf(node, node, at);
+            let excused = waits || asked.message.is_some_and(|number| self.may_fail(number));
             if let Some(number) = asked.message {
                 self.messages.refused(number);
             }
