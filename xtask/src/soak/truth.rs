@@ -35,6 +35,8 @@ pub(super) struct Subject {
     pub(super) seen_by: Duration,
     /// Its own beliefs count from here on.
     pub(super) sees_by: Duration,
+    /// It has found out by itself from here on who does not answer.
+    finds_by: Duration,
     /// To hold it for dead, or for departed, is excused before.
     pub(super) excused: Duration,
     /// It came back last: it was ready, or ran again.
@@ -60,6 +62,7 @@ impl Subject {
             frozen: None,
             seen_by: NEVER,
             sees_by: NEVER,
+            finds_by: NEVER,
             excused: NEVER,
             back: NEVER,
             well_by: NEVER,
@@ -92,7 +95,7 @@ impl Subject {
     /// All have been seen to agree on everything.
     pub(super) fn settled(&mut self, at: Duration) {
         (self.seen_by, self.sees_by, self.excused) = (at, at, at);
-        (self.well_by, self.meta_by) = (at, at);
+        (self.well_by, self.meta_by, self.finds_by) = (at, at, at);
     }
 
     pub(super) fn killed(&mut self, at: Duration, bounds: Bounds) {
@@ -133,6 +136,7 @@ impl Subject {
 
     fn recover(&mut self, at: Duration, bounds: Bounds) {
         self.sees_by = at + bounds.repair();
+        self.finds_by = at + bounds.detection();
         // A sleeper that woke while this member was away may still have to hear of its return.
         self.excused = self.sees_by.max(self.rumours);
         self.seen_by = self.excused;
@@ -249,7 +253,9 @@ impl Subject {
         (observer, settled): (&Self, bool),
         asked: Duration,
     ) -> Option<&'static str> {
-        if !settled && asked < self.seen_by {
+        // Whoever is new, or slept, may have old news from somebody who was deaf.
+        let finds_by = if self.is_well() { Duration::ZERO } else { observer.finds_by };
+        if !settled && asked < self.seen_by.max(finds_by) {
             return None;
         }
         let state = row.map(|row| row.state);

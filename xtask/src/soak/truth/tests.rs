@@ -231,3 +231,19 @@ fn a_former_self_that_was_gone_for_long_is_forgotten_by_some_and_not_by_others()
         assert!(scandal(&back, State::Left, 170));
     }
 }
+
+#[test]
+fn a_newcomer_with_old_news_finds_out_by_itself() {
+    let mut frozen = member();
+    frozen.froze(seconds(100), bounds());
+    let mut newcomer = member();
+    newcomer.started("m1".into(), seconds(119));
+    newcomer.ready(seconds(120), bounds());
+    let suspect = row(State::Suspect);
+    let due = |observer: &Subject, at| {
+        frozen.misbelief(Some(&suspect), (observer, false), seconds(at)).is_some()
+    };
+    assert!(due(&member(), 140), "the others have had their time");
+    assert!(!due(&newcomer, 140) && !due(&newcomer, 158));
+    assert!(due(&newcomer, 159));
+}
