@@ -74,7 +74,10 @@ impl Judge {
         if right && certain && asked >= observer.well_by.max(seen.settles_by(self.bounds)) {
             self.minds[node].settled.insert(subject);
         }
-        right || asked < seen.seen_by
+        // Old metadata are not excused by a fault that came after them.
+        let is_live = |row: &Row| matches!(row.state, State::Alive | State::Suspect);
+        let stale = row.is_some_and(|row| is_live(row) && row.meta != seen.meta);
+        right || (asked < seen.seen_by && !stale)
     }
 
     fn check_row(

@@ -382,3 +382,23 @@ fn what_may_be_said_may_be_listed_until_all_is_well_again() {
     list(&mut judge, 0, dead, 200);
     assert!(broke(&mut judge).contains("must be seen alive"));
 }
+
+#[test]
+fn who_slept_through_new_metadata_has_not_caught_up_because_their_owner_sleeps() {
+    for (knows, caught_up) in [(true, true), (false, false)] {
+        let mut judge = gathered();
+        judge.froze(0, seconds(110));
+        judge.changed_meta(1, "n2-v2".into(), seconds(112));
+        judge.thawed(0, seconds(155));
+        judge.froze(1, seconds(168));
+        let mut listed = rows();
+        if knows {
+            listed[1].meta = "n2-v2".into();
+        }
+        list(&mut judge, 0, listed, 169);
+        judge.thawed(1, seconds(170));
+        assert_eq!(broken(&mut judge), [""; 0]);
+        list(&mut judge, 0, rows(), 172);
+        assert_eq!(broken(&mut judge).len(), usize::from(caught_up));
+    }
+}
