@@ -166,6 +166,18 @@ impl Subject {
         true
     }
 
+    /// Somebody takes it for alive that is away. A Go member may have been deaf until now, for as
+    /// long as it gossips to the dead, and have told that to one who has forgotten the death;
+    /// whoever hears it has to find out once more. Says whether that may be so.
+    pub(super) fn is_revived(&mut self, at: Duration, bounds: Bounds) -> bool {
+        let may_be = !self.is_well() && at < self.gone + bounds.detection() + bounds.memory();
+        if may_be {
+            self.rumours = at + bounds.detection();
+            self.seen_by = self.seen_by.max(self.rumours);
+        }
+        may_be
+    }
+
     /// It was declared dead for being deaf for a while, which is excused in some members: all
     /// must take it back as if it had slept.
     pub(super) fn was_deaf(&mut self, at: Duration, bounds: Bounds) {

@@ -402,3 +402,18 @@ fn who_slept_through_new_metadata_has_not_caught_up_because_their_owner_sleeps()
         assert_eq!(broken(&mut judge).len(), usize::from(caught_up));
     }
 }
+
+#[test]
+fn a_go_member_that_was_deaf_may_revive_the_dead_once_more() {
+    for (go, at, excused) in [(1, 160, true), (1, 190, false), (0, 160, false)] {
+        let mut judge = gathered();
+        judge.cast.go = go;
+        judge.killed(1, seconds(110));
+        judge.heard(0, &view(1, State::Failed, None), seconds(118));
+        judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(at));
+        assert_eq!(broken(&mut judge).is_empty(), excused, "{go} go, second {at}");
+        judge.heard(0, &view(1, State::Failed, None), seconds(at + 20));
+        judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(at + 100));
+        assert_eq!(broken(&mut judge).len(), 1, "nobody is deaf for that long");
+    }
+}

@@ -43,13 +43,21 @@ impl Judge {
         let welcomed = last.is_some_and(|last| *last >= seen.back);
         let scandal = seen.scandal(state, (observer, welcomed), at, self.bounds);
         let is_deaf_mans_word = state == State::Failed && self.may_be_deaf(accuser, subject, at);
-        if scandal.is_some() && (self.may_be_deaf(subject, subject, at) || is_deaf_mans_word) {
+        let is_revived = state == State::Alive
+            && scandal.is_some()
+            && self.cast.go > 0
+            && self.subjects[subject].is_revived(at, self.bounds);
+        if is_revived {
+            self.tally.deaf += 1;
+            self.unsettle(subject);
+        } else if scandal.is_some() && (self.may_be_deaf(subject, subject, at) || is_deaf_mans_word)
+        {
             self.tally.deaf += 1;
             self.subjects[subject].was_deaf(at, self.bounds);
             self.unsettle(subject);
         } else if let Some(why) = scandal {
             self.breaks(at, Some(node), format!("says that {about} is {state}, who {why}"));
-        } else if matches!(state, State::Failed | State::Left) && seen.is_well() {
+        } else if matches!(state, State::Failed | State::Left) && self.subjects[subject].is_well() {
             // What may be said may be listed.
             self.minds[node].settled.remove(&subject);
         }
