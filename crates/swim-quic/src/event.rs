@@ -128,6 +128,8 @@ pub struct Stats {
     pub membership: MembershipStats,
     /// What the QUIC endpoint counted.
     pub transport: EndpointStats,
+    /// Raw datagrams that nobody took, or not in time.
+    pub raw_datagrams_dropped: u64,
 }
 
 /// One connection of a member's pool, for people and metrics.

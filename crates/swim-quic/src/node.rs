@@ -61,6 +61,7 @@ pub(crate) struct Node {
     dials: Dials,
     /// Who takes datagrams that are not QUIC.
     raw: Option<Sender<RawDatagram>>,
+    raw_dropped: u64,
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
     events: Vec<Event>,
     warnings: Warnings,
@@ -90,6 +91,7 @@ impl Node {
             peers: Peers::default(),
             dials: Dials::default(),
             raw: None,
+            raw_dropped: 0,
             waiting: BTreeMap::new(),
             events: Vec::new(),
             warnings: Warnings::default(),

@@ -93,6 +93,10 @@ fn raw_datagrams_pass_on_the_port_that_quic_dials_from() {
         _ => None,
     });
 
+    let cyd = cast.member("cyd").start().unwrap();
+    adas.send_to(b"\x00nobody listens", cyd.address()).unwrap();
+    eventually("it is counted", || cyd.stats().unwrap().raw_datagrams_dropped == 1);
+
     assert_eq!(adas.send_to(b"", bob.address()), Err(RawError::FirstByte));
     assert_eq!(adas.send_to(b"\x40quic", bob.address()), Err(RawError::FirstByte));
     assert_eq!(adas.send_to(&[0; 1_201], bob.address()), Err(RawError::TooLong(1_201)));

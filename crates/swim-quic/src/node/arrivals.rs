@@ -75,7 +75,8 @@ impl Node {
             Net::RawDatagram { from, bytes } => {
                 let datagram = RawDatagram { from, payload: bytes };
                 if self.raw.as_ref().is_none_or(|raw| raw.try_send(datagram).is_err()) {
-                    log::debug!("nobody takes a raw datagram from {from}, or not in time");
+                    self.raw_dropped += 1;
+                    log::trace!("nobody takes a raw datagram from {from}, or not in time");
                 }
             }
             _ => log::debug!("an event that this version does not know"),

@@ -104,6 +104,7 @@ impl Node {
                 let _ = reply.send(Stats {
                     membership: self.membership.stats(),
                     transport: self.endpoint.stats(),
+                    raw_datagrams_dropped: self.raw_dropped,
                 });
             }
         }
