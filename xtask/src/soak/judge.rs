@@ -172,7 +172,9 @@ impl Judge {
     }
 
     fn ask(&mut self, node: usize, command: &'static str, message: Option<u32>, at: Duration) {
-        let patient = matches!(command, "sendr" | "leave" | "quit" | "meta");
+        // Go's best-effort send waits for its dial.
+        let dials = command == "send" && self.cast.is_go(node);
+        let patient = dials || matches!(command, "sendr" | "leave" | "quit" | "meta");
         let patience = if patient { self.bounds.patient_reply() } else { self.bounds.reply() };
         self.minds[node].replies.ask(command, message, at, patience);
     }

@@ -53,8 +53,9 @@ pub(super) struct Messages {
     figures: BTreeMap<Kind, Figures>,
 }
 
-/// How long copies are still recognised after they were due.
-const REMEMBERED: Duration = Duration::from_secs(60);
+/// How long copies are still recognised after they were due: a Go member that is deaf for half a
+/// minute and frozen right after it may read them that late.
+const REMEMBERED: Duration = Duration::from_secs(180);
 
 impl Kind {
     pub(super) fn word(self) -> &'static str {

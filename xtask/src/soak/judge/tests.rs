@@ -417,3 +417,16 @@ fn a_go_member_that_was_deaf_may_revive_the_dead_once_more() {
         assert_eq!(broken(&mut judge).len(), 1, "nobody is deaf for that long");
     }
 }
+
+#[test]
+fn a_best_effort_send_may_take_a_go_member_as_long_as_a_dial() {
+    for (go, in_time) in [(1, true), (0, false)] {
+        let mut judge = gathered();
+        judge.cast.go = go;
+        judge.sends(Kind::BestEffort, 3, Some(1), 10, seconds(110));
+        judge.tick(seconds(120));
+        assert_eq!(broken(&mut judge).is_empty(), in_time);
+        judge.tick(seconds(130));
+        assert_eq!(broken(&mut judge).is_empty(), !in_time, "said once");
+    }
+}
