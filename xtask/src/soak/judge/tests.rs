@@ -430,3 +430,26 @@ fn a_best_effort_send_may_take_a_go_member_as_long_as_a_dial() {
         assert_eq!(broken(&mut judge).is_empty(), !in_time, "said once");
     }
 }
+
+#[test]
+fn a_newcomer_that_never_heard_of_a_sleeper_may_hear_of_it_from_a_deaf_go_member() {
+    for (go, excused) in [(1, true), (0, false)] {
+        let mut judge = gathered();
+        judge.cast.go = go;
+        judge.killed(0, seconds(110));
+        judge.froze(1, seconds(111));
+        judge.started(0, meta(0), seconds(115));
+        judge.heard(0, &Event::Ready("127.0.0.1:1".parse().unwrap()), seconds(116));
+        let mut all = rows();
+        all[3].name = judge.cast.name(3);
+        let mut without = all.clone();
+        without.remove(1);
+        list(&mut judge, 0, without, 125);
+        judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(126));
+        list(&mut judge, 0, all.clone(), 127);
+        let found = broken(&mut judge);
+        assert_eq!(found.is_empty(), excused, "{go} {found:?}");
+        list(&mut judge, 0, all, 170);
+        assert!(broken(&mut judge).iter().any(|what| what.contains("must be seen dead")));
+    }
+}

@@ -43,8 +43,9 @@ impl Judge {
         let welcomed = last.is_some_and(|last| *last >= seen.back);
         let scandal = seen.scandal(state, (observer, welcomed), at, self.bounds);
         let is_deaf_mans_word = state == State::Failed && self.may_be_deaf(accuser, subject, at);
+        let knew_better = scandal.is_some() || self.minds[node].settled.contains(&subject);
         let is_revived = state == State::Alive
-            && scandal.is_some()
+            && knew_better
             && self.cast.go > 0
             && self.subjects[subject].is_revived(at, self.bounds);
         if is_revived {
