@@ -1,8 +1,9 @@
 //! The rules of membership: (what is held, what is claimed) to a verdict.
 //!
 //! Pure and total; the conductor carries verdicts out. The rules are those of Go's memberlist,
-//! except that the highest incarnation of a dead or suspected member is never forgotten, and that
-//! a stale claim of life is answered instead of dropped.
+//! except that the highest incarnation of a dead or suspected member is never forgotten (of one
+//! that left: the highest at which it left, since a full exchange takes a leave at its word), and
+//! that a stale claim of life is answered instead of dropped.
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 
@@ -150,6 +151,8 @@ fn judge_accusation(held: Held, claim: Claim, incarnation: u32) -> Verdict {
             Claim::Suspect { .. } | Claim::Alive { .. } => Verdict::Confirm,
             Claim::Dead { .. } | Claim::Left { .. } => Verdict::Adopt,
         },
+        // An accusation says that it came back and is accused, not that it left once more.
+        Left if !matches!(claim, Claim::Left { .. }) => Verdict::Ignore(Reason::Settled),
         Dead | Left if incarnation > held.incarnation => Verdict::Remember,
         Dead | Left => Verdict::Ignore(Reason::Settled),
     }
@@ -259,8 +262,8 @@ left       | alive            | Answer    Answer    Adopt
 left       | alive, differs   | Answer    Answer    Adopt
 left       | alive, moved     | Conflict  Conflict  Conflict
 left       | alive, free name | Takeover  Takeover  Takeover
-left       | suspect          | -Stale    -Settled  Remember
-left       | dead             | -Stale    -Settled  Remember
+left       | suspect          | -Stale    -Settled  -Settled
+left       | dead             | -Stale    -Settled  -Settled
 left       | left             | -Stale    -Settled  Remember
 me         | alive            | -Stale    -Stale    Refute
 me         | alive, differs   | -Stale    Refute    Refute

@@ -7,7 +7,7 @@ use crate::harness::{Cluster, name, seconds};
 
 const VSN: [u8; 6] = [1, 5, 2, 0, 0, 0];
 
-fn alive<'a>(node: &'a [u8], incarnation: u32, addr: &'a [u8]) -> Alive<'a> {
+pub(crate) fn alive<'a>(node: &'a [u8], incarnation: u32, addr: &'a [u8]) -> Alive<'a> {
     Alive { incarnation, node, addr: Some(addr), port: 7946, meta: None, vsn: Some(&VSN) }
 }
 

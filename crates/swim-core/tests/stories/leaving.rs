@@ -1,8 +1,10 @@
 //! Members leave on purpose, and everybody can tell that from a crash.
 
+use swim_core::wire::{Dead, Message, Suspect};
 use swim_core::{Config, Event, MemberState, OperationError, Outcome, SendError};
 
-use crate::harness::{Cluster, name, seconds};
+use crate::admission::alive;
+use crate::harness::{Cluster, millis, name, seconds};
 
 #[test]
 fn a_leave_is_heard_by_enough_others_and_told_apart_from_a_death() {
@@ -98,4 +100,27 @@ fn who_leaves_in_the_middle_of_joining_is_not_taken_for_dead() {
     cluster.tell("bob", |machine, now| machine.leave(now));
     cluster.run_until(seconds(1), |cluster| cluster.state("ada", "bob") == Some(MemberState::Left));
     assert!(!cluster.events("ada").any(|event| matches!(event, Event::Failed { .. })));
+}
+
+/// Ada slept through zoe's return. Were she to raise the leave to the incarnation that zoe is
+/// suspected at, the next exchange would make everybody believe that zoe left once more.
+#[test]
+fn a_suspicion_of_one_who_came_back_does_not_raise_its_leave() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    let zoe = |incarnation| Message::Alive(alive(b"zoe", incarnation, &[10, 0, 0, 9])).to_vec();
+    cluster.inject("bob", "ada", zoe(1));
+    let left = Dead { incarnation: 1, node: b"zoe", from: b"zoe" };
+    cluster.inject("bob", "ada", Message::Dead(left).to_vec());
+    let suspect = Suspect { incarnation: 7, node: b"zoe", from: b"bob" };
+    cluster.inject("bob", "ada", Message::Suspect(suspect).to_vec());
+    cluster.run_for(millis(20));
+    assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Left));
+    assert_eq!(cluster.incarnation("ada", "zoe"), 1);
+
+    cluster.inject("ada", "bob", zoe(7));
+    cluster.join("ada", "bob");
+    cluster.run_for(seconds(1));
+    assert!(cluster.state("bob", "zoe").is_some_and(MemberState::is_live));
+    assert!(!cluster.events("bob").any(|event| matches!(event, Event::Left(_))));
+    assert!(cluster.state("ada", "zoe").is_some_and(MemberState::is_live), "bob told her");
 }

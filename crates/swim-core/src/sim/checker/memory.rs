@@ -36,7 +36,8 @@ impl Memory {
     }
 }
 
-/// Compares what was heard with what the listener believes afterwards; `None` for the unknown.
+/// Compares what was heard with what the listener believes afterwards; `None` for the unknown, and
+/// for those who left: a leave keeps its own incarnation.
 pub(crate) fn check(
     listener: HostId,
     heard: &[Heard],

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use crate::member::MemberName;
+use crate::member::{MemberName, MemberState};
 use crate::output::{Event, OperationId, Outcome};
 use crate::sim::checker::memory::Heard;
 use crate::sim::checker::messages::Kind;
@@ -227,7 +227,8 @@ impl Simulation {
             return;
         }
         let checked = crate::sim::checker::memory::check(host, &heard, |name| {
-            machine.member(name).map(|member| member.incarnation())
+            let member = machine.member(name).filter(|member| member.state() != MemberState::Left);
+            member.map(|member| member.incarnation())
         });
         self.judge(checked);
     }
