@@ -1,8 +1,13 @@
 //! A function with a planted bug: a fuzzer that does not find it within seconds is broken.
 //!
 //! The bug is of the kind that decoders have: a length is believed. It hides behind a magic word,
-//! a version and a checksum of one byte, so that it is found by following coverage and comparisons
-//! and not by luck.
+//! a version and a checksum of one byte, so that it is found by following coverage and not by
+//! luck: each byte of the word is looked at by itself, as a program without traced comparisons has
+//! to find one after the other.
+
+use std::hint::black_box;
+
+const MAGIC: [u8; 4] = *b"swim";
 
 /// Panics on inputs that the planted bug mishandles.
 ///
@@ -15,7 +20,12 @@ pub fn check(input: &[u8]) -> bool {
     let Some(([version, sum, length], body)) = rest.split_first_chunk::<3>() else {
         return false;
     };
-    if magic != b"swim" || *version != 1 || *sum != version ^ length {
+    for (byte, wanted) in magic.iter().zip(MAGIC) {
+        if black_box(*byte) != wanted {
+            return false;
+        }
+    }
+    if *version != 1 || *sum != version ^ length {
         return false;
     }
     let announced = usize::from(*length);
