@@ -1,6 +1,6 @@
-//! What an endpoint is told when it starts: who it is, and every limit it keeps.
+//! What an endpoint is told when it starts: who it is, and what it speaks.
 //!
-//! Decides nothing by itself.
+//! Decides nothing by itself. The bounds that it keeps are in [`limits`](crate::Limits).
 
 use std::fmt;
 use std::sync::Arc;

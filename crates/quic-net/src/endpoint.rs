@@ -189,7 +189,7 @@ impl Endpoint {
     /// below `0x40`, else it is not sent and `false` is returned. For STUN and the like.
     pub fn send_raw(&mut self, to: SocketAddr, bytes: &[u8]) -> bool {
         let fits = bytes.first().is_some_and(|first| *first < FIRST_QUIC_BYTE);
-        let room = self.outbox.len() < OUTBOX && bytes.len() <= RAW_DATAGRAM;
+        let room = self.outbox.len() < OUTBOX && bytes.len() <= MAX_RAW_DATAGRAM;
         if fits && room {
             self.outbox.push_back((canonical(to), None, bytes.to_vec()));
         }
@@ -381,10 +381,11 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// QUIC packets of version 1 have the fixed bit, RFC 9000 section 17.
-const FIRST_QUIC_BYTE: u8 = 0x40;
-/// Longest raw datagram: what any path carries.
-const RAW_DATAGRAM: usize = 1200;
+/// The least first byte of a QUIC packet, whose fixed bit is set (RFC 9000 section 17): a datagram
+/// with a lower one is raw.
+pub const FIRST_QUIC_BYTE: u8 = 0x40;
+/// Longest raw datagram in bytes: what any path carries (RFC 9000 section 14).
+pub const MAX_RAW_DATAGRAM: usize = 1200;
 /// Datagrams without a connection that wait to be sent; more are dropped.
 const OUTBOX: usize = 1024;
 /// How often a shutdown looks for connections that have become quiet.

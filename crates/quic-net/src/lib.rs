@@ -48,7 +48,7 @@ mod tls;
 mod token;
 
 pub use config::{EndpointConfig, Identify, MAX_PACKET};
-pub use endpoint::{Endpoint, Transmit};
+pub use endpoint::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM, Transmit};
 pub use error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
 pub use event::{Event, PeerIdentity, Protocol, Read, StreamHandle};
 pub use event_loop::{EventLoop, LoopWaker, SocketId};

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crossbeam_channel::Receiver;
+use quic_net::{FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
 
 use crate::cluster::Cluster;
 use crate::command::Command;
@@ -52,7 +53,7 @@ impl RawSocket {
         if payload.first().is_none_or(|first| *first >= FIRST_QUIC_BYTE) {
             return Err(RawError::FirstByte);
         }
-        if payload.len() > LONGEST {
+        if payload.len() > MAX_RAW_DATAGRAM {
             return Err(RawError::TooLong(payload.len()));
         }
         let payload = payload.to_vec();
@@ -87,7 +88,10 @@ impl fmt::Display for RawError {
                 "a raw datagram begins with a byte below 0x40: the others belong to QUIC",
             ),
             Self::TooLong(length) => {
-                write!(f, "a raw datagram of {length} bytes is too long: send at most {LONGEST}")
+                write!(
+                    f,
+                    "a raw datagram of {length} bytes is too long: send at most {MAX_RAW_DATAGRAM}"
+                )
             }
             Self::Busy => f.write_str("too many datagrams wait to be sent: try again in a moment"),
             Self::Command(error) => error.fmt(f),
@@ -103,8 +107,5 @@ impl From<CommandError> for RawError {
     }
 }
 
-const FIRST_QUIC_BYTE: u8 = 0x40;
-/// What any path carries.
-const LONGEST: usize = 1_200;
 /// Datagrams that wait to be received.
 pub(crate) const INCOMING: usize = 256;
