@@ -4,7 +4,9 @@
 //! four more the lengths of the pieces. The rest is the stream, or what is sealed into one.
 
 use swim_core::wire::stream::{encode_push_pull, encode_user};
-use swim_core::wire::{Layers, Side, StreamDecoder, StreamError, StreamMessage, seal_stream};
+use swim_core::wire::{
+    Layers, PacketDecoder, Side, StreamDecoder, StreamError, StreamMessage, seal_stream,
+};
 
 use crate::draw::Draw;
 use crate::layers::{NONCE, SEAL, chosen};
@@ -30,9 +32,11 @@ pub fn check(input: &[u8]) -> bool {
         bytes = seal_stream(&bytes, &layers, side, NONCE).expect("an input is short");
     }
 
-    let whole = Reading::of(&[&bytes], ending & 2 != 0, side, &layers);
+    // A table of codes that another stream has filled reads the same as a new one.
+    let mut used = PacketDecoder::default();
+    let whole = Reading::of(&[&bytes], ending & 2 != 0, side, &layers, &mut used);
     let pieces = cut(&bytes, lengths);
-    let in_pieces = Reading::of(&pieces, ending & 4 != 0, side, &layers);
+    let in_pieces = Reading::of(&pieces, ending & 4 != 0, side, &layers, &mut used);
     whole.is_like(&in_pieces);
 
     let Ok(Some(plain)) = whole.result else {
@@ -41,7 +45,7 @@ pub fn check(input: &[u8]) -> bool {
     if let Some(plain) = plain {
         layers.skip_inbound_label_check = false;
         let sealed = seal_stream(&plain, &layers, side, NONCE).expect("it was short before");
-        let again = Reading::of(&[&sealed], false, side, &layers);
+        let again = Reading::of(&[&sealed], false, side, &layers, &mut used);
         assert_eq!(again.result, Ok(Some(Some(plain))), "what we write, we read");
         assert_eq!(again.trailing, 0);
     }
@@ -74,7 +78,13 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(pieces: &[&[u8]], ends_apart: bool, side: Side, layers: &Layers) -> Self {
+    fn of(
+        pieces: &[&[u8]],
+        ends_apart: bool,
+        side: Side,
+        layers: &Layers,
+        packets: &mut PacketDecoder,
+    ) -> Self {
         let mut decoder = StreamDecoder::new(side);
         let mut result = Ok(None);
         let mut steps: Vec<(&[u8], bool)> = pieces.iter().map(|piece| (*piece, false)).collect();
@@ -83,7 +93,8 @@ impl Reading {
             Some(_) | None => steps.push((&[], true)),
         }
         for (piece, fin) in steps {
-            match decoder.push(piece, fin, layers).map(|message| message.map(written)) {
+            match decoder.push_with(piece, fin, layers, packets).map(|message| message.map(written))
+            {
                 Ok(None) => {}
                 Ok(Some(plain)) => {
                     assert_eq!(result, Ok(None), "a second message on one stream");

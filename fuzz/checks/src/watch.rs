@@ -3,10 +3,11 @@
 //! Looks only at what any user of a machine can see: its outputs and its getters. It compares the
 //! view with the one before and with what the events have told since the beginning.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-use swim_core::wire::{Layers, Message, PacketDecoder, Side, StreamDecoder};
+use swim_core::wire::{Layers, Message, Packet, PacketDecoder, Side, StreamDecoder};
 use swim_core::{
     Config, Destination, Event, Member, MemberName, MemberState, Membership, OperationId, Output,
     StreamId, Time,
@@ -22,6 +23,11 @@ const SELDOM: u32 = 8;
 /// The longest packet that any transport carries.
 const LONGEST_PACKET: usize = 65_535;
 
+thread_local! {
+    /// Reads what every machine sends: its table of codes is expensive to make for each story.
+    static DECODER: RefCell<PacketDecoder> = RefCell::default();
+}
+
 /// Follows one machine.
 pub(crate) struct Watch {
     max_members: usize,
@@ -29,7 +35,6 @@ pub(crate) struct Watch {
     awareness_max: u8,
     /// Opens whatever the machine sends.
     layers: Layers,
-    decoder: PacketDecoder,
     view: BTreeMap<MemberName, Member>,
     /// The states that the events amount to.
     told: BTreeMap<MemberName, MemberState>,
@@ -55,7 +60,6 @@ impl Watch {
             max_user_broadcasts: config.max_user_broadcasts,
             awareness_max: config.awareness_max_multiplier,
             layers,
-            decoder: PacketDecoder::default(),
             view: BTreeMap::new(),
             told: BTreeMap::new(),
             reborn: BTreeSet::new(),
@@ -186,7 +190,13 @@ impl Watch {
     fn packet(&mut self, to: &Destination, bytes: &[u8]) {
         is_dialable(to.address);
         assert!(bytes.len() <= LONGEST_PACKET, "a packet of {} bytes", bytes.len());
-        let packet = self.decoder.decode(bytes, &self.layers).expect("our own packet");
+        DECODER.with_borrow_mut(|decoder| {
+            let packet = decoder.decode(bytes, &self.layers).expect("our own packet");
+            self.messages(to, &packet);
+        });
+    }
+
+    fn messages(&mut self, to: &Destination, packet: &Packet<'_>) {
         assert!(!packet.messages.is_empty(), "a packet without a message");
         assert_eq!((packet.truncated, packet.unknown, packet.empty), (0, 0, 0));
         for message in &packet.messages {
@@ -208,10 +218,12 @@ impl Watch {
     }
 
     fn is_one_message(&self, bytes: &[u8], side: Side) {
-        let mut decoder = StreamDecoder::new(side);
-        let message = decoder.push(bytes, true, &self.layers).expect("our own stream");
-        assert!(message.is_some(), "our own stream is not whole");
-        assert_eq!(decoder.trailing(), 0);
+        DECODER.with_borrow_mut(|packets| {
+            let mut decoder = StreamDecoder::new(side);
+            let message = decoder.push_with(bytes, true, &self.layers, packets);
+            assert!(message.expect("our own stream").is_some(), "our own stream is not whole");
+            assert_eq!(decoder.trailing(), 0);
+        });
     }
 
     /// Events tell every change of state, in an order that makes sense.

@@ -26,10 +26,10 @@ const CANARY: &str = "canary";
 const MAX_LEN: u32 = 70_000;
 /// An input that takes this long is a finding, in seconds: a machine under load included.
 const TIMEOUT: u32 = 30;
-/// Short stacks of allocations and a short memory of freed ones: half as many executions again.
-/// A replay has the sanitizer's own settings, and so tells all.
-const SANITIZER: &str =
-    "quarantine_size_mb=8:malloc_context_size=1:detect_stack_use_after_return=0";
+/// Short stacks of allocations, a short memory of freed ones, new ones not filled with a pattern:
+/// half as many executions again. A replay has the sanitizer's own settings, and so tells all.
+const SANITIZER: &str = "quarantine_size_mb=8:malloc_context_size=1:max_malloc_fill_size=0:\
+                         detect_stack_use_after_return=0";
 /// The longest input that a committed corpus keeps.
 const KEPT_LEN: u32 = 4_096;
 /// Fuzzing time of one target unless told otherwise, in seconds.

@@ -4,7 +4,7 @@
 
 use crate::config::{Config, ConfigError};
 use crate::seed::{Nonces, Seed};
-use crate::wire::stream::StreamTooLong;
+use crate::wire::stream::{StreamDecoder, StreamError, StreamMessage, StreamTooLong};
 use crate::wire::{
     EncryptionVersion, Keyring, Label, Layers, PacketDecoder, Side, crc, seal_packet, seal_stream,
 };
@@ -66,6 +66,16 @@ impl Codec {
     ) -> Result<Vec<u8>, StreamTooLong> {
         let nonce = self.nonce();
         seal_stream(plain, &self.layers, side, nonce)
+    }
+
+    /// Hands bytes to the decoder of one stream.
+    pub(super) fn push<'a>(
+        &mut self,
+        stream: &'a mut StreamDecoder,
+        bytes: &[u8],
+        fin: bool,
+    ) -> Result<Option<StreamMessage<'a>>, StreamError> {
+        stream.push_with(bytes, fin, &self.layers, &mut self.decoder)
     }
 
     pub(super) fn lend_decoder(&mut self) -> PacketDecoder {

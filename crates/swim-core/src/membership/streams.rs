@@ -90,7 +90,7 @@ impl Membership {
             return;
         }
         let Stream { role, decoder, .. } = &mut stream;
-        let done = match decoder.push(bytes, fin, &self.codec.layers) {
+        let done = match self.codec.push(decoder, bytes, fin) {
             Ok(Some(message)) => match role.clone() {
                 Role::Incoming { from } => self.receive_request(id, &from, message),
                 Role::Exchange { to, purpose } => {

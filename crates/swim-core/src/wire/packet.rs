@@ -45,6 +45,10 @@ pub struct PacketDecoder {
 }
 
 impl PacketDecoder {
+    pub(super) fn unpacker(&mut self) -> &mut Unpacker {
+        &mut self.unpacker
+    }
+
     /// Undoes all layers of a packet and reads every message in it.
     ///
     /// # Errors

@@ -7,8 +7,9 @@
 
 use std::ops::Range;
 
+use super::compress::Unpacker;
 use super::msgpack::{Fault, Reader, Reason, Record, gather};
-use super::packet::Layers;
+use super::packet::{Layers, PacketDecoder};
 use super::schema::{Ack, ErrorMessage, NodeState, Ping, PushPullHeader, UserHeader};
 use super::{MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_USER_MESSAGE, MAX_USER_STATE, MessageType};
 
@@ -105,6 +106,31 @@ impl StreamDecoder {
         fin: bool,
         layers: &Layers,
     ) -> Result<Option<StreamMessage<'_>>, StreamError> {
+        self.take(bytes, fin, layers, &mut Unpacker::default())
+    }
+
+    /// As [`push`](Self::push), with the table of codes of a packet decoder: a compressed message
+    /// needs none of its own then.
+    ///
+    /// # Errors
+    /// As `push`.
+    pub fn push_with(
+        &mut self,
+        bytes: &[u8],
+        fin: bool,
+        layers: &Layers,
+        packets: &mut PacketDecoder,
+    ) -> Result<Option<StreamMessage<'_>>, StreamError> {
+        self.take(bytes, fin, layers, packets.unpacker())
+    }
+
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        fin: bool,
+        layers: &Layers,
+        unpacker: &mut Unpacker,
+    ) -> Result<Option<StreamMessage<'_>>, StreamError> {
         if matches!(self.stage, Stage::Spent | Stage::Done(_)) {
             self.trailing = self.trailing.saturating_add(bytes.len());
             return Ok(None);
@@ -114,7 +140,7 @@ impl StreamDecoder {
         if self.buffer.len() < self.wanted && !self.finished {
             return Ok(None);
         }
-        let content = match self.advance(layers) {
+        let content = match self.advance(layers, unpacker) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -144,12 +170,16 @@ impl StreamDecoder {
     }
 
     /// Goes as far as the bytes allow; the message's place once it is complete.
-    fn advance(&mut self, layers: &Layers) -> Result<Option<Content>, StreamError> {
+    fn advance(
+        &mut self,
+        layers: &Layers,
+        unpacker: &mut Unpacker,
+    ) -> Result<Option<Content>, StreamError> {
         loop {
             let step = match self.stage {
                 Stage::Label => self.take_label(layers)?,
                 Stage::Encryption => self.decrypt(layers)?,
-                Stage::Compression => self.decompress()?,
+                Stage::Compression => self.decompress(unpacker)?,
                 Stage::Type => self.take_type()?,
                 Stage::Single(kind) => self.take_single(kind)?,
                 Stage::User { length } => self.take_user(length)?,

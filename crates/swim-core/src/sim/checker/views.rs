@@ -1,8 +1,8 @@
 //! What a member may believe of another after what it believed before.
 //!
 //! Incarnations never fall; nobody returns from suspicion, death or leave without a higher one;
-//! nobody is ahead of what the member itself has said; dead and left are not confused; hearsay in
-//! a full exchange kills nobody.
+//! nobody is ahead of what the member itself has said; nobody has left that did not, or at another
+//! incarnation than it did; dead and left are not confused; hearsay in a full exchange kills nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,8 +28,6 @@ pub(crate) struct Seen {
 pub(crate) struct Truth {
     /// The highest incarnation it ever announced, over all its lives.
     pub(crate) highest: u32,
-    /// It was told to leave, in any life.
-    pub(crate) ever_left: bool,
     /// It was told to leave in this life.
     pub(crate) leaving: bool,
 }
@@ -39,6 +37,8 @@ pub(crate) struct Truth {
 pub(crate) struct Views {
     seen: Vec<Vec<Seen>>,
     truth: Vec<Truth>,
+    /// The incarnations that each member left at, over all its lives.
+    left_at: Vec<BTreeSet<u32>>,
     looked_at: Vec<u64>,
     /// When each viewer buried whom, by its own clock.
     buried: BTreeMap<(HostId, HostId), Time>,
@@ -61,6 +61,7 @@ pub(crate) struct Glance {
 impl Views {
     pub(crate) fn set_hosts(&mut self, hosts: usize) {
         self.truth.resize(hosts, Truth::default());
+        self.left_at.resize(hosts, BTreeSet::new());
         self.seen.resize_with(hosts, Vec::new);
         self.looked_at.resize(hosts, u64::MAX);
         for view in &mut self.seen {
@@ -80,9 +81,10 @@ impl Views {
         self.truth[host.index()]
     }
 
-    pub(crate) fn note_leave(&mut self, host: HostId) {
-        let truth = &mut self.truth[host.index()];
-        (truth.ever_left, truth.leaving) = (true, true);
+    /// A member was told to leave while it was at this incarnation.
+    pub(crate) fn note_leave(&mut self, host: HostId, incarnation: u32) {
+        self.truth[host.index()].leaving = true;
+        self.left_at[host.index()].insert(incarnation);
     }
 
     /// A viewer said that it let go of a place: whoever was buried there long ago may be forgotten,
@@ -132,10 +134,17 @@ impl Views {
         }
         let before = std::mem::replace(place, after);
         let truth = self.truth[subject.index()];
+        let left_at = &self.left_at[subject.index()];
         let verdict = if glance.viewer == subject {
             judge_own(before, after, truth)
         } else if after.state.is_none() {
             judge_forgotten(before, self.buried.get(&(glance.viewer, subject)).copied(), glance)
+        } else if after.state == Some(Left) && !left_at.contains(&after.incarnation) {
+            Err(if left_at.is_empty() {
+                "only who left has left"
+            } else {
+                "a leave stays where it was"
+            })
         } else {
             let judged = judge_change(before, after, truth, glance.cause);
             if judged.is_err() && self.released.contains(&(glance.viewer, subject)) {
@@ -199,9 +208,6 @@ fn judge_change(
     };
     if after.incarnation > truth.highest {
         return Err("nobody is ahead of the member itself");
-    }
-    if new == Left && !truth.ever_left {
-        return Err("only who left has left");
     }
     let Some(old) = before.state else {
         return Ok(Some(Counted::Appeared));
@@ -330,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn a_leave_stays_at_the_incarnation_it_happened_at() {
+        let hears = |incarnation| {
+            let mut views = Views::default();
+            views.set_hosts(2);
+            views.note_own_incarnation(BOB, 9);
+            views.note_leave(BOB, 4);
+            views.note_leave(BOB, 7);
+            let glance = glance(ADA, 0, Some(Cause::Packet));
+            views.observe(glance, BOB, seen(Left, incarnation)).map_err(|breach| breach.rule)
+        };
+        assert_eq!(hears(6), Err("a leave stays where it was"));
+        assert!(hears(4).is_ok() && hears(7).is_ok());
+    }
+
+    #[test]
     fn a_name_moves_only_when_its_holder_has_left() {
         for state in [Alive, Suspect, Dead] {
             let rule = change(seen(state, 4), elsewhere(seen(Alive, 5)), Cause::Packet);
@@ -384,7 +405,7 @@ mod tests {
         assert_eq!(own(&mut views, seen(Alive, 5)), "");
         assert_eq!(own(&mut views, seen(Alive, 4)), "own incarnation never falls");
         assert_eq!(own(&mut views, seen(Dead, 5)), "a member knows that it is alive");
-        views.note_leave(ADA);
+        views.note_leave(ADA, 5);
         assert_eq!(own(&mut views, seen(Left, 5)), "");
         assert_eq!(own(&mut views, seen(Alive, 6)), "a leave is final");
     }

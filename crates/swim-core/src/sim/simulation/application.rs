@@ -105,7 +105,7 @@ impl Simulation {
             Order::Join(via) => Some((machine.join(via, None, now), Operation::Join)),
             Order::Leave => {
                 self.tally.add(Counted::Leave);
-                self.checker.views.note_leave(host);
+                self.checker.views.note_leave(host, machine.local().incarnation());
                 Some((machine.leave(now), Operation::Leave))
             }
             Order::Meta(meta) => {

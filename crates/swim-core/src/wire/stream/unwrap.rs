@@ -5,10 +5,11 @@
 //! bytes at once leaves nothing to wait for: what ends inside it ends for good.
 
 use super::{ENVELOPE_HEAD, Stage, StreamDecoder, StreamError, limited};
+use crate::wire::compress::Unpacker;
 use crate::wire::label::{LabelError, split_header};
 use crate::wire::packet::Layers;
 use crate::wire::schema::Compress;
-use crate::wire::{MAX_SEALED_STREAM, MAX_STREAM_EXPANSION, MessageType, compress};
+use crate::wire::{MAX_SEALED_STREAM, MAX_STREAM_EXPANSION, MessageType};
 
 impl StreamDecoder {
     pub(super) fn take_label(&mut self, layers: &Layers) -> Result<Option<Stage>, StreamError> {
@@ -64,7 +65,10 @@ impl StreamDecoder {
         Ok(Some(Stage::Compression))
     }
 
-    pub(super) fn decompress(&mut self) -> Result<Option<Stage>, StreamError> {
+    pub(super) fn decompress(
+        &mut self,
+        unpacker: &mut Unpacker,
+    ) -> Result<Option<Stage>, StreamError> {
         if !self.has(1)? {
             return Ok(None);
         }
@@ -77,7 +81,8 @@ impl StreamDecoder {
             Err(fault) => return self.wait_for(MessageType::Compress, self.at + 1, fault),
         };
         let mut plain = Vec::new();
-        compress::decompress_message(&message, MAX_STREAM_EXPANSION, &mut plain)
+        unpacker
+            .message(&message, MAX_STREAM_EXPANSION, &mut plain)
             .map_err(StreamError::Compress)?;
         self.trailing += body.len() - consumed;
         self.buffer = plain;
