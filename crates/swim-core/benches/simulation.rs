@@ -1,8 +1,10 @@
 //! One second of virtual time: of a quiet cluster, and of one in trouble.
 //!
 //! An iteration is one virtual second under the checkers of every 100 ms, so 1 ms an iteration is
-//! 1,000 times real time.
+//! 1,000 times real time. Says after each quiet cluster how much memory the process has taken at
+//! most so far (Linux only).
 
+use std::fs;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -21,13 +23,23 @@ fn converged(members: usize) -> (Simulation, Vec<HostId>) {
 }
 
 fn quiet(criterion: &mut Criterion) {
-    for members in [128, 1000] {
+    for members in [128, 1000, 5000] {
         let (mut sim, _) = converged(members);
         criterion.bench_function(&format!("quiet second of {members} members"), |bencher| {
             bencher.iter(|| sim.run_for(Duration::from_secs(1)));
         });
         assert_eq!(sim.violation(), None);
+        if let Some(peak) = peak_memory() {
+            println!("with {members} members, the process took {peak} at most");
+        }
     }
+}
+
+/// The most memory that this process ever held, as the kernel tells it.
+fn peak_memory() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().to_owned())
 }
 
 fn chaos(criterion: &mut Criterion) {
