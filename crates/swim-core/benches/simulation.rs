@@ -4,6 +4,8 @@
 //! 1,000 times real time. Says after each quiet cluster how much memory the process has taken at
 //! most so far (Linux only).
 
+#![expect(clippy::print_stdout, reason = "a benchmark reports on stdout")]
+
 use std::fs;
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 //!
 //! Incarnations never fall; nobody returns from suspicion, death or leave without a higher one;
 //! nobody is ahead of what the member itself has said; nobody has left that did not, or at another
-//! incarnation than it did; dead and left are not confused; hearsay in a full exchange kills nobody.
+//! incarnation than it did; dead and left are not confused; hearsay in a full exchange kills
+//! nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
