@@ -24,7 +24,8 @@ const SELDOM: u32 = 8;
 const LONGEST_PACKET: usize = 65_535;
 
 thread_local! {
-    /// Reads what every machine sends: its table of codes is expensive to make for each story.
+    /// Reads what every machine sends: its table of codes is expensive to make for each story. That
+    /// a used table reads as a new one does is what `packet` and `stream` check.
     static DECODER: RefCell<PacketDecoder> = RefCell::default();
 }
 
