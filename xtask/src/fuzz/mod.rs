@@ -30,6 +30,8 @@ const TIMEOUT: u32 = 30;
 /// half as many executions again. A replay has the sanitizer's own settings, and so tells all.
 const SANITIZER: &str = "quarantine_size_mb=8:malloc_context_size=1:max_malloc_fill_size=0:\
                          detect_stack_use_after_return=0";
+/// How libFuzzer exits after SIGINT or SIGTERM.
+const INTERRUPTED: i32 = 72;
 /// The longest input that a committed corpus keeps.
 const KEPT_LEN: u32 = 4_096;
 /// Fuzzing time of one target unless told otherwise, in seconds.
@@ -160,8 +162,10 @@ impl Fuzzer {
         let report = Report::read(&log);
         let is_canary = target == CANARY;
         let is_found = !status.success() && report.input.is_some();
+        let is_stopped = status.code() == Some(INTERRUPTED) && report.input.is_none();
         let verdict = match (is_canary, status.success()) {
             (false, true) => "nothing found",
+            (false, false) if is_stopped => "nothing found until it was interrupted",
             (false, false) => "a FINDING",
             (true, _) if is_found => "found the planted bug",
             (true, _) => "the planted bug NOT found: what this build reports means nothing",

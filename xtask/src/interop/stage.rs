@@ -4,6 +4,8 @@
 //! event or at its deadline; nothing sleeps. Whatever way a case ends, no process outlives its
 //! [`Stage`].
 
+mod last_words;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
