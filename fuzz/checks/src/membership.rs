@@ -5,6 +5,7 @@
 //! commands, and time going forward. After every step `watch` checks what must
 //! hold; in the end every operation must have come to its one outcome.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use swim_core::wire::stream::{encode_push_pull, encode_user};
@@ -66,7 +67,7 @@ struct Story<'a> {
     /// Whether another run is compared with this one.
     is_repeated: bool,
     /// Everything that came out, as text, if so.
-    outputs: Vec<String>,
+    outputs: String,
 }
 
 /// Settings from three bytes: the layers, switches, sizes.
@@ -132,13 +133,13 @@ impl<'a> Story<'a> {
             now,
             next_stream: 0,
             is_repeated,
-            outputs: Vec::new(),
+            outputs: String::new(),
         };
         story.settle();
         story
     }
 
-    fn run(mut self) -> (usize, Vec<String>) {
+    fn run(mut self) -> (usize, String) {
         for _ in 0..MOST_STEPS {
             if self.draw.is_empty() {
                 break;
@@ -154,7 +155,9 @@ impl<'a> Story<'a> {
     fn settle(&mut self) -> usize {
         let outputs = self.watch.step(&mut self.machine);
         if self.is_repeated {
-            self.outputs.extend(outputs.iter().map(|output| format!("{output:?}")));
+            for output in &outputs {
+                write!(self.outputs, "{output:?}").expect("a string takes everything");
+            }
         }
         outputs.len()
     }

@@ -28,7 +28,8 @@ const MAX_LEN: u32 = 70_000;
 const TIMEOUT: u32 = 30;
 /// Short stacks of allocations, a short memory of freed ones, new ones not filled with a pattern:
 /// half as many executions again. A replay has the sanitizer's own settings, and so tells all.
-const SANITIZER: &str = "quarantine_size_mb=8:malloc_context_size=1:max_malloc_fill_size=0:\
+const SANITIZER: &str = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:\
+                         malloc_context_size=1:max_malloc_fill_size=0:\
                          detect_stack_use_after_return=0";
 /// How libFuzzer exits after SIGINT or SIGTERM.
 const INTERRUPTED: i32 = 72;
