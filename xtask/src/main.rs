@@ -18,6 +18,7 @@ mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
+mod pulse;
 mod sim;
 mod soak;
 mod test;

@@ -25,8 +25,12 @@ use stage::Stage;
 use tools::Tools;
 
 use crate::folder::Folder;
+use crate::pulse::Pulse;
 use crate::{Stop, clock};
 
+/// A failed case says so if the machine itself paused for longer: members take half a second of
+/// silence for a failed probe.
+const UNUSUAL: Duration = Duration::from_millis(100);
 /// Cases at a time: they mostly wait.
 const WORKERS: usize = 4;
 
@@ -188,6 +192,7 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
         directory: own.clone(),
         logs: Vec::new(),
     };
+    let pulse = Pulse::start();
     let told = std::fs::create_dir(&own)
         .map_err(|error| Stop::Failed(format!("cannot make {}: {error}", own.display())))
         .and_then(|()| Stage::new(tools, own.clone()))
@@ -200,12 +205,16 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
             outcome.logs = stage.names().into_iter().map(|name| (name, stage.log(name))).collect();
             told
         });
+    let late = pulse.end();
     outcome.took = began.elapsed();
     outcome.failure = match told {
         Err(Stop::Interrupted) => return Err(Stop::Interrupted),
         Err(stop) => Some(stop.to_string()),
         Ok(()) => logs::first_unaccepted(&outcome.logs, task.case.calm),
     };
+    if let Some(reason) = outcome.failure.as_mut().filter(|_| late > UNUSUAL) {
+        reason.push_str(&format!("; the machine stood still for {late:.0?} meanwhile"));
+    }
     if !keep && outcome.is_good() {
         let _ = std::fs::remove_dir_all(&own);
     }
