@@ -199,7 +199,7 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
         .and_then(|mut stage| {
             let told = (task.case.tell)(&mut stage, task.sabotaged);
             if matches!(told, Err(Stop::Failed(_))) {
-                stage.last_words();
+                stage.last_words()?;
             }
             outcome.notes = stage.notes();
             outcome.logs = stage.names().into_iter().map(|name| (name, stage.log(name))).collect();

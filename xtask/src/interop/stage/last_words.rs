@@ -8,33 +8,34 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use super::Stage;
+use crate::Stop;
 
 /// A paused or stuck member does not hold up the report for longer.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Stage<'_> {
-    /// Writes every living member's counters into the transcript, whole.
-    pub(in crate::interop) fn last_words(&mut self) {
-        let living = |stage: &Self| -> Vec<&'static str> {
-            let alive = stage.cast.iter().filter(|(_, actor)| actor.exit.is_none());
-            alive.map(|(name, _)| *name).collect()
-        };
-        for name in living(self) {
+    /// Writes every living member's counters into the transcript, whole. The only error is an
+    /// interrupt: whatever else goes wrong from here on is not what the case failed by.
+    pub(in crate::interop) fn last_words(&mut self) -> Result<(), Stop> {
+        let living = self.cast.iter().filter(|(_, actor)| actor.exit.is_none());
+        let mut silent: Vec<&'static str> = living.map(|(name, _)| *name).collect();
+        for name in &silent {
             self.tell(name, "stats");
         }
         let deadline = self.elapsed() + FAREWELL;
-        let mut silent = living(self);
         loop {
             silent.retain(|name| !self.has_counted(name));
             if silent.is_empty() {
-                return;
+                return Ok(());
             }
-            // Whatever goes wrong from here on is not what the case failed by.
-            if matches!(self.pump(deadline), Ok(false)) {
-                let _ = writeln!(self.transcript, "no counters from {}", silent.join(", "));
-                return;
+            match self.pump(deadline) {
+                Ok(false) => break,
+                Err(Stop::Interrupted) => return Err(Stop::Interrupted),
+                Ok(true) | Err(_) => {}
             }
         }
+        let _ = writeln!(self.transcript, "no counters from {}", silent.join(", "));
+        Ok(())
     }
 
     /// Takes the member's waiting replies, and says whether its counters were among them.
