@@ -2,8 +2,6 @@
 //!
 //! Keeps the one rule of a driver: drain what the machine wants before the next call.
 
-use std::fmt::Write as _;
-
 use crate::output::Output;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Host, Order};
@@ -158,29 +156,7 @@ impl Simulation {
         let digest = &mut self.digest;
         digest.word(self.now.as_micros());
         digest.word(u64::from(host.0));
-        match output {
-            Output::Packet { to, bytes } => {
-                digest.word(1 | u64::from(to.address.port()) << 8);
-                digest.bytes(bytes);
-            }
-            Output::OpenStream { to, bytes, deadline, .. } => {
-                digest.word(2 | u64::from(to.address.port()) << 8);
-                digest.word(deadline.as_micros());
-                digest.bytes(bytes);
-            }
-            Output::WriteStream { bytes, finish, .. } => {
-                digest.word(3 | u64::from(*finish) << 8);
-                digest.bytes(bytes);
-            }
-            Output::Event(event) => digest.event(event),
-            other @ (Output::CloseStream { .. }
-            | Output::ForgetPeer { .. }
-            | Output::ResolveSeeds
-            | Output::Finished { .. }) => {
-                // Writing into the digest cannot fail.
-                let _ = write!(digest, "{other:?}");
-            }
-        }
+        digest.output(output);
     }
 }
 
