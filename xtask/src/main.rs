@@ -21,16 +21,17 @@ mod process;
 mod pulse;
 mod sim;
 mod soak;
+mod stop;
 mod test;
 mod tidy;
 mod workspace;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use stop::Stop;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "What a developer runs here")]
@@ -56,50 +57,16 @@ enum Command {
     /// Measure, each figure beside what it should be compared with
     Bench(bench::Arguments),
     /// Check what the architecture and the style of this repository promise
-    Tidy,
+    Tidy(tidy::Arguments),
     /// Write certificates for one member (and an authority if there is none)
     Certs(certs::Arguments),
-}
-
-/// Why a command ended without success.
-#[derive(Debug, PartialEq, Eq)]
-enum Stop {
-    /// Bad input or a missing prerequisite: one line with cause and remedy.
-    BadInput(String),
-    /// It ran and failed; what there is to say.
-    Failed(String),
-    /// It ran, failed, and has already said so; the exit code.
-    Said(u8),
-    /// Ctrl-C, or a request to terminate.
-    Interrupted,
-}
-
-impl Stop {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::BadInput(_) => 2,
-            Self::Failed(_) => 1,
-            Self::Said(code) => *code,
-            Self::Interrupted => 130,
-        }
-    }
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadInput(text) | Self::Failed(text) => formatter.write_str(text),
-            Self::Said(_) => Ok(()),
-            Self::Interrupted => formatter.write_str("interrupted"),
-        }
-    }
 }
 
 fn main() -> ExitCode {
     match parse(std::env::args_os().collect()).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
-            let text = stop.to_string();
+            let text = stop.told();
             if !text.is_empty() {
                 eprintln!("cargo xtask: {text}");
             }
@@ -118,7 +85,9 @@ fn run(command: Command) -> Result<(), Stop> {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Tidy => tidy::run(&workspace::root(), &CommandLine::command()),
+        Command::Tidy(arguments) => {
+            tidy::run(&arguments, &workspace::root(), &CommandLine::command())
+        }
         Command::Certs(arguments) => certs::run(&arguments),
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn listen_for_interrupts() -> Result<(), Stop> {
         INTERRUPTED.store(true, Ordering::SeqCst);
         LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).retain(|tell| tell());
     })
-    .map_err(|error| Stop::Failed(format!("cannot listen for Ctrl-C: {error}")))
+    .map_err(|error| Stop::cannot("listen for Ctrl-C", std::io::Error::other(error)))
 }
 
 /// Calls `tell` at every interrupt from this one on, at once if one has come already, until it
@@ -58,7 +58,7 @@ pub(crate) struct Finished {
 /// Runs `command` with its output on ours.
 ///
 /// # Errors
-/// [`Stop::Failed`] when it cannot be started, [`Stop::Interrupted`] after Ctrl-C.
+/// [`Stop::Cannot`] when it cannot be started, [`Stop::Interrupted`] after Ctrl-C.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<ExitStatus, Stop> {
     Ok(supervise(command, what, false)?.status)
 }
@@ -85,7 +85,7 @@ fn supervise(command: &mut Command, what: &str, captured: bool) -> Result<Finish
     }
     let began = clock::now();
     let mut child = command.spawn().map_err(|error| {
-        Stop::Failed(format!("cannot start {}: {error}", command.get_program().display()))
+        Stop::cannot(format!("start {}", command.get_program().display()), error)
     })?;
     let process = rustix::process::Pid::from_child(&child);
     let stdout = child.stdout.take();
@@ -120,7 +120,7 @@ fn supervise(command: &mut Command, what: &str, captured: bool) -> Result<Finish
     let status = waiter
         .join()
         .map_err(|_| Stop::Failed(format!("lost sight of {what}")))?
-        .map_err(|error| Stop::Failed(format!("cannot wait for {what}: {error}")))?;
+        .map_err(|error| Stop::cannot(format!("wait for {what}"), error))?;
     if interrupted {
         return Err(Stop::Interrupted);
     }

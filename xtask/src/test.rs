@@ -138,8 +138,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         }
         return Ok(());
     }
-    let program = std::env::current_exe()
-        .map_err(|error| Stop::Failed(format!("cannot find this program: {error}")))?;
+    let program =
+        std::env::current_exe().map_err(|error| Stop::cannot("find this program", error))?;
     prerequisites::ensure()?;
     let listed: Vec<&str> = chosen.iter().map(|step| step.name).collect();
     println!("running {} steps: {}", chosen.len(), listed.join(", "));
@@ -151,7 +151,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
             Ok(verdict) => verdict,
             Err(Stop::Interrupted) => return Err(Stop::Interrupted),
             Err(stop) => {
-                println!("{stop}");
+                println!("{}", stop.told());
                 Verdict::Failed
             }
         };

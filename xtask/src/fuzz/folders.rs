@@ -72,7 +72,7 @@ pub(super) fn make(folder: &Path, empty: bool) -> Result<(), Stop> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => fs::create_dir_all(folder),
     };
-    made.map_err(|error| failed(folder, &error))
+    made.map_err(|error| failed(folder, error))
 }
 
 /// Puts the files of `new` in the place of those in `old`; how many there are, and their bytes.
@@ -88,11 +88,11 @@ pub(super) fn replace(old: &Path, new: &Path) -> Result<(usize, u64), Stop> {
         }
         Ok(sum)
     };
-    moved().map_err(|error: io::Error| failed(old, &error))
+    moved().map_err(|error: io::Error| failed(old, error))
 }
 
-fn failed(folder: &Path, error: &io::Error) -> Stop {
-    Stop::Failed(format!("cannot write {}: {error}", folder.display()))
+fn failed(folder: &Path, error: io::Error) -> Stop {
+    Stop::cannot(format!("write {}", folder.display()), error)
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ impl Fuzzer {
         path: &Path,
         what: &str,
     ) -> Result<(ExitStatus, String), Stop> {
-        let failed = |error| Stop::Failed(format!("cannot write {}: {error}", path.display()));
+        let failed = |error| Stop::cannot(format!("write {}", path.display()), error);
         let log = File::create(path).map_err(failed)?;
         command.stderr(log);
         let status = process::run(&mut command, what)?;

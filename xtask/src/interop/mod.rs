@@ -198,7 +198,7 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
         .and_then(|()| Stage::new(tools, own.clone()))
         .and_then(|mut stage| {
             let told = (task.case.tell)(&mut stage, task.sabotaged);
-            if matches!(told, Err(Stop::Failed(_))) {
+            if matches!(told, Err(Stop::Failed(_) | Stop::Cannot { .. })) {
                 stage.last_words()?;
             }
             outcome.notes = stage.notes();
@@ -209,7 +209,7 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
     outcome.took = began.elapsed();
     outcome.failure = match told {
         Err(Stop::Interrupted) => return Err(Stop::Interrupted),
-        Err(stop) => Some(stop.to_string()),
+        Err(stop) => Some(stop.told()),
         Ok(()) => logs::first_unaccepted(&outcome.logs, task.case.calm),
     };
     if let Some(reason) = outcome.failure.as_mut().filter(|_| late > UNUSUAL) {

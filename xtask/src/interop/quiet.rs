@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 pub(super) fn run(tools: &Tools, folder: &Folder, minutes: u16) -> Result<(), Stop> {
     let mut stage = Stage::new(tools, folder.path().to_path_buf())?;
     let told = watch(&mut stage, minutes);
-    if let Err(Stop::Failed(_)) = &told {
+    if let Err(Stop::Failed(_) | Stop::Cannot { .. }) = &told {
         folder.keep();
         eprintln!("xtask: the logs are in {}", folder.path().display());
     }

@@ -3,7 +3,7 @@
 //! Reads Markdown and, for private paths, every text file.
 
 use super::source::numbered;
-use super::{Finding, Tree, finding};
+use super::tree::{Finding, Tree, finding};
 
 const REQUIRED: &[&str] =
     &["README.md", "CHANGELOG.md", "LICENSE", "docs/ARCHITECTURE.md", ".ci/run"];

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::numbered;
-use super::{Finding, Tree, finding};
+use super::tree::{Finding, Tree, finding};
 
 /// What a package may depend on.
 struct Layer {
@@ -19,17 +19,27 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer {
         manifest: "crates/swim-core/Cargo.toml",
-        dependencies: &["aes-gcm", "crc32fast", "hashbrown", "libm", "log", "rand", "rmp", "weezl"],
+        dependencies: &[
+            "aes-gcm",
+            "crc32fast",
+            "hashbrown",
+            "libm",
+            "log",
+            "rand",
+            "rmp",
+            "thiserror",
+            "weezl",
+        ],
         siblings_in_tests: &["swim-quic-core"],
     },
     Layer {
         manifest: "crates/quic-net/Cargo.toml",
-        dependencies: &["boring", "log", "mio", "quiche", "quinn-udp", "ring"],
+        dependencies: &["boring", "log", "mio", "quiche", "quinn-udp", "ring", "thiserror"],
         siblings_in_tests: &["swim-quic-certs"],
     },
     Layer {
         manifest: "crates/certs/Cargo.toml",
-        dependencies: &["boring", "log", "ring"],
+        dependencies: &["boring", "log", "ring", "thiserror"],
         siblings_in_tests: &[],
     },
     Layer {
@@ -46,6 +56,7 @@ const LAYERS: &[Layer] = &[
             "swim-quic-certs",
             "swim-quic-core",
             "swim-quic-net",
+            "thiserror",
         ],
         siblings_in_tests: &["swim-quic-certs", "swim-quic-core", "swim-quic-net"],
     },
@@ -56,7 +67,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         manifest: "xtask/Cargo.toml",
-        dependencies: &["clap", "ctrlc", "rustix", "serde_json"],
+        dependencies: &["clap", "ctrlc", "proc-macro2", "rustix", "serde_json", "syn", "thiserror"],
         siblings_in_tests: &[],
     },
 ];

@@ -4,7 +4,7 @@
 //! use. The exceptions are written beside the rules.
 
 use super::source::{Source, numbered, words};
-use super::{Finding, finding};
+use super::tree::{Finding, finding};
 
 /// In any code, tests and examples included. What clippy's disallowed methods forbid is not
 /// repeated here.
