@@ -53,7 +53,7 @@ fn is_test(attribute: &syn::Attribute) -> bool {
 }
 
 /// The attributes of an item of any kind.
-pub(super) fn attributes(item: &syn::Item) -> &[syn::Attribute] {
+fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     match item {
         syn::Item::Const(item) => &item.attrs,
         syn::Item::Enum(item) => &item.attrs,
