@@ -9,13 +9,15 @@ mod comments;
 mod documents;
 mod layers;
 mod modules;
+mod names;
 mod parts;
+mod purity;
 mod shape;
 mod source;
 mod syntax;
 mod tree;
 mod types;
-mod words;
+mod vocabulary;
 
 use std::path::Path;
 
@@ -30,13 +32,15 @@ const RULES: &[(&str, &str)] = &[
     ("types", "fields of a struct, and files that hold a type's logic"),
     ("parts", "no part of the membership machine changes another"),
     ("shape", "lines in a file, lines in a function, columns"),
-    ("words", "words that some folders or all of them must not hold"),
+    ("purity", "what the code of a layer must not mention"),
+    ("words", "words that are not said here, and what is said instead"),
+    ("names", "file names that lead to more than two files"),
     ("comments", "doc comments that say nothing"),
     ("documents", "links, commands and paths in documents"),
 ];
 
 /// Rules whose findings are counted and do not fail yet.
-const PENDING: &[&str] = &["circles", "types", "parts", "comments"];
+const PENDING: &[&str] = &["circles", "types", "parts", "comments", "words", "names"];
 
 fn names() -> clap::builder::PossibleValuesParser {
     RULES.iter().map(|(name, _)| *name).collect::<Vec<_>>().into()
@@ -62,7 +66,9 @@ fn check(rule: &str, tree: &Tree, commands: &clap::Command) -> Vec<Finding> {
         "parts" => parts::check(&syntax::parse(&sources)),
         "comments" => sources.iter().flat_map(comments::check).collect(),
         "shape" => sources.iter().flat_map(shape::check).collect(),
-        "words" => sources.iter().flat_map(words::check).collect(),
+        "purity" => sources.iter().flat_map(purity::check).collect(),
+        "words" => vocabulary::check(tree),
+        "names" => names::check(tree),
         "documents" => documents::check(tree, commands),
         _ => Vec::new(),
     };
@@ -98,6 +104,9 @@ pub(crate) fn run(
         for finding in &findings {
             println!("{finding}");
         }
+        if *name == "names" {
+            println!("names that lead to two files: {}", names::twice(&tree).join(", "));
+        }
         failed += findings.len();
     }
     let sources = tree.ending(".rs").count();
@@ -113,8 +122,10 @@ mod tests {
     fn every_rule_is_one_that_is_checked_and_every_pending_one_is_a_rule() {
         // A file that breaks each rule, so that a rule without its check would be silent.
         let tree = Tree::of(&[
-            ("a/src/lib.rs", "mod b; use b::B; pub struct A; fn f() { todo!() }\n"),
+            ("a/src/lib.rs", "mod b; use b::B; pub struct A; #[ignore] fn f() {}\n"),
             ("a/src/b.rs", "use crate::A; pub struct B;\n"),
+            ("b/b.rs", "mod pulse;"),
+            ("c/b.rs", ""),
             ("a/src/long.rs", &"// x\n".repeat(1_000)),
             ("a/src/wide.rs", &format!("/// Wide.\nstruct Wide {{ {} }}", "a: u8, ".repeat(99))),
         ]);
