@@ -69,7 +69,7 @@ fn a_leave_is_told_apart_from_a_crash() {
         [ada, cyd].iter().all(|viewer| sim.state(*viewer, bob) == Some(Left))
     });
     until(&mut sim, 10, "the others agree", |sim| sim.agreement().is_ok());
-    assert_eq!((sim.tally().count(Counted::Left), failures(&sim)), (2, 0));
+    assert_eq!((sim.coverage().count(Counted::Left), failures(&sim)), (2, 0));
     assert!(sim.is_up(bob) && !sim.is_present(bob) && sim.is_present(ada) && sim.is_present(cyd));
 }
 
@@ -80,7 +80,7 @@ fn two_halves_find_each_other_again_after_they_forgot_each_other() {
     until(&mut sim, 300, "the halves forget each other", |sim| {
         sim.state(ada, cyd).is_none() && sim.state(dan, bob).is_none()
     });
-    sim.calm();
+    sim.end_all_faults();
     until(&mut sim, 120, "all agree", |sim| sim.agreement().is_ok());
 }
 
@@ -98,13 +98,13 @@ fn messages_arrive_once_whatever_the_network_does() {
         sim.run_for(Duration::from_millis(300));
     }
     until(&mut sim, 20, "every operation has ended", |sim| sim.open_operations() == 0);
-    let tally = sim.tally();
-    assert_eq!(tally.count(Counted::BroadcastDelivered), 40);
-    assert_eq!(tally.count(Counted::PacketDelivered), 20);
-    assert_eq!(tally.count(Counted::StreamDelivered), 20);
-    assert_eq!(tally.count(Counted::OperationDone), 40);
-    assert!(tally.count(Counted::PacketDuplicated) > 0);
-    assert!(tally.count(Counted::StreamChopped) > 0);
+    let coverage = sim.coverage();
+    assert_eq!(coverage.count(Counted::BroadcastDelivered), 40);
+    assert_eq!(coverage.count(Counted::PacketDelivered), 20);
+    assert_eq!(coverage.count(Counted::StreamDelivered), 20);
+    assert_eq!(coverage.count(Counted::OperationDone), 40);
+    assert!(coverage.count(Counted::PacketDuplicated) > 0);
+    assert!(coverage.count(Counted::StreamChopped) > 0);
     assert_eq!(sim.violation(), None);
 }
 
@@ -147,7 +147,7 @@ fn a_quiet_cluster_stays_quiet_and_says_the_same_twice() {
         assert_eq!(sim.agreement(), Ok(()));
         sim.run_for(Duration::from_secs(60));
         assert_eq!(sim.violation(), None);
-        assert_eq!(sim.tally().count(Counted::Suspected), 0);
+        assert_eq!(sim.coverage().count(Counted::Suspected), 0);
         sim.digest()
     };
     assert_eq!(run(9), run(9));

@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write as _};
 use std::ops::{ControlFlow, Range};
 
 use serde_json::json;
-use swim_core::sim::{Counted, SeedReport, Tally, Telling, run_seed};
+use swim_core::sim::{Counted, Coverage, SeedReport, Verbosity, run_seed};
 
 use crate::{clock, parallel};
 
@@ -17,7 +17,7 @@ const DETAILS: usize = 5;
 pub(crate) fn run(seeds: Range<u64>, until_broken: bool, json: bool) -> bool {
     let began = clock::now();
     let count = usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX);
-    let work = |n: usize| run_seed(seeds.start + n as u64, Telling::Nothing);
+    let work = |n: usize| run_seed(seeds.start + n as u64, Verbosity::Nothing);
     let reports = parallel::map("seeds", count, work, |report| {
         let Some(violation) = &report.violation else {
             return ControlFlow::Continue(());
@@ -26,23 +26,23 @@ pub(crate) fn run(seeds: Range<u64>, until_broken: bool, json: bool) -> bool {
         if until_broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let seconds = (clock::now() - began).as_secs_f64();
-    let mut tally = Tally::new();
+    let mut coverage = Coverage::new();
     for report in &reports {
-        tally.merge(&report.tally);
+        coverage.merge(&report.coverage);
     }
     let failed: Vec<&SeedReport> =
         reports.iter().filter(|report| report.violation.is_some()).collect();
     let demanded = seeds.end - seeds.start >= MUST_COVER_ALL;
-    let missing = tally.missing();
+    let missing = coverage.missing();
     let well = failed.is_empty() && (missing.is_empty() || !demanded);
     if json {
-        println!("{}", as_json(&seeds, &reports, &tally, seconds));
+        println!("{}", as_json(&seeds, &reports, &coverage, seconds));
         return well;
     }
     for report in failed.iter().take(DETAILS) {
         explain(report.seed);
     }
-    print!("{tally}");
+    print!("{coverage}");
     print_summary(&seeds, &reports, seconds);
     if !missing.is_empty() {
         let names: Vec<&str> = missing.iter().map(|what| what.name()).collect();
@@ -73,10 +73,10 @@ fn print_summary(seeds: &Range<u64>, reports: &[SeedReport], seconds: f64) {
     println!("digest of all seeds {}", digest(reports));
     if let Some(slowest) = slowest {
         println!(
-            "slowest calm: seed {} took {:.1} s of the {:.0} s that its configuration allows",
+            "slowest healing: seed {} took {:.1} s of the {:.0} s that its configuration allows",
             slowest.seed,
-            slowest.calm.as_secs_f64(),
-            slowest.calm_bound.as_secs_f64()
+            slowest.heal_time.as_secs_f64(),
+            slowest.heal_bound.as_secs_f64()
         );
     }
 }
@@ -90,12 +90,12 @@ fn digest(reports: &[SeedReport]) -> String {
 }
 
 fn share(report: &SeedReport) -> f64 {
-    report.calm.as_secs_f64() / report.calm_bound.as_secs_f64()
+    report.heal_time.as_secs_f64() / report.heal_bound.as_secs_f64()
 }
 
 /// Replays a failed seed and shows how it ended.
 fn explain(seed: u64) {
-    let report = run_seed(seed, Telling::LastLines);
+    let report = run_seed(seed, Verbosity::LastLines);
     println!("seed={seed} with {} members:", report.hosts);
     for line in &report.last_lines {
         println!("    {line}");
@@ -105,27 +105,27 @@ fn explain(seed: u64) {
 
 /// Runs one seed; true when it broke no rule.
 pub(crate) fn run_one(seed: u64, trace: bool, json: bool) -> bool {
-    let telling = if trace {
+    let verbosity = if trace {
         // A trace has many lines; whoever stops reading it ends it.
         let mut out = BufWriter::new(std::io::stdout());
-        Telling::Everything(Box::new(move |line| {
+        Verbosity::Everything(Box::new(move |line| {
             let _ = writeln!(out, "{line}");
         }))
     } else {
-        Telling::LastLines
+        Verbosity::LastLines
     };
-    let report = run_seed(seed, telling);
+    let report = run_seed(seed, verbosity);
     if json {
         println!("{}", seed_as_json(&report));
         return report.violation.is_none();
     }
     println!(
-        "seed {seed}: {} members, {} kinds of fault, {:.1} s, calm after {:.1} s of {:.0} s",
+        "seed {seed}: {} members, {} kinds of fault, {:.1} s, healed after {:.1} s of {:.0} s",
         report.hosts,
         report.kinds,
         report.virtual_time.as_secs_f64(),
-        report.calm.as_secs_f64(),
-        report.calm_bound.as_secs_f64()
+        report.heal_time.as_secs_f64(),
+        report.heal_bound.as_secs_f64()
     );
     println!("digest {:016x}", report.digest);
     match &report.violation {
@@ -146,8 +146,8 @@ fn seed_as_json(report: &SeedReport) -> serde_json::Value {
         "members": report.hosts,
         "kinds": report.kinds,
         "virtual_seconds": report.virtual_time.as_secs_f64(),
-        "calm_seconds": report.calm.as_secs_f64(),
-        "calm_bound_seconds": report.calm_bound.as_secs_f64(),
+        "heal_seconds": report.heal_time.as_secs_f64(),
+        "heal_bound_seconds": report.heal_bound.as_secs_f64(),
         "digest": format!("{:016x}", report.digest),
         "violation": report.violation.as_ref().map(ToString::to_string),
     })
@@ -156,12 +156,12 @@ fn seed_as_json(report: &SeedReport) -> serde_json::Value {
 fn as_json(
     seeds: &Range<u64>,
     reports: &[SeedReport],
-    tally: &Tally,
+    coverage: &Coverage,
     seconds: f64,
 ) -> serde_json::Value {
     let counts: serde_json::Map<String, serde_json::Value> = Counted::ALL
         .iter()
-        .map(|what| (what.name().to_owned(), tally.count(*what).into()))
+        .map(|what| (what.name().to_owned(), coverage.count(*what).into()))
         .collect();
     let failed: Vec<_> =
         reports.iter().filter(|report| report.violation.is_some()).map(seed_as_json).collect();
@@ -171,7 +171,7 @@ fn as_json(
         "seconds": seconds,
         "digest": digest(reports),
         "failed": failed,
-        "missing": tally.missing().iter().map(|what| what.name()).collect::<Vec<_>>(),
+        "missing": coverage.missing().iter().map(|what| what.name()).collect::<Vec<_>>(),
         "counts": counts,
     })
 }

@@ -1,26 +1,26 @@
-//! One seed, one life of a cluster: it gathers, goes through its weather, and must come to rest.
+//! One seed, one run of a cluster: formation, chaos under a fault plan, healing.
 //!
-//! Safety is checked after every step; once the weather is over, agreement and silence must come
-//! within a bound that follows from the configuration.
+//! Safety rules are checked after every step. Once the plan has ended, all members must agree and
+//! have nothing left to send within a bound that follows from the configuration.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::{Config, SecretKey};
 use crate::membership::Membership;
-use crate::sim::chance::Chance;
 use crate::sim::checker::Violation;
+use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::{FaultId, HostId};
+use crate::sim::fault_plan::{self, AppAction, PlanStep};
+use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::{Setup, Simulation};
-use crate::sim::tally::{Counted, Tally};
-use crate::sim::weather::{self, Move, Talk};
 use crate::time::Time;
 
-/// The stream of chance that setups and weather draw from.
-const WEATHER: u64 = 2;
-/// After agreement, this long nothing may change any more.
-const REST: Duration = Duration::from_secs(10);
-/// Every so many seeds, all packets are decoded and held against what becomes of them.
+/// The random stream that setups and fault plans draw from.
+const FAULT_PLAN: u64 = 2;
+/// How long agreement must last before a cluster counts as healed.
+const QUIET: Duration = Duration::from_secs(10);
+/// In every so many seeds all packets are decoded, to check what receivers make of them.
 const TAP_EVERY: u64 = 4;
 
 /// What one seed did.
@@ -34,14 +34,14 @@ pub struct SeedReport {
     pub kinds: usize,
     /// Virtual time in all.
     pub virtual_time: Duration,
-    /// From the end of the weather to agreement and silence.
-    pub calm: Duration,
+    /// From the end of the last fault to agreement with empty queues.
+    pub heal_time: Duration,
     /// What that was allowed to take.
-    pub calm_bound: Duration,
+    pub heal_bound: Duration,
     /// Steps of the simulation.
     pub steps: u64,
     /// What was explored.
-    pub tally: Tally,
+    pub coverage: Coverage,
     /// The hash over every byte and event.
     pub digest: u64,
     /// The rule that was broken, if one was.
@@ -51,7 +51,7 @@ pub struct SeedReport {
 }
 
 /// How much a run says about itself.
-pub enum Telling {
+pub enum Verbosity {
     /// Nothing; the quickest.
     Nothing,
     /// The last lines, in the report.
@@ -62,41 +62,41 @@ pub enum Telling {
 
 /// Runs one seed from beginning to end.
 #[must_use]
-pub fn run_seed(seed: u64, telling: Telling) -> SeedReport {
-    let mut chance = Chance::new(seed, WEATHER);
-    let setup = draw_setup(seed, &mut chance);
+pub fn run_seed(seed: u64, verbosity: Verbosity) -> SeedReport {
+    let mut rng = SimRng::new(seed, FAULT_PLAN);
+    let setup = draw_setup(seed, &mut rng);
     let config = setup.config.clone();
     let mut sim = Simulation::new(seed, setup);
-    match telling {
-        Telling::Nothing => {}
-        Telling::LastLines => sim.keep_trace(),
-        Telling::Everything(sink) => sim.trace_to(sink),
+    match verbosity {
+        Verbosity::Nothing => {}
+        Verbosity::LastLines => sim.keep_trace(),
+        Verbosity::Everything(sink) => sim.trace_to(sink),
     }
-    let hosts = draw_hosts(&mut sim, &mut chance);
+    let hosts = draw_hosts(&mut sim, &mut rng);
     let bound = convergence_bound(&config, hosts.len());
-    gather(&mut sim, &hosts, bound, &mut chance);
-    let length = Duration::from_secs(60) + chance.span(Duration::ZERO, Duration::from_secs(60));
-    let plan = weather::draw(&mut chance, &hosts, length);
-    endure(&mut sim, plan.moves, length);
-    sim.calm();
-    let calm_began = sim.now();
-    rest(&mut sim, bound);
+    form_cluster(&mut sim, &hosts, bound, &mut rng);
+    let length = Duration::from_secs(60) + rng.span(Duration::ZERO, Duration::from_secs(60));
+    let plan = fault_plan::draw(&mut rng, &hosts, length);
+    run_chaos(&mut sim, plan.steps, length);
+    sim.end_all_faults();
+    let heal_began = sim.now();
+    heal(&mut sim, bound);
     SeedReport {
         seed,
         hosts: hosts.len(),
         kinds: plan.kinds.len(),
         virtual_time: sim.now() - Time::ZERO,
-        calm: sim.now() - calm_began,
-        calm_bound: bound,
+        heal_time: sim.now() - heal_began,
+        heal_bound: bound,
         steps: sim.steps(),
-        tally: sim.tally().clone(),
+        coverage: sim.coverage().clone(),
         digest: sim.digest(),
         violation: sim.violation().cloned(),
         last_lines: sim.last_lines(),
     }
 }
 
-/// How long a calm may take until all agree and are silent. The terms, in this order:
+/// How long healing may take until all agree and queue nothing. The terms, in this order:
 ///
 /// - standing seeds are tried again after 60 s at most (jittered by half), and such an exchange
 ///   takes at most the stream timeout; this twice, should the first one fail;
@@ -123,38 +123,38 @@ pub fn convergence_bound(config: &Config, members: usize) -> Duration {
     seeds + exchanges + probing + suspicion + config.gossip_to_the_dead + gossip
 }
 
-fn draw_setup(seed: u64, chance: &mut Chance) -> Setup {
-    let mut config = match chance.below(10) {
+fn draw_setup(seed: u64, rng: &mut SimRng) -> Setup {
+    let mut config = match rng.below(10) {
         0 => Config::wan(),
         1 | 2 => Config::local(),
         _ => Config::lan(),
     };
-    config.compression = chance.below(4) == 0;
-    if chance.below(4) == 0 {
+    config.compression = rng.below(4) == 0;
+    if rng.below(4) == 0 {
         config.label = b"a simulated cluster".to_vec();
     }
-    if chance.below(8) == 0 {
-        let length = chance.pick(&[16, 24, 32]);
+    if rng.below(8) == 0 {
+        let length = rng.pick(&[16, 24, 32]);
         config.keys.extend(SecretKey::try_from([7; 32].get(..length).unwrap_or_default()));
     }
-    if chance.below(6) == 0 {
-        config.local_health_probe = chance.below(2) == 0;
-        config.local_health_suspicion = chance.below(2) == 0;
-        config.buddy = chance.below(2) == 0;
+    if rng.below(6) == 0 {
+        config.local_health_probe = rng.below(2) == 0;
+        config.local_health_suspicion = rng.below(2) == 0;
+        config.buddy = rng.below(2) == 0;
     }
-    let verified_names = chance.below(4) > 0;
+    let verified_names = rng.below(4) > 0;
     Setup { verified_names, tap: seed.is_multiple_of(TAP_EVERY), ..Setup::new(config) }
 }
 
 /// Between 3 and 64 hosts, more often few; seeds are the first one, and sometimes one or two more.
-fn draw_hosts(sim: &mut Simulation, chance: &mut Chance) -> Vec<HostId> {
-    let count = match chance.below(10) {
-        0..=4 => chance.between(3, 12),
-        5..=7 => chance.between(13, 32),
-        _ => chance.between(33, 64),
+fn draw_hosts(sim: &mut Simulation, rng: &mut SimRng) -> Vec<HostId> {
+    let count = match rng.below(10) {
+        0..=4 => rng.between(3, 12),
+        5..=7 => rng.between(13, 32),
+        _ => rng.between(33, 64),
     };
     let hosts: Vec<HostId> = (0..count).map(|n| sim.add(&format!("member-{n:02}"))).collect();
-    let seeds = chance.between(1, 3);
+    let seeds = rng.between(1, 3);
     for host in &hosts {
         sim.set_seeds(*host, &hosts[..seeds]);
     }
@@ -162,14 +162,14 @@ fn draw_hosts(sim: &mut Simulation, chance: &mut Chance) -> Vec<HostId> {
 }
 
 /// Starts the hosts, most of them together and some late, and waits until they agree.
-fn gather(sim: &mut Simulation, hosts: &[HostId], bound: Duration, chance: &mut Chance) {
-    let late = chance.below(hosts.len().min(5));
+fn form_cluster(sim: &mut Simulation, hosts: &[HostId], bound: Duration, rng: &mut SimRng) {
+    let late = rng.below(hosts.len().min(5));
     let (early, late) = hosts.split_at(hosts.len() - late);
-    let at_once = chance.below(2) == 0;
+    let at_once = rng.below(2) == 0;
     for host in early {
         sim.start(*host);
         if !at_once {
-            sim.run_for(chance.span(Duration::ZERO, Duration::from_millis(400)));
+            sim.run_for(rng.span(Duration::ZERO, Duration::from_millis(400)));
         }
     }
     if at_once && early.len() > 16 {
@@ -185,40 +185,40 @@ fn gather(sim: &mut Simulation, hosts: &[HostId], bound: Duration, chance: &mut 
     }
 }
 
-/// Carries out a plan.
-fn endure(sim: &mut Simulation, moves: Vec<(Duration, Move)>, length: Duration) {
+/// Executes a fault plan.
+fn run_chaos(sim: &mut Simulation, steps: Vec<(Duration, PlanStep)>, length: Duration) {
     let began = sim.now();
     let mut faults: BTreeMap<usize, FaultId> = BTreeMap::new();
-    for (at, what) in moves {
+    for (at, what) in steps {
         sim.run_to(began + at);
         if sim.violation().is_some() {
             return;
         }
         match what {
-            Move::Begin(number, fault) => {
+            PlanStep::Begin(number, fault) => {
                 faults.insert(number, sim.begin_fault(fault));
             }
-            Move::End(number) => {
+            PlanStep::End(number) => {
                 if let Some(fault) = faults.remove(&number) {
                     sim.end_fault(fault);
                 }
             }
-            Move::FlipFlop => sim.count(Counted::FlipFlop),
-            Move::Stall(host, how, blocked, running) => sim.stall(host, how, blocked, running),
-            Move::EndStall(host) => sim.end_stall(host),
-            Move::Crash(host) => sim.crash(host),
-            Move::Start(host) => sim.start(host),
-            Move::Leave(host) => sim.leave(host),
-            Move::Relocate(host) => {
+            PlanStep::FlipFlop => sim.count(Counted::FlipFlop),
+            PlanStep::Stall(host, how, blocked, running) => sim.stall(host, how, blocked, running),
+            PlanStep::EndStall(host) => sim.end_stall(host),
+            PlanStep::Crash(host) => sim.crash(host),
+            PlanStep::Start(host) => sim.start(host),
+            PlanStep::Leave(host) => sim.leave(host),
+            PlanStep::Relocate(host) => {
                 sim.relocate(host);
                 sim.start(host);
             }
             // Where nobody proves a name, the successor would get the mail of who was there.
-            Move::Replace(host) if sim.has_verified_names() => replace(sim, host),
-            Move::Replace(host) => sim.crash(host),
-            Move::ClockRate(host, rate) => sim.set_clock_rate(host, rate),
-            Move::PacketLimit(host, to, limit) => sim.set_packet_limit(host, to, limit),
-            Move::Talk(talk) => speak(sim, talk),
+            PlanStep::Replace(host) if sim.has_verified_names() => replace(sim, host),
+            PlanStep::Replace(host) => sim.crash(host),
+            PlanStep::ClockRate(host, rate) => sim.set_clock_rate(host, rate),
+            PlanStep::PacketLimit(host, to, limit) => sim.set_packet_limit(host, to, limit),
+            PlanStep::Act(action) => act(sim, action),
         }
     }
     sim.run_to(began + length);
@@ -233,35 +233,35 @@ fn replace(sim: &mut Simulation, gone: HostId) {
     sim.start(successor);
 }
 
-fn speak(sim: &mut Simulation, talk: Talk) {
-    match talk {
-        Talk::Broadcast(host, len) => sim.broadcast(host, len),
-        Talk::Send(host, to, len) => sim.send(host, to, len),
-        Talk::SendReliable(host, to, len) => {
+fn act(sim: &mut Simulation, action: AppAction) {
+    match action {
+        AppAction::Broadcast(host, len) => sim.broadcast(host, len),
+        AppAction::Send(host, to, len) => sim.send(host, to, len),
+        AppAction::SendReliable(host, to, len) => {
             sim.send_reliable(host, to, len, Duration::from_secs(5));
         }
-        Talk::Ping(host, to) => sim.ping(host, to),
-        Talk::Meta(host, len) => sim.set_meta(host, &vec![0x6d; len]),
+        AppAction::Ping(host, to) => sim.ping(host, to),
+        AppAction::Meta(host, len) => sim.set_meta(host, &vec![0x6d; len]),
     }
 }
 
-/// The weather is over: agreement and silence must come, and last. What the weather left under
-/// way, such as a probe that nobody answered, may break the first ones.
-fn rest(sim: &mut Simulation, bound: Duration) {
+/// Waits until all agree, have empty queues and stay so for [`QUIET`]. A probe that was under way
+/// when the last fault ended may still break a first agreement.
+fn heal(sim: &mut Simulation, bound: Duration) {
     let end = sim.now() + bound;
-    while sim.run_until(end - sim.now(), |sim| at_rest(sim).is_ok()) {
-        if !sim.run_until(REST, |sim| sim.agreement().is_err()) {
+    while sim.run_until(end - sim.now(), |sim| healed(sim).is_ok()) {
+        if !sim.run_until(QUIET, |sim| sim.agreement().is_err()) {
             return;
         }
     }
     if sim.violation().is_none() {
-        let detail = at_rest(sim).err().unwrap_or_default();
+        let detail = healed(sim).err().unwrap_or_default();
         sim.report_breach("a calm ends in agreement and silence", detail);
     }
 }
 
 /// Whether all agree, nothing is left to say and nobody feels slow.
-fn at_rest(sim: &Simulation) -> Result<(), String> {
+fn healed(sim: &Simulation) -> Result<(), String> {
     sim.agreement()?;
     for host in sim.hosts().filter(|host| sim.is_present(*host)) {
         let Some(stats) = sim.membership(host).map(Membership::stats) else {
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_seed_replays_to_the_same_digest() {
-        let run = |seed| run_seed(seed, Telling::Nothing).digest;
+        let run = |seed| run_seed(seed, Verbosity::Nothing).digest;
         assert_eq!(run(3), run(3));
         assert_ne!(run(3), run(4));
     }

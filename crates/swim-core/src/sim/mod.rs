@@ -6,22 +6,22 @@
 
 mod agenda;
 mod campaign;
-mod chance;
 mod checker;
+mod coverage;
 mod digest;
 mod fault;
+mod fault_plan;
 mod host;
 mod network;
 pub mod scenario;
+mod sim_rng;
 mod simulation;
 mod streams;
-mod tally;
 mod trace;
-mod weather;
 
-pub use campaign::{SeedReport, Telling, convergence_bound, run_seed};
+pub use campaign::{SeedReport, Verbosity, convergence_bound, run_seed};
 pub use checker::Violation;
+pub use coverage::{Counted, Coverage};
 pub use fault::{Fault, FaultId, HostId, Stall};
 pub use network::Latency;
 pub use simulation::{Setup, Simulation, Watch};
-pub use tally::{Counted, Tally};

@@ -1,15 +1,15 @@
-//! The modelled network: what becomes of a packet between two hosts.
+//! The links between hosts: whether a packet arrives, when, and in what condition.
 //!
-//! Decides the fate of packets and the state of links; it keeps no packet. The faults under way
-//! are the only state, and the condition of every port is derived from them.
+//! The faults in effect are the only state: the loss rate of every port and the set of cut pairs
+//! are derived from them each time a fault begins or ends. Packets themselves are not kept here.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::sim::chance::{Chance, MILLION};
+use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::{Fault, FaultId, HostId};
-use crate::sim::tally::{Counted, Tally};
+use crate::sim::sim_rng::{MILLION, SimRng};
 
 /// How long packets travel when nothing is wrong.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ struct Everywhere {
     streams: StreamTrouble,
 }
 
-/// What the present faults do to streams, each a chance in a million.
+/// What the present faults do to streams, each a probability in millionths.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct StreamTrouble {
     pub(crate) refused: u32,
@@ -91,7 +91,7 @@ pub(crate) struct Journey {
 /// All links.
 pub(crate) struct Network {
     latency: Latency,
-    chance: Chance,
+    rng: SimRng,
     faults: Vec<(FaultId, Fault)>,
     ports: Vec<Port>,
     everywhere: Everywhere,
@@ -101,10 +101,10 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(latency: Latency, chance: Chance) -> Self {
+    pub(crate) fn new(latency: Latency, rng: SimRng) -> Self {
         Self {
             latency,
-            chance,
+            rng,
             faults: Vec::new(),
             ports: Vec::new(),
             everywhere: Everywhere::default(),
@@ -118,10 +118,10 @@ impl Network {
         self.derive();
     }
 
-    pub(crate) fn begin(&mut self, fault: Fault, tally: &mut Tally) -> FaultId {
+    pub(crate) fn begin(&mut self, fault: Fault, coverage: &mut Coverage) -> FaultId {
         match &fault {
-            Fault::Partition { .. } => tally.add(Counted::Partition),
-            Fault::OneWay { .. } => tally.add(Counted::OneWay),
+            Fault::Partition { .. } => coverage.add(Counted::Partition),
+            Fault::OneWay { .. } => coverage.add(Counted::OneWay),
             Fault::Loss { .. }
             | Fault::Duplicate { .. }
             | Fault::HoldBack { .. }
@@ -188,39 +188,39 @@ impl Network {
             && (self.cut.is_empty() || !self.cut.contains(&(from, to)))
     }
 
-    pub(crate) fn fate(&mut self, from: HostId, to: HostId, tally: &mut Tally) -> Fate {
+    pub(crate) fn fate(&mut self, from: HostId, to: HostId, coverage: &mut Coverage) -> Fate {
         let travel = self.travel();
         if self.faults.is_empty() {
             return Fate::Arrives(Journey { after: travel, again: None, corrupted: false });
         }
         if !self.connects(from, to) {
-            tally.add(Counted::PacketCut);
+            coverage.add(Counted::PacketCut);
             return Fate::CutOff;
         }
         let (out, into) = (self.ports[from.index()].loss_out, self.ports[to.index()].loss_in);
-        if self.chance.happens(out) || self.chance.happens(into) {
-            tally.add(Counted::PacketLost);
+        if self.rng.happens(out) || self.rng.happens(into) {
+            coverage.add(Counted::PacketLost);
             return Fate::Lost;
         }
         let Everywhere { duplicated, held_back, corrupted, slowed, .. } = self.everywhere;
         let mut after = travel;
         if !slowed.is_zero() {
-            tally.add(Counted::PacketSlowed);
+            coverage.add(Counted::PacketSlowed);
             after += slowed;
         }
-        if self.chance.happens(held_back.0) {
-            tally.add(Counted::PacketReordered);
-            after += self.chance.span(Duration::ZERO, held_back.1);
+        if self.rng.happens(held_back.0) {
+            coverage.add(Counted::PacketReordered);
+            after += self.rng.span(Duration::ZERO, held_back.1);
         }
-        let again = self.chance.happens(duplicated).then(|| after + 3 * self.travel());
-        Fate::Arrives(Journey { after, again, corrupted: self.chance.happens(corrupted) })
+        let again = self.rng.happens(duplicated).then(|| after + 3 * self.travel());
+        Fate::Arrives(Journey { after, again, corrupted: self.rng.happens(corrupted) })
     }
 
     /// The time of travel of one packet.
     pub(crate) fn travel(&mut self) -> Duration {
         let Latency { least, most, tail } = self.latency;
-        let most = if self.chance.happens(MILLION / 100) { tail } else { most };
-        self.chance.span(least, most)
+        let most = if self.rng.happens(MILLION / 100) { tail } else { most };
+        self.rng.span(least, most)
     }
 
     /// How much longer the bytes of a stream take because packets are lost and sent again.
@@ -228,7 +228,7 @@ impl Network {
         let loss = self.ports[from.index()].loss_out.max(self.ports[to.index()].loss_in);
         let mut delay = self.everywhere.slowed;
         let mut wait = Duration::from_millis(200);
-        while loss > 0 && self.chance.happens(loss) && wait < Duration::from_secs(60) {
+        while loss > 0 && self.rng.happens(loss) && wait < Duration::from_secs(60) {
             delay += wait;
             wait *= 2;
         }
@@ -239,8 +239,8 @@ impl Network {
         self.everywhere.streams
     }
 
-    pub(crate) fn chance(&mut self) -> &mut Chance {
-        &mut self.chance
+    pub(crate) fn rng(&mut self) -> &mut SimRng {
+        &mut self.rng
     }
 }
 
@@ -252,16 +252,16 @@ mod tests {
     const BOB: HostId = HostId(1);
     const CYD: HostId = HostId(2);
 
-    fn network() -> (Network, Tally) {
-        let mut network = Network::new(Latency::suiting(&Config::lan()), Chance::new(1, 1));
+    fn network() -> (Network, Coverage) {
+        let mut network = Network::new(Latency::suiting(&Config::lan()), SimRng::new(1, 1));
         network.set_hosts(3);
-        (network, Tally::new())
+        (network, Coverage::new())
     }
 
     #[test]
     fn a_partition_cuts_both_ways_and_heals() {
-        let (mut network, mut tally) = network();
-        let fault = network.begin(Fault::Partition { groups: vec![0, 0, 1] }, &mut tally);
+        let (mut network, mut coverage) = network();
+        let fault = network.begin(Fault::Partition { groups: vec![0, 0, 1] }, &mut coverage);
         assert!(network.connects(ADA, BOB));
         assert!(!network.connects(ADA, CYD) && !network.connects(CYD, ADA));
         network.end(fault);
@@ -270,18 +270,19 @@ mod tests {
 
     #[test]
     fn a_one_way_cut_lets_answers_through() {
-        let (mut network, mut tally) = network();
-        network.begin(Fault::OneWay { from: vec![ADA], to: vec![ADA, BOB] }, &mut tally);
+        let (mut network, mut coverage) = network();
+        network.begin(Fault::OneWay { from: vec![ADA], to: vec![ADA, BOB] }, &mut coverage);
         assert!(!network.connects(ADA, BOB) && network.connects(BOB, ADA));
         assert!(network.connects(ADA, CYD));
-        assert!(matches!(network.fate(ADA, BOB, &mut tally), Fate::CutOff));
+        assert!(matches!(network.fate(ADA, BOB, &mut coverage), Fate::CutOff));
     }
 
     #[test]
     fn inbound_loss_spares_what_a_host_sends() {
-        let (mut network, mut tally) = network();
-        network.begin(Fault::Loss { hosts: vec![BOB], inbound: MILLION, outbound: 0 }, &mut tally);
-        assert!(matches!(network.fate(ADA, BOB, &mut tally), Fate::Lost));
-        assert!(matches!(network.fate(BOB, ADA, &mut tally), Fate::Arrives(_)));
+        let (mut network, mut coverage) = network();
+        network
+            .begin(Fault::Loss { hosts: vec![BOB], inbound: MILLION, outbound: 0 }, &mut coverage);
+        assert!(matches!(network.fate(ADA, BOB, &mut coverage), Fate::Lost));
+        assert!(matches!(network.fate(BOB, ADA, &mut coverage), Fate::Arrives(_)));
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::output::StreamId;
-use crate::sim::chance::Chance;
 use crate::sim::fault::HostId;
+use crate::sim::sim_rng::SimRng;
 use crate::time::Time;
 
 /// Which end of a stream.
@@ -148,9 +148,9 @@ impl Streams {
 }
 
 /// Cuts bytes into at most `most` pieces at random places; the last one carries the end.
-pub(crate) fn chop(bytes: Vec<u8>, fin: bool, most: usize, chance: &mut Chance) -> Vec<Piece> {
-    let count = chance.between(1, most.max(1));
-    let mut cuts: Vec<usize> = (1..count).map(|_| chance.below(bytes.len() + 1)).collect();
+pub(crate) fn chop(bytes: Vec<u8>, fin: bool, most: usize, rng: &mut SimRng) -> Vec<Piece> {
+    let count = rng.between(1, most.max(1));
+    let mut cuts: Vec<usize> = (1..count).map(|_| rng.below(bytes.len() + 1)).collect();
     if cuts.is_empty() {
         return vec![Piece { bytes, fin }];
     }
@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn pieces_add_up_and_only_the_last_one_ends_the_stream() {
-        let mut chance = Chance::new(3, 3);
+        let mut rng = SimRng::new(3, 3);
         let bytes: Vec<u8> = (0..200).collect();
         for most in 1..8 {
-            let pieces = chop(bytes.clone(), true, most, &mut chance);
+            let pieces = chop(bytes.clone(), true, most, &mut rng);
             assert!((1..=most).contains(&pieces.len()));
             let (last, rest) = pieces.split_last().unwrap();
             assert!(last.fin && rest.iter().all(|piece| !piece.fin));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_empty_answer_still_ends_the_stream() {
-        let pieces = chop(Vec::new(), true, 4, &mut Chance::new(1, 1));
+        let pieces = chop(Vec::new(), true, 4, &mut SimRng::new(1, 1));
         assert_eq!(pieces, [Piece { bytes: Vec::new(), fin: true }]);
     }
 

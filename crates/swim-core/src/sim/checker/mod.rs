@@ -11,9 +11,9 @@
 
 pub(crate) mod agreement;
 pub(crate) mod bounds;
-pub(crate) mod memory;
 pub(crate) mod messages;
 pub(crate) mod suspicions;
+pub(crate) mod tombstones;
 pub(crate) mod views;
 
 use std::fmt;
@@ -55,7 +55,7 @@ pub(crate) struct Checker {
     pub(crate) views: views::Views,
     pub(crate) suspicions: suspicions::Suspicions,
     pub(crate) messages: messages::Messages,
-    pub(crate) memory: Option<memory::Memory>,
+    pub(crate) tombstones: Option<tombstones::Tombstones>,
 }
 
 impl Checker {
@@ -64,7 +64,7 @@ impl Checker {
             views: views::Views::default(),
             suspicions: suspicions::Suspicions::default(),
             messages: messages::Messages::default(),
-            memory: tap.then(memory::Memory::default),
+            tombstones: tap.then(tombstones::Tombstones::default),
         }
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 use crate::sim::checker::Breach;
+use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::Place;
 use crate::sim::simulation::Cause;
-use crate::sim::tally::Counted;
 use crate::time::Time;
 
 /// What one member believes of another: nothing while `state` is `None`.

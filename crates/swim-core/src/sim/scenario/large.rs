@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::sim::campaign::convergence_bound;
-use crate::sim::chance::{Chance, MILLION};
 use crate::sim::fault::{Fault, HostId};
 use crate::sim::scenario::{
     Job, Measure, Scenario, Size, converged, deaths, failure, number, one_row_each, sent_kilobytes,
 };
+use crate::sim::sim_rng::{MILLION, SimRng};
 use crate::sim::simulation::{Setup, Simulation, Watch};
 
 const REPETITIONS: u64 = 2;
-/// The stream of chance that scenarios draw victims from.
+/// The random stream that scenarios draw victims from.
 const VICTIMS: u64 = 3;
 
 fn repeated(run: impl Fn(u64) -> Measure + Copy + Send + Sync + 'static) -> Vec<Job> {
@@ -23,7 +23,7 @@ fn repeated(run: impl Fn(u64) -> Measure + Copy + Send + Sync + 'static) -> Vec<
 }
 
 fn victims(seed: u64, hosts: &[HostId], count: usize) -> Vec<HostId> {
-    Chance::new(seed, VICTIMS).sample(&hosts[1..], count)
+    SimRng::new(seed, VICTIMS).sample(&hosts[1..], count)
 }
 
 /// The sizes of the cluster that anybody sees at present.
@@ -96,7 +96,7 @@ fn unstable(size: Size, trouble: fn(&mut Simulation, &[HostId], Duration)) -> Ve
         }
         let mut seen = BTreeSet::new();
         sizes(&sim, &hosts, &mut seen);
-        sim.calm();
+        sim.end_all_faults();
         let began = sim.now();
         let bound = convergence_bound(&Config::lan(), members);
         sim.run_until(bound, |sim| sim.agreement().is_ok());
@@ -162,10 +162,10 @@ pub(super) fn mass_restart(size: Size) -> Scenario {
             sim.set_meta(*host, b"before");
         }
         sim.run_for(Duration::from_secs(30));
-        let mut chance = Chance::new(seed, VICTIMS);
-        for host in chance.sample(&hosts, hosts.len()) {
+        let mut rng = SimRng::new(seed, VICTIMS);
+        for host in rng.sample(&hosts, hosts.len()) {
             sim.start(host);
-            sim.run_for(chance.span(Duration::ZERO, Duration::from_millis(40)));
+            sim.run_for(rng.span(Duration::ZERO, Duration::from_millis(40)));
         }
         let began = sim.now();
         let bound = convergence_bound(&Config::lan(), members);
@@ -197,7 +197,7 @@ pub(super) fn partition_heal(size: Size) -> Scenario {
         sim.begin_fault(Fault::Partition { groups });
         sim.run_for(Duration::from_secs(3600));
         let known = sim.membership(hosts[0]).map_or(0, |machine| machine.members().count());
-        sim.calm();
+        sim.end_all_faults();
         let began = sim.now();
         let bound = convergence_bound(&Config::lan(), members);
         sim.run_until(bound, |sim| sim.agreement().is_ok());

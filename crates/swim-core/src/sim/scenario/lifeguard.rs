@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::sim::chance::Chance;
 use crate::sim::fault::{HostId, Stall};
 use crate::sim::scenario::{Job, Measure, Scenario, Size, Table, deaths, failure, number};
+use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::{Setup, Simulation, Watch};
 
 const MEMBERS: usize = 128;
@@ -18,7 +18,7 @@ const LEAST_LENGTH: Duration = Duration::from_secs(120);
 const ANOMALOUS: [usize; 9] = [1, 4, 8, 12, 16, 20, 24, 28, 32];
 const DURATIONS: [u64; 6] = [128, 512, 2048, 8192, 16_384, 32_768];
 const INTERVALS: [u64; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16_384];
-/// The stream of chance that the anomalous are drawn from.
+/// The random stream that the anomalous are drawn from.
 const ANOMALIES: u64 = 4;
 
 /// Which parts are on: name, local-health probe, local-health suspicion, buddy; the paper's
@@ -91,7 +91,7 @@ fn run(cell: Cell) -> Measure {
     config.local_health_suspicion = suspicion;
     config.buddy = buddy;
     config.compression = false;
-    // The same weather for every configuration.
+    // The same faults for every configuration.
     let seed = cell.repetition
         + 16 * cell.anomalous as u64
         + (1 << 16) * millis(cell.blocked)
@@ -107,7 +107,7 @@ fn run(cell: Cell) -> Measure {
     sim.acquaint();
     sim.run_for(SETTLING);
     let anomalous: BTreeSet<HostId> =
-        Chance::new(seed, ANOMALIES).sample(&hosts, cell.anomalous).into_iter().collect();
+        SimRng::new(seed, ANOMALIES).sample(&hosts, cell.anomalous).into_iter().collect();
     for host in &anomalous {
         sim.stall(*host, Stall::Network, cell.blocked, cell.running);
     }

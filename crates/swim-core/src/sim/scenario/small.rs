@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::sim::chance::MILLION;
 use crate::sim::fault::{Fault, HostId};
 use crate::sim::scenario::{
     Job, Measure, Scenario, Size, converged, deaths, failure, length, number, one_row_each,
 };
+use crate::sim::sim_rng::MILLION;
 use crate::sim::simulation::{Setup, Simulation, Watch};
 
 const REPETITIONS: u64 = 5;
@@ -36,7 +36,7 @@ pub(super) fn one_way(size: Size) -> Scenario {
                 let wrong = deaths(&sim)
                     .filter(|(subject, viewer)| *subject != victim && *viewer != victim)
                     .count();
-                sim.calm();
+                sim.end_all_faults();
                 let began = sim.now();
                 let bound = Duration::from_secs(180);
                 sim.run_until(bound, |sim| sim.agreement().is_ok());

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::sim::checker::messages::{Kind, Operation, number_of};
+use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Host, Order};
-use crate::sim::simulation::{Cause, Happening, Simulation};
-use crate::sim::tally::Counted;
+use crate::sim::simulation::{Cause, SimEvent, Simulation};
 
 impl Simulation {
     /// Sets the standing seeds of a host, for this life and later ones.
@@ -74,7 +74,7 @@ impl Simulation {
 
     /// Tells a host how large packets to a peer may be.
     pub fn set_packet_limit(&mut self, host: HostId, to: HostId, limit: usize) {
-        self.tally.add(Counted::LimitChanged);
+        self.coverage.add(Counted::LimitChanged);
         let to = self.address(to);
         self.plan(host, Arrival::PacketLimit { to, limit });
     }
@@ -86,7 +86,7 @@ impl Simulation {
     fn plan(&mut self, host: HostId, arrival: Arrival) {
         if let Some(life) = &self.hosts[host.index()].life {
             let life = life.number;
-            self.agenda.plan(self.now, Happening::Arrive { host, life, arrival });
+            self.agenda.plan(self.now, SimEvent::Arrive { host, life, arrival });
         }
     }
 
@@ -104,7 +104,7 @@ impl Simulation {
             }
             Order::Join(via) => Some((machine.join(via, None, now), Operation::Join)),
             Order::Leave => {
-                self.tally.add(Counted::Leave);
+                self.coverage.add(Counted::Leave);
                 self.checker.views.note_leave(host, machine.local().incarnation());
                 Some((machine.leave(now), Operation::Leave))
             }

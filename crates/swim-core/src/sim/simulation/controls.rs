@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::member::{LocalMember, MemberName, Peer};
 use crate::membership::Membership;
-use crate::sim::chance::expand;
+use crate::sim::coverage::Counted;
 use crate::sim::fault::{Fault, FaultId, HostId};
 use crate::sim::host::{Clock, Host, Life, Order, Place};
+use crate::sim::sim_rng::expand;
 use crate::sim::simulation::{Cause, Simulation};
-use crate::sim::tally::Counted;
 use crate::time::Time;
 
-/// The streams of chance that lives draw from begin here.
+/// The random streams of processes begin here.
 const FIRST_LIFE: u64 = 1 << 32;
 
 /// Hosts: adding, starting, crashing.
@@ -60,14 +60,14 @@ impl Simulation {
 
     /// Gives a host that is down a new address.
     pub fn relocate(&mut self, host: HostId) {
-        self.tally.add(Counted::Moved);
+        self.coverage.add(Counted::Moved);
         let place = self.new_place(host);
         self.settle_at(host, place);
     }
 
     /// Gives a host that is down the address of another, which must be down too.
     pub fn take_over(&mut self, host: HostId, address_of: HostId) {
-        self.tally.add(Counted::AddressReused);
+        self.coverage.add(Counted::AddressReused);
         let place = self.hosts[address_of.index()].place;
         self.settle_at(host, place);
     }
@@ -119,7 +119,7 @@ impl Simulation {
         let number = state.lives;
         state.life = Some(Life { machine, number, wake: None, held: None });
         if number > 1 {
-            self.tally.add(Counted::Restart);
+            self.coverage.add(Counted::Restart);
         }
         self.checker.views.forget(host);
         self.note(host, "starts");
@@ -133,7 +133,7 @@ impl Simulation {
     /// Crashes a host: nothing is said, all it knew is gone.
     pub fn crash(&mut self, host: HostId) {
         if self.hosts[host.index()].life.take().is_some() {
-            self.tally.add(Counted::Crash);
+            self.coverage.add(Counted::Crash);
             self.note(host, "crashes");
             self.checker.messages.forget(host);
             self.checker.suspicions.forget(host);
@@ -148,7 +148,7 @@ impl Simulation {
         if let Some(life) = &mut state.life {
             life.wake = None;
         }
-        self.tally.add(Counted::Drift);
+        self.coverage.add(Counted::Drift);
         self.plan_wake(host);
     }
 }
@@ -161,7 +161,7 @@ impl Simulation {
             let now = self.now;
             self.trace.line(format_args!("{now} network: {fault:?} begins"));
         }
-        self.network.begin(fault, &mut self.tally)
+        self.network.begin(fault, &mut self.coverage)
     }
 
     /// Ends a fault.
@@ -170,7 +170,7 @@ impl Simulation {
     }
 
     /// Ends every fault of the network and every stall; what crashed stays down.
-    pub fn calm(&mut self) {
+    pub fn end_all_faults(&mut self) {
         self.network.end_all();
         for host in self.hosts() {
             self.end_stall(host);

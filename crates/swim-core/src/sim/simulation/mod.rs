@@ -1,6 +1,6 @@
 //! Many real machines in virtual time: the run loop and its controls.
 //!
-//! Moves time from one happening to the next and carries out what the machines ask for; the
+//! Moves time from one event to the next and carries out what the machines ask for; the
 //! network decides what arrives, the checker what may be believed. Runs [`Membership`] as it is,
 //! through its public methods only.
 
@@ -21,14 +21,14 @@ use crate::config::Config;
 use crate::membership::Membership;
 use crate::output::{Event, StreamFailure};
 use crate::sim::agenda::Agenda;
-use crate::sim::chance::Chance;
 use crate::sim::checker::{Checker, Violation};
+use crate::sim::coverage::Coverage;
 use crate::sim::digest::Digest;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Host};
 use crate::sim::network::{Latency, Network};
+use crate::sim::sim_rng::SimRng;
 use crate::sim::streams::{Side, Streams};
-use crate::sim::tally::Tally;
 use crate::sim::trace::Trace;
 use crate::time::Time;
 use crate::wire::{Keyring, Label, Layers, PacketDecoder};
@@ -93,7 +93,7 @@ pub struct Simulation {
     seed: u64,
     setup: Setup,
     now: Time,
-    agenda: Agenda<Happening>,
+    agenda: Agenda<SimEvent>,
     hosts: Vec<Host>,
     /// Who was last started at each place.
     occupants: Vec<HostId>,
@@ -107,7 +107,7 @@ pub struct Simulation {
     layers: Layers,
     decoder: PacketDecoder,
     checker: Checker,
-    tally: Tally,
+    coverage: Coverage,
     digest: Digest,
     trace: Trace,
     violation: Option<Violation>,
@@ -119,7 +119,7 @@ pub struct Simulation {
 }
 
 /// Something planned.
-enum Happening {
+enum SimEvent {
     Wake(HostId),
     Arrive { host: HostId, life: u32, arrival: Arrival },
     Piece { stream: u64, to: Side },
@@ -148,7 +148,7 @@ impl Simulation {
     /// A simulation without hosts.
     #[must_use]
     pub fn new(seed: u64, setup: Setup) -> Self {
-        let network = Network::new(setup.latency, Chance::new(seed, 1));
+        let network = Network::new(setup.latency, SimRng::new(seed, 1));
         let mut simulation = Self {
             seed,
             now: Time::ZERO,
@@ -162,7 +162,7 @@ impl Simulation {
             layers: layers_of(&setup.config),
             decoder: PacketDecoder::default(),
             checker: Checker::new(setup.tap),
-            tally: Tally::new(),
+            coverage: Coverage::new(),
             digest: Digest::new(),
             trace: Trace::Off,
             violation: None,
@@ -173,7 +173,7 @@ impl Simulation {
             setup,
         };
         if let Watch::Every(span) = simulation.setup.watch {
-            simulation.agenda.plan(Time::ZERO + span, Happening::Look);
+            simulation.agenda.plan(Time::ZERO + span, SimEvent::Look);
         }
         simulation
     }
@@ -209,28 +209,28 @@ impl Simulation {
     }
 
     fn step(&mut self) {
-        let Some((at, happening)) = self.agenda.pop() else {
+        let Some((at, event)) = self.agenda.pop() else {
             return;
         };
         debug_assert!(at >= self.now, "{at} is over, it is {}", self.now);
         self.spins = if at == self.now { self.spins } else { 0 };
         self.now = at;
         self.steps += 1;
-        match happening {
-            Happening::Wake(host) => self.wake(host),
-            Happening::Arrive { host, life, arrival } => self.arrive(host, life, arrival),
-            Happening::Piece { stream, to } => self.move_piece(stream, to),
-            Happening::FailStream { host, life, stream, side, reason } => {
+        match event {
+            SimEvent::Wake(host) => self.wake(host),
+            SimEvent::Arrive { host, life, arrival } => self.arrive(host, life, arrival),
+            SimEvent::Piece { stream, to } => self.move_piece(stream, to),
+            SimEvent::FailStream { host, life, stream, side, reason } => {
                 self.fail_end(host, life, stream, side, reason);
             }
-            Happening::Expire { stream } => self.expire(stream),
-            Happening::DialTimedOut { from, life, to } => self.dial_timed_out(from, life, to),
-            Happening::Block { host, cycle } => self.block(host, cycle),
-            Happening::Unblock { host, life, cycle } => self.unblock(host, life, cycle),
-            Happening::Look => {
+            SimEvent::Expire { stream } => self.expire(stream),
+            SimEvent::DialTimedOut { from, life, to } => self.dial_timed_out(from, life, to),
+            SimEvent::Block { host, cycle } => self.block(host, cycle),
+            SimEvent::Unblock { host, life, cycle } => self.unblock(host, life, cycle),
+            SimEvent::Look => {
                 self.look_at_everybody();
                 if let Watch::Every(span) = self.setup.watch {
-                    self.agenda.plan(self.now + span, Happening::Look);
+                    self.agenda.plan(self.now + span, SimEvent::Look);
                 }
             }
         }

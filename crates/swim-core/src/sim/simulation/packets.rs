@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::output::Destination;
-use crate::sim::chance::MILLION;
+use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Place};
 use crate::sim::network::Fate;
-use crate::sim::simulation::{Happening, Simulation};
-use crate::sim::tally::Counted;
+use crate::sim::sim_rng::MILLION;
+use crate::sim::simulation::{SimEvent, Simulation};
 use crate::wire::{Message, MessageType};
 
 /// How long the transport tries to reach a peer before it says that a send failed.
@@ -20,7 +20,7 @@ pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 impl Simulation {
     pub(super) fn send_packet(&mut self, from: HostId, to: &Destination, bytes: Vec<u8>) {
         let Some(target) = self.host_at(to.address) else {
-            self.tally.add(Counted::PacketToNobody);
+            self.coverage.add(Counted::PacketToNobody);
             self.plan_send_failed(from, to.address, DIAL_TIMEOUT);
             return;
         };
@@ -28,17 +28,17 @@ impl Simulation {
             return;
         }
         if self.is_somebody_else(target, to) {
-            self.tally.add(Counted::StreamMismatched);
+            self.coverage.add(Counted::StreamMismatched);
             self.plan_send_failed(from, to.address, 2 * self.setup.latency.most);
             return;
         }
-        let journey = match self.network.fate(from, target, &mut self.tally) {
+        let journey = match self.network.fate(from, target, &mut self.coverage) {
             Fate::Lost => return,
             Fate::CutOff => return self.dial_in_vain(from, target),
             Fate::Arrives(journey) => journey,
         };
         let Some(life) = self.hosts[target.index()].life.as_ref().map(|life| life.number) else {
-            self.tally.add(Counted::PacketToNobody);
+            self.coverage.add(Counted::PacketToNobody);
             return self.dial_in_vain(from, target);
         };
         let mut bytes = bytes;
@@ -49,12 +49,12 @@ impl Simulation {
         if let Some(again) = journey.again
             && !self.carries_application_bytes(&bytes)
         {
-            self.tally.add(Counted::PacketDuplicated);
+            self.coverage.add(Counted::PacketDuplicated);
             let arrival = Arrival::Packet { from, bytes: bytes.clone() };
-            self.agenda.plan(self.now + again, Happening::Arrive { host: target, life, arrival });
+            self.agenda.plan(self.now + again, SimEvent::Arrive { host: target, life, arrival });
         }
         let arrival = Arrival::Packet { from, bytes };
-        self.agenda.plan(at, Happening::Arrive { host: target, life, arrival });
+        self.agenda.plan(at, SimEvent::Arrive { host: target, life, arrival });
     }
 
     /// Who is at an address, or was there last.
@@ -76,7 +76,7 @@ impl Simulation {
 
     pub(super) fn count_lost(&mut self, arrival: &Arrival) {
         if let Arrival::Packet { .. } = arrival {
-            self.tally.add(Counted::PacketToNobody);
+            self.coverage.add(Counted::PacketToNobody);
         }
     }
 
@@ -86,9 +86,9 @@ impl Simulation {
         let Some(life) = self.hosts[from.index()].life.as_ref().map(|life| life.number) else {
             return;
         };
-        if self.network.chance().happens(MILLION / 2) && self.dialing.insert((from, to)) {
+        if self.network.rng().happens(MILLION / 2) && self.dialing.insert((from, to)) {
             let at = self.now + DIAL_TIMEOUT;
-            self.agenda.plan(at, Happening::DialTimedOut { from, life, to });
+            self.agenda.plan(at, SimEvent::DialTimedOut { from, life, to });
         }
     }
 
@@ -98,7 +98,7 @@ impl Simulation {
             && self.network.connects(from, to)
             && self.network.connects(to, from);
         if !reachable {
-            self.tally.add(Counted::SendFailed);
+            self.coverage.add(Counted::SendFailed);
             let to = self.address(to);
             self.arrive(from, life, Arrival::SendFailed { to });
         }
@@ -106,10 +106,10 @@ impl Simulation {
 
     fn plan_send_failed(&mut self, from: HostId, to: SocketAddr, after: Duration) {
         if let Some(life) = &self.hosts[from.index()].life {
-            self.tally.add(Counted::SendFailed);
+            self.coverage.add(Counted::SendFailed);
             let life = life.number;
             let arrival = Arrival::SendFailed { to };
-            self.agenda.plan(self.now + after, Happening::Arrive { host: from, life, arrival });
+            self.agenda.plan(self.now + after, SimEvent::Arrive { host: from, life, arrival });
         }
     }
 
@@ -123,11 +123,11 @@ impl Simulation {
         if !guarded || bytes.len() < start + 6 {
             return false;
         }
-        self.tally.add(Counted::PacketCorrupted);
-        let chance = self.network.chance();
-        for _ in 0..chance.between(1, 3) {
-            let place = chance.between(start + 1, bytes.len() - 1);
-            bytes[place] ^= 1 << chance.below(8);
+        self.coverage.add(Counted::PacketCorrupted);
+        let rng = self.network.rng();
+        for _ in 0..rng.between(1, 3) {
+            let place = rng.between(start + 1, bytes.len() - 1);
+            bytes[place] ^= 1 << rng.below(8);
         }
         true
     }

@@ -9,9 +9,9 @@ use crate::membership::Membership;
 use crate::output::Event;
 use crate::sim::checker::Violation;
 use crate::sim::checker::agreement::{self, Witness};
+use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::HostId;
 use crate::sim::simulation::Simulation;
-use crate::sim::tally::{Counted, Tally};
 use crate::sim::trace::Trace;
 use crate::time::Time;
 
@@ -109,8 +109,8 @@ impl Simulation {
 
     /// What happened so far, counted.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
     }
 
     /// How many steps the simulation took.
@@ -131,7 +131,7 @@ impl Simulation {
     }
 
     pub(crate) fn count(&mut self, what: Counted) {
-        self.tally.add(what);
+        self.coverage.add(what);
     }
 
     /// Operations that have not ended.

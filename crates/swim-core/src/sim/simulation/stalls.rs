@@ -3,10 +3,10 @@
 //! What arrives meanwhile waits and is handed over in one go, as by a kernel's buffers.
 
 use crate::output::Output;
+use crate::sim::coverage::Counted;
 use crate::sim::fault::{HostId, Stall};
 use crate::sim::host::{Cycle, Held};
-use crate::sim::simulation::{Cause, Happening, Simulation};
-use crate::sim::tally::Counted;
+use crate::sim::simulation::{Cause, SimEvent, Simulation};
 
 use std::time::Duration;
 
@@ -40,18 +40,18 @@ impl Simulation {
         };
         let Some(life) = &mut state.life else {
             // It may be up again by then.
-            self.agenda.plan(self.now + cycle.blocked, Happening::Block { host, cycle: number });
+            self.agenda.plan(self.now + cycle.blocked, SimEvent::Block { host, cycle: number });
             return;
         };
         life.held = Some(Held::new(cycle.how));
         let life = life.number;
-        self.tally.add(match cycle.how {
+        self.coverage.add(match cycle.how {
             Stall::Driver => Counted::StalledDriver,
             Stall::Network => Counted::StalledNetwork,
         });
         self.note(host, "stalls");
         let until = self.now + cycle.blocked;
-        self.agenda.plan(until, Happening::Unblock { host, life, cycle: number });
+        self.agenda.plan(until, SimEvent::Unblock { host, life, cycle: number });
     }
 
     pub(super) fn unblock(&mut self, host: HostId, life: u32, number: u32) {
@@ -62,7 +62,7 @@ impl Simulation {
         if state.life.as_ref().is_some_and(|current| current.number == life) {
             self.release(host);
         }
-        self.agenda.plan(self.now + cycle.running, Happening::Block { host, cycle: number });
+        self.agenda.plan(self.now + cycle.running, SimEvent::Block { host, cycle: number });
     }
 
     /// Keeps what a stalled machine wants to send; from then on it is stuck in that send.

@@ -3,12 +3,12 @@
 //! Order is kept and nothing arrives twice, as QUIC promises; all else is the weather's to draw.
 
 use crate::output::{Destination, StreamFailure, StreamId};
+use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::Arrival;
 use crate::sim::simulation::packets::DIAL_TIMEOUT;
-use crate::sim::simulation::{Happening, Simulation};
+use crate::sim::simulation::{SimEvent, Simulation};
 use crate::sim::streams::{Piece, Side, chop};
-use crate::sim::tally::Counted;
 use crate::time::Time;
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Simulation {
         };
         let round_trip = self.network.travel() + self.network.travel();
         let Some(target) = self.host_at(to.address).filter(|target| *target != from) else {
-            self.tally.add(Counted::StreamTimedOut);
+            self.coverage.add(Counted::StreamTimedOut);
             let at = deadline.min(self.now + DIAL_TIMEOUT);
             return self.plan_failure(from, id, StreamFailure::TimedOut, at);
         };
@@ -41,29 +41,29 @@ impl Simulation {
         let Some(there) =
             self.hosts[target.index()].life.as_ref().map(|life| life.number).filter(|_| connected)
         else {
-            self.tally.add(Counted::StreamTimedOut);
+            self.coverage.add(Counted::StreamTimedOut);
             let at = deadline.min(self.now + DIAL_TIMEOUT);
             return self.plan_failure(from, id, StreamFailure::TimedOut, at);
         };
         if self.is_somebody_else(target, to) {
-            self.tally.add(Counted::StreamMismatched);
+            self.coverage.add(Counted::StreamMismatched);
             let at = self.now + 2 * round_trip;
             return self.plan_failure(from, id, StreamFailure::PeerMismatch, at);
         }
         let trouble = self.network.stream_trouble();
-        if self.network.chance().happens(trouble.refused) {
-            self.tally.add(Counted::StreamRefused);
+        if self.network.rng().happens(trouble.refused) {
+            self.coverage.add(Counted::StreamRefused);
             let at = self.now + round_trip;
             return self.plan_failure(from, id, StreamFailure::Refused, at);
         }
         let number = self.streams.insert((from, life, id), (target, there), deadline);
-        if self.network.chance().happens(trouble.reset) {
-            let pieces = self.network.chance().below(2 * trouble.pieces.max(1));
+        if self.network.rng().happens(trouble.reset) {
+            let pieces = self.network.rng().below(2 * trouble.pieces.max(1));
             if let Some(stream) = self.streams.get_mut(number) {
                 stream.reset_after = Some(pieces);
             }
         }
-        self.agenda.plan(deadline, Happening::Expire { stream: number });
+        self.agenda.plan(deadline, SimEvent::Expire { stream: number });
         self.put(number, Side::Acceptor, bytes, true, round_trip);
     }
 
@@ -71,7 +71,7 @@ impl Simulation {
         if let Some(life) = &self.hosts[host.index()].life {
             let life = life.number;
             let arrival = Arrival::StreamFailed { id, reason };
-            self.agenda.plan(at, Happening::Arrive { host, life, arrival });
+            self.agenda.plan(at, SimEvent::Arrive { host, life, arrival });
         }
     }
 
@@ -88,9 +88,9 @@ impl Simulation {
     /// Sends bytes towards one end.
     fn put(&mut self, number: u64, to: Side, bytes: Vec<u8>, fin: bool, handshake: Duration) {
         let most = self.network.stream_trouble().pieces;
-        let pieces = chop(bytes, fin, most, self.network.chance());
+        let pieces = chop(bytes, fin, most, self.network.rng());
         if pieces.len() > 1 {
-            self.tally.add(Counted::StreamChopped);
+            self.coverage.add(Counted::StreamChopped);
         }
         let Some(stream) = self.streams.get_mut(number) else {
             return;
@@ -102,7 +102,7 @@ impl Simulation {
             end.moving = true;
             let delay = self.network.travel() + self.network.retransmission(from, end.host);
             let at = self.now + handshake + delay;
-            self.agenda.plan(at, Happening::Piece { stream: number, to });
+            self.agenda.plan(at, SimEvent::Piece { stream: number, to });
         }
     }
 
@@ -125,13 +125,13 @@ impl Simulation {
         }
         if !self.network.connects(from, target) {
             if now < deadline {
-                self.agenda.plan(now + RETRY, Happening::Piece { stream: number, to });
+                self.agenda.plan(now + RETRY, SimEvent::Piece { stream: number, to });
             }
             return;
         }
         if let Some(left) = &mut stream.reset_after {
             if *left == 0 {
-                self.tally.add(Counted::StreamReset);
+                self.coverage.add(Counted::StreamReset);
                 self.fail_both(number, StreamFailure::Reset);
                 return;
             }
@@ -160,7 +160,7 @@ impl Simulation {
         if !end.inbox.is_empty() {
             end.moving = true;
             let delay = self.network.travel() + self.network.retransmission(peer, host);
-            self.agenda.plan(self.now + delay, Happening::Piece { stream: number, to });
+            self.agenda.plan(self.now + delay, SimEvent::Piece { stream: number, to });
         }
         if stream.is_over() {
             self.streams.remove(number);
@@ -187,7 +187,7 @@ impl Simulation {
         let in_vain = side == Side::Opener && !end.complete;
         end.complete = true;
         if in_vain && late {
-            self.tally.add(Counted::StreamTimedOut);
+            self.coverage.add(Counted::StreamTimedOut);
         }
         let other = stream.end(side.other());
         let (peer, life) = (other.host, other.life);
@@ -197,9 +197,8 @@ impl Simulation {
             let at = self.now + self.network.travel();
             let reason = StreamFailure::Reset;
             let side = side.other();
-            let happening =
-                Happening::FailStream { host: peer, life, stream: number, side, reason };
-            self.agenda.plan(at, happening);
+            let event = SimEvent::FailStream { host: peer, life, stream: number, side, reason };
+            self.agenda.plan(at, event);
         }
     }
 
@@ -242,7 +241,7 @@ impl Simulation {
             let opener = stream.end(Side::Opener);
             opener.open && !opener.complete
         }) {
-            self.tally.add(Counted::StreamTimedOut);
+            self.coverage.add(Counted::StreamTimedOut);
         }
         self.fail_both(number, StreamFailure::TimedOut);
     }

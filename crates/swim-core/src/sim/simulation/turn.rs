@@ -3,10 +3,10 @@
 //! Keeps the one rule of a driver: drain what the machine wants before the next call.
 
 use crate::output::Output;
+use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Host, Order};
-use crate::sim::simulation::{Cause, Happening, Simulation};
-use crate::sim::tally::Counted;
+use crate::sim::simulation::{Cause, SimEvent, Simulation};
 
 impl Simulation {
     /// Lets overdue timers act.
@@ -33,7 +33,7 @@ impl Simulation {
         }
         if let Some(held) = &mut life.held {
             if !held.keep(arrival) {
-                self.tally.add(Counted::ReceiveBufferFull);
+                self.coverage.add(Counted::ReceiveBufferFull);
             }
             return;
         }
@@ -126,7 +126,7 @@ impl Simulation {
         let at = clock.global(due).max(now);
         if life.wake.is_none_or(|planned| at < planned) {
             life.wake = Some(at);
-            self.agenda.plan(at, Happening::Wake(host));
+            self.agenda.plan(at, SimEvent::Wake(host));
         }
     }
 

@@ -1,19 +1,19 @@
 //! Where the checkers look: after steps, at intervals, at every event; and what traces say.
 //!
-//! Feeds the checkers and the tally; decides neither what is a breach nor what comes of it.
+//! Feeds the checkers and the coverage; decides neither what is a breach nor what comes of it.
 
 use std::net::SocketAddr;
 
 use crate::member::{MemberName, MemberState};
 use crate::output::{Event, OperationId, Outcome};
-use crate::sim::checker::memory::Heard;
 use crate::sim::checker::messages::Kind;
+use crate::sim::checker::tombstones::Heard;
 use crate::sim::checker::views::{Glance, Seen};
 use crate::sim::checker::{Breach, Violation, bounds};
+use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::{Arrival, Host, Place};
 use crate::sim::simulation::{Cause, Simulation, Watch};
-use crate::sim::tally::Counted;
 use crate::stats::MembershipStats;
 use crate::wire::Message;
 
@@ -89,7 +89,7 @@ impl Simulation {
                 None => Seen::default(),
             };
             match self.checker.views.observe(glance, *subject, seen) {
-                Ok(Some(change)) => self.tally.add(change),
+                Ok(Some(change)) => self.coverage.add(change),
                 Ok(None) => {}
                 Err(breach) => {
                     found = Err(breach);
@@ -127,7 +127,7 @@ impl Simulation {
         }
         let finished = self.checker.messages.finish(host, id, outcome);
         if let Some(well) = self.judge(finished) {
-            self.tally.add(if well { Counted::OperationDone } else { Counted::OperationFailed });
+            self.coverage.add(if well { Counted::OperationDone } else { Counted::OperationFailed });
         }
     }
 
@@ -141,7 +141,7 @@ impl Simulation {
             }
             Event::Failed { member, after, .. } if cause == Cause::Timer => {
                 let config = &self.hosts[host.index()].config;
-                let counted = self.checker.memory.is_some();
+                let counted = self.checker.tombstones.is_some();
                 let ran_out =
                     self.checker.suspicions.ran_out(host, member.name(), *after, config, counted);
                 self.judge(ran_out);
@@ -152,7 +152,7 @@ impl Simulation {
             Event::Message { reliable, payload, .. } => {
                 let delivered = self.checker.messages.deliver(host, *reliable, payload);
                 if let Some(kind) = self.judge(delivered) {
-                    self.tally.add(match kind {
+                    self.coverage.add(match kind {
                         Kind::Broadcast => Counted::BroadcastDelivered,
                         Kind::Packet => Counted::PacketDelivered,
                         Kind::Stream => Counted::StreamDelivered,
@@ -177,7 +177,7 @@ impl Simulation {
 
     /// Before a packet is handed over: what it accuses whom of.
     pub(super) fn tap_before(&mut self, host: HostId, _from: HostId, bytes: &[u8]) {
-        let Some(memory) = &mut self.checker.memory else {
+        let Some(memory) = &mut self.checker.tombstones else {
             return;
         };
         memory.begin();
@@ -211,7 +211,7 @@ impl Simulation {
     }
 
     fn tap_after(&mut self, host: HostId) {
-        let Some(memory) = &mut self.checker.memory else {
+        let Some(memory) = &mut self.checker.tombstones else {
             return;
         };
         let heard = memory.take();
@@ -226,7 +226,7 @@ impl Simulation {
         if heard.is_empty() || self.checker.views.truth(host).leaving {
             return;
         }
-        let checked = crate::sim::checker::memory::check(host, &heard, |name| {
+        let checked = crate::sim::checker::tombstones::check(host, &heard, |name| {
             let member = machine.member(name).filter(|member| member.state() != MemberState::Left);
             member.map(|member| member.incarnation())
         });

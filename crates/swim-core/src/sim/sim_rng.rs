@@ -1,19 +1,19 @@
-//! The simulator's dice: every draw of one simulation comes from its one seed.
+//! The simulator's random numbers: every draw of one simulation follows from its one seed.
 //!
-//! Each user of chance (the network, the weather, every life of every host) draws from a stream
-//! of its own, so that a draw more in one place does not change all the others.
+//! The network, the fault plan and every process of every host draw from streams of their own, so
+//! that one more draw in one place does not change all the others.
 
 use std::time::Duration;
 
 use crate::seed::{Dice, Seed};
 
-/// One chance in a million.
+/// The denominator of rates: a rate of `MILLION` happens every time.
 pub(crate) const MILLION: u32 = 1_000_000;
 
 /// One stream of draws.
-pub(crate) struct Chance(Dice);
+pub(crate) struct SimRng(Dice);
 
-impl Chance {
+impl SimRng {
     /// The stream `stream` of the simulation `seed`.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         Self(Dice::new(expand(seed, stream)))
@@ -85,8 +85,8 @@ mod tests {
     #[test]
     fn seeds_and_streams_draw_apart_and_replay() {
         let draw = |seed, stream| {
-            let mut chance = Chance::new(seed, stream);
-            (0..6).map(|_| chance.below(1000)).collect::<Vec<_>>()
+            let mut rng = SimRng::new(seed, stream);
+            (0..6).map(|_| rng.below(1000)).collect::<Vec<_>>()
         };
         assert_eq!(draw(1, 2), draw(1, 2));
         assert_ne!(draw(1, 2), draw(2, 2));
@@ -95,16 +95,16 @@ mod tests {
 
     #[test]
     fn rates_come_about_as_often_as_they_say() {
-        let mut chance = Chance::new(7, 7);
-        let hits = (0..10_000).filter(|_| chance.happens(MILLION / 10)).count();
+        let mut rng = SimRng::new(7, 7);
+        let hits = (0..10_000).filter(|_| rng.happens(MILLION / 10)).count();
         assert!((900..1100).contains(&hits), "{hits}");
-        assert!((0..100).all(|_| !chance.happens(0) && chance.happens(MILLION)));
-        assert!((0..100).all(|_| (3..=5).contains(&chance.rate(3, 5))));
+        assert!((0..100).all(|_| !rng.happens(0) && rng.happens(MILLION)));
+        assert!((0..100).all(|_| (3..=5).contains(&rng.rate(3, 5))));
     }
 
     #[test]
     fn a_sample_has_distinct_items() {
-        let mut sample = Chance::new(1, 1).sample(&[1, 2, 3, 4, 5], 3);
+        let mut sample = SimRng::new(1, 1).sample(&[1, 2, 3, 4, 5], 3);
         sample.sort_unstable();
         sample.dedup();
         assert_eq!(sample.len(), 3);

@@ -125,9 +125,9 @@ counted! {
 
 /// How often each thing happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally(Vec<u64>);
+pub struct Coverage(Vec<u64>);
 
-impl Tally {
+impl Coverage {
     /// Nothing has happened.
     #[must_use]
     pub fn new() -> Self {
@@ -158,13 +158,13 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
+impl Default for Coverage {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for what in Counted::ALL {
             writeln!(f, "{:<42}{:>14}", what.name(), self.count(*what))?;
@@ -179,17 +179,17 @@ mod tests {
 
     #[test]
     fn what_never_happened_is_named() {
-        let mut tally = Tally::new();
+        let mut coverage = Coverage::new();
         for what in Counted::ALL {
             if *what != Counted::Rejoined {
-                tally.add(*what);
+                coverage.add(*what);
             }
         }
-        assert_eq!(tally.missing(), [Counted::Rejoined]);
-        let mut other = Tally::new();
+        assert_eq!(coverage.missing(), [Counted::Rejoined]);
+        let mut other = Coverage::new();
         other.add(Counted::Rejoined);
-        tally.merge(&other);
-        assert!(tally.missing().is_empty());
-        assert!(tally.to_string().contains("belief: left to alive"));
+        coverage.merge(&other);
+        assert!(coverage.missing().is_empty());
+        assert!(coverage.to_string().contains("belief: left to alive"));
     }
 }

@@ -8,7 +8,7 @@ use crate::sim::fault::HostId;
 
 /// The accusations in the packet that is being handed over.
 #[derive(Default)]
-pub(crate) struct Memory {
+pub(crate) struct Tombstones {
     heard: Vec<Heard>,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Heard {
     pub(crate) by: Option<Vec<u8>>,
 }
 
-impl Memory {
+impl Tombstones {
     /// Forgets the last packet.
     pub(crate) fn begin(&mut self) {
         self.heard.clear();
