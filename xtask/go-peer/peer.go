@@ -56,6 +56,9 @@ func newPeer(o *options, report *reporter, logs io.Writer) (*peer, error) {
 		debug: func(format string, arguments ...any) {
 			logger.Printf("[DEBUG] go-peer: "+format, arguments...)
 		},
+		deaf: func(why string, lasted time.Duration) {
+			report.event("deaf", fields{"why": why, "ms": lasted.Milliseconds()})
+		},
 	})
 	if err != nil {
 		return nil, err

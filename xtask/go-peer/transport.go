@@ -30,7 +30,13 @@ type transportConfig struct {
 	bind  *net.UDPAddr
 	tls   *tls.Config
 	debug func(format string, arguments ...any)
+	// deaf is told of each time in which memberlist did not hear or was not heard.
+	deaf func(why string, lasted time.Duration)
 }
+
+// deafAfter is how long a dial blocks, or a packet waits for memberlist, before that is
+// reported: half of memberlist's default probe timeout, after which a prober asks others.
+const deafAfter = 250 * time.Millisecond
 
 // quicTransport carries memberlist over QUIC the way memberlist-quic v0.1.1 does.
 //
@@ -40,6 +46,7 @@ type transportConfig struct {
 // a sign of a failed node, so a member that closes politely without leaving is never suspected.
 type quicTransport struct {
 	debug func(format string, arguments ...any)
+	deaf  func(why string, lasted time.Duration)
 
 	socket   *net.UDPConn
 	quic     *quic.Transport
@@ -47,6 +54,8 @@ type quicTransport struct {
 	pool     *pool
 
 	packets chan *memberlist.Packet
+	// handled is what memberlist reads; relayPackets fills it and measures the wait.
+	handled chan *memberlist.Packet
 	streams chan net.Conn
 
 	stop context.CancelFunc
@@ -77,11 +86,13 @@ func newTransport(config transportConfig) (*quicTransport, error) {
 	done, stop := context.WithCancel(context.Background())
 	t := &quicTransport{
 		debug:  config.debug,
+		deaf:   config.deaf,
 		socket: socket,
 		// Mirrored: no StatelessResetKey, so a restart of this peer is noticed only by idle
 		// timeout. Connection ids have quic-go's default of 4 bytes.
 		quic:    &quic.Transport{Conn: socket},
 		packets: make(chan *memberlist.Packet, packetQueueSize),
+		handled: make(chan *memberlist.Packet),
 		streams: make(chan net.Conn, streamQueueSize),
 		stop:    stop,
 		done:    done,
@@ -104,6 +115,7 @@ func newTransport(config transportConfig) (*quicTransport, error) {
 		return nil, fmt.Errorf("listen for QUIC: %w", err)
 	}
 	go t.acceptLoop()
+	go t.relayPackets()
 	go t.pool.sweepLoop(sweepInterval)
 	return t, nil
 }
@@ -127,7 +139,9 @@ func (t *quicTransport) dial(
 	tlsConfig := base.Clone()
 	// For an IP text Go sends no server name and checks the certificate's IP SANs.
 	tlsConfig.ServerName = remote.IP.String()
+	began := time.Now()
 	connection, err := t.quic.Dial(t.done, remote, tlsConfig, config)
+	t.reportDeaf("dial", began)
 	if err != nil {
 		t.counters.dialFailed.Add(1)
 		return nil, fmt.Errorf("dial %s: %w", address, err)
@@ -222,7 +236,39 @@ func (t *quicTransport) WriteToAddress(
 }
 
 // PacketCh is where arrived packets wait.
-func (t *quicTransport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+func (t *quicTransport) PacketCh() <-chan *memberlist.Packet { return t.handled }
+
+// relayPackets hands packets to memberlist one by one and reports those that waited long: its
+// only packet handler was busy, most often with a dial.
+func (t *quicTransport) relayPackets() {
+	var reported time.Time
+	for {
+		select {
+		case packet := <-t.packets:
+			select {
+			case t.handled <- packet:
+				// Those that queued behind it waited for the same handler: one report is enough.
+				if time.Since(reported) >= deafAfter && t.reportDeaf("packet", packet.Timestamp) {
+					reported = time.Now()
+				}
+			case <-t.done.Done():
+				return
+			}
+		case <-t.done.Done():
+			return
+		}
+	}
+}
+
+// reportDeaf reports a wait that began then and ends now, and says whether it was long enough.
+func (t *quicTransport) reportDeaf(why string, began time.Time) bool {
+	lasted := time.Since(began)
+	if lasted < deafAfter || t.deaf == nil {
+		return false
+	}
+	t.deaf(why, lasted)
+	return true
+}
 
 // DialTimeout opens a stream.
 func (t *quicTransport) DialTimeout(address string, timeout time.Duration) (net.Conn, error) {

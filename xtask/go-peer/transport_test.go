@@ -93,14 +93,44 @@ func TestFailedDialIgnoresTheTimeoutAndIsNoOpError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
+	var blocked time.Duration
+	ada.deaf = func(_ string, lasted time.Duration) { blocked = lasted }
 	began := time.Now()
 	_, err = ada.DialTimeout(silent.LocalAddr().String(), time.Millisecond)
 	if took := time.Since(began); took < 4*time.Second {
 		t.Errorf("gave up after %v", took)
 	}
+	if blocked < 4*time.Second {
+		t.Errorf("reported as deaf for %v", blocked)
+	}
 	var operation *net.OpError
 	if err == nil || errors.As(err, &operation) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestOneWaitOfManyPacketsIsReportedOnceAndPromptOnesAreNot(t *testing.T) {
+	transport := newTestTransport(t, "ada", "127.0.0.1")
+	reports := make(chan string, packetQueueSize)
+	transport.deaf = func(why string, _ time.Duration) { reports <- why }
+	queue := func(waited time.Duration) {
+		transport.packets <- &memberlist.Packet{Timestamp: time.Now().Add(-waited)}
+	}
+	queue(0)
+	nextPacket(t, transport)
+	for range 5 {
+		queue(deafAfter * 2)
+	}
+	for range 5 {
+		nextPacket(t, transport)
+	}
+	queue(0)
+	nextPacket(t, transport)
+	if count := len(reports); count != 1 {
+		t.Errorf("%d reports", count)
+	}
+	if why := <-reports; why != "packet" {
+		t.Errorf("reported as %q", why)
 	}
 }
 
