@@ -3,8 +3,6 @@
 //! ECDSA on P-256 throughout, the one kind of key that every peer takes. It keeps no record of
 //! what it issued; revocation goes by fingerprint, see [`Trust::revoke`](crate::Trust::revoke).
 
-mod error;
-
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -23,9 +21,8 @@ use boring::x509::extension::{
 };
 use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 
-pub use self::error::{AuthorityError, IssueError};
-use crate::files::{self, Existing, Readers, SaveError};
-use crate::identity::IdentityError;
+use crate::error::{AuthorityError, IdentityError, IssueError, SaveError};
+use crate::files::{self, Existing, Readers};
 use crate::names::{self, MAX_COMMON_NAME, MAX_NAME_LENGTH};
 use crate::pem;
 use crate::validity::{self, CLOCK_SKEW, Validity};
@@ -62,7 +59,7 @@ impl Authority {
         if organisation.contains('\0') || !(1..=64).contains(&organisation.chars().count()) {
             return Err(AuthorityError::Organisation { organisation: organisation.to_owned() });
         }
-        self_signed(organisation, validity, now).map_err(AuthorityError::crypto)
+        Ok(self_signed(organisation, validity, now)?)
     }
 
     /// Loads an authority from its certificate and key, in PEM.
@@ -141,8 +138,7 @@ impl Authority {
         if !common && !names::fits_dns(name) {
             return Err(IssueError::LongName { length: name.chars().count() });
         }
-        let crypto = |error: ErrorStack| IssueError::Crypto { reason: error.to_string() };
-        self.member(name, common, addresses, validity, now).map_err(crypto)
+        Ok(self.member(name, common, addresses, validity, now)?)
     }
 
     /// The authority's certificate in PEM: what every member needs as `ca.pem`.
@@ -156,8 +152,7 @@ impl Authority {
     ///
     /// [`AuthorityError::Crypto`] if the certificate holds an impossible date.
     pub fn not_after(&self) -> Result<SystemTime, AuthorityError> {
-        let validity = Validity::of(&self.certificate).map_err(AuthorityError::crypto)?;
-        Ok(validity.not_after)
+        Ok(Validity::of(&self.certificate)?.not_after)
     }
 
     /// Writes `ca.key` (0600) and then `ca.pem` to a directory, each in one visible step. Files
@@ -177,24 +172,22 @@ impl Authority {
 
     fn parse(
         certificate: &[u8],
-        certificate_source: &str,
+        certificate_origin: &str,
         key: &[u8],
-        key_source: &str,
+        key_origin: &str,
     ) -> Result<Self, AuthorityError> {
-        let certificates = pem::certificates(certificate, certificate_source)?;
-        let key = pem::private_key(key, key_source)?;
-        let certificate = certificates.into_iter().next().ok_or_else(AuthorityError::empty)?;
-        let public = certificate.public_key().map_err(AuthorityError::crypto)?;
-        if !public.public_eq(&key) {
+        let (certificate, _) = pem::chain(certificate, certificate_origin)?;
+        let key = pem::private_key(key, key_origin)?;
+        if !certificate.public_key()?.public_eq(&key) {
             return Err(AuthorityError::Unusable(IdentityError::KeyMismatch {
-                certificate: certificate_source.to_owned(),
-                key: key_source.to_owned(),
+                certificate: certificate_origin.to_owned(),
+                key: key_origin.to_owned(),
             }));
         }
         if key.id() == Id::ED25519 {
             return Err(AuthorityError::Ed25519);
         }
-        Self::new(certificate, key).map_err(AuthorityError::crypto)
+        Ok(Self::new(certificate, key)?)
     }
 
     fn new(certificate: X509, key: PKey<Private>) -> Result<Self, ErrorStack> {

@@ -1,10 +1,8 @@
 //! Identity and trust as a TLS context: mutual, TLS 1.3 only, nothing resumed.
 //!
-//! The one place where TLS options are chosen. The builder serves both roles; whoever takes it
+//! All TLS options are chosen here. The builder serves both roles; whoever takes it
 //! adds application protocols and must leave its verify mode alone, since setting that again
 //! would drop the callback and the demand for a client certificate.
-
-use std::fmt;
 
 use boring::error::ErrorStack;
 use boring::ssl::{
@@ -12,6 +10,7 @@ use boring::ssl::{
     SslSignatureAlgorithm, SslVerifyMode, SslVersion,
 };
 
+use crate::error::ContextError;
 use crate::identity::Identity;
 use crate::trust::Trust;
 
@@ -67,23 +66,8 @@ pub fn tls_context_with(
     trust: &Trust,
     key_exchange: KeyExchange,
 ) -> Result<SslContextBuilder, ContextError> {
-    build(identity, trust, key_exchange).map_err(|error| ContextError { reason: error.to_string() })
+    Ok(build(identity, trust, key_exchange)?)
 }
-
-/// BoringSSL refused to take the identity or the roots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContextError {
-    reason: String,
-}
-
-impl fmt::Display for ContextError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.reason.replace(['\n', '\r'], " ");
-        write!(f, "cannot set up TLS with this identity: {reason}; issue a new certificate")
-    }
-}
-
-impl std::error::Error for ContextError {}
 
 fn build(
     identity: &Identity,

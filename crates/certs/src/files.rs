@@ -3,11 +3,12 @@
 //! Each file is written under a temporary name beside its target with its final permissions, and
 //! then linked or renamed into place. Nothing that exists is replaced unless the caller says so.
 
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::SaveError;
 
 /// What to do with a file that is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,53 +19,6 @@ pub enum Existing {
     /// Replace it in one step.
     Replace,
 }
-
-/// Why nothing, or not everything, was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SaveError {
-    /// The file is there and was to be kept.
-    Exists {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// The member's name cannot be a file name in the directory.
-    FileName {
-        /// The name.
-        name: String,
-    },
-    /// The operating system refused.
-    Unwritable {
-        /// Which file.
-        file: PathBuf,
-        /// Its words.
-        reason: String,
-    },
-}
-
-impl fmt::Display for SaveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exists { file } => write!(
-                f,
-                "{} exists and is kept: choose another directory or name, or ask for replacement",
-                file.display()
-            ),
-            Self::FileName { name } => write!(
-                f,
-                "{name:?} cannot be a file name here: use a name without '/', other than \".\", \
-                 \"..\" and \"ca\", or write the PEM texts yourself"
-            ),
-            Self::Unwritable { file, reason } => write!(
-                f,
-                "cannot write {}: {reason}; check that the directory exists and is yours",
-                file.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SaveError {}
 
 /// Who may read a file.
 #[derive(Clone, Copy)]
@@ -95,10 +49,7 @@ pub(crate) fn write(
     readers: Readers,
     existing: Existing,
 ) -> Result<(), SaveError> {
-    let unwritable = |reason: io::Error| SaveError::Unwritable {
-        file: target.to_owned(),
-        reason: reason.to_string(),
-    };
+    let unwritable = |source: io::Error| SaveError::Unwritable { file: target.to_owned(), source };
     let serial = SAVES.fetch_add(1, Ordering::Relaxed);
     let temporary = target.with_file_name(format!(".{}.{serial}.tmp", std::process::id()));
     // A process id can come again: what an earlier run left behind under this name is debris.

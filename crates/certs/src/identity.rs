@@ -1,68 +1,30 @@
 //! One member's certificate, chain and key, checked once when they are loaded.
 //!
 //! What loads is usable: the key belongs to the certificate, the certificate is valid now and
-//! leads to one of the roots that came with it. It neither watches files (see
-//! [`Reloader`](crate::Reloader)) nor judges peers (see [`Trust`]).
-
-mod error;
-mod load;
+//! leads to one of the roots that came with it. For files that change see
+//! [`Reloader`](crate::Reloader), for the check of peers [`Trust`].
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use boring::pkey::{PKey, PKeyRef, Private};
+use boring::pkey::{PKeyRef, Private};
 use boring::x509::{X509, X509Ref};
 use ring::hkdf;
 
-pub use self::error::IdentityError;
-pub(crate) use self::load::Texts;
-use self::load::{Sources, parse};
-use crate::Fingerprint;
+use crate::error::IdentityError;
+use crate::load::{self, Credentials, IdentityFiles, Origins, Texts};
 use crate::trust::Trust;
-use crate::validity::{self, Validity};
+use crate::validity;
+use crate::x509::Fingerprint;
 
 /// One member's leaf certificate, its intermediates, its private key, and the roots it was
 /// loaded with. Cheap to clone. `Debug` shows no key material.
 #[derive(Clone)]
 pub struct Identity {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    leaf: X509,
-    intermediates: Vec<X509>,
-    key: PKey<Private>,
-    roots: Vec<X509>,
-    names: Vec<String>,
-    addresses: Vec<IpAddr>,
-    validity: Validity,
-    fingerprint: Fingerprint,
-    secret: hkdf::Prk,
-}
-
-/// Where an identity's three PEM files are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityFiles {
-    /// The roots to trust: one or more certificates.
-    pub authority: PathBuf,
-    /// The leaf certificate, then any intermediates, leaf side first.
-    pub certificate: PathBuf,
-    /// The leaf's private key, which only its owner should be able to read (0600).
-    pub key: PathBuf,
-}
-
-impl IdentityFiles {
-    /// The layout that [`Authority`](crate::Authority) saves: `ca.pem`, `NAME.pem`, `NAME.key`.
-    pub fn in_directory(directory: &Path, name: &str) -> Self {
-        Self {
-            authority: directory.join("ca.pem"),
-            certificate: directory.join(format!("{name}.pem")),
-            key: directory.join(format!("{name}.key")),
-        }
-    }
+    inner: Arc<Credentials>,
 }
 
 impl Identity {
@@ -92,7 +54,7 @@ impl Identity {
     ///
     /// [`IdentityError`], with the file, the cause and the remedy on one line.
     pub fn load(files: &IdentityFiles, now: SystemTime) -> Result<Self, IdentityError> {
-        Texts::read(files)?.parse(now)
+        Ok(Self::new(Texts::read(files)?.parse(now)?))
     }
 
     /// Builds an identity from PEM texts, judging validity by the wall clock. `authority` holds
@@ -121,8 +83,12 @@ impl Identity {
         key: &[u8],
         now: SystemTime,
     ) -> Result<Self, IdentityError> {
-        let sources = Sources::default();
-        parse(&sources, authority, certificate, key, now)
+        let origins = Origins::default();
+        Ok(Self::new(load::parse(&origins, authority, certificate, key, now)?))
+    }
+
+    pub(crate) fn new(credentials: Credentials) -> Self {
+        Self { inner: Arc::new(credentials) }
     }
 
     /// The member names that this certificate proves; see [`peer_names`](crate::peer_names).
@@ -195,9 +161,13 @@ impl Identity {
     pub(crate) fn key(&self) -> &PKeyRef<Private> {
         &self.inner.key
     }
+}
 
-    pub(crate) fn roots(&self) -> &[X509] {
-        &self.inner.roots
+impl Trust {
+    /// The same policy and the same shared revocations, with the roots of a renewed identity.
+    #[must_use]
+    pub fn renewed(&self, identity: &Identity) -> Self {
+        self.with_roots(&identity.inner.roots)
     }
 }
 

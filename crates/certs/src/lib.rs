@@ -28,21 +28,27 @@
 
 mod authority;
 mod context;
+mod error;
 mod files;
 mod identity;
+mod load;
 mod names;
 mod pem;
 mod reload;
 mod trust;
 mod validity;
+mod x509;
 
-pub use authority::{Authority, AuthorityError, IssueError, Issued};
-pub use context::{ContextError, KeyExchange, tls_context, tls_context_with};
-pub use files::{Existing, SaveError};
-pub use identity::{Identity, IdentityError, IdentityFiles};
+pub use authority::{Authority, Issued};
+pub use context::{KeyExchange, tls_context, tls_context_with};
+pub use error::{
+    AuthorityError, ChainError, ContextError, DamageError, IdentityError, IssueError, RevokeError,
+    SaveError, UnsupportedKey,
+};
+pub use files::Existing;
+pub use identity::Identity;
+pub use load::IdentityFiles;
 pub use names::{MAX_NAME_LENGTH, NamesError, peer_names};
 pub use reload::{EXPIRY_NOTICES, Notice, Reloader};
-pub use trust::{MAX_REVOKED, NamePolicy, RevokeError, Trust};
-
-/// The SHA-256 digest of a certificate's DER encoding: how revocation and logs name it.
-pub type Fingerprint = [u8; 32];
+pub use trust::{MAX_REVOKED, NamePolicy, Trust};
+pub use x509::Fingerprint;

@@ -5,11 +5,12 @@
 //! folding, no trailing dots. Nothing here checks a signature; only ask about certificates that
 //! the handshake accepted.
 
-use std::fmt;
 use std::net::IpAddr;
 
+use boring::error::ErrorStack;
 use boring::nid::Nid;
 use boring::x509::{X509, X509Ref};
+use thiserror::Error;
 
 /// The longest member name in bytes; a longer one in a certificate proves nothing.
 pub const MAX_NAME_LENGTH: usize = 255;
@@ -21,24 +22,13 @@ const MAX_NAMES: usize = 64;
 pub(crate) const MAX_COMMON_NAME: usize = 64;
 
 /// Why the names of a certificate could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum NamesError {
     /// The bytes are no X.509 certificate in DER.
-    NotACertificate,
+    #[error("not an X.509 certificate in DER: pass the leaf as the peer sent it")]
+    NotACertificate(#[from] ErrorStack),
 }
-
-impl fmt::Display for NamesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotACertificate => {
-                f.write_str("not an X.509 certificate in DER: pass the leaf as the peer sent it")
-            }
-        }
-    }
-}
-
-impl std::error::Error for NamesError {}
 
 /// The member names that a leaf certificate (DER) proves, in the order common name, DNS names,
 /// SPIFFE names, each once. At most 64, each of 1 to [`MAX_NAME_LENGTH`] bytes; others are
@@ -48,7 +38,7 @@ impl std::error::Error for NamesError {}
 ///
 /// [`NamesError::NotACertificate`] when the bytes do not parse.
 pub fn peer_names(leaf_der: &[u8]) -> Result<Vec<String>, NamesError> {
-    let leaf = X509::from_der(leaf_der).map_err(|_| NamesError::NotACertificate)?;
+    let leaf = X509::from_der(leaf_der)?;
     Ok(of(&leaf))
 }
 
@@ -165,7 +155,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_certificate_are_refused() {
-        assert_eq!(peer_names(b"\x30\x03\x02\x01\x05"), Err(NamesError::NotACertificate));
-        assert_eq!(peer_names(b""), Err(NamesError::NotACertificate));
+        for bytes in [&b"\x30\x03\x02\x01\x05"[..], b""] {
+            assert!(matches!(peer_names(bytes), Err(NamesError::NotACertificate(_))));
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! Following an identity's files: renewals are taken up, damage is reported, expiry announced.
 //!
-//! Looks when it is asked to and never sleeps or watches by itself. It compares contents, so a
-//! rewrite in place, a rename and a swapped symbolic link all count alike, and touching a file
-//! counts for nothing. It touches no connection: what a renewal means is the caller's decision.
+//! The files are read when the caller asks, and compared by content: a rewrite in place, a rename
+//! and a swapped symbolic link all count alike, and a new modification time counts for nothing.
+//! No connection changes here; what a renewal means for them is up to the caller.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::identity::{Identity, IdentityError, IdentityFiles, Texts};
+use crate::error::IdentityError;
+use crate::identity::Identity;
+use crate::load::{IdentityFiles, Texts};
 use crate::validity;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -75,7 +77,7 @@ impl Reloader {
     /// [`IdentityError`], as [`Identity::load`].
     pub fn new(files: IdentityFiles, now: SystemTime) -> Result<Self, IdentityError> {
         let texts = Texts::read(&files)?;
-        let identity = texts.parse(now)?;
+        let identity = Identity::new(texts.parse(now)?);
         Ok(Self { files, identity, seen: Ok(texts), announced: 0 })
     }
 
@@ -88,17 +90,17 @@ impl Reloader {
     pub fn poll(&mut self, now: SystemTime) -> Vec<Notice> {
         let mut notices = Vec::new();
         let texts = settled(&self.files);
-        if texts != self.seen {
-            notices.extend(self.take_up(&texts, now));
+        if !same(&texts, &self.seen) {
+            notices.extend(self.reload(&texts, now));
             self.seen = texts;
         }
         notices.extend(self.announce(now));
         notices
     }
 
-    fn take_up(&mut self, texts: &Result<Texts, IdentityError>, now: SystemTime) -> Option<Notice> {
+    fn reload(&mut self, texts: &Result<Texts, IdentityError>, now: SystemTime) -> Option<Notice> {
         let loaded = texts.as_ref().map_err(Clone::clone).and_then(|texts| texts.parse(now));
-        match loaded {
+        match loaded.map(Identity::new) {
             Err(error) => Some(Notice::Kept(error)),
             // Damage that was undone, or whitespace: the identity in use is the one on disk.
             Ok(identity) if identity.same_as(&self.identity) => None,
@@ -137,5 +139,15 @@ impl fmt::Debug for Reloader {
 fn settled(files: &IdentityFiles) -> Result<Texts, IdentityError> {
     let first = Texts::read(files);
     let second = Texts::read(files);
-    if first == second { second } else { Texts::read(files) }
+    if same(&first, &second) { second } else { Texts::read(files) }
+}
+
+/// Whether two readings found the same. Errors of the operating system have no equality of their
+/// own, so they are compared as they are reported.
+fn same(a: &Result<Texts, IdentityError>, b: &Result<Texts, IdentityError>) -> bool {
+    match (a, b) {
+        (Ok(a), Ok(b)) => a == b,
+        (Err(a), Err(b)) => a.to_string() == b.to_string(),
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+    }
 }

@@ -1,21 +1,20 @@
 //! Whom to believe: roots, the name policy, and the certificates that were revoked.
 //!
-//! Decides each handshake's certificate question: the chain's verdict first, then revocation,
-//! then whether the leaf names anybody. It does not compare names with members; that needs to
-//! know whom one meant to reach, and is done by whoever dials.
+//! In each handshake the chain's verdict comes first, then revocation, then whether the leaf
+//! names anybody. Names are not compared with members here: that takes knowing whom one meant to
+//! reach, and is done by whoever dials.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use boring::error::ErrorStack;
-use boring::hash::MessageDigest;
 use boring::x509::store::X509StoreBuilder;
-use boring::x509::verify::X509VerifyFlags;
-use boring::x509::{X509, X509Ref, X509StoreContextRef, X509VerifyError};
+use boring::x509::{X509, X509StoreContextRef, X509VerifyError};
 
-use crate::identity::{Identity, IdentityError};
-use crate::{Fingerprint, names, pem};
+use crate::error::{IdentityError, RevokeError};
+use crate::x509::{self, Fingerprint};
+use crate::{names, pem};
 
 /// The most fingerprints that one [`Trust`] can hold revoked (2 MiB of them).
 pub const MAX_REVOKED: usize = 65_536;
@@ -61,10 +60,9 @@ impl Trust {
         Self { policy, ..self }
     }
 
-    /// The same policy and the same shared revocations, with the roots of a renewed identity.
-    #[must_use]
-    pub fn renewed(&self, identity: &Identity) -> Self {
-        Self { roots: identity.roots().into(), ..self.clone() }
+    /// The same policy and the same shared revocations, with other roots.
+    pub(crate) fn with_roots(&self, roots: &[X509]) -> Self {
+        Self { roots: roots.into(), ..self.clone() }
     }
 
     /// The name policy.
@@ -82,7 +80,7 @@ impl Trust {
         // A panic elsewhere cannot leave a set of byte arrays half changed: poison means nothing.
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         if revoked.len() >= MAX_REVOKED && !revoked.contains(&fingerprint) {
-            return Err(RevokeError::Full);
+            return Err(RevokeError::Full { limit: MAX_REVOKED });
         }
         Ok(revoked.insert(fingerprint))
     }
@@ -108,7 +106,7 @@ impl Trust {
     }
 
     pub(crate) fn store(&self) -> Result<X509StoreBuilder, ErrorStack> {
-        store(&self.roots)
+        x509::store(&self.roots)
     }
 
     /// The verify callback's answer for one certificate of the chain; called from the root side
@@ -130,7 +128,7 @@ impl Trust {
         let Some(certificate) = context.current_cert() else {
             return Some(X509VerifyError::UNSPECIFIED);
         };
-        match fingerprint(certificate) {
+        match x509::fingerprint(certificate) {
             Err(_) => return Some(X509VerifyError::UNSPECIFIED),
             Ok(fingerprint) if self.is_revoked(&fingerprint) => {
                 return Some(X509VerifyError::CERT_REVOKED);
@@ -150,41 +148,4 @@ impl fmt::Debug for Trust {
             .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
-}
-
-/// Why a certificate could not be revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RevokeError {
-    /// [`MAX_REVOKED`] fingerprints are revoked already.
-    Full,
-}
-
-impl fmt::Display for RevokeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => write!(
-                f,
-                "{MAX_REVOKED} certificates are revoked already: start a new authority and \
-                 reissue the members that stay"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RevokeError {}
-
-pub(crate) fn fingerprint(certificate: &X509Ref) -> Result<Fingerprint, ErrorStack> {
-    let digest = certificate.digest(MessageDigest::sha256())?;
-    Fingerprint::try_from(&*digest).map_err(|_| ErrorStack::get())
-}
-
-/// A store in which each root anchors chains, even if another authority signed it.
-pub(crate) fn store(roots: &[X509]) -> Result<X509StoreBuilder, ErrorStack> {
-    let mut store = X509StoreBuilder::new()?;
-    for root in roots {
-        store.add_cert(root)?;
-    }
-    store.try_set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-    Ok(store)
 }

@@ -1,8 +1,8 @@
 //! From when until when a certificate counts, between ASN.1 and [`SystemTime`].
 //!
-//! Whole seconds, as X.509 has them. Every check takes the time as an argument; the one read of
-//! the wall clock for callers who have no time at hand is here. It never judges a handshake:
-//! BoringSSL compares certificates with its own clock.
+//! In whole seconds, as X.509 has them. Every check takes the time as an argument; the one read of
+//! the wall clock, for callers who pass no time, is here. Handshakes do not pass here: BoringSSL
+//! compares certificates with a clock of its own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

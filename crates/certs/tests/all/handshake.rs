@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cast::{CENTURY, DAY, authority, data, day_one, member, member_from};
+use crate::participants::{CENTURY, DAY, authority, data, day_one, member, member_from};
 use boring::ssl::{
     HandshakeError, Ssl, SslContext, SslContextBuilder, SslMethod, SslSessionCacheMode, SslStream,
     SslVerifyMode, SslVersion,

@@ -6,7 +6,7 @@ use certs::{Authority, Identity, Trust, peer_names};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::cast::{data, day_one};
+use crate::participants::{data, day_one};
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

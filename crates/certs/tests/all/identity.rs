@@ -1,12 +1,15 @@
 //! Ada's certificate comes from many places; what does not fit is refused with a remedy.
 
+use std::error::Error;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use certs::{Identity, IdentityError, IdentityFiles, Trust, tls_context};
+use certs::{ChainError, Identity, IdentityError, IdentityFiles, Trust, tls_context};
 
-use crate::cast::{CENTURY, DAY, HOME, authority, data, day_one, member};
+use crate::participants::{CENTURY, DAY, HOME, authority, data, day_one, member};
 
 #[test]
 fn certificates_and_keys_of_every_kind_load() {
@@ -68,6 +71,18 @@ fn every_refusal_says_what_where_and_the_remedy() {
         let named = [authority, certificate, key].iter().any(|file| text.contains(file));
         assert!(named, "{text}");
     }
+}
+
+#[test]
+fn refusals_keep_what_the_operating_system_or_the_verifier_said() {
+    let missing = load("none.pem", "go.pem", "go.key").unwrap_err();
+    let said = missing.source().and_then(|source| source.downcast_ref::<Arc<io::Error>>());
+    assert_eq!(said.map(|error| error.kind()), Some(io::ErrorKind::NotFound));
+
+    let stranger = load("rsa-ca.pem", "go.pem", "go.key").unwrap_err();
+    let said = stranger.source().and_then(|source| source.downcast_ref::<ChainError>());
+    assert!(matches!(said, Some(ChainError::Refused { depth: 0, .. })), "{said:?}");
+    assert!(said.and_then(Error::source).is_some());
 }
 
 #[test]

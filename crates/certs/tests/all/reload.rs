@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use certs::{Authority, EXPIRY_NOTICES, Existing, IdentityError, IdentityFiles, Notice, Reloader};
 
-use crate::cast::{DAY, HOME, authority, day_one};
+use crate::participants::{DAY, HOME, authority, day_one};
 
 #[test]
 fn a_renewal_is_taken_up_once() {

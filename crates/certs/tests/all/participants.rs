@@ -1,4 +1,4 @@
-//! The cast of these tests: fixed days, an authority, and members issued by it.
+//! The participants of these tests: fixed days, an authority, and members issued by it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
