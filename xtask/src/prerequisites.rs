@@ -1,42 +1,17 @@
 //! What BoringSSL's build needs beside Rust: cmake, make, git (it patches its sources with it), a
 //! C++ compiler, libclang.
 //!
-//! Looks for them as the build will, installs what is missing where it can (apt-get, as root or
-//! with sudo that asks for no password), and otherwise names the line to type. Never asks a
-//! question and never touches a machine that has everything.
+//! Looks for them as the build will. As root on a system with apt-get it installs what is missing;
+//! otherwise it prints the line to type. It never calls sudo, never asks a question, and does
+//! nothing on a machine that has everything.
 
+mod need;
 mod search;
 
-use std::fmt;
 use std::process::Command;
 
 use crate::{Stop, process};
-
-/// One thing the build needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Cmake,
-    Make,
-    Git,
-    Compiler,
-    Libclang,
-}
-
-impl Need {
-    const ALL: [Self; 5] = [Self::Cmake, Self::Make, Self::Git, Self::Compiler, Self::Libclang];
-}
-
-impl fmt::Display for Need {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Cmake => "cmake",
-            Self::Make => "make",
-            Self::Git => "git",
-            Self::Compiler => "a C++ compiler",
-            Self::Libclang => "libclang",
-        })
-    }
-}
+use need::Need;
 
 /// A package manager and what it calls the needs.
 struct Manager {
@@ -60,7 +35,7 @@ const MANAGERS: [Manager; 5] = [
 ];
 
 impl Manager {
-    /// The line that installs what is missing; brew refuses to run as root.
+    /// The line that installs what is missing, for root (brew: for any other user).
     fn line(&self, missing: &[Need]) -> String {
         let mut packages: Vec<&str> = Need::ALL
             .iter()
@@ -69,17 +44,8 @@ impl Manager {
             .map(|(_, package)| package)
             .collect();
         packages.dedup();
-        let sudo = if self.install.starts_with("brew") { "" } else { "sudo " };
-        format!("{sudo}{} {}", self.install, packages.join(" "))
+        format!("{} {}", self.install, packages.join(" "))
     }
-}
-
-/// How this user may install packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Power {
-    Root,
-    Sudo,
-    None,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -91,27 +57,16 @@ enum Plan {
     Tell(String),
 }
 
-fn plan(missing: &[Need], apt: bool, power: Power) -> Plan {
+fn plan(missing: &[Need], has_apt: bool, is_root: bool) -> Plan {
     if missing.is_empty() {
         return Plan::Ready;
     }
-    let prefix: &[&str] = match power {
-        Power::Root => &[],
-        Power::Sudo => &["sudo", "-n"],
-        Power::None => return Plan::Tell(advice(missing)),
-    };
-    if !apt {
+    if !has_apt || !is_root {
         return Plan::Tell(advice(missing));
     }
-    let line = MANAGERS[0].line(missing);
-    let install = line.trim_start_matches("sudo ").split(' ');
-    let command = |words: &mut dyn Iterator<Item = &str>| {
-        prefix.iter().copied().chain(words).map(str::to_owned).collect::<Vec<_>>()
-    };
-    Plan::Install(vec![
-        command(&mut ["apt-get", "update"].into_iter()),
-        command(&mut ["env", "DEBIAN_FRONTEND=noninteractive"].into_iter().chain(install)),
-    ])
+    let install = format!("env DEBIAN_FRONTEND=noninteractive {}", MANAGERS[0].line(missing));
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect();
+    Plan::Install(vec![words("apt-get update"), words(&install)])
 }
 
 fn named(missing: &[Need]) -> String {
@@ -119,21 +74,21 @@ fn named(missing: &[Need]) -> String {
 }
 
 fn advice(missing: &[Need]) -> String {
-    let mut text = format!("missing: {}; install with one of", named(missing));
+    let mut text = format!("missing: {}; install as root with one of", named(missing));
     for manager in &MANAGERS {
-        text.push_str("\n    ");
-        text.push_str(&manager.line(missing));
+        text.push_str(&format!("\n    {}", manager.line(missing)));
     }
     text
 }
 
-/// Makes sure that everything is there, installing it where that is possible.
+/// Makes sure that everything is there, installing it where this user may.
 ///
 /// # Errors
 /// [`Stop::BadInput`] (exit code 2) with the lines to type where it is not.
 pub(crate) fn ensure() -> Result<(), Stop> {
     let missing = search::missing();
-    match plan(&missing, search::on_path("apt-get"), power(&missing)) {
+    let is_root = rustix::process::geteuid().is_root();
+    match plan(&missing, search::on_path("apt-get"), is_root) {
         Plan::Ready => Ok(()),
         Plan::Tell(advice) => Err(Stop::BadInput(advice)),
         Plan::Install(commands) => {
@@ -155,31 +110,18 @@ pub(crate) fn ensure() -> Result<(), Stop> {
     }
 }
 
-fn power(missing: &[Need]) -> Power {
-    if missing.is_empty() {
-        Power::None
-    } else if rustix::process::geteuid().is_root() {
-        Power::Root
-    } else if process::answer(Command::new("sudo").args(["-n", "true"])).is_some() {
-        Power::Sudo
-    } else {
-        Power::None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_complete_machine_is_left_alone() {
-        assert_eq!(plan(&[], true, Power::Root), Plan::Ready);
+        assert_eq!(plan(&[], true, true), Plan::Ready);
     }
 
     #[test]
     fn root_with_apt_installs_what_is_missing_and_only_that() {
-        let Plan::Install(commands) = plan(&[Need::Cmake, Need::Libclang], true, Power::Root)
-        else {
+        let Plan::Install(commands) = plan(&[Need::Cmake, Need::Libclang], true, true) else {
             panic!("root with apt installs");
         };
         assert_eq!(commands[0], ["apt-get", "update"]);
@@ -190,32 +132,24 @@ mod tests {
     }
 
     #[test]
-    fn sudo_without_a_password_is_used_and_never_asks() {
-        let Plan::Install(commands) = plan(&[Need::Compiler], true, Power::Sudo) else {
-            panic!("sudo with apt installs");
-        };
-        assert!(commands.iter().all(|words| words[..2] == ["sudo", "-n"]), "{commands:?}");
-        assert!(commands[1].ends_with(&["g++".to_owned()]));
-    }
-
-    #[test]
     fn others_are_told_the_line_for_each_package_manager() {
-        for (apt, power) in [(false, Power::Root), (true, Power::None), (false, Power::None)] {
+        for (has_apt, is_root) in [(false, true), (true, false), (false, false)] {
             let Plan::Tell(advice) =
-                plan(&[Need::Cmake, Need::Compiler, Need::Libclang], apt, power)
+                plan(&[Need::Cmake, Need::Compiler, Need::Libclang], has_apt, is_root)
             else {
                 panic!("nothing can be installed here");
             };
             for line in [
                 "missing: cmake, a C++ compiler, libclang",
-                "sudo apt-get install -y cmake g++ libclang-dev",
-                "sudo dnf install -y cmake gcc-c++ clang-devel",
-                "sudo pacman -S --needed cmake gcc clang",
-                "sudo apk add cmake g++ clang-dev",
+                "\n    apt-get install -y cmake g++ libclang-dev",
+                "\n    dnf install -y cmake gcc-c++ clang-devel",
+                "\n    pacman -S --needed cmake gcc clang",
+                "\n    apk add cmake g++ clang-dev",
                 "\n    brew install cmake llvm",
             ] {
                 assert!(advice.contains(line), "{line} not in {advice}");
             }
+            assert!(!advice.contains("sudo"), "{advice}");
         }
     }
 }

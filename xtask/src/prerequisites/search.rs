@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Need;
+use super::need::Need;
 use crate::process;
 
 /// What this machine lacks.
