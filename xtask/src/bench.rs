@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: the benchmarks that print their own yardstick beside each figure.
+//! `cargo xtask bench`: benchmarks that measure a reference beside each figure.
 //!
-//! Decides what is built, in release mode, and hands on which cases to run. What the figures
-//! mean, and whether they are good, stands in docs/BENCHMARKS.md.
+//! Builds in release mode and hands on which cases to run. What the figures mean is in
+//! docs/BENCHMARKS.md.
 
 use crate::{Stop, prerequisites, process, workspace};
 

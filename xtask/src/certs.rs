@@ -1,7 +1,7 @@
 //! `cargo xtask certs`: certificates for one member.
 //!
-//! Checks the command line, builds the certificate tool and hands it the flags; what is written,
-//! and with which permissions, the tool decides.
+//! Checks the command line, builds the certificate tool (`crates/certs/examples/certs.rs`) and
+//! runs it. Which files are written, and with which permissions, is in the tool.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! A long-lived child process that is spoken to in lines.
 //!
-//! Starts it, hands on each line that it writes, writes its stdin, signals it. Decides nothing
-//! about what is said. Should this program be killed, the child sees the end of its stdin.
+//! Starts it, hands on each line that it writes, writes its stdin, signals it. When this program
+//! is killed, the child reads the end of its stdin.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, BufReader, Write as _};

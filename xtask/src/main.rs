@@ -1,9 +1,8 @@
-//! Everything a developer runs: `cargo xtask demo`, `test`, `interop`, `soak`, `tidy`,
-//! `certs`.
+//! Everything a developer runs: `cargo xtask demo`, `test`, `interop`, `soak`, `tidy`, ...
 //!
-//! Decides which command runs and with which exit code it ends: 0 for success, 1 for a failure,
-//! 2 for bad input or a missing prerequisite, 130 after Ctrl-C. What needs BoringSSL is built by
-//! child processes, so this program itself needs nothing but Rust and a linker.
+//! Exit codes: 0 for success, 1 for a failure, 2 for bad input or a missing prerequisite, 130 after
+//! Ctrl-C. What needs BoringSSL is built by child processes, so this program itself needs nothing
+//! but Rust and a linker.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool reports on stdout")]
@@ -18,9 +17,9 @@ mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
-mod pulse;
 mod sim;
 mod soak;
+mod stall_detector;
 mod stop;
 mod test;
 mod tidy;
@@ -157,7 +156,7 @@ mod tests {
             ("xtask demo --nodes many", "invalid value 'many'"),
             ("xtask demo --sabotage rain", "invalid value 'rain'"),
             ("xtask soak --nodes 3", "invalid value '3'"),
-            ("xtask bench weather", "invalid value 'weather'"),
+            ("xtask bench codec", "invalid value 'codec'"),
             ("xtask soak --minutes 0", "invalid value '0'"),
             ("xtask demo --fast", "unexpected argument '--fast'"),
             ("xtask certs --dir x", "--name <NAME>"),

@@ -33,7 +33,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "sim",
-        about: "1,024 seeds of simulated weather break no rule, and all weather occurs",
+        about: "1,024 seeds of simulated faults break no rule, and every kind of fault occurs",
         work: Work::Xtask(&["sim", "--seeds", "0..1024"]),
     },
     Step {

@@ -1,6 +1,6 @@
 //! How long each step of the demo may take.
 //!
-//! Decides nothing else. The bounds hold for five nodes with the LAN profile; larger clusters
+//! The bounds hold for five nodes with the LAN profile; larger clusters
 //! get more where the protocol's own timeouts grow with the logarithm of their size.
 
 use std::time::Duration;

@@ -1,9 +1,8 @@
 //! The script of the demo and its verdict.
 //!
-//! Decides what happens next and whether what the nodes said and did is what a cluster owes its
-//! user. Performs nothing and reads no clock: actions come out, and what was done, said and seen
-//! goes in, each with its time since the demo began. It believes only events and the ends of
-//! processes, never an intention: a step that was not carried out must make it fail.
+//! Actions come out; what was done, said and seen goes in, each with its time since the demo
+//! began, so no clock is read here. Only events and the ends of processes count: a step that was
+//! not carried out must make the demo fail.
 
 mod report;
 
@@ -12,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::bounds::Bounds;
-use super::event::{Event, State};
+use super::node_event::{Event, State};
 use super::script::{Action, Phase, Sabotage, Step, Verdict, name};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

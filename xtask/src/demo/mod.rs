@@ -5,8 +5,8 @@
 //! verdict is the judge's, except that an ERROR line in a log fails the demo as well.
 
 mod bounds;
-pub(crate) mod event;
 mod judge;
+pub(crate) mod node_event;
 mod nodes;
 mod screen;
 mod script;
@@ -14,8 +14,8 @@ mod script;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use event::Event;
 use judge::Judge;
+use node_event::Event;
 use nodes::{Input, Nodes};
 use screen::Screen;
 use script::{Action, Sabotage, Step, Verdict, name};
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     let (steps, verdict) = played?;
     let bug = logs.iter().find_map(|(node, log)| {
         let text = String::from_utf8_lossy(&std::fs::read(log).ok()?).into_owned();
-        Some(format!("{node} logged an error: {}", event::first_error(&text)?))
+        Some(format!("{node} logged an error: {}", node_event::first_error(&text)?))
     });
     let reason = match (verdict, bug) {
         (Verdict::Passed, None) => {
@@ -127,7 +127,7 @@ fn play(
         let redraw = screen.pace().map(|pace| nodes.elapsed() + pace);
         let deadline = redraw.map_or(judge.deadline(), |redraw| redraw.min(judge.deadline()));
         match nodes.wait(deadline) {
-            Some(Input::Line { node, line, at }) => match event::parse(&line) {
+            Some(Input::Line { node, line, at }) => match node_event::parse(&line) {
                 Ok(event) => {
                     if let Event::View(about, state) = &event {
                         screen.changed(node, about, *state, at);

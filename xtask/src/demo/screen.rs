@@ -1,6 +1,6 @@
 //! How the demo is shown: a live table, plain lines, or JSON.
 //!
-//! Decides only how things look. The table is redrawn in place on a terminal that is large
+//! The table is redrawn in place on a terminal that is large
 //! enough; everywhere else each change of state is one line.
 
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::event::State;
 use super::judge::Judge;
+use super::node_event::State;
 use super::script::{Phase, Step, name};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Screen {
         Self { style, nodes, processes: vec![None; nodes], drawn: 0 }
     }
 
-    /// How often to redraw without news, so that the clock on the screen moves.
+    /// How often to redraw without an event, so that the clock on the screen moves.
     pub(super) fn pace(&self) -> Option<Duration> {
         matches!(self.style, Style::Table { .. }).then_some(Duration::from_millis(200))
     }

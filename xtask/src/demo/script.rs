@@ -1,7 +1,7 @@
-//! The words of the demo's script: phases, actions, steps and the verdict.
+//! The demo's phases, actions, steps and verdict as types.
 //!
-//! Decides nothing. The [judge](super::judge) speaks in them, and whoever carries out the script
-//! or shows it listens in them.
+//! The [judge](super::judge) produces them; the parts that start processes and draw the screen
+//! consume them.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! `cargo xtask fuzz`: libFuzzer with AddressSanitizer on what `fuzz/checks` checks.
 //!
-//! Decides which targets run, from which inputs and for how long, and what their outcome means: a
-//! finding fails, except in the canary, which fails without one. The programs are built apart from
-//! everything else, in `fuzz/target`, since the sanitizer's flags would rebuild the world.
+//! A finding fails the run, except in the canary, a target with a planted bug, which fails without
+//! one. The programs are built apart from everything else, in `fuzz/target`, since the sanitizer's
+//! flags would have every dependency built again.
 
 mod folders;
-mod report;
+mod outcome;
 mod toolchain;
 
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use std::process::{Command, ExitStatus};
 
 use crate::{Stop, process, workspace};
 use folders::Folders;
-use report::Report;
+use outcome::Report;
 use toolchain::Toolchain;
 
 /// The canary comes first: where it is not found, the others' silence means nothing.

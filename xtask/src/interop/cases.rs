@@ -1,12 +1,12 @@
 //! The cases: each a story about Go peers and nodes in one cluster, with its sabotage.
 //!
-//! Decides which there are and what each is worth proving. A sabotage leaves out or breaks what
-//! the story is about; a story that ends well all the same is a defect.
+//! A sabotage leaves out or breaks what the story is about; a story that ends well all the same is
+//! a defect.
 
 use super::stage::Stage;
 use super::stories::{
-    certificates, crash, credit, gather, indirect, layers, leave, messages, pause, refusals,
-    restart,
+    certificates, crash, credit, gather, indirect, leave, pause, refusals, restart, user_messages,
+    wire_layers,
 };
 use crate::Stop;
 
@@ -35,7 +35,7 @@ impl Case {
     }
 }
 
-/// All cases.
+/// In the order in which they run.
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "rust-joins-go",
@@ -71,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "is received",
         seconds: 4,
         calm: true,
-        tell: messages::all_ways,
+        tell: user_messages::all_ways,
     },
     Case {
         name: "leave",
@@ -161,7 +161,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::label,
+        tell: wire_layers::label,
     },
     Case {
         name: "key-16",
@@ -170,7 +170,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::key_16,
+        tell: wire_layers::key_16,
     },
     Case {
         name: "key-24",
@@ -179,7 +179,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::key_24,
+        tell: wire_layers::key_24,
     },
     Case {
         name: "key-32",
@@ -188,7 +188,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::key_32,
+        tell: wire_layers::key_32,
     },
     Case {
         name: "key-rotation",
@@ -197,7 +197,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "is received",
         seconds: 5,
         calm: true,
-        tell: layers::key_rotation,
+        tell: wire_layers::key_rotation,
     },
     Case {
         name: "key-ring",
@@ -206,7 +206,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::key_ring,
+        tell: wire_layers::key_ring,
     },
     Case {
         name: "key-old-format",
@@ -215,7 +215,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::key_old_format,
+        tell: wire_layers::key_old_format,
     },
     Case {
         name: "label-and-key",
@@ -224,7 +224,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "see each other",
         seconds: 3,
         calm: true,
-        tell: layers::label_and_key,
+        tell: wire_layers::label_and_key,
     },
     Case {
         name: "compression",
@@ -233,7 +233,7 @@ pub(super) const CASES: &[Case] = &[
         notices: "in one datagram",
         seconds: 4,
         calm: true,
-        tell: layers::compression,
+        tell: wire_layers::compression,
     },
     Case {
         name: "wrong-label",

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::stage::is_go;
-use crate::demo::event::first_error;
+use crate::demo::node_event::first_error;
 
 /// Lines of Go peers that are no sign of a fault where somebody was killed, stopped, cut off or
 /// refused, by what they contain. Each stands with its explanation in `MIGRATING-FROM-GO`.

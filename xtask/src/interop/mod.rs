@@ -1,17 +1,16 @@
 //! `cargo xtask interop`: nodes and Go peers in one cluster, case by case.
 //!
-//! Decides which cases run, how many at a time, and what the run is worth. What a case proves its
-//! story decides, except that a line of a log that nobody accepts fails it as well.
+//! What a case proves is in its story; in addition, a line in a log that no case accepts fails it.
 
+mod case_report;
 mod cases;
 mod logs;
 mod quiet;
 mod record;
-mod report;
 mod stage;
 mod stories;
-mod switchboard;
 pub(crate) mod tools;
+mod udp_proxy;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,13 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use case_report::{Outcome, Report};
 use cases::{CASES, Case};
-use report::{Outcome, Report};
 use stage::Stage;
 use tools::Tools;
 
 use crate::folder::Folder;
-use crate::pulse::Pulse;
+use crate::stall_detector::StallDetector;
 use crate::{Stop, clock};
 
 /// A failed case says so if the machine itself paused for longer: members take half a second of
@@ -192,20 +191,20 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
         directory: own.clone(),
         logs: Vec::new(),
     };
-    let pulse = Pulse::start();
+    let stall_detector = StallDetector::start();
     let told = std::fs::create_dir(&own)
         .map_err(|error| Stop::Failed(format!("cannot make {}: {error}", own.display())))
         .and_then(|()| Stage::new(tools, own.clone()))
         .and_then(|mut stage| {
             let told = (task.case.tell)(&mut stage, task.sabotaged);
             if matches!(told, Err(Stop::Failed(_) | Stop::Cannot { .. })) {
-                stage.last_words()?;
+                stage.failure_stats()?;
             }
             outcome.notes = stage.notes();
             outcome.logs = stage.names().into_iter().map(|name| (name, stage.log(name))).collect();
             told
         });
-    let late = pulse.end();
+    let late = stall_detector.end();
     outcome.took = began.elapsed();
     outcome.failure = match told {
         Err(Stop::Interrupted) => return Err(Stop::Interrupted),

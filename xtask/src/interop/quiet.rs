@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::stage::Stage;
-use super::stories::first_accusation;
+use super::stories::first_suspicion;
 use super::stories::gather::SPREAD;
 use super::tools::Tools;
 use super::{logs, stage};
@@ -39,7 +39,7 @@ fn watch(stage: &mut Stage<'_>, minutes: u16) -> Result<(), Stop> {
     let before = stage.agree(&names)?;
     println!("three nodes and three Go peers see each other; watching for {minutes} minutes");
     for minute in 1..=minutes {
-        stage.watch(HEARTBEAT, first_accusation)?;
+        stage.watch(HEARTBEAT, first_suspicion)?;
         println!("minute {minute}: no change");
     }
     let after = stage.agree(&names)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 
 /// What a member says about another, after its latest event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! event or at its deadline; nothing sleeps. Whatever way a case ends, no process outlives its
 //! [`Stage`].
 
-mod last_words;
+mod failure_stats;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,10 +19,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::record::{Record, Row, rows};
-use super::switchboard::Switchboard;
 use super::tools::Tools;
+use super::udp_proxy::UdpProxy;
 use crate::child::{Child, Said};
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 use crate::{Stop, certs, clock, process};
 
 /// How long a process may take to listen, and a command to be answered.
@@ -50,11 +50,11 @@ pub(super) struct Stage<'a> {
     tools: &'a Tools,
     folder: PathBuf,
     began: Instant,
-    cast: BTreeMap<&'static str, Actor>,
+    participants: BTreeMap<&'static str, Actor>,
     sender: Sender<Input>,
     receiver: Option<Receiver<Input>>,
     transcript: File,
-    switchboard: Option<Switchboard>,
+    udp_proxy: Option<UdpProxy>,
     /// What the case measured, for its line in the report.
     notes: Vec<String>,
 }
@@ -76,11 +76,11 @@ impl<'a> Stage<'a> {
             tools,
             folder,
             began: clock::now(),
-            cast: BTreeMap::new(),
+            participants: BTreeMap::new(),
             sender,
             receiver: Some(receiver),
             transcript,
-            switchboard: None,
+            udp_proxy: None,
             notes: Vec::new(),
         })
     }
@@ -110,7 +110,7 @@ impl<'a> Stage<'a> {
 
     /// The names of all members that were ever started.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        self.cast.keys().copied().collect()
+        self.participants.keys().copied().collect()
     }
 
     /// Gives a member a certificate for the address, made by its own kind's tool.
@@ -135,23 +135,23 @@ impl<'a> Stage<'a> {
     }
 
     /// Puts a network between the members that can be cut; see [`Stage::start_wired`].
-    pub(super) fn switchboard(&mut self) -> Result<&mut Switchboard, Stop> {
-        if self.switchboard.is_none() {
-            let made = Switchboard::new()
+    pub(super) fn udp_proxy(&mut self) -> Result<&mut UdpProxy, Stop> {
+        if self.udp_proxy.is_none() {
+            let made = UdpProxy::new()
                 .map_err(|error| Stop::Failed(format!("cannot make a network: {error}")))?;
-            self.switchboard = Some(made);
+            self.udp_proxy = Some(made);
         }
-        self.switchboard.as_mut().ok_or(Stop::Interrupted)
+        self.udp_proxy.as_mut().ok_or(Stop::Interrupted)
     }
 
-    /// Starts a member behind the switchboard.
+    /// Starts a member behind the UDP proxy.
     pub(super) fn start_wired(
         &mut self,
         name: &'static str,
         flags: &[&str],
     ) -> Result<String, Stop> {
         let (bind, announced) = self
-            .switchboard()?
+            .udp_proxy()?
             .plug(name)
             .map_err(|error| Stop::Failed(format!("cannot wire {name}: {error}")))?;
         let mut all = vec!["--bind", &bind, "--advertise", &announced];
@@ -174,14 +174,14 @@ impl<'a> Stage<'a> {
         let _ = writeln!(self.transcript, "{:?} {name} starts: {flags:?}", self.elapsed());
         let log = self.log(name);
         let (sender, began) = (self.sender.clone(), self.began);
-        let life = self.cast.get(name).map_or(0, |actor| actor.life) + 1;
+        let life = self.participants.get(name).map_or(0, |actor| actor.life) + 1;
         let child = Child::start(&mut command, &log, move |said| {
             let at = clock::now().saturating_duration_since(began);
             let _ = sender.send(Input::Heard { name, life, said, at });
         })
         .map_err(|error| Stop::Failed(format!("cannot start {name}: {error}")))?;
         let actor = Actor { child: Some(child), life, ..Actor::default() };
-        if let Some(mut former) = self.cast.insert(name, actor)
+        if let Some(mut former) = self.participants.insert(name, actor)
             && let Some(child) = former.child.take()
         {
             child.signal(Signal::KILL);
@@ -201,13 +201,13 @@ impl<'a> Stage<'a> {
     /// What the member has said.
     pub(super) fn record(&self, name: &str) -> &Record {
         static SILENT: std::sync::LazyLock<Record> = std::sync::LazyLock::new(Record::default);
-        self.cast.get(name).map_or(&SILENT, |actor| &actor.record)
+        self.participants.get(name).map_or(&SILENT, |actor| &actor.record)
     }
 
     /// Writes a command and does not wait for the reply.
     pub(super) fn tell(&mut self, name: &str, command: &str) {
         let _ = writeln!(self.transcript, "{:?} {name} > {}", self.elapsed(), clip(command));
-        if let Some(actor) = self.cast.get_mut(name) {
+        if let Some(actor) = self.participants.get_mut(name) {
             actor.dismissed |= command == "quit";
             if let Some(child) = &mut actor.child {
                 child.tell(command);
@@ -220,7 +220,7 @@ impl<'a> Stage<'a> {
         self.wait(&format!("{name} answers a command"), PATIENCE, |stage| {
             !stage.record(name).replies.is_empty()
         })?;
-        let actor = self.cast.get_mut(name);
+        let actor = self.participants.get_mut(name);
         Ok(actor.and_then(|actor| actor.record.replies.pop_front()).unwrap_or_default())
     }
 
@@ -257,7 +257,7 @@ impl<'a> Stage<'a> {
     /// Sends a signal. After SIGKILL the member's end is waited for.
     pub(super) fn signal(&mut self, name: &str, signal: Signal) -> Result<(), Stop> {
         let _ = writeln!(self.transcript, "{:?} {name} gets {signal:?}", self.elapsed());
-        if let Some(actor) = self.cast.get_mut(name) {
+        if let Some(actor) = self.participants.get_mut(name) {
             actor.dismissed |= signal == Signal::KILL;
             if let Some(child) = &actor.child {
                 child.signal(signal);
@@ -271,7 +271,7 @@ impl<'a> Stage<'a> {
 
     /// Waits for the member's end and returns its exit code.
     pub(super) fn ended(&mut self, name: &str) -> Result<Option<i32>, Stop> {
-        let exit = |stage: &Self| stage.cast.get(name).and_then(|actor| actor.exit);
+        let exit = |stage: &Self| stage.participants.get(name).and_then(|actor| actor.exit);
         self.wait(&format!("{name} ends"), PATIENCE, |stage| exit(stage).is_some())?;
         Ok(exit(self).flatten())
     }
@@ -387,7 +387,7 @@ impl<'a> Stage<'a> {
     /// What everybody sees, for the report of a failure.
     fn views(&self) -> String {
         let mut text = String::new();
-        for (name, actor) in &self.cast {
+        for (name, actor) in &self.participants {
             let sights: Vec<String> = actor
                 .record
                 .sights
@@ -415,7 +415,7 @@ impl<'a> Stage<'a> {
     }
 
     fn take(&mut self, name: &str, life: u32, said: Said, at: Duration) -> Result<(), Stop> {
-        let Some(actor) = self.cast.get_mut(name).filter(|actor| actor.life == life) else {
+        let Some(actor) = self.participants.get_mut(name).filter(|actor| actor.life == life) else {
             return Ok(());
         };
         match said {
@@ -444,7 +444,7 @@ impl<'a> Stage<'a> {
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
         self.receiver = None;
-        for actor in self.cast.values_mut() {
+        for actor in self.participants.values_mut() {
             if let Some(child) = actor.child.take() {
                 child.signal(Signal::KILL);
                 child.join();

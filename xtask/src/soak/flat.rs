@@ -6,7 +6,7 @@
 //! it has leaked the tolerance between the middles of the first and the last quarter, that is, in
 //! half of the life; spikes, saw-teeth, warming up and one-time steps are not taken for leaks.
 
-use super::event::Usage;
+use super::soak_event::Usage;
 
 /// Fewer samples than this in the last two thirds of a life tell nothing.
 const ENOUGH: usize = 12;

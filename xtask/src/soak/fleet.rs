@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::cast::Cast;
+use super::participants::Participants;
 use crate::child::{Child, Said};
 use crate::{clock, process};
 
@@ -40,7 +40,7 @@ struct Seat {
 }
 
 pub(super) struct Fleet {
-    cast: Cast,
+    participants: Participants,
     programs: Programs,
     folder: PathBuf,
     began: Instant,
@@ -52,17 +52,22 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// No process yet; certificates and logs are in `folder`, all will listen on `home`.
-    pub(super) fn new(cast: Cast, programs: Programs, folder: &Path, home: IpAddr) -> Self {
+    pub(super) fn new(
+        participants: Participants,
+        programs: Programs,
+        folder: &Path,
+        home: IpAddr,
+    ) -> Self {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
         let interrupts = sender.clone();
         process::on_interrupt(move || interrupts.send(Input::Interrupted).is_ok());
         let seat = |_| Seat { child: None, running: false, address: SocketAddr::new(home, 0) };
         Self {
-            cast,
+            participants,
             programs,
             folder: folder.to_path_buf(),
             began: clock::now(),
-            seats: cast.everybody().map(seat).collect(),
+            seats: participants.everybody().map(seat).collect(),
             sender,
             receiver: Some(receiver),
         }
@@ -81,18 +86,18 @@ impl Fleet {
 
     /// Where the node's stderr goes.
     pub(super) fn log(&self, node: usize) -> PathBuf {
-        self.folder.join(format!("{}.log", self.cast.name(node)))
+        self.folder.join(format!("{}.log", self.participants.name(node)))
     }
 
     /// Starts a process that joins through all others whose address is known.
     pub(super) fn start(&mut self, node: usize, meta: &str) -> io::Result<()> {
         let program = match &self.programs.go_peer {
-            Some(go_peer) if self.cast.is_go(node) => go_peer,
+            Some(go_peer) if self.participants.is_go(node) => go_peer,
             Some(_) | None => &self.programs.node,
         };
         let mut command = Command::new(program);
         command
-            .args(["--name", &self.cast.name(node), "--meta", meta])
+            .args(["--name", &self.participants.name(node), "--meta", meta])
             .args(["--bind", &self.seats[node].address.to_string()])
             .arg("--certs")
             .arg(&self.folder)
@@ -153,7 +158,7 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        for node in self.cast.everybody() {
+        for node in self.participants.everybody() {
             self.signal(node, Signal::KILL);
         }
         self.receiver = None;

@@ -10,16 +10,15 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::bounds::Bounds;
-use super::cast::Cast;
-use super::event::{Event, Row, Usage};
 use super::flat::{GAUGES, Trend};
-use super::messages::{Kind, Messages};
+use super::message_ledger::{Kind, Messages};
+use super::model::{Life, Subject};
+use super::participants::Participants;
 use super::replies::Replies;
-use super::timings::{News, Timings};
-use super::truth::{Life, Subject};
-use crate::demo::event::State;
-use words::Words;
+use super::soak_event::{Event, Row, Usage, Words};
+use super::time_bounds::Bounds;
+use super::timings::{ChangeKind, Timings};
+use crate::demo::node_event::State;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +47,7 @@ struct Mind {
 
 /// What was judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct Coverage {
     pub(super) lists: usize,
     pub(super) rows: usize,
     pub(super) events: usize,
@@ -71,29 +70,29 @@ pub(super) struct Record {
 }
 
 pub(super) struct Judge {
-    pub(super) cast: Cast,
+    pub(super) participants: Participants,
     bounds: Bounds,
     subjects: Vec<Subject>,
     minds: Vec<Mind>,
     messages: Messages,
     timings: Timings,
     records: Vec<Record>,
-    tally: Tally,
+    coverage: Coverage,
     broken: Vec<Broken>,
 }
 
 impl Judge {
-    pub(super) fn new(cast: Cast) -> Self {
-        let bounds = Bounds::new(cast.members);
+    pub(super) fn new(participants: Participants) -> Self {
+        let bounds = Bounds::new(participants.members);
         Self {
-            cast,
+            participants,
             bounds,
-            subjects: cast.everybody().map(|_| Subject::new()).collect(),
-            minds: cast.everybody().map(|_| Mind::default()).collect(),
-            messages: Messages::new(cast),
+            subjects: participants.everybody().map(|_| Subject::new()).collect(),
+            minds: participants.everybody().map(|_| Mind::default()).collect(),
+            messages: Messages::new(participants),
             timings: Timings::new(bounds),
             records: Vec::new(),
-            tally: Tally::default(),
+            coverage: Coverage::default(),
             broken: Vec::new(),
         }
     }
@@ -114,18 +113,18 @@ impl Judge {
 
     /// A process was killed.
     pub(super) fn killed(&mut self, node: usize, at: Duration) {
-        self.tally.faults += 1;
+        self.coverage.faults += 1;
         self.subjects[node].killed(at, self.bounds);
         self.forget(node);
-        self.announce(News::Death, node, at);
+        self.announce(ChangeKind::Death, node, at);
     }
 
     /// A process was stopped.
     pub(super) fn froze(&mut self, node: usize, at: Duration) {
-        self.tally.faults += 1;
+        self.coverage.faults += 1;
         self.subjects[node].froze(at, self.bounds);
         self.timings.excuse(node);
-        self.announce(News::Death, node, at);
+        self.announce(ChangeKind::Death, node, at);
     }
 
     /// A stopped process was continued.
@@ -141,11 +140,11 @@ impl Judge {
             .witnesses(node, at)
             .filter(|observer| self.minds[*observer].believes.get(&node) == Some(&State::Failed))
             .collect();
-        self.timings.begin(News::Return, node, mourners.into_iter(), at);
+        self.timings.begin(ChangeKind::Return, node, mourners.into_iter(), at);
         if slept + self.bounds.spread() < self.bounds.memory() {
             return;
         }
-        for other in self.cast.everybody().filter(|other| *other != node) {
+        for other in self.participants.everybody().filter(|other| *other != node) {
             if self.subjects[other].is_rumoured(since, at, self.bounds) {
                 self.unsettle(other);
             }
@@ -154,16 +153,16 @@ impl Judge {
 
     /// A process was told to leave and to quit.
     pub(super) fn left(&mut self, node: usize, at: Duration) {
-        self.tally.faults += 1;
+        self.coverage.faults += 1;
         self.subjects[node].left(at, self.bounds);
         self.timings.excuse(node);
-        self.announce(News::Departure, node, at);
+        self.announce(ChangeKind::Departure, node, at);
     }
 
     /// A member was given new metadata.
     pub(super) fn changed_meta(&mut self, node: usize, meta: String, at: Duration) {
         self.subjects[node].changed_meta(meta, at, self.bounds);
-        self.announce(News::Update, node, at);
+        self.announce(ChangeKind::Update, node, at);
     }
 
     /// A command was written to a process.
@@ -173,7 +172,7 @@ impl Judge {
 
     fn ask(&mut self, node: usize, command: &'static str, message: Option<u32>, at: Duration) {
         // Go's best-effort send waits for its dial.
-        let dials = command == "send" && self.cast.is_go(node);
+        let dials = command == "send" && self.participants.is_go(node);
         let patient = dials || matches!(command, "sendr" | "leave" | "quit" | "meta");
         let patience = if patient { self.bounds.patient_reply() } else { self.bounds.reply() };
         self.minds[node].replies.ask(command, message, at, patience);
@@ -197,7 +196,7 @@ impl Judge {
         };
         self.ask(from, command, Some(number), at);
         match to {
-            Some(to) => format!("{command} {} {text}", self.cast.name(to)),
+            Some(to) => format!("{command} {} {text}", self.participants.name(to)),
             None => format!("{command} {text}"),
         }
     }
@@ -229,7 +228,7 @@ impl Judge {
 
     /// A member wrote this event.
     pub(super) fn heard(&mut self, node: usize, event: &Event, at: Duration) {
-        self.tally.events += 1;
+        self.coverage.events += 1;
         match event {
             Event::Ready(_) => self.ready(node, at),
             Event::View { about, state, meta, by } => {
@@ -256,7 +255,7 @@ impl Judge {
 
     /// Time has passed.
     pub(super) fn tick(&mut self, at: Duration) {
-        for node in self.cast.everybody() {
+        for node in self.participants.everybody() {
             let subject = &self.subjects[node];
             if subject.life == Life::Coming && at > subject.since + self.bounds.ready() {
                 self.breaks(at, Some(node), "does not get ready".to_owned());
@@ -302,7 +301,7 @@ impl Judge {
         let mut judged = false;
         for record in std::mem::take(&mut self.records) {
             // What Go peers leak is not ours to judge.
-            let gauges = if self.cast.is_go(record.node) { &[][..] } else { &GAUGES[..] };
+            let gauges = if self.participants.is_go(record.node) { &[][..] } else { &GAUGES[..] };
             for gauge in gauges {
                 match gauge.judge(&record.samples) {
                     Trend::Unknown => {}
@@ -320,12 +319,12 @@ impl Judge {
         if !judged {
             self.breaks(at, None, "no process lived long enough to show a leak".to_owned());
         }
-        let tally = self.tally;
+        let coverage = self.coverage;
         for (count, what) in [
-            (tally.faults, "fault"),
-            (tally.rows, "row of a list"),
-            (tally.events, "event"),
-            (tally.replies, "reply"),
+            (coverage.faults, "fault"),
+            (coverage.rows, "row of a list"),
+            (coverage.events, "event"),
+            (coverage.replies, "reply"),
         ] {
             if count == 0 {
                 self.breaks(at, None, format!("not one {what} came to be judged"));
@@ -333,8 +332,8 @@ impl Judge {
         }
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        self.tally
+    pub(super) fn coverage(&self) -> Coverage {
+        self.coverage
     }
 
     pub(super) fn timings(&self) -> &Timings {
@@ -364,8 +363,10 @@ impl Judge {
     /// Members of ours that are well, except the subject. Go members hear in their
     /// own time.
     fn witnesses(&self, subject: usize, at: Duration) -> impl Iterator<Item = usize> + '_ {
-        self.cast.everybody().filter(move |node| {
-            *node != subject && !self.cast.is_go(*node) && self.subjects[*node].was_well_since(at)
+        self.participants.everybody().filter(move |node| {
+            *node != subject
+                && !self.participants.is_go(*node)
+                && self.subjects[*node].was_well_since(at)
         })
     }
 
@@ -376,20 +377,20 @@ impl Judge {
         }
     }
 
-    fn announce(&mut self, news: News, subject: usize, at: Duration) {
+    fn announce(&mut self, kind: ChangeKind, subject: usize, at: Duration) {
         self.unsettle(subject);
         let observers: Vec<usize> = self.witnesses(subject, at).collect();
-        self.timings.begin(news, subject, observers.into_iter(), at);
+        self.timings.begin(kind, subject, observers.into_iter(), at);
     }
 
     fn ready(&mut self, node: usize, at: Duration) {
         self.subjects[node].ready(at, self.bounds);
-        self.announce(News::Return, node, at);
+        self.announce(ChangeKind::Return, node, at);
     }
 
     /// The members that are up and run.
     pub(super) fn running(&self) -> BTreeSet<usize> {
-        self.cast.everybody().filter(|node| self.is_well(*node)).collect()
+        self.participants.everybody().filter(|node| self.is_well(*node)).collect()
     }
 }
 

@@ -5,33 +5,33 @@
 //! verdict is the [judge]'s, except that an ERROR line or a panic in a log of ours fails
 //! the soak as well.
 
-mod bounds;
-mod cast;
-mod dice;
-mod event;
 mod flat;
 mod fleet;
 mod judge;
-mod messages;
+mod message_ledger;
+mod model;
+mod participants;
 mod plan;
 mod play;
 mod replies;
+mod rng;
 mod screen;
+mod soak_event;
+mod time_bounds;
 mod timings;
-mod truth;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cast::Cast;
 use fleet::{Fleet, Programs};
 use judge::Broken;
+use participants::Participants;
 use plan::{Fault, Plan};
 use play::Play;
 use screen::Screen;
 
-use crate::demo::event::first_error;
+use crate::demo::node_event::first_error;
 use crate::folder::Folder;
 use crate::{Stop, certs, interop, prerequisites, workspace};
 
@@ -71,16 +71,17 @@ pub(crate) struct Arguments {
 
 /// Runs the soak.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
-    let cast = Cast { members: usize::from(arguments.nodes), go: usize::from(arguments.go) };
-    if cast.go * 2 > cast.members {
+    let participants =
+        Participants { members: usize::from(arguments.nodes), go: usize::from(arguments.go) };
+    if participants.go * 2 > participants.members {
         return Err(Stop::BadInput(format!(
             "{} Go peers are more than half of {} members: ask for fewer, or for more --nodes",
-            cast.go, cast.members
+            participants.go, participants.members
         )));
     }
     prerequisites::ensure()?;
     let node = workspace::build_example("swim-quic", "node")?;
-    let go_peer = (cast.go > 0).then(|| interop::tools::go_peer(false)).transpose()?;
+    let go_peer = (participants.go > 0).then(|| interop::tools::go_peer(false)).transpose()?;
     let tool = certs::build()?;
     let folder = Folder::create("soak")
         .map_err(|error| Stop::Failed(format!("cannot make a temporary folder: {error}")))?;
@@ -89,22 +90,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         go_peer: go_peer.map(|go_peer| snapshot(&go_peer, folder.path())).transpose()?,
     };
     let home = home();
-    for node in cast.everybody() {
-        certs::issue(&tool, folder.path(), &cast.name(node), &[home])?;
+    for node in participants.everybody() {
+        certs::issue(&tool, folder.path(), &participants.name(node), &[home])?;
     }
     let lasting = Duration::from_secs(60 * u64::from(arguments.minutes));
-    let plan = Plan::draw(arguments.seed, cast, lasting);
+    let plan = Plan::draw(arguments.seed, participants, lasting);
     let screen = Screen::new(arguments.json, arguments.seed, folder.path())
         .map_err(|error| Stop::Failed(format!("cannot write a timeline: {error}")))?;
-    let fleet = Fleet::new(cast, programs, folder.path(), home);
-    let mut play = Play::new(cast, fleet, screen, plan, lasting);
+    let fleet = Fleet::new(participants, programs, folder.path(), home);
+    let mut play = Play::new(participants, fleet, screen, plan, lasting);
     let played = play.run();
     let (judge, screen, plan, mut broken, at) = play.close();
     if arguments.keep {
         folder.keep();
     }
     played?;
-    broken.extend(bugs(cast, folder.path(), at));
+    broken.extend(bugs(participants, folder.path(), at));
     if broken.is_empty() {
         screen.passed(&judge, &plan, arguments.keep.then(|| folder.path()), at);
         return Ok(());
@@ -133,11 +134,11 @@ fn home() -> IpAddr {
 }
 
 /// What the logs of our nodes report as a bug, and panics of Go peers, one for each log.
-fn bugs(cast: Cast, folder: &Path, at: Duration) -> Vec<Broken> {
+fn bugs(participants: Participants, folder: &Path, at: Duration) -> Vec<Broken> {
     let bug = |node: usize| {
-        let log = std::fs::read(folder.join(format!("{}.log", cast.name(node)))).ok()?;
+        let log = std::fs::read(folder.join(format!("{}.log", participants.name(node)))).ok()?;
         let log = String::from_utf8_lossy(&log);
-        let line = if cast.is_go(node) {
+        let line = if participants.is_go(node) {
             // The adapter between memberlist and quic-go logs errors in the ordinary course.
             log.lines().find(|line| line.starts_with("panic:") || line.starts_with("fatal error:"))
         } else {
@@ -145,7 +146,7 @@ fn bugs(cast: Cast, folder: &Path, at: Duration) -> Vec<Broken> {
         };
         Some(Broken { at, node: Some(node), what: format!("logged a bug: {}", line?) })
     };
-    cast.everybody().filter_map(bug).collect()
+    participants.everybody().filter_map(bug).collect()
 }
 
 #[cfg(test)]
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn bugs_in_logs_are_found_and_what_go_peers_say_in_passing_is_none() {
         let folder = Folder::create("soak-test").unwrap();
-        let cast = Cast { members: 4, go: 2 };
+        let participants = Participants { members: 4, go: 2 };
         for (name, log) in [
             ("n1", "2026-01-01T00:00:00Z WARN x ERROR is only a word\n"),
             ("n2", "2026-01-01T00:00:00Z INFO x y\n2026-01-01T00:00:00Z ERROR x y\n"),
@@ -164,7 +165,7 @@ mod tests {
         ] {
             std::fs::write(folder.path().join(format!("{name}.log")), log).unwrap();
         }
-        let found = bugs(cast, folder.path(), Duration::ZERO);
+        let found = bugs(participants, folder.path(), Duration::ZERO);
         let nodes: Vec<Option<usize>> = found.iter().map(|bug| bug.node).collect();
         assert_eq!(nodes, [Some(1), Some(3)]);
     }

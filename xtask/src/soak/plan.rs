@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::bounds::Bounds;
-use super::cast::Cast;
-use super::dice::Dice;
+use super::participants::Participants;
+use super::rng::Rng;
+use super::time_bounds::Bounds;
 
 /// What can happen to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ impl Fault {
     }
 
     /// How long the member is away.
-    fn absence(self, bounds: Bounds, dice: &mut Dice) -> Duration {
+    fn absence(self, bounds: Bounds, rng: &mut Rng) -> Duration {
         let harmless = bounds.harmless_freeze();
         let (from, to) = match self {
             Self::QuickRestart => (Duration::from_millis(300), Duration::from_secs(3)),
@@ -74,7 +74,7 @@ impl Fault {
             Self::BriefFreeze => (Duration::from_millis(300), harmless.mul_f64(0.9)),
             Self::Freeze => (harmless * 2, Duration::from_secs(20)),
         };
-        dice.between(from, to)
+        rng.between(from, to)
     }
 }
 
@@ -133,22 +133,22 @@ struct Trouble {
 }
 
 struct Draft {
-    cast: Cast,
+    participants: Participants,
     bounds: Bounds,
     lasting: Duration,
-    dice: Dice,
+    rng: Rng,
     troubles: Vec<Trouble>,
     plan: Plan,
 }
 
 impl Plan {
     /// Draws a schedule of this length.
-    pub(super) fn draw(seed: u64, cast: Cast, lasting: Duration) -> Self {
+    pub(super) fn draw(seed: u64, participants: Participants, lasting: Duration) -> Self {
         let mut draft = Draft {
-            cast,
-            bounds: Bounds::new(cast.members),
+            participants,
+            bounds: Bounds::new(participants.members),
             lasting,
-            dice: Dice::new(seed),
+            rng: Rng::new(seed),
             troubles: Vec::new(),
             plan: Self { deeds: Vec::new(), faults: Vec::new() },
         };
@@ -178,7 +178,7 @@ impl Draft {
             let dealt = (0..deck.len()).rev().find(|card| self.place(deck[*card], at));
             if let Some(card) = dealt {
                 deck.remove(card);
-                at += self.dice.between(Duration::from_millis(500), Duration::from_secs(4));
+                at += self.rng.between(Duration::from_millis(500), Duration::from_secs(4));
             } else {
                 at += Duration::from_millis(500);
             }
@@ -188,29 +188,29 @@ impl Draft {
     /// A deck to be dealt from its end.
     fn shuffled(&mut self) -> Vec<Fault> {
         let (mut slow, mut quick) = (SLOW, QUICK);
-        self.dice.shuffle(&mut slow);
-        self.dice.shuffle(&mut quick);
+        self.rng.shuffle(&mut slow);
+        self.rng.shuffle(&mut quick);
         quick.into_iter().chain(slow).collect()
     }
 
     /// Puts a fault at this time, if somebody can suffer it and recover before the end.
     fn place(&mut self, fault: Fault, at: Duration) -> bool {
         let current = self.troubles.iter().filter(|trouble| trouble.until > at).count();
-        if current >= self.cast.most_in_trouble() {
+        if current >= self.participants.most_in_trouble() {
             return false;
         }
         let free: Vec<usize> = self
-            .cast
+            .participants
             .everybody()
-            .filter(|node| fault.spares_the_process() || !self.cast.stays(*node))
+            .filter(|node| fault.spares_the_process() || !self.participants.stays(*node))
             .filter(|node| {
                 !self.troubles.iter().any(|past| past.node == *node && past.at_the_latest > at)
             })
             .collect();
-        let Some(node) = self.dice.pick(&free) else {
+        let Some(node) = self.rng.pick(&free) else {
             return false;
         };
-        let back = at + fault.absence(self.bounds, &mut self.dice);
+        let back = at + fault.absence(self.bounds, &mut self.rng);
         let trouble = Trouble {
             node,
             from: at,
@@ -238,12 +238,12 @@ impl Draft {
     fn draw_changes(&mut self) {
         let mut at = Duration::from_secs(1);
         loop {
-            at += self.dice.between(Duration::from_secs(2), Duration::from_secs(8));
+            at += self.rng.between(Duration::from_secs(2), Duration::from_secs(8));
             if at + self.bounds.repair() > self.lasting {
                 return;
             }
             let well = self.well(at);
-            if let Some(node) = self.dice.pick(&well) {
+            if let Some(node) = self.rng.pick(&well) {
                 self.plan.deeds.push((at, Deed::Meta { node, version: 0 }));
             }
         }
@@ -252,22 +252,22 @@ impl Draft {
     fn draw_messages(&mut self) {
         let mut at = Duration::from_secs(1);
         loop {
-            at += self.dice.between(Duration::from_millis(200), Duration::from_millis(1200));
+            at += self.rng.between(Duration::from_millis(200), Duration::from_millis(1200));
             if at + self.bounds.patient_reply() > self.lasting {
                 return;
             }
             let well = self.well(at);
-            let Some(from) = self.dice.pick(&well) else { continue };
+            let Some(from) = self.rng.pick(&well) else { continue };
             // Now and then to somebody who cannot take it.
-            let to_anybody = self.dice.below(8) == 0;
+            let to_anybody = self.rng.below(8) == 0;
             let mut receivers: Vec<usize> =
-                if to_anybody { self.cast.everybody().collect() } else { well };
+                if to_anybody { self.participants.everybody().collect() } else { well };
             receivers.retain(|node| *node != from);
-            let Some(to) = self.dice.pick(&receivers) else { continue };
-            let deed = match self.dice.below(5) {
-                0 => Deed::Broadcast { from, size: self.dice.below(400) },
-                1 | 2 => Deed::Send { from, to, reliable: true, size: self.dice.below(20_000) },
-                _ => Deed::Send { from, to, reliable: false, size: self.dice.below(1_000) },
+            let Some(to) = self.rng.pick(&receivers) else { continue };
+            let deed = match self.rng.below(5) {
+                0 => Deed::Broadcast { from, size: self.rng.below(400) },
+                1 | 2 => Deed::Send { from, to, reliable: true, size: self.rng.below(20_000) },
+                _ => Deed::Send { from, to, reliable: false, size: self.rng.below(1_000) },
             };
             self.plan.deeds.push((at, deed));
         }
@@ -281,12 +281,12 @@ impl Draft {
                 trouble.node == node && trouble.from < answered && trouble.until > at
             })
         };
-        self.cast.everybody().filter(|node| !ill(*node)).collect()
+        self.participants.everybody().filter(|node| !ill(*node)).collect()
     }
 
     /// Each new metadata has a version of its own; the first process has version 1.
     fn number_versions(&mut self) {
-        let mut versions = vec![1; self.cast.members];
+        let mut versions = vec![1; self.participants.members];
         for (_, deed) in &mut self.plan.deeds {
             match deed {
                 Deed::Start { node, version } | Deed::Meta { node, version } => {
@@ -308,7 +308,7 @@ impl Draft {
 mod tests {
     use super::*;
 
-    const TEN: Cast = Cast { members: 10, go: 0 };
+    const TEN: Participants = Participants { members: 10, go: 0 };
 
     fn minutes(minutes: u64) -> Duration {
         Duration::from_secs(60 * minutes)
@@ -325,7 +325,8 @@ mod tests {
     fn two_minutes_of_ten_have_every_fault_whatever_the_seed() {
         for seed in 0..200 {
             for (members, lasting) in [(5, 5), (10, 2), (20, 2)] {
-                let plan = Plan::draw(seed, Cast { members, go: members / 4 }, minutes(lasting));
+                let plan =
+                    Plan::draw(seed, Participants { members, go: members / 4 }, minutes(lasting));
                 for fault in Fault::all() {
                     assert!(plan.count(fault) > 0, "seed {seed}, {members} members, {fault:?}");
                 }
@@ -339,8 +340,8 @@ mod tests {
     fn never_a_majority_is_away_and_nobody_twice_at_a_time() {
         for seed in 0..50 {
             for members in [3, 4, 10, 21] {
-                let cast = Cast { members, go: 0 };
-                let plan = Plan::draw(seed, cast, minutes(10));
+                let participants = Participants { members, go: 0 };
+                let plan = Plan::draw(seed, participants, minutes(10));
                 let mut away = vec![false; members];
                 let mut worst = 0;
                 for (_, deed) in &plan.deeds {

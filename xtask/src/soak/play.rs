@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::bounds::Bounds;
-use super::cast::Cast;
-use super::event::{self, Event};
 use super::fleet::{Fleet, Input};
 use super::judge::{Broken, Judge};
-use super::messages::Kind;
+use super::message_ledger::Kind;
+use super::participants::Participants;
 use super::plan::{Deed, Plan};
 use super::screen::Screen;
+use super::soak_event::{self, Event};
+use super::time_bounds::Bounds;
 use crate::Stop;
 
 /// Each member is asked for its members this often, and for what it holds half as often.
@@ -28,7 +28,7 @@ const ENOUGH: usize = 25;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Play {
-    cast: Cast,
+    participants: Participants,
     bounds: Bounds,
     lasting: Duration,
     fleet: Fleet,
@@ -46,18 +46,18 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(
-        cast: Cast,
+        participants: Participants,
         fleet: Fleet,
         screen: Screen,
         plan: Plan,
         lasting: Duration,
     ) -> Self {
         Self {
-            cast,
-            bounds: Bounds::new(cast.members),
+            participants,
+            bounds: Bounds::new(participants.members),
             lasting,
             fleet,
-            judge: Judge::new(cast),
+            judge: Judge::new(participants),
             screen,
             plan,
             broken: Vec::new(),
@@ -113,7 +113,7 @@ impl Play {
     /// Starts everybody and waits until all see all.
     fn gather(&mut self) -> Result<(), Stop> {
         let first = std::iter::once(0);
-        for node in first.chain(1..self.cast.members) {
+        for node in first.chain(1..self.participants.members) {
             self.start(node, 1)?;
             let deadline = self.fleet.elapsed() + PATIENCE;
             // The others join through the first.
@@ -146,14 +146,14 @@ impl Play {
             self.judge.left(node, at);
         }
         let deadline = self.fleet.elapsed() + PATIENCE;
-        while self.cast.everybody().any(|node| self.fleet.is_running(node)) {
+        while self.participants.everybody().any(|node| self.fleet.is_running(node)) {
             let at = self.fleet.elapsed();
             if at >= deadline {
                 let late: Vec<String> = self
-                    .cast
+                    .participants
                     .everybody()
                     .filter(|node| self.fleet.is_running(*node))
-                    .map(|node| self.cast.name(node))
+                    .map(|node| self.participants.name(node))
                     .collect();
                 let what = format!("{} did not quit", late.join(", "));
                 self.breaks(Broken { at, node: None, what });
@@ -196,7 +196,7 @@ impl Play {
             }
             Deed::Broadcast { from, size } => self.send(Kind::Broadcast, *from, None, *size),
         }
-        self.screen.did(self.cast, deed, at);
+        self.screen.did(self.participants, deed, at);
         Ok(true)
     }
 
@@ -209,7 +209,7 @@ impl Play {
     }
 
     fn meta(&self, node: usize, version: u32) -> String {
-        format!("{}-v{version}", self.cast.name(node))
+        format!("{}-v{version}", self.participants.name(node))
     }
 
     fn change_meta(&mut self, node: usize, version: u32, at: Duration) {
@@ -235,7 +235,7 @@ impl Play {
             Some(Input::Line { node, line, at }) => self.read(node, &line, at),
             Some(Input::Exited { node, code, at }) => {
                 self.fleet.exited(node);
-                self.screen.ended(&self.cast.name(node), code, at);
+                self.screen.ended(&self.participants.name(node), code, at);
                 self.judge.exited(node, code, at);
             }
             Some(Input::Interrupted) => return Err(Stop::Interrupted),
@@ -255,9 +255,9 @@ impl Play {
     }
 
     fn read(&mut self, node: usize, line: &str, at: Duration) {
-        match event::parse(line) {
+        match soak_event::parse(line) {
             Ok(event) => {
-                self.screen.heard(&self.cast.name(node), &event, line, at);
+                self.screen.heard(&self.participants.name(node), &event, line, at);
                 if let Event::Ready(address) = event {
                     self.fleet.listens(node, address);
                 }
@@ -271,10 +271,10 @@ impl Play {
 
     /// Asks the next member, unless it cannot answer or has not answered yet.
     fn poll(&mut self, at: Duration) {
-        let members = u32::try_from(self.cast.members).unwrap_or(u32::MAX);
+        let members = u32::try_from(self.participants.members).unwrap_or(u32::MAX);
         self.next_poll = at + POLL / members;
-        let node = self.polled % self.cast.members;
-        let with_stats = (self.polled / self.cast.members).is_multiple_of(2);
+        let node = self.polled % self.participants.members;
+        let with_stats = (self.polled / self.participants.members).is_multiple_of(2);
         self.polled += 1;
         if !self.judge.is_well(node) || self.closing {
             return;
@@ -295,7 +295,7 @@ impl Play {
 
     fn breaks(&mut self, broken: Broken) {
         let log = broken.node.map(|node| self.fleet.log(node));
-        let name = broken.node.map(|node| self.cast.name(node));
+        let name = broken.node.map(|node| self.participants.name(node));
         self.screen.broke(&broken, name.as_deref(), log.as_deref());
         self.broken.push(broken);
     }

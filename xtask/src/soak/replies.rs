@@ -1,6 +1,6 @@
 //! Commands that await their reply: exactly one each, within its time.
 //!
-//! Decides when a reply is overdue and which command it answers. Never looks into a reply.
+//! What a reply says is judged elsewhere.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! How a soak is shown: a line a minute, one live line on a terminal, or JSON; and its summary.
 //!
-//! Decides only how things look. A timeline of all deeds and of all that members said about each
+//! A timeline of all deeds and of all that members said about each
 //! other is written beside the logs, for whoever has to find out why.
 
 use std::fmt::Write as _;
@@ -12,12 +12,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Fault;
-use super::bounds::Bounds;
-use super::cast::Cast;
-use super::event::{Event, Usage};
 use super::flat::GAUGES;
 use super::judge::{Broken, Judge, Record};
+use super::participants::Participants;
 use super::plan::{Deed, Plan};
+use super::soak_event::{Event, Usage};
+use super::time_bounds::Bounds;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -36,7 +36,7 @@ impl Screen {
         Ok(Self { json, seed, live, next_minute: MINUTE, timeline })
     }
 
-    pub(super) fn did(&mut self, cast: Cast, deed: &Deed, at: Duration) {
+    pub(super) fn did(&mut self, participants: Participants, deed: &Deed, at: Duration) {
         let (what, node) = match deed {
             Deed::Kill { node } => ("killed", node),
             Deed::Start { node, .. } => ("started", node),
@@ -46,7 +46,7 @@ impl Screen {
             Deed::Meta { node, .. } => ("given new metadata", node),
             Deed::Send { .. } | Deed::Broadcast { .. } => return,
         };
-        let name = cast.name(*node);
+        let name = participants.name(*node);
         self.note(at, &format!("{name} {what}"));
         if self.json {
             emit(at, json!({ "ev": "deed", "what": what, "node": name }));
@@ -89,7 +89,7 @@ impl Screen {
         if !minute && !self.live {
             return;
         }
-        let tally = judge.tally();
+        let coverage = judge.coverage();
         let running = judge.running().len();
         if minute {
             self.next_minute += MINUTE;
@@ -99,7 +99,8 @@ impl Screen {
                     at,
                     json!({
                         "ev": "progress", "minute": at.as_secs() / 60, "members": running,
-                        "lists": tally.lists, "replies": tally.replies, "deaths": tally.deaths,
+                        "lists": coverage.lists, "replies": coverage.replies,
+                        "deaths": coverage.deaths,
                         "broken": broken,
                     }),
                 );
@@ -110,11 +111,11 @@ impl Screen {
             "{}  {running} of {} up; {} faults planned; {} lists and {} events judged, {} deaths \
              declared; {broken} broken",
             clock(at),
-            judge.cast.members,
+            judge.participants.members,
             plan.faults.len(),
-            tally.lists,
-            tally.events,
-            tally.deaths,
+            coverage.lists,
+            coverage.events,
+            coverage.deaths,
         );
         self.erase();
         if minute {
@@ -156,7 +157,7 @@ impl Screen {
         let told: Vec<String> = broken
             .iter()
             .map(|broken| {
-                let name = broken.node.map(|node| judge.cast.name(node));
+                let name = broken.node.map(|node| judge.participants.name(node));
                 format!("{}  {}", clock(broken.at), sentence(broken, name.as_deref()))
             })
             .collect();
@@ -177,20 +178,20 @@ impl Screen {
     }
 
     fn figures(&self, judge: &Judge, plan: &Plan) -> Map<String, Value> {
-        let tally = judge.tally();
+        let coverage = judge.coverage();
         let faults: Map<String, Value> =
             Fault::all().map(|fault| (fault.word().into(), plan.count(fault).into())).collect();
-        let news: Map<String, Value> = judge
+        let changes: Map<String, Value> = judge
             .timings()
             .figures()
             .iter()
-            .map(|(news, figures)| {
+            .map(|(kind, figures)| {
                 let figures = json!({
                     "cases": figures.cases(), "late": figures.late, "never": figures.never,
                     "median_ms": milliseconds(figures.median()),
                     "max_ms": milliseconds(figures.longest()),
                 });
-                (news.word().into(), figures)
+                (kind.word().into(), figures)
             })
             .collect();
         let messages: Map<String, Value> = judge
@@ -205,11 +206,11 @@ impl Screen {
             })
             .collect();
         let summary = json!({
-            "ev": "summary", "seed": self.seed, "members": judge.cast.members,
-            "go": judge.cast.go, "faults": faults, "news": news, "messages": messages,
-            "lists": tally.lists, "rows": tally.rows, "events": tally.events,
-            "replies": tally.replies, "suspicions_of_the_well": tally.suspicions,
-            "deaths_declared": tally.deaths, "deaths_of_deaf_go_members": tally.deaf,
+            "ev": "summary", "seed": self.seed, "members": judge.participants.members,
+            "go": judge.participants.go, "faults": faults, "changes": changes, "messages": messages,
+            "lists": coverage.lists, "rows": coverage.rows, "events": coverage.events,
+            "replies": coverage.replies, "suspicions_of_the_well": coverage.suspicions,
+            "deaths_declared": coverage.deaths, "deaths_of_deaf_go_members": coverage.deaf,
         });
         match summary {
             Value::Object(summary) => summary,
@@ -246,29 +247,29 @@ fn table(judge: &Judge, plan: &Plan) -> String {
     let faults: Vec<String> =
         Fault::all().map(|fault| format!("{} {}", plan.count(fault), fault.word())).collect();
     let _ = writeln!(text, "faults        {}", faults.join(", "));
-    let tally = judge.tally();
+    let coverage = judge.coverage();
     let _ = writeln!(
         text,
         "judged        {} lists ({} rows), {} events, {} replies",
-        tally.lists, tally.rows, tally.events, tally.replies
+        coverage.lists, coverage.rows, coverage.events, coverage.replies
     );
     let _ = writeln!(
         text,
         "verdicts      {} deaths declared, of the dead or asleep except {} of Go members that were \
          deaf; {} suspicions of the well",
-        tally.deaths, tally.deaf, tally.suspicions
+        coverage.deaths, coverage.deaf, coverage.suspicions
     );
-    let bounds = Bounds::new(judge.cast.members);
-    for (news, figures) in judge.timings().figures() {
+    let bounds = Bounds::new(judge.participants.members);
+    for (kind, figures) in judge.timings().figures() {
         let _ = writeln!(
             text,
             "{:<14}heard {} times, after {:.2} s (median) to {:.2} s (longest); bound {:.1} s: \
              {} late, {} never",
-            news.word(),
+            kind.word(),
             figures.times.len(),
             figures.median().as_secs_f64(),
             figures.longest().as_secs_f64(),
-            news.bound(bounds).as_secs_f64(),
+            kind.bound(bounds).as_secs_f64(),
             figures.late,
             figures.never,
         );
@@ -289,10 +290,10 @@ fn table(judge: &Judge, plan: &Plan) -> String {
         let _ = write!(text, "{:>18}", gauge.name);
     }
     let _ = writeln!(text, "{:>15}", "processor");
-    for node in judge.cast.everybody() {
+    for node in judge.participants.everybody() {
         let lives = judge.records().iter().filter(|record| record.node == node);
         if let Some(longest) = lives.max_by_key(|record| record.samples.len()) {
-            text.push_str(&row(&judge.cast.name(node), longest));
+            text.push_str(&row(&judge.participants.name(node), longest));
         }
     }
     text

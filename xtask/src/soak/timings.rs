@@ -1,4 +1,4 @@
-//! How fast news reaches those who must hear it.
+//! How fast a change reaches those who must hear of it.
 //!
 //! Each change has its observers, all of them well when it happened. One who gets into trouble
 //! before he has heard is no witness any more; one who hears late, or never, is counted.
@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use super::time_bounds::Bounds;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum News {
+pub(super) enum ChangeKind {
     Death,
     Departure,
     /// It is back, with its new metadata.
@@ -24,13 +24,13 @@ const PROMPT_PERCENT: usize = 95;
 const ENOUGH: usize = 20;
 
 struct Change {
-    news: News,
+    kind: ChangeKind,
     subject: usize,
     at: Duration,
     waiting: BTreeSet<usize>,
 }
 
-/// The figures for one kind of news.
+/// The figures for one kind of change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Figures {
     /// When each heard, since the cause; ascending.
@@ -43,10 +43,10 @@ pub(super) struct Figures {
 pub(super) struct Timings {
     bounds: Bounds,
     open: Vec<Change>,
-    figures: BTreeMap<News, Figures>,
+    figures: BTreeMap<ChangeKind, Figures>,
 }
 
-impl News {
+impl ChangeKind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Death => "death",
@@ -85,17 +85,17 @@ impl Timings {
         Self { bounds, open: Vec::new(), figures: BTreeMap::new() }
     }
 
-    /// Something happened to the subject, and these must hear of it. Earlier news of the same
+    /// Something happened to the subject, and these must hear of it. Earlier changes of the same
     /// kind are old by that.
     pub(super) fn begin(
         &mut self,
-        news: News,
+        kind: ChangeKind,
         subject: usize,
         observers: impl Iterator<Item = usize>,
         at: Duration,
     ) {
         self.supersede(subject, at);
-        self.open.push(Change { news, subject, at, waiting: observers.collect() });
+        self.open.push(Change { kind, subject, at, waiting: observers.collect() });
     }
 
     /// Something else happened to the subject: who has not heard by now need not, but had he
@@ -105,15 +105,21 @@ impl Timings {
     }
 
     /// The observer heard it.
-    pub(super) fn heard(&mut self, news: News, subject: usize, observer: usize, at: Duration) {
+    pub(super) fn heard(
+        &mut self,
+        kind: ChangeKind,
+        subject: usize,
+        observer: usize,
+        at: Duration,
+    ) {
         for change in &mut self.open {
-            if change.news == news && change.subject == subject && change.waiting.remove(&observer)
+            if change.kind == kind && change.subject == subject && change.waiting.remove(&observer)
             {
                 let took = at.saturating_sub(change.at);
-                let figures = self.figures.entry(news).or_default();
+                let figures = self.figures.entry(kind).or_default();
                 let place = figures.times.partition_point(|other| *other < took);
                 figures.times.insert(place, took);
-                figures.late += usize::from(took > news.bound(self.bounds));
+                figures.late += usize::from(took > kind.bound(self.bounds));
             }
         }
         self.open.retain(|change| !change.waiting.is_empty());
@@ -134,30 +140,30 @@ impl Timings {
 
     fn settle(&mut self, which: impl Fn(&Change) -> bool, at: Duration) {
         for change in self.open.extract_if(.., |change| which(change)) {
-            if at.saturating_sub(change.at) > change.news.bound(self.bounds) {
-                self.figures.entry(change.news).or_default().never += change.waiting.len();
+            if at.saturating_sub(change.at) > change.kind.bound(self.bounds) {
+                self.figures.entry(change.kind).or_default().never += change.waiting.len();
             }
         }
     }
 
-    pub(super) fn figures(&self) -> &BTreeMap<News, Figures> {
+    pub(super) fn figures(&self) -> &BTreeMap<ChangeKind, Figures> {
         &self.figures
     }
 
     /// What is slower than it should be as a rule.
     pub(super) fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
-        for (news, figures) in &self.figures {
+        for (kind, figures) in &self.figures {
             let (cases, bad) = (figures.cases(), figures.late + figures.never);
             if cases >= ENOUGH && bad * 100 > cases * (100 - PROMPT_PERCENT) {
                 complaints.push(format!(
                     "{bad} of {cases} members heard of a {} late (after {:.1} s) or never",
-                    news.word(),
-                    news.bound(self.bounds).as_secs_f64()
+                    kind.word(),
+                    kind.bound(self.bounds).as_secs_f64()
                 ));
             }
             let confirmed = self.bounds.confirmed_detection();
-            if *news == News::Death && cases >= ENOUGH && figures.median() > confirmed {
+            if *kind == ChangeKind::Death && cases >= ENOUGH && figures.median() > confirmed {
                 complaints.push(format!(
                     "deaths are known after {:.1} s (median), which is as if nobody confirmed \
                      suspicions (then at most {:.1} s)",
@@ -179,14 +185,14 @@ mod tests {
     }
 
     /// Thirty changes, of which each of two observers hears after so many seconds.
-    fn thirty(news: News, heard: impl Fn(u64) -> Option<u64>) -> Timings {
+    fn thirty(kind: ChangeKind, heard: impl Fn(u64) -> Option<u64>) -> Timings {
         let mut timings = Timings::new(Bounds::new(10));
         for index in 0..30 {
             let at = seconds(100 * index);
-            timings.begin(news, 3, [1, 2].into_iter(), at);
+            timings.begin(kind, 3, [1, 2].into_iter(), at);
             for observer in [1, 2] {
                 if let Some(after) = heard(index) {
-                    timings.heard(news, 3, observer, at + seconds(after));
+                    timings.heard(kind, 3, observer, at + seconds(after));
                 }
             }
             timings.tick(at + seconds(99));
@@ -195,37 +201,39 @@ mod tests {
     }
 
     #[test]
-    fn prompt_news_is_no_cause_for_complaint() {
-        let timings = thirty(News::Update, |_| Some(1));
+    fn a_prompt_update_is_no_cause_for_complaint() {
+        let timings = thirty(ChangeKind::Update, |_| Some(1));
         assert_eq!(timings.complaints(), [""; 0]);
-        let figures = &timings.figures()[&News::Update];
+        let figures = &timings.figures()[&ChangeKind::Update];
         assert_eq!((figures.cases(), figures.late, figures.never), (60, 0, 0));
         assert_eq!((figures.median(), figures.longest()), (seconds(1), seconds(1)));
     }
 
     #[test]
-    fn late_and_lost_news_are_noticed() {
-        assert_eq!(thirty(News::Update, |_| Some(20)).complaints().len(), 1);
+    fn late_and_lost_updates_are_noticed() {
+        assert_eq!(thirty(ChangeKind::Update, |_| Some(20)).complaints().len(), 1);
         assert_eq!(
-            thirty(News::Departure, |index| (index % 3 > 0).then_some(1)).complaints().len(),
+            thirty(ChangeKind::Departure, |index| (index % 3 > 0).then_some(1)).complaints().len(),
             1
         );
-        assert!(thirty(News::Return, |index| (index > 0).then_some(1)).complaints().is_empty());
+        assert!(
+            thirty(ChangeKind::Return, |index| (index > 0).then_some(1)).complaints().is_empty()
+        );
     }
 
     #[test]
     fn deaths_that_nobody_confirms_are_noticed() {
-        assert!(thirty(News::Death, |_| Some(12)).complaints().is_empty());
-        assert_eq!(thirty(News::Death, |_| Some(28)).complaints().len(), 1);
+        assert!(thirty(ChangeKind::Death, |_| Some(12)).complaints().is_empty());
+        assert_eq!(thirty(ChangeKind::Death, |_| Some(28)).complaints().len(), 1);
     }
 
     #[test]
-    fn the_troubled_are_no_witnesses_and_old_news_need_not_be_heard() {
+    fn the_troubled_are_no_witnesses_and_old_updates_need_not_be_heard() {
         let mut timings = Timings::new(Bounds::new(10));
-        timings.begin(News::Death, 3, [1, 2].into_iter(), seconds(0));
+        timings.begin(ChangeKind::Death, 3, [1, 2].into_iter(), seconds(0));
         timings.excuse(1);
         timings.supersede(3, seconds(5));
-        timings.heard(News::Death, 3, 2, seconds(6));
+        timings.heard(ChangeKind::Death, 3, 2, seconds(6));
         timings.tick(seconds(100));
         assert!(timings.figures().is_empty());
     }

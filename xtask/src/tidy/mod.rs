@@ -6,8 +6,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "syn's enums are open; rules name their kinds")]
 
 mod comments;
+mod dependencies;
 mod documents;
-mod layers;
 mod modules;
 mod names;
 mod parts;
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
 fn check(rule: &str, tree: &Tree, commands: &clap::Command) -> Vec<Finding> {
     let sources = tree.sources();
     let mut findings = match rule {
-        "layers" => layers::check(tree),
+        "layers" => dependencies::check(tree),
         "circles" => modules::check(&syntax::parse(&sources)),
         "types" => types::check(&syntax::parse(&sources)),
         "parts" => parts::check(&syntax::parse(&sources)),

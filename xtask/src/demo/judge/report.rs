@@ -3,7 +3,7 @@
 //! Reads the judge and changes nothing.
 
 use super::Judge;
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 use crate::demo::script::{Phase, name};
 
 impl Judge {

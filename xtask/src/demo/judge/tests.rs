@@ -68,7 +68,7 @@ fn a_kill_that_ends_no_process_is_no_crash() {
 }
 
 #[test]
-fn accusing_the_living_fails() {
+fn suspecting_the_living_fails() {
     for phase in [Phase::Gather, Phase::Crash, Phase::Leave, Phase::Restart, Phase::Watch] {
         let mut stage = Stage::new(5, None);
         stage.play_until(phase);

@@ -3,7 +3,7 @@
 //! Go checks that a certificate carries the address that it dials; a node whose certificate is
 //! for another address is reached by no Go peer.
 
-use super::{GATHER, messages};
+use super::{GATHER, user_messages};
 use crate::Stop;
 use crate::interop::stage::{Stage, fail};
 
@@ -29,7 +29,7 @@ pub(in crate::interop) fn of_both_tools(
             return fail(format!("{peer} cannot join {node}: {}", joined["failed"]));
         }
         stage.gathered(&[node, peer], GATHER)?;
-        messages::a_few(stage, &[(node, peer), (peer, node)])?;
+        user_messages::a_few(stage, &[(node, peer), (peer, node)])?;
     }
     // The check is one of Go's: the same certificate for another address is refused.
     stage.certify("r3", "10.9.9.9")?;

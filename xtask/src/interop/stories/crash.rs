@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::two_and_two;
 use crate::Stop;
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 use crate::interop::stage::Stage;
 
 const NOTICE: Duration = Duration::from_secs(40);

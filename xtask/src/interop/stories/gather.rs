@@ -1,6 +1,6 @@
 //! Members of both kinds find each other, see each other's metadata and its changes.
 //!
-//! Decides what a good view is: the same members, addresses, incarnations and metadata at all.
+//! All must list the same members, addresses, incarnations and metadata at all.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::GATHER;
 use crate::Stop;
 use crate::interop::stage::{Stage, fail};
 
-/// News are gossiped a limited number of times to random members, so in a cluster of six one
+/// Updates are gossiped a limited number of times to random members, so in a cluster of six one
 /// member in a hundred misses them; it learns them from its next push-pull. The first that a
 /// Go peer begins comes 30 to 60 s after its start.
 pub(in crate::interop) const SPREAD: Duration = Duration::from_secs(65);

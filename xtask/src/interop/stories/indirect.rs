@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{GATHER, first_accusation};
+use super::{GATHER, first_suspicion};
 use crate::Stop;
 use crate::interop::stage::{Stage, fail};
 
@@ -27,14 +27,14 @@ pub(in crate::interop) fn across_kinds(stage: &mut Stage<'_>, sabotaged: bool) -
     for (from, to) in [("g1", "g2"), ("g2", "g1"), ("r1", "r2"), ("r2", "r1")] {
         stage.ask(from, &format!("ping {to}"))?;
     }
-    let switchboard = stage.switchboard()?;
-    switchboard.cut("r1", "r2");
-    switchboard.cut("g1", "g2");
+    let udp_proxy = stage.udp_proxy()?;
+    udp_proxy.cut("r1", "r2");
+    udp_proxy.cut("g1", "g2");
     if sabotaged {
-        switchboard.cut("g1", "r2");
-        switchboard.cut("r1", "g2");
+        udp_proxy.cut("g1", "r2");
+        udp_proxy.cut("r1", "g2");
     }
-    stage.watch(CUT, first_accusation)?;
+    stage.watch(CUT, first_suspicion)?;
     for node in ["r1", "r2"] {
         let relayed = stage.count(node, "/membership/counters/probes_indirect")?;
         if relayed < 2 {

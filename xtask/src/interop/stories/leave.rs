@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::two_and_two;
 use crate::Stop;
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 use crate::interop::stage::{Stage, fail};
 
 pub(in crate::interop) fn each_way(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {

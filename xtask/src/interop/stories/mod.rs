@@ -8,18 +8,18 @@ pub(super) mod crash;
 pub(super) mod credit;
 pub(super) mod gather;
 pub(super) mod indirect;
-pub(super) mod layers;
 pub(super) mod leave;
-pub(super) mod messages;
 pub(super) mod pause;
 pub(super) mod refusals;
 pub(super) mod restart;
+pub(super) mod user_messages;
+pub(super) mod wire_layers;
 
 use std::time::Duration;
 
 use super::stage::{Stage, fail};
 use crate::Stop;
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 
 /// How long a few members on one idle machine may take to see each other.
 pub(super) const GATHER: Duration = Duration::from_secs(8);
@@ -37,7 +37,7 @@ pub(super) fn two_and_two(stage: &mut Stage<'_>) -> Result<[&'static str; 4], St
 }
 
 /// The first member that somebody said to be gone, or suspect, where nobody should be.
-pub(super) fn first_accusation(stage: &Stage<'_>) -> Option<String> {
+pub(super) fn first_suspicion(stage: &Stage<'_>) -> Option<String> {
     stage.names().into_iter().find_map(|observer| {
         let changes = &stage.record(observer).changes;
         let (about, state) = changes.iter().find(|(_, state)| *state != State::Alive)?;

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::GATHER;
 use crate::Stop;
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 use crate::interop::stage::{Stage, fail};
 
 /// From the restarted node's first packet to Go's first one on a new connection.

@@ -1,14 +1,14 @@
 //! What members list, against the truth and against what they said before.
 //!
-//! Decides which rows count: those of members that have caught up, about what is due or was
-//! known already. Never judges an event.
+//! The rows that count are those of members that have caught up, about what is due or was known
+//! already.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Judge;
-use crate::demo::event::State;
-use crate::soak::event::Row;
+use crate::demo::node_event::State;
+use crate::soak::soak_event::Row;
 
 /// Lists that may differ from the events told so far: those under way when something changed.
 const DIFFERENT_LISTS: u32 = 2;
@@ -16,10 +16,10 @@ const DIFFERENT_LISTS: u32 = 2;
 impl Judge {
     /// Why not all agree that all are alive, by their last lists; `None` once they do.
     pub(in crate::soak) fn disagreement(&self) -> Option<String> {
-        for observer in self.cast.everybody() {
-            let name = self.cast.name(observer);
-            for subject in self.cast.everybody() {
-                let about = self.cast.name(subject);
+        for observer in self.participants.everybody() {
+            let name = self.participants.name(observer);
+            for subject in self.participants.everybody() {
+                let about = self.participants.name(subject);
                 let Some(row) = self.minds[observer].rows.get(&subject) else {
                     return Some(format!("{name} does not list {about}"));
                 };
@@ -44,14 +44,14 @@ impl Judge {
                 self.breaks(at, Some(node), format!("lists {} twice", row.name));
             }
         }
-        for subject in self.cast.everybody() {
+        for subject in self.participants.everybody() {
             self.check_incarnation(node, subject, rows.get(&subject), at);
             self.compare_with_events(node, subject, rows.get(&subject), at);
         }
         let accountable = self.subjects[node].is_accountable(asked);
-        self.tally.lists += usize::from(accountable);
+        self.coverage.lists += usize::from(accountable);
         let mut right = true;
-        for subject in self.cast.everybody() {
+        for subject in self.participants.everybody() {
             let row = rows.get(&subject);
             right &= self.learn(node, subject, row, asked);
             if accountable {
@@ -88,16 +88,17 @@ impl Judge {
         asked: Duration,
         at: Duration,
     ) {
-        self.tally.rows += 1;
+        self.coverage.rows += 1;
         let settled = self.minds[node].settled.contains(&subject);
         // A Go member that dials the dead hears of nothing meanwhile: it knows all that much later.
-        let deaf = if self.cast.is_go(node) { self.bounds.memory() } else { Duration::ZERO };
+        let deaf =
+            if self.participants.is_go(node) { self.bounds.memory() } else { Duration::ZERO };
         let asked = asked.saturating_sub(deaf);
         let observer = (&self.subjects[node], settled);
         if let Some(why) = self.subjects[subject].misbelief(row, observer, asked) {
             let state = row.map_or("nobody", |row| row.state.word());
             let meta = row.map_or("", |row| row.meta.as_str());
-            let name = self.cast.name(subject);
+            let name = self.participants.name(subject);
             let what = format!("lists {name} as {state} with \"{meta}\", who {why}");
             self.breaks(at, Some(node), what);
         }
@@ -134,7 +135,7 @@ impl Judge {
         *times = if differs { *times + 1 } else { 0 };
         if *times > DIFFERENT_LISTS {
             *times = 0;
-            let name = self.cast.name(subject);
+            let name = self.participants.name(subject);
             let listed = row.map_or("nobody", |row| row.state.word());
             let told = told.map_or("nothing", State::word);
             let what = format!("lists {name} as {listed} while its last event said {told}");

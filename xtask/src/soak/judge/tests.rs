@@ -1,9 +1,9 @@
 //! What the judge must notice, and what it must not take for it.
 
 use super::*;
-use crate::soak::event::Reply;
+use crate::soak::soak_event::Reply;
 
-const CAST: Cast = Cast { members: 4, go: 0 };
+const CAST: Participants = Participants { members: 4, go: 0 };
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -66,8 +66,8 @@ fn a_quiet_cluster_agrees() {
     let mut judge = gathered();
     judge.tick(seconds(100));
     assert_eq!(judge.disagreement(), None);
-    let tally = judge.tally();
-    assert_eq!(tally.replies, 4);
+    let coverage = judge.coverage();
+    assert_eq!(coverage.replies, 4);
     assert_eq!(broken(&mut judge), [""; 0]);
 }
 
@@ -77,7 +77,7 @@ fn a_false_death_is_noticed_and_a_cleared_suspicion_is_not_one() {
     judge.heard(0, &view(1, State::Suspect, None), seconds(101));
     judge.heard(0, &view(1, State::Alive, None), seconds(102));
     assert_eq!(broken(&mut judge), [""; 0]);
-    assert_eq!(judge.tally().suspicions, 1);
+    assert_eq!(judge.coverage().suspicions, 1);
     judge.heard(0, &view(1, State::Failed, None), seconds(103));
     assert!(broke(&mut judge).starts_with("says that n2 is failed"));
 }
@@ -96,7 +96,7 @@ fn a_crash_that_nobody_notices_is_noticed() {
     dead[1].state = State::Failed;
     list(&mut judge, 2, dead, 160);
     assert_eq!(broken(&mut judge), [""; 0]);
-    let deaths = &judge.timings().figures()[&News::Death];
+    let deaths = &judge.timings().figures()[&ChangeKind::Death];
     assert_eq!(deaths.times, [seconds(8)]);
 }
 
@@ -220,11 +220,11 @@ fn a_deaf_go_member_is_excused_while_somebody_is_silent_and_one_of_ours_is_not()
     for (go, somebody_is_silent, excused) in [(1, true, true), (1, false, false), (0, true, false)]
     {
         let mut judge = gathered();
-        judge.cast.go = go;
+        judge.participants.go = go;
         if somebody_is_silent {
             judge.killed(1, seconds(110));
         }
-        let about = judge.cast.name(3);
+        let about = judge.participants.name(3);
         let event = Event::View { about, state: State::Failed, meta: None, by: None };
         judge.heard(0, &event, seconds(115));
         assert_eq!(broken(&mut judge).is_empty(), excused, "{go} {somebody_is_silent}");
@@ -237,12 +237,12 @@ fn the_word_of_a_deaf_go_member_is_excused_while_somebody_is_silent_and_only_the
         [(1, 3, true, true), (1, 3, false, false), (1, 2, true, false), (0, 3, true, false)]
     {
         let mut judge = gathered();
-        judge.cast.go = go;
+        judge.participants.go = go;
         if somebody_is_silent {
             judge.killed(1, seconds(110));
         }
-        let by = Some(judge.cast.name(by));
-        let about = judge.cast.name(0);
+        let by = Some(judge.participants.name(by));
+        let about = judge.participants.name(0);
         let event = Event::View { about, state: State::Failed, meta: None, by };
         judge.heard(2, &event, seconds(115));
         let broken = broken(&mut judge);
@@ -351,11 +351,11 @@ fn a_newcomer_may_meet_a_member_before_it_hears_how_its_former_self_ended() {
 }
 
 #[test]
-fn a_go_member_may_wait_in_vain_for_its_own_news_to_be_sent_while_somebody_is_silent() {
+fn a_go_member_may_wait_in_vain_for_its_own_updates_to_be_sent_while_somebody_is_silent() {
     for (go, somebody_is_silent, excused) in [(1, true, true), (1, false, false), (0, true, false)]
     {
         let mut judge = gathered();
-        judge.cast.go = go;
+        judge.participants.go = go;
         if somebody_is_silent {
             judge.killed(1, seconds(110));
         }
@@ -407,7 +407,7 @@ fn who_slept_through_new_metadata_has_not_caught_up_because_their_owner_sleeps()
 fn a_go_member_that_was_deaf_may_revive_the_dead_once_more() {
     for (go, at, excused) in [(1, 160, true), (1, 190, false), (0, 160, false)] {
         let mut judge = gathered();
-        judge.cast.go = go;
+        judge.participants.go = go;
         judge.killed(1, seconds(110));
         judge.heard(0, &view(1, State::Failed, None), seconds(118));
         judge.heard(0, &view(1, State::Alive, Some(&meta(1))), seconds(at));
@@ -422,7 +422,7 @@ fn a_go_member_that_was_deaf_may_revive_the_dead_once_more() {
 fn a_best_effort_send_may_take_a_go_member_as_long_as_a_dial() {
     for (go, in_time) in [(1, true), (0, false)] {
         let mut judge = gathered();
-        judge.cast.go = go;
+        judge.participants.go = go;
         judge.sends(Kind::BestEffort, 3, Some(1), 10, seconds(110));
         judge.tick(seconds(120));
         assert_eq!(broken(&mut judge).is_empty(), in_time);
@@ -435,13 +435,13 @@ fn a_best_effort_send_may_take_a_go_member_as_long_as_a_dial() {
 fn a_newcomer_that_never_heard_of_a_sleeper_may_hear_of_it_from_a_deaf_go_member() {
     for (go, excused) in [(1, true), (0, false)] {
         let mut judge = gathered();
-        judge.cast.go = go;
+        judge.participants.go = go;
         judge.killed(0, seconds(110));
         judge.froze(1, seconds(111));
         judge.started(0, meta(0), seconds(115));
         judge.heard(0, &Event::Ready("127.0.0.1:1".parse().unwrap()), seconds(116));
         let mut all = rows();
-        all[3].name = judge.cast.name(3);
+        all[3].name = judge.participants.name(3);
         let mut without = all.clone();
         without.remove(1);
         list(&mut judge, 0, without, 125);

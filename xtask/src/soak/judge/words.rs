@@ -1,25 +1,17 @@
 //! What members say of each other, and what they answer, against the truth.
 //!
-//! Decides which verdicts of a member are scandals and which refusals are excused. Never judges
-//! a list.
+//! Which of a member's events contradict what is true, and which of its refusals are excused.
 
 use std::time::Duration;
 
 use super::Judge;
-use crate::demo::event::State;
-use crate::soak::event::Reply;
-use crate::soak::timings::News;
-
-/// What an event adds to a belief.
-#[derive(Clone, Copy)]
-pub(super) struct Words<'a> {
-    pub(super) meta: Option<&'a str>,
-    pub(super) by: Option<&'a str>,
-}
+use crate::demo::node_event::State;
+use crate::soak::soak_event::{Reply, Words};
+use crate::soak::timings::ChangeKind;
 
 impl Judge {
     pub(super) fn known(&mut self, node: usize, about: &str, at: Duration) -> Option<usize> {
-        let found = self.cast.find(about);
+        let found = self.participants.find(about);
         if found.is_none() {
             self.breaks(at, Some(node), format!("speaks of {about}, who is not of this cluster"));
         }
@@ -35,25 +27,27 @@ impl Judge {
         at: Duration,
     ) {
         let Some(subject) = self.known(node, about, at) else { return };
-        // Go peers do not tell whose accusation it was: it may have been their own.
-        let accuser = by.and_then(|by| self.cast.find(by)).unwrap_or(node);
+        // Go peers do not tell who suspected first: it may have been their own.
+        let suspected_by = by.and_then(|by| self.participants.find(by)).unwrap_or(node);
         let before = self.minds[node].believes.insert(subject, state);
         let (seen, observer) = (&self.subjects[subject], &self.subjects[node]);
         let last = self.minds[node].welcomed.get(&subject);
         let welcomed = last.is_some_and(|last| *last >= seen.back);
         let scandal = seen.scandal(state, (observer, welcomed), at, self.bounds);
-        let is_deaf_mans_word = state == State::Failed && self.may_be_deaf(accuser, subject, at);
+        let is_from_a_deaf_member =
+            state == State::Failed && self.may_be_deaf(suspected_by, subject, at);
         let knew_better = scandal.is_some() || self.minds[node].settled.contains(&subject);
         let is_revived = state == State::Alive
             && knew_better
-            && self.cast.go > 0
+            && self.participants.go > 0
             && self.subjects[subject].is_revived(at, self.bounds);
         if is_revived {
-            self.tally.deaf += 1;
+            self.coverage.deaf += 1;
             self.unsettle(subject);
-        } else if scandal.is_some() && (self.may_be_deaf(subject, subject, at) || is_deaf_mans_word)
+        } else if scandal.is_some()
+            && (self.may_be_deaf(subject, subject, at) || is_from_a_deaf_member)
         {
-            self.tally.deaf += 1;
+            self.coverage.deaf += 1;
             self.subjects[subject].was_deaf(at, self.bounds);
             self.unsettle(subject);
         } else if let Some(why) = scandal {
@@ -71,16 +65,16 @@ impl Judge {
             },
             State::Suspect => {
                 let well = self.subjects[subject].was_well_since(at);
-                self.tally.suspicions += usize::from(well);
+                self.coverage.suspicions += usize::from(well);
             }
             State::Failed => {
-                self.tally.deaths += 1;
+                self.coverage.deaths += 1;
                 self.minds[node].rows.remove(&subject);
-                self.timings.heard(News::Death, subject, node, at);
+                self.timings.heard(ChangeKind::Death, subject, node, at);
             }
             State::Left => {
                 self.minds[node].rows.remove(&subject);
-                self.timings.heard(News::Departure, subject, node, at);
+                self.timings.heard(ChangeKind::Departure, subject, node, at);
             }
         }
         if before.is_none() {
@@ -94,16 +88,17 @@ impl Judge {
     /// `subject` who does not answer must be there.
     fn may_be_deaf(&self, node: usize, subject: usize, at: Duration) -> bool {
         let silent = |other: usize| !self.subjects[other].was_well_since(at);
-        let mut others = self.cast.everybody().filter(|other| ![node, subject].contains(other));
+        let mut others =
+            self.participants.everybody().filter(|other| ![node, subject].contains(other));
         let alive = node != subject || self.subjects[node].is_well();
-        self.cast.is_go(node) && alive && others.any(silent)
+        self.participants.is_go(node) && alive && others.any(silent)
     }
 
     pub(super) fn read_meta(&mut self, node: usize, subject: usize, meta: &str, at: Duration) {
         if meta == self.subjects[subject].meta {
             self.minds[node].welcomed.insert(subject, at);
-            self.timings.heard(News::Return, subject, node, at);
-            self.timings.heard(News::Update, subject, node, at);
+            self.timings.heard(ChangeKind::Return, subject, node, at);
+            self.timings.heard(ChangeKind::Update, subject, node, at);
         }
     }
 
@@ -112,12 +107,12 @@ impl Judge {
             Ok(asked) => asked,
             Err(what) => return self.breaks(at, Some(node), what),
         };
-        self.tally.replies += 1;
+        self.coverage.replies += 1;
         if let Some(number) = asked.message {
             self.messages.carried_out(number, at + self.bounds.delivery());
         }
         if let Some(error) = &reply.error {
-            // Go waits until its news are sent, which a dial to the dead holds up.
+            // Go waits until its updates are sent, which a dial to the dead holds up.
             let waits = asked.command == "meta" && self.may_be_deaf(node, node, at);
             let excused = waits || asked.message.is_some_and(|number| self.may_fail(number));
             if let Some(number) = asked.message {
@@ -142,7 +137,8 @@ impl Judge {
     /// receiver for gone, or both are Go members, who lose each other when one restarts.
     fn may_fail(&self, message: u32) -> bool {
         let Some((from, to, sent)) = self.messages.parties(message) else { return true };
-        let both_go = self.cast.is_go(from) && to.is_some_and(|to| self.cast.is_go(to));
+        let both_go =
+            self.participants.is_go(from) && to.is_some_and(|to| self.participants.is_go(to));
         // Whether it should know him is for its lists to show.
         let unknown = to.is_some_and(|to| {
             let belief = self.minds[from].believes.get(&to);

@@ -26,8 +26,8 @@ impl Bounds {
         Self { members: u32::try_from(members).unwrap_or(u32::MAX) }
     }
 
-    /// News that is gossiped has reached everybody: rounds enough for three targets each to reach
-    /// all, twice over.
+    /// An update that is gossiped has reached everybody: enough rounds for
+    /// three targets each to reach all, twice over.
     pub(super) fn spread(self) -> Duration {
         let doublings = f64::from(self.members).log2().ceil().max(1.0);
         GOSSIP_INTERVAL.mul_f64(2.0 * doublings + 4.0) + SLACK

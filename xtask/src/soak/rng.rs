@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn the_first_draws_of_a_seed_are_the_published_ones() {
-        let mut dice = Dice::new(1_234_567);
-        let drawn = [dice.next(), dice.next(), dice.next()];
+        let mut rng = Rng::new(1_234_567);
+        let drawn = [rng.next(), rng.next(), rng.next()];
         let published =
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!(drawn, published);
@@ -62,13 +62,13 @@ mod tests {
 
     #[test]
     fn draws_stay_within_their_bounds_and_reach_both_ends() {
-        let mut dice = Dice::new(7);
+        let mut rng = Rng::new(7);
         let (from, to) = (Duration::from_millis(3), Duration::from_millis(5));
         let drawn: std::collections::BTreeSet<Duration> =
-            (0..200).map(|_| dice.between(from, to)).collect();
+            (0..200).map(|_| rng.between(from, to)).collect();
         assert_eq!(drawn.len(), 3);
         assert_eq!((drawn.first(), drawn.last()), (Some(&from), Some(&to)));
-        assert_eq!(dice.below(0), 0);
-        assert_eq!(dice.pick::<u8>(&[]), None);
+        assert_eq!(rng.below(0), 0);
+        assert_eq!(rng.pick::<u8>(&[]), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What a run prints: one line for each case, the logs of those that failed, and a count.
 //!
-//! Decides whether an outcome is good: a case must pass, and a sabotaged one must fail with the
-//! reason that its sabotage is noticed by.
+//! A case must pass, and a sabotaged one must fail with the reason by which its sabotage is
+//! noticed.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

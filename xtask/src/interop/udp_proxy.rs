@@ -1,6 +1,6 @@
 //! A network between members whose links can be cut one by one.
 //!
-//! Every member announces a socket of the switchboard and binds the same port on a loopback
+//! Every member announces a socket of the proxy and binds the same port on a loopback
 //! address of its own, so that the sender of each datagram is known and sees only announced
 //! addresses. Datagrams on a cut link vanish; all others pass unchanged. Linux only: elsewhere
 //! the loopback network has a single address.
@@ -22,14 +22,14 @@ struct Wires {
     cut: BTreeSet<(&'static str, &'static str)>,
 }
 
-pub(super) struct Switchboard {
+pub(super) struct UdpProxy {
     number: u8,
     wires: Arc<Mutex<Wires>>,
     stop: Arc<AtomicBool>,
     carriers: Vec<(SocketAddr, JoinHandle<()>)>,
 }
 
-impl Switchboard {
+impl UdpProxy {
     pub(super) fn new() -> io::Result<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed).checked_rem(250).unwrap_or(0) + 1;
         Ok(Self { number, wires: Arc::default(), stop: Arc::default(), carriers: Vec::new() })
@@ -89,7 +89,7 @@ fn carry(
     }
 }
 
-impl Drop for Switchboard {
+impl Drop for UdpProxy {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for (address, carrier) in self.carriers.drain(..) {
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn members_see_announced_addresses_and_a_cut_link_carries_nothing() {
-        let mut switchboard = Switchboard::new().unwrap();
+        let mut udp_proxy = UdpProxy::new().unwrap();
         let mut plug = |name| {
-            let (bind, announced) = switchboard.plug(name).unwrap();
+            let (bind, announced) = udp_proxy.plug(name).unwrap();
             (UdpSocket::bind(bind).unwrap(), announced)
         };
         let (ada, at_ada) = plug("ada");
@@ -127,7 +127,7 @@ mod tests {
         let (length, from) = bob.recv_from(&mut buffer).unwrap();
         assert_eq!((&buffer[..length], from.to_string()), (&b"hello"[..], at_ada.clone()));
 
-        switchboard.cut("ada", "bob");
+        udp_proxy.cut("ada", "bob");
         bob.send_to(b"lost", &at_ada).unwrap();
         bob.send_to(b"kept", &at_cyd).unwrap();
         cyd.send_to(b"other", &at_ada).unwrap();

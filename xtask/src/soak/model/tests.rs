@@ -165,7 +165,7 @@ fn who_is_right_early_counts_early() {
     back.started("m1".into(), seconds(101));
     back.ready(seconds(102), bounds());
     back.caught_up(seconds(103));
-    assert!(!back.is_accountable(seconds(104)), "old news may still be on its way");
+    assert!(!back.is_accountable(seconds(104)), "an old update may still be on its way");
     back.caught_up(seconds(108));
     assert!(back.is_accountable(seconds(108)));
     back.froze(seconds(109), bounds());
@@ -233,7 +233,7 @@ fn a_former_self_that_was_gone_for_long_is_forgotten_by_some_and_not_by_others()
 }
 
 #[test]
-fn a_newcomer_with_old_news_finds_out_by_itself() {
+fn a_newcomer_with_an_old_update_finds_out_by_itself() {
     let mut frozen = member();
     frozen.froze(seconds(100), bounds());
     let mut newcomer = member();

@@ -16,8 +16,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 impl Stage<'_> {
     /// Writes every living member's counters into the transcript, whole. The only error is an
     /// interrupt: whatever else goes wrong from here on is not what the case failed by.
-    pub(in crate::interop) fn last_words(&mut self) -> Result<(), Stop> {
-        let living = self.cast.iter().filter(|(_, actor)| actor.exit.is_none());
+    pub(in crate::interop) fn failure_stats(&mut self) -> Result<(), Stop> {
+        let living = self.participants.iter().filter(|(_, actor)| actor.exit.is_none());
         let mut silent: Vec<&'static str> = living.map(|(name, _)| *name).collect();
         for name in &silent {
             self.tell(name, "stats");
@@ -40,7 +40,7 @@ impl Stage<'_> {
 
     /// Takes the member's waiting replies, and says whether its counters were among them.
     fn has_counted(&mut self, name: &str) -> bool {
-        let Some(actor) = self.cast.get_mut(name) else { return true };
+        let Some(actor) = self.participants.get_mut(name) else { return true };
         let mut counted = actor.exit.is_some();
         for reply in actor.record.replies.drain(..).filter(|reply| reply["cmd"] == "stats") {
             let _ = writeln!(self.transcript, "{name} counted {reply}");

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::cast::Cast;
+use super::participants::Participants;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -46,7 +46,7 @@ pub(super) struct Figures {
 }
 
 pub(super) struct Messages {
-    cast: Cast,
+    participants: Participants,
     /// By number; forgotten some time after they were due.
     messages: BTreeMap<u32, Message>,
     last: u32,
@@ -68,8 +68,8 @@ impl Kind {
 }
 
 impl Messages {
-    pub(super) fn new(cast: Cast) -> Self {
-        Self { cast, messages: BTreeMap::new(), last: 0, figures: BTreeMap::new() }
+    pub(super) fn new(participants: Participants) -> Self {
+        Self { participants, messages: BTreeMap::new(), last: 0, figures: BTreeMap::new() }
     }
 
     /// A message is sent; returns its number and its text, which is the only one of its kind.
@@ -82,8 +82,10 @@ impl Messages {
         (sent, due): (Duration, Duration),
     ) -> (u32, String) {
         self.last += 1;
-        let awaited =
-            self.cast.everybody().filter(|node| *node != from && to.is_none_or(|to| to == *node));
+        let awaited = self
+            .participants
+            .everybody()
+            .filter(|node| *node != from && to.is_none_or(|to| to == *node));
         let awaited = awaited.collect();
         let message = Message {
             kind,
@@ -142,8 +144,10 @@ impl Messages {
         let Some(message) = message else {
             return Err(format!("got a message that nobody sent: \"{shown}\""));
         };
-        let sender = self.cast.name(message.from);
-        if from.is_some_and(|from| from != sender) || from.is_none() && !self.cast.is_go(node) {
+        let sender = self.participants.name(message.from);
+        if from.is_some_and(|from| from != sender)
+            || from.is_none() && !self.participants.is_go(node)
+        {
             return Err(format!("got \"{shown}\" of {sender} as from {from:?}"));
         }
         if message.from == node || message.to.is_some_and(|to| to != node) {
@@ -155,7 +159,7 @@ impl Messages {
         let copies = message.arrived.entry(node).or_default();
         *copies += 1;
         // A Go member gossips its broadcasts, and each may take several ways.
-        let may_repeat = message.kind == Kind::Broadcast && self.cast.is_go(message.from);
+        let may_repeat = message.kind == Kind::Broadcast && self.participants.is_go(message.from);
         if *copies > 1 && !may_repeat {
             return Err(format!("got \"{shown}\" {copies} times"));
         }
@@ -179,11 +183,11 @@ impl Messages {
                     continue;
                 }
                 // Go members lose each other for half a minute when one restarts.
-                if self.cast.is_go(node) && self.cast.is_go(message.from) {
+                if self.participants.is_go(node) && self.participants.is_go(message.from) {
                     continue;
                 }
                 // The budget of a Go member's gossip may end before it has reached everybody.
-                if message.kind == Kind::Broadcast && self.cast.is_go(message.from) {
+                if message.kind == Kind::Broadcast && self.participants.is_go(message.from) {
                     continue;
                 }
                 let figures = self.figures.entry(message.kind).or_default();
@@ -191,7 +195,7 @@ impl Messages {
                 if message.arrived.contains_key(&node) {
                     figures.arrived += 1;
                 } else if message.kind == Kind::Reliable {
-                    let sender = self.cast.name(message.from);
+                    let sender = self.participants.name(message.from);
                     missing.push((
                         node,
                         format!("never got the reliable message {number} of {sender}"),
@@ -228,7 +232,7 @@ impl Messages {
 mod tests {
     use super::*;
 
-    const CAST: Cast = Cast { members: 4, go: 1 };
+    const CAST: Participants = Participants { members: 4, go: 1 };
     const SPAN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(5));
 
     fn judged(messages: &mut Messages) -> Vec<(usize, String)> {

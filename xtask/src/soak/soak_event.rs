@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::demo::event::State;
+use crate::demo::node_event::State;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Event {
     /// The node listens on this address.
     Ready(SocketAddr),
-    /// A belief about a member begins; with its metadata and the accuser where the event carries
-    /// them.
+    /// A belief about a member begins; with its metadata, and with who suspected it, where the
+    /// event carries them.
     View {
         about: String,
         state: State,
@@ -38,6 +38,13 @@ pub(super) enum Event {
     Reply(Reply),
     /// Anything else.
     Other,
+}
+
+/// What an event adds to a belief.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) meta: Option<&'a str>,
+    pub(super) by: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

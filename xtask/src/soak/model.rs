@@ -1,14 +1,14 @@
 //! What is true of each member, and from when on others must believe it.
 //!
-//! Every fault opens a window that is derived from the [bounds](super::bounds): until it closes,
-//! old beliefs about the member are excused, and its own beliefs are while it catches up. Beyond
-//! all windows nothing but the truth is.
+//! Every fault opens a window, derived from [`time_bounds`](super::time_bounds). Until it closes,
+//! old beliefs about the member are excused, and so are its own while it catches up. Outside all
+//! windows only what is true is accepted.
 
 use std::time::Duration;
 
-use super::bounds::Bounds;
-use super::event::Row;
-use crate::demo::event::State;
+use super::soak_event::Row;
+use super::time_bounds::Bounds;
+use crate::demo::node_event::State;
 
 /// Beyond the end of any soak.
 const NEVER: Duration = Duration::MAX;
@@ -45,7 +45,7 @@ pub(super) struct Subject {
     pub(super) well_by: Duration,
     /// It went away last.
     gone: Duration,
-    /// A sleeper may have brought back old news of it, which need not be over before.
+    /// A sleeper may have brought back old updates about it, which may still spread until then.
     rumours: Duration,
     /// The last freeze, until it had caught up at the latest.
     lapse: Option<(Duration, Duration)>,
@@ -196,7 +196,7 @@ impl Subject {
         self.is_well() && self.well_by <= since
     }
 
-    /// Who sees it as it is from here on has no older news to come.
+    /// Who sees it as it is from here on has no older update to come.
     pub(super) fn settles_by(&self, bounds: Bounds) -> Duration {
         let change = match (self.life, self.frozen) {
             (Life::Up, None) => self.well_by,
@@ -265,7 +265,7 @@ impl Subject {
         (observer, settled): (&Self, bool),
         asked: Duration,
     ) -> Option<&'static str> {
-        // Whoever is new, or slept, may have old news from somebody who was deaf.
+        // Whoever is new, or slept, may have an old update from somebody who was deaf.
         let finds_by = if self.is_well() { Duration::ZERO } else { observer.finds_by };
         if !settled && asked < self.seen_by.max(finds_by) {
             return None;

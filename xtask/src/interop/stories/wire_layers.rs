@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{GATHER, messages};
+use super::{GATHER, user_messages};
 use crate::Stop;
 use crate::interop::stage::{Stage, fail};
 
@@ -64,7 +64,7 @@ pub(in crate::interop) fn key_rotation(stage: &mut Stage<'_>, sabotaged: bool) -
         if !(sabotaged && name == "r1") {
             stage.ask(name, &format!("key-use {KEY_32}"))?;
         }
-        messages::a_few(stage, &pairs)?;
+        user_messages::a_few(stage, &pairs)?;
     }
     for name in all {
         stage.ask(name, &format!("key-remove {KEY_16}"))?;
@@ -117,7 +117,7 @@ fn cluster(
 /// All see each other, exchange messages and see each other's new metadata.
 fn converse(stage: &mut Stage<'_>) -> Told {
     stage.gathered(&["r1", "g1", "g2"], GATHER)?;
-    messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")])?;
+    user_messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")])?;
     stage.ask("r1", "meta changed")?;
     stage.ask("g2", "meta changed too")?;
     let seen = |stage: &Stage<'_>, observer: &str, of: &str, meta: &str| {
@@ -162,5 +162,5 @@ pub(in crate::interop) fn compression(stage: &mut Stage<'_>, sabotaged: bool) ->
         }
         super::deliver(stage, from, to, true, text.get(1..).unwrap_or(text))?;
     }
-    messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("r2", "g2"), ("g2", "r2")])
+    user_messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("r2", "g2"), ("g2", "r2")])
 }

@@ -1,16 +1,14 @@
-//! Who takes part: so many nodes of ours, then so many Go peers.
-//!
-//! Decides names and nothing else.
+//! Who takes part in a soak: so many nodes of ours, then so many Go peers, and their names.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cast {
+pub(super) struct Participants {
     /// All of them.
     pub(super) members: usize,
     /// Those of them that are Go peers, the last ones.
     pub(super) go: usize,
 }
 
-impl Cast {
+impl Participants {
     pub(super) fn is_go(self, node: usize) -> bool {
         node >= self.ours()
     }
@@ -54,15 +52,17 @@ mod tests {
 
     #[test]
     fn everybody_has_a_name_and_is_found_by_it() {
-        let cast = Cast { members: 10, go: 3 };
-        let names: Vec<String> = cast.everybody().map(|node| cast.name(node)).collect();
+        let participants = Participants { members: 10, go: 3 };
+        let names: Vec<String> =
+            participants.everybody().map(|node| participants.name(node)).collect();
         assert_eq!(names, ["n1", "n2", "n3", "n4", "n5", "n6", "n7", "g1", "g2", "g3"]);
-        for node in cast.everybody() {
-            assert_eq!(cast.find(&cast.name(node)), Some(node));
+        for node in participants.everybody() {
+            assert_eq!(participants.find(&participants.name(node)), Some(node));
         }
-        assert_eq!(cast.find("n8"), None);
-        assert_eq!(cast.most_in_trouble(), 4);
-        let stayers: Vec<usize> = cast.everybody().filter(|node| cast.stays(*node)).collect();
+        assert_eq!(participants.find("n8"), None);
+        assert_eq!(participants.most_in_trouble(), 4);
+        let stayers: Vec<usize> =
+            participants.everybody().filter(|node| participants.stays(*node)).collect();
         assert_eq!(stayers, [0, 1]);
     }
 }
