@@ -81,7 +81,7 @@ const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("xtask/Cargo.toml", &["bindgen", "boring", "cc", "cmake", "quiche", "ring"]),
 ];
 
-/// All of this page's checks.
+/// The manifests, and what the lock file makes of them.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for layer in LAYERS {

@@ -1,18 +1,29 @@
-//! What documents promise: commands that exist, links that lead somewhere, no private paths.
-//!
-//! Reads Markdown and, for private paths, every text file.
+//! Documents: the commands they name exist, their links lead somewhere, and no text file names a
+//! path that exists on one machine only.
 
 use super::source::numbered;
 use super::tree::{Finding, Tree, finding};
 
-const REQUIRED: &[&str] =
-    &["README.md", "CHANGELOG.md", "LICENSE", "docs/ARCHITECTURE.md", ".ci/run"];
+const REQUIRED: &[&str] = &[
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "SECURITY.md",
+    "docs/ARCHITECTURE.md",
+    "crates/certs/README.md",
+    "crates/quic-net/README.md",
+    "crates/swim-core/README.md",
+    "crates/swim-quic/README.md",
+    ".ci/run",
+    ".github/workflows/ci.yml",
+];
 
 /// Beginnings of paths that exist on one machine only.
 const PRIVATE: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
 
-/// All of this page's checks; `commands` is the command line that documents may name.
+/// Every check of documents; `commands` is the command line that documents may name.
 pub(super) fn check(tree: &Tree, commands: &clap::Command) -> Vec<Finding> {
     let missing = REQUIRED.iter().filter(|path| tree.text(path).is_none());
     let mut findings: Vec<Finding> = missing.map(|path| finding(path, 0, "is missing")).collect();
