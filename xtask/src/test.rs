@@ -17,6 +17,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "tidy", about: "architecture and style are kept", work: Work::Xtask(&["tidy"]) },
     Step {
+        name: "deny",
+        about: "licences, sources and advisories of all dependencies",
+        work: Work::WithDeny(&["deny", "--workspace", "check"]),
+    },
+    Step {
         name: "clippy",
         about: "no lint complains",
         work: Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
@@ -85,6 +90,8 @@ enum Work {
     Docs(&'static [&'static str]),
     /// A command of this program.
     Xtask(&'static [&'static str]),
+    /// A command of cargo-deny, which is skipped where that is not installed.
+    WithDeny(&'static [&'static str]),
     /// A command of this program that must exit with 1 and print this in its last words.
     Refused(&'static [&'static str], &'static str),
     /// A command of this program that needs Go, and is skipped where there is none.
@@ -196,6 +203,14 @@ impl Work {
                     Ok(Verdict::Skipped)
                 }
             },
+            Self::WithDeny(arguments) => {
+                let mut version = workspace::cargo();
+                if process::answer(version.args(["deny", "--version"])).is_none() {
+                    println!("cargo-deny is not installed; install it: cargo install cargo-deny");
+                    return Ok(Verdict::Skipped);
+                }
+                Ok(process::run(cargo.args(*arguments), name)?.success().into())
+            }
             Self::Refused(arguments, words) => {
                 let ended = process::capture(this.args(*arguments), name)?;
                 let told = ended.lines.iter().rfind(|line| line.starts_with("demo "));
