@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::EndpointError;
 use crate::limits::Limits;
 
 /// Tells which names a leaf certificate (DER) proves.
@@ -53,6 +54,22 @@ impl EndpointConfig {
             limits: Limits::default(),
         }
     }
+
+    /// Finds what HELLO or TLS cannot carry, and limits that cannot work.
+    pub(crate) fn validate(&self) -> Result<(), EndpointError> {
+        if self.name.len() > 255 {
+            return Err(EndpointError::NameTooLong(self.name.len()));
+        }
+        if self.label.len() > 255 {
+            return Err(EndpointError::LabelTooLong(self.label.len()));
+        }
+        for protocol in [&self.extended_protocol, &self.classic_protocol] {
+            if protocol.is_empty() || protocol.len() > 255 {
+                return Err(EndpointError::ProtocolLength(protocol.len()));
+            }
+        }
+        Ok(self.limits.validate()?)
+    }
 }
 
 impl fmt::Debug for EndpointConfig {
@@ -67,7 +84,3 @@ impl fmt::Debug for EndpointConfig {
             .finish_non_exhaustive()
     }
 }
-
-/// Largest packet that [`send_packet`](crate::Endpoint::send_packet) takes and that a peer may
-/// send as a unidirectional stream, in bytes. The classic protocol refuses longer ones.
-pub const MAX_PACKET: usize = 65_536;

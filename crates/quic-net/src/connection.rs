@@ -16,16 +16,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection_id::{Id, ResetToken};
+use crate::connection_key::ConnectionKey;
 use crate::error::{SendFailure, StreamError};
-use crate::event::{Event, PeerIdentity, Protocol, StreamHandle};
-use crate::pool::Key;
+use crate::event::{EndpointEvent, PeerIdentity, Protocol};
 use crate::reason::{CloseReason, Refusal};
 use crate::shared::Shared;
 use crate::stream::{IncomingPacket, OutgoingPacket, Stream};
+use crate::stream_token::StreamToken;
 
 pub(crate) struct Connection {
     quic: quiche::Connection,
-    pub(crate) key: Key,
+    pub(crate) key: ConnectionKey,
     pub(crate) address: SocketAddr,
     /// The local address that the peer last used.
     pub(crate) source: Option<IpAddr>,
@@ -62,12 +63,12 @@ pub(crate) struct Connection {
     held_streams: BTreeSet<u64>,
     packets_out: VecDeque<OutgoingPacket>,
     packets_in: BTreeMap<u64, IncomingPacket>,
-    streams: BTreeMap<StreamHandle, Stream>,
-    handles: BTreeMap<u64, StreamHandle>,
+    streams: BTreeMap<StreamToken, Stream>,
+    handles: BTreeMap<u64, StreamToken>,
     /// Streams of ours that are not open yet, oldest first.
-    waiting: VecDeque<StreamHandle>,
+    waiting: VecDeque<StreamToken>,
     /// Streams with something for quiche to take.
-    writing: BTreeSet<StreamHandle>,
+    writing: BTreeSet<StreamToken>,
     /// Bytes in the `outgoing` queues of all streams.
     buffered: usize,
     /// What of our queues the endpoint's total already counts.
@@ -119,7 +120,7 @@ pub(crate) struct Changes {
 impl Connection {
     pub(crate) fn new(
         quic: quiche::Connection,
-        key: Key,
+        key: ConnectionKey,
         address: SocketAddr,
         id: Id,
         dialed: bool,
@@ -292,7 +293,7 @@ impl Connection {
         let lost = self.dialed && self.phase == Phase::Established && self.last_payload > self.born;
         let awaited = self.awaited && self.phase != Phase::Confirmed;
         if !self.queue.is_empty() || !self.packets_out.is_empty() || lost || awaited {
-            shared.emit(Event::SendFailed { to: self.address, reason: send_failure });
+            shared.emit(EndpointEvent::SendFailed { to: self.address, reason: send_failure });
         }
         self.queue.clear();
         self.packets_out.clear();

@@ -17,16 +17,18 @@ use std::time::{Duration, Instant};
 
 use boring::ssl::SslContextBuilder;
 
-use crate::config::{EndpointConfig, MAX_PACKET};
+use crate::config::EndpointConfig;
 use crate::connection::{Connection, Ending, Phase};
 use crate::connection_id::Secrets;
+use crate::connection_key::ConnectionKey;
 use crate::error::{EndpointError, SendFailure};
-use crate::event::{Event, PeerIdentity};
-use crate::pool::{Key, Pool};
+use crate::event::{EndpointEvent, PeerIdentity};
+use crate::limits::MAX_PACKET;
+use crate::pool::Pool;
 use crate::reason::CloseReason;
 use crate::reset::Limiter;
 use crate::shared::Shared;
-use crate::stats::{ConnectionInfo, EndpointStats};
+use crate::stats::{ConnectionStats, EndpointStats};
 use crate::tls;
 use dial::Urgency;
 
@@ -36,7 +38,7 @@ use dial::Urgency;
 ///
 /// - `handle_*`: a datagram arrived, or a deadline passed;
 /// - commands (`send_packet`, `open_stream`, `write`, `close`, …): the application wants
-///   something; none of them waits, failures come as [`Event`]s;
+///   something; none of them waits, failures come as [`EndpointEvent`]s;
 /// - `poll_*`: what must leave the machine;
 /// - getters, taking `&self`.
 ///
@@ -54,11 +56,11 @@ pub struct Endpoint {
     shared: Shared,
     tls: quiche::Config,
     pool: Pool,
-    timers: BinaryHeap<Reverse<(Instant, Key)>>,
+    timers: BinaryHeap<Reverse<(Instant, ConnectionKey)>>,
     /// Connections that may have something to send.
-    sending: VecDeque<Key>,
+    sending: VecDeque<ConnectionKey>,
     /// Connections that have sent their share of this turn.
-    deferred: VecDeque<Key>,
+    deferred: VecDeque<ConnectionKey>,
     turn: u64,
     /// Datagrams that belong to no connection: resets, Retry, farewells, raw datagrams.
     outbox: VecDeque<(SocketAddr, Option<IpAddr>, Vec<u8>)>,
@@ -93,14 +95,7 @@ impl Endpoint {
         tls: SslContextBuilder,
         now: Instant,
     ) -> Result<Self, EndpointError> {
-        if config.name.len() > 255 || config.label.len() > 255 {
-            return Err(EndpointError::Config("name and label have at most 255 bytes"));
-        }
-        let protocols = [&config.extended_protocol, &config.classic_protocol];
-        if protocols.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
-            return Err(EndpointError::Config("ALPN tokens have 1 to 255 bytes"));
-        }
-        config.limits.validate()?;
+        config.validate()?;
         let tls = tls::quic_config(&config, tls)?;
         let secrets = Secrets::new(&config.reset_secret).map_err(|_| EndpointError::Random)?;
         let next_sweep = now + config.limits.sweep_interval;
@@ -165,7 +160,7 @@ impl Endpoint {
         self.now = now;
         let to = canonical(to);
         if let Err(reason) = self.try_send_packet(to, expected, bytes) {
-            self.shared.emit(Event::SendFailed { to, reason });
+            self.shared.emit(EndpointEvent::SendFailed { to, reason });
         }
     }
 
@@ -197,8 +192,8 @@ impl Endpoint {
     }
 
     /// Dials the peer at `to` unless there is a connection, or one on its way. Returns the peer
-    /// if it is authenticated already; else [`Event::Connected`] will tell, or
-    /// [`Event::SendFailed`].
+    /// if it is authenticated already; else [`EndpointEvent::Connected`] will tell, or
+    /// [`EndpointEvent::SendFailed`].
     pub fn connect(
         &mut self,
         to: SocketAddr,
@@ -282,7 +277,7 @@ impl Endpoint {
         None
     }
 
-    fn emit(&mut self, key: Key, buffer: &mut [u8]) -> Option<Transmit> {
+    fn emit(&mut self, key: ConnectionKey, buffer: &mut [u8]) -> Option<Transmit> {
         let turn = self.turn;
         let share = self.shared.config.limits.packets_per_turn.max(1);
         let connection = self.pool.get_mut(key)?;
@@ -311,7 +306,7 @@ impl Endpoint {
     }
 
     /// What has happened since the last call.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<EndpointEvent> {
         self.shared.poll_event()
     }
 
@@ -336,16 +331,16 @@ impl Endpoint {
     }
 
     /// The connections whose peer is authenticated.
-    pub fn connections(&self) -> Vec<ConnectionInfo> {
+    pub fn connections(&self) -> Vec<ConnectionStats> {
         self.pool.iter().filter_map(|connection| self.describe(connection)).collect()
     }
 
-    fn describe(&self, connection: &Connection) -> Option<ConnectionInfo> {
+    fn describe(&self, connection: &Connection) -> Option<ConnectionStats> {
         let peer = connection.peer.clone()?;
         let stats = connection.stats();
         let path = connection.path();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        Some(ConnectionInfo {
+        Some(ConnectionStats {
             peer,
             preferred: self.pool.choose(connection.address, None) == Some(connection.key),
             rtt: path.as_ref().map_or(Duration::ZERO, |path| path.rtt),

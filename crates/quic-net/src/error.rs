@@ -1,166 +1,121 @@
-//! The failures of single operations: a packet, a stream, a read, a write, an endpoint.
-//!
-//! Only data and its wording; nothing is decided here.
+//! What can fail, one error for each operation: to send a packet, to keep a stream, to read, to
+//! write, to make an endpoint.
 
-use std::fmt;
+use thiserror::Error;
 
-use crate::limits::LimitsError;
+use crate::limits::{LimitsError, MAX_PACKET};
 use crate::reason::Refusal;
 
-/// Why a packet was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Why a packet was not sent, or a dial brought no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 #[non_exhaustive]
 pub enum SendFailure {
-    /// The peer did not answer the dial in time.
+    /// The peer did not finish the handshake within
+    /// [`dial_timeout`](crate::Limits::dial_timeout).
+    #[error("the peer did not answer the dial in time: is it running, and is UDP let through?")]
     DialTimedOut,
-    /// The dial failed or the connection broke before the packet was sent.
+    /// The dial failed or the connection broke before the packet was sent, or the packet missed
+    /// [`packet_stream_timeout`](crate::Limits::packet_stream_timeout).
+    #[error("no connection to the peer: send again, which dials it")]
     Unreachable,
-    /// A dial failed a moment ago; the next one has to wait.
+    /// A dial failed less than [`dial_backoff`](crate::Limits::dial_backoff) ago.
+    #[error("a dial failed a moment ago: send again after the pause")]
     Backoff,
     /// One side refused the other's certificate, protocol or label.
+    #[error("refused: {0}")]
     Refused(Refusal),
-    /// The certificate at that address names someone else.
+    /// The certificate at that address proves other names than the expected one.
+    #[error("the certificate at this address names someone else: check who listens there")]
     NameMismatch,
-    /// Too much was queued for the peer; older packets were dropped.
-    QueueFull,
     /// The packet is longer than [`MAX_PACKET`](crate::MAX_PACKET).
+    #[error("longer than {MAX_PACKET} bytes: use a stream")]
     TooLarge,
-    /// The peer does not speak the extended protocol that this packet needs.
+    /// The peer does not speak the extended protocol, which a first byte `0xF5` or `0xF6` needs.
+    #[error("the peer speaks the classic protocol only: send it no application packets")]
     ClassicPeer,
-    /// The endpoint is shutting down, or holds too many connections.
+    /// The endpoint is shutting down, or every connection that it may hold is in use.
+    #[error("the endpoint takes no new work: it shuts down, or all its connections are in use")]
     Unavailable,
-}
-
-impl fmt::Display for SendFailure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DialTimedOut => formatter.write_str("the peer did not answer the dial in time"),
-            Self::Unreachable => formatter.write_str("no connection to the peer"),
-            Self::Backoff => formatter.write_str("a dial failed a moment ago, waiting"),
-            Self::Refused(refusal) => write!(formatter, "refused: {refusal}"),
-            Self::NameMismatch => {
-                formatter.write_str("the certificate at this address names someone else")
-            }
-            Self::QueueFull => formatter.write_str("too much is queued for the peer"),
-            Self::TooLarge => formatter.write_str("longer than 65536 bytes"),
-            Self::ClassicPeer => formatter.write_str("the peer speaks the classic protocol only"),
-            Self::Unavailable => formatter.write_str("the endpoint takes no new work"),
-        }
-    }
 }
 
 /// Why a stream is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// Its deadline passed.
+    /// It was not over by its deadline.
+    #[error("the deadline passed: try again, or give it more time")]
     TimedOut,
     /// The dial failed.
+    #[error("no connection to the peer: is it running, and is UDP let through?")]
     Unreachable,
     /// One side refused the other's certificate, protocol or label.
+    #[error("refused: {0}")]
     Refused(Refusal),
-    /// The certificate at that address names someone else.
+    /// The certificate at that address proves other names than the expected one.
+    #[error("the certificate at this address names someone else: check who listens there")]
     NameMismatch,
-    /// The peer reset the stream, or stopped reading it, with this code.
+    /// The peer reset the stream, or stopped reading it, with this application error code.
+    #[error("reset by the peer with code {0}")]
     Reset(u64),
     /// The connection closed.
+    #[error("the connection closed: open another stream, which dials the peer")]
     Closed,
-    /// The peer does not speak the extended protocol that a first byte `0xF5` or `0xF6` needs.
+    /// The peer does not speak the extended protocol, which a first byte `0xF5` or `0xF6` needs.
+    #[error("the peer speaks the classic protocol only: open no application streams to it")]
     ClassicPeer,
-    /// The endpoint takes no new streams: shutting down or full.
+    /// The endpoint is shutting down, or every connection that it may hold is in use.
+    #[error("the endpoint takes no new streams: it shuts down, or all its connections are in use")]
     Unavailable,
+    /// The token given to [`open_stream`](crate::Endpoint::open_stream) names a stream already,
+    /// or is one of those that the endpoint mints. The stream that had it is not affected.
+    #[error("the token of the new stream is in use: give each stream a token of its own")]
+    TokenInUse,
 }
-
-impl fmt::Display for StreamError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut => formatter.write_str("the deadline passed"),
-            Self::Unreachable => formatter.write_str("no connection to the peer"),
-            Self::Refused(refusal) => write!(formatter, "refused: {refusal}"),
-            Self::NameMismatch => {
-                formatter.write_str("the certificate at this address names someone else")
-            }
-            Self::Reset(code) => write!(formatter, "reset by the peer with code {code}"),
-            Self::Closed => formatter.write_str("the connection closed"),
-            Self::ClassicPeer => formatter.write_str("the peer speaks the classic protocol only"),
-            Self::Unavailable => formatter.write_str("the endpoint takes no new streams"),
-        }
-    }
-}
-
-impl std::error::Error for StreamError {}
 
 /// Why [`read`](crate::Endpoint::read) failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The stream failed, was stopped, or never was.
+    #[error("no such stream: it failed, was stopped, or never was")]
     UnknownStream,
-    /// The peer reset the stream with this code.
+    /// The peer reset the stream with this application error code.
+    #[error("reset by the peer with code {0}")]
     Reset(u64),
 }
 
-impl fmt::Display for ReadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownStream => formatter.write_str("no such stream"),
-            Self::Reset(code) => write!(formatter, "reset by the peer with code {code}"),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
-
 /// Why [`write`](crate::Endpoint::write) failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The stream failed, was stopped, or never was.
+    #[error("no such stream: it failed, was stopped, or never was")]
     UnknownStream,
-    /// The stream was finished before.
+    /// Our side of the stream was finished before.
+    #[error("the stream is finished already: open another one")]
     Finished,
 }
 
-impl fmt::Display for WriteError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::UnknownStream => "no such stream",
-            Self::Finished => "the stream is finished already",
-        })
-    }
-}
-
-impl std::error::Error for WriteError {}
-
 /// Why an endpoint could not be made or given a new TLS context.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// The TLS context or a transport setting was refused.
-    Tls(String),
-    /// A field of the configuration is out of range.
-    Config(&'static str),
+    /// quiche did not take the TLS context or the ALPN tokens.
+    #[error("the TLS context cannot be used for QUIC: it must be a TLS 1.3 context")]
+    Tls(#[source] quiche::Error),
+    /// The endpoint's name is too long for HELLO.
+    #[error("the endpoint's name has {0} bytes: use at most 255")]
+    NameTooLong(usize),
+    /// The label is too long for HELLO.
+    #[error("the label has {0} bytes: use at most 255")]
+    LabelTooLong(usize),
+    /// An ALPN token has a length that TLS cannot express (RFC 7301 section 3.1).
+    #[error("an ALPN token has {0} bytes: use 1 to 255")]
+    ProtocolLength(usize),
     /// A limit cannot work.
-    Limits(LimitsError),
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes: let this process read /dev/urandom")]
     Random,
-}
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tls(why) => write!(formatter, "the TLS context cannot be used for QUIC: {why}"),
-            Self::Config(why) => write!(formatter, "bad endpoint configuration: {why}"),
-            Self::Limits(error) => error.fmt(formatter),
-            Self::Random => formatter.write_str("the operating system gave no random bytes"),
-        }
-    }
-}
-
-impl std::error::Error for EndpointError {}
-
-impl From<LimitsError> for EndpointError {
-    fn from(error: LimitsError) -> Self {
-        Self::Limits(error)
-    }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use crate::error::{SendFailure, StreamError};
 use crate::reason::{CloseReason, Refusal};
+use crate::stream_token::StreamToken;
 
 /// Something the application should know; drained with
 /// [`poll_event`](crate::Endpoint::poll_event).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum EndpointEvent {
     /// A peer is authenticated both ways and can be talked to.
     Connected {
         /// Who it is.
@@ -43,7 +44,7 @@ pub enum Event {
     /// The peer opened a bidirectional stream and its first byte has arrived.
     StreamOpened {
         /// The stream; [`StreamReadable`](Self::StreamReadable) follows.
-        stream: StreamHandle,
+        stream: StreamToken,
         /// Who opened it.
         peer: Arc<PeerIdentity>,
         /// Whether the first byte is `0xF5`: the stream belongs to an application protocol.
@@ -53,17 +54,17 @@ pub enum Event {
     /// announces what is left.
     StreamReadable {
         /// The stream.
-        stream: StreamHandle,
+        stream: StreamToken,
     },
     /// The peer has room for a new stream of ours, or a stream whose buffer was full takes more.
     StreamWritable {
         /// The stream.
-        stream: StreamHandle,
+        stream: StreamToken,
     },
     /// The stream is gone; its handle is not valid any more.
     StreamFailed {
         /// The stream.
-        stream: StreamHandle,
+        stream: StreamToken,
         /// Why.
         reason: StreamError,
     },
@@ -128,17 +129,6 @@ pub enum Protocol {
     Extended,
     /// Packets and streams only.
     Classic,
-}
-
-/// One bidirectional stream of an endpoint; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamHandle(pub(crate) u64);
-
-impl StreamHandle {
-    /// The number behind the handle, unique within its endpoint.
-    pub fn number(self) -> u64 {
-        self.0
-    }
 }
 
 /// What [`read`](crate::Endpoint::read) found.

@@ -8,7 +8,7 @@
 //! A driver's turn:
 //!
 //! ```no_run
-//! use quic_net::{Endpoint, Event, EventLoop, SocketId};
+//! use quic_net::{Endpoint, EndpointEvent, EventLoop, SocketId};
 //!
 //! fn turn(
 //!     sockets: &mut EventLoop,
@@ -19,7 +19,7 @@
 //!     sockets.receive(socket, endpoint, now)?;
 //!     endpoint.handle_timeout(now);
 //!     while let Some(event) = endpoint.poll_event() {
-//!         if let Event::Packet { peer, bytes } = event {
+//!         if let EndpointEvent::Packet { peer, bytes } = event {
 //!             endpoint.send_packet(peer.address, None, &bytes, now);
 //!         }
 //!     }
@@ -31,6 +31,7 @@
 mod config;
 mod connection;
 mod connection_id;
+mod connection_key;
 mod endpoint;
 mod error;
 mod event;
@@ -44,14 +45,16 @@ mod shared;
 mod socket;
 mod stats;
 mod stream;
+mod stream_token;
 mod tls;
 mod token;
 
-pub use config::{EndpointConfig, Identify, MAX_PACKET};
+pub use config::{EndpointConfig, Identify};
 pub use endpoint::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM, Transmit};
 pub use error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
-pub use event::{Event, PeerIdentity, Protocol, Read, StreamHandle};
+pub use event::{EndpointEvent, PeerIdentity, Protocol, Read};
 pub use event_loop::{EventLoop, LoopWaker, SocketId};
-pub use limits::{Limits, LimitsError};
+pub use limits::{Limits, LimitsError, MAX_PACKET};
 pub use reason::{CloseReason, Refusal};
-pub use stats::{ConnectionInfo, EndpointStats};
+pub use stats::{ConnectionStats, EndpointStats};
+pub use stream_token::StreamToken;

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use thiserror::Error;
+
 /// The bounds and timeouts of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,7 +179,8 @@ impl Limits {
 }
 
 /// A limit that cannot work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the limit {field} = {value} does not work: {remedy}")]
 pub struct LimitsError {
     /// Which one.
     pub field: &'static str,
@@ -187,17 +190,11 @@ pub struct LimitsError {
     pub remedy: &'static str,
 }
 
-impl fmt::Display for LimitsError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, value, remedy } = self;
-        write!(formatter, "the limit {field} = {value} does not work: {remedy}")
-    }
-}
-
-impl std::error::Error for LimitsError {}
-
+/// Largest packet that [`send_packet`](crate::Endpoint::send_packet) takes and that a peer may
+/// send as a unidirectional stream, in bytes. The classic protocol refuses longer ones.
+pub const MAX_PACKET: usize = 65_536;
 /// Room for the longest packet.
-const LEAST_BUFFER: usize = 65_536;
+const LEAST_BUFFER: usize = MAX_PACKET;
 /// Timers are no finer.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 

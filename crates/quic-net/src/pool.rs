@@ -9,18 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, Phase};
 use crate::connection_id::{Id, ResetToken};
-
-/// Names a connection; one that is gone is never confused with a later one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key {
-    index: u32,
-    generation: u32,
-}
+use crate::connection_key::ConnectionKey;
 
 /// What is remembered of an address.
 #[derive(Debug, Default)]
-pub(crate) struct Record {
-    connections: Vec<Key>,
+pub(crate) struct AddressRecord {
+    connections: Vec<ConnectionKey>,
     /// Dials that failed in a row.
     pub(crate) failures: u32,
     /// No packet dials before this moment.
@@ -31,10 +25,10 @@ pub(crate) struct Record {
 pub(crate) struct Pool {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    ids: HashMap<Id, Key>,
-    tokens: HashMap<ResetToken, Key>,
-    names: HashMap<Vec<u8>, Key>,
-    records: BTreeMap<SocketAddr, Record>,
+    ids: HashMap<Id, ConnectionKey>,
+    tokens: HashMap<ResetToken, ConnectionKey>,
+    names: HashMap<Vec<u8>, ConnectionKey>,
+    records: BTreeMap<SocketAddr, AddressRecord>,
     accepting: usize,
 }
 
@@ -46,13 +40,13 @@ struct Slot {
 
 impl Pool {
     /// The key that [`insert`](Self::insert) will use next; `None` at 2^32 connections.
-    pub(crate) fn next_key(&self) -> Option<Key> {
+    pub(crate) fn next_key(&self) -> Option<ConnectionKey> {
         let index = match self.free.last() {
             Some(&index) => index,
             None => u32::try_from(self.slots.len()).ok()?,
         };
         let generation = self.slot(index).map_or(0, |slot| slot.generation);
-        Some(Key { index, generation })
+        Some(ConnectionKey::new(index, generation))
     }
 
     /// Takes a connection whose key came from [`next_key`](Self::next_key).
@@ -66,16 +60,17 @@ impl Pool {
         }
         self.accepting += usize::from(!connection.dialed);
         self.records.entry(connection.address).or_default().connections.push(key);
-        if let Some(slot) = usize::try_from(key.index).ok().and_then(|at| self.slots.get_mut(at)) {
+        if let Some(slot) = usize::try_from(key.index()).ok().and_then(|at| self.slots.get_mut(at))
+        {
             slot.connection = Some(connection);
         }
     }
 
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Box<Connection>> {
-        let slot = self.slot_mut(key.index).filter(|slot| slot.generation == key.generation)?;
+    pub(crate) fn remove(&mut self, key: ConnectionKey) -> Option<Box<Connection>> {
+        let slot = self.slot_mut(key.index()).filter(|slot| slot.generation == key.generation())?;
         let connection = slot.connection.take()?;
         slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
+        self.free.push(key.index());
         for id in &connection.ids {
             self.ids.remove(id);
         }
@@ -101,13 +96,13 @@ impl Pool {
         Some(connection)
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&Connection> {
-        let slot = self.slot(key.index).filter(|slot| slot.generation == key.generation)?;
+    pub(crate) fn get(&self, key: ConnectionKey) -> Option<&Connection> {
+        let slot = self.slot(key.index()).filter(|slot| slot.generation == key.generation())?;
         slot.connection.as_deref()
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Connection> {
-        let slot = self.slot_mut(key.index).filter(|slot| slot.generation == key.generation)?;
+    pub(crate) fn get_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        let slot = self.slot_mut(key.index()).filter(|slot| slot.generation == key.generation())?;
         slot.connection.as_deref_mut()
     }
 
@@ -116,7 +111,7 @@ impl Pool {
         self.slots.iter().filter_map(|slot| slot.connection.as_deref())
     }
 
-    pub(crate) fn keys(&self) -> Vec<Key> {
+    pub(crate) fn keys(&self) -> Vec<ConnectionKey> {
         self.iter().map(|connection| connection.key).collect()
     }
 
@@ -133,15 +128,15 @@ impl Pool {
         self.accepting = self.accepting.saturating_sub(1);
     }
 
-    pub(crate) fn by_id(&self, id: &[u8]) -> Option<Key> {
+    pub(crate) fn by_id(&self, id: &[u8]) -> Option<ConnectionKey> {
         self.ids.get(id).copied()
     }
 
-    pub(crate) fn by_token(&self, token: &ResetToken) -> Option<Key> {
+    pub(crate) fn by_token(&self, token: &ResetToken) -> Option<ConnectionKey> {
         self.tokens.get(token).copied()
     }
 
-    pub(crate) fn route(&mut self, id: Id, key: Key) {
+    pub(crate) fn route(&mut self, id: Id, key: ConnectionKey) {
         self.ids.insert(id, key);
     }
 
@@ -149,19 +144,19 @@ impl Pool {
         self.ids.remove(id);
     }
 
-    pub(crate) fn watch_token(&mut self, token: ResetToken, key: Key) {
+    pub(crate) fn watch_token(&mut self, token: ResetToken, key: ConnectionKey) {
         self.tokens.insert(token, key);
     }
 
-    pub(crate) fn learn_name(&mut self, name: &[u8], key: Key) {
+    pub(crate) fn learn_name(&mut self, name: &[u8], key: ConnectionKey) {
         self.names.insert(name.to_vec(), key);
     }
 
-    pub(crate) fn at(&self, address: SocketAddr) -> &[Key] {
+    pub(crate) fn at(&self, address: SocketAddr) -> &[ConnectionKey] {
         self.records.get(&address).map_or(&[], |record| &record.connections)
     }
 
-    pub(crate) fn record(&mut self, address: SocketAddr) -> &mut Record {
+    pub(crate) fn record(&mut self, address: SocketAddr) -> &mut AddressRecord {
         self.records.entry(address).or_default()
     }
 
@@ -174,7 +169,7 @@ impl Pool {
     /// confirmed one before one still under way, the newest of equals. An accepted handshake
     /// does not count: its address may be forged, and it would hold back a dial. A verified
     /// name leads to a connection elsewhere only if there is none to the address.
-    pub(crate) fn choose(&self, address: SocketAddr, name: Option<&[u8]>) -> Option<Key> {
+    pub(crate) fn choose(&self, address: SocketAddr, name: Option<&[u8]>) -> Option<ConnectionKey> {
         let here = self
             .at(address)
             .iter()
@@ -190,7 +185,7 @@ impl Pool {
 
     /// The connection to close when room is needed: without work, unused longest, and unused
     /// for at least [`BUSY`].
-    pub(crate) fn evictable(&self, now: Instant) -> Option<Key> {
+    pub(crate) fn evictable(&self, now: Instant) -> Option<ConnectionKey> {
         self.iter()
             .filter(|connection| connection.phase == Phase::Confirmed && connection.is_quiet())
             .filter(|connection| now.saturating_duration_since(connection.last_payload) >= BUSY)

@@ -3,28 +3,29 @@
 //!
 //! Decides nothing but when there is no room.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::EndpointConfig;
 use crate::connection_id::Secrets;
-use crate::event::{Event, PeerIdentity, Read, StreamHandle};
-use crate::pool::Key;
+use crate::connection_key::ConnectionKey;
+use crate::event::{EndpointEvent, PeerIdentity, Read};
 use crate::reason::Refusal;
 use crate::stats::EndpointStats;
+use crate::stream_token::StreamToken;
 
 pub(crate) struct Shared {
     pub(crate) config: EndpointConfig,
     pub(crate) secrets: Secrets,
     pub(crate) stats: EndpointStats,
     /// Which connection has a stream.
-    pub(crate) owners: HashMap<StreamHandle, Key>,
+    pub(crate) owners: HashMap<StreamToken, ConnectionKey>,
     /// What was received whole on streams whose connection closed before it was read.
     pub(crate) leftovers: Leftovers,
     /// Bytes in the queues of all connections, of both directions.
     pub(crate) buffered: usize,
-    events: VecDeque<Event>,
+    events: VecDeque<EndpointEvent>,
     event_bytes: usize,
     streams: u64,
 }
@@ -44,19 +45,22 @@ impl Shared {
         }
     }
 
-    pub(crate) fn next_stream(&mut self, owner: Key) -> StreamHandle {
-        let handle = self.orphan_stream();
-        self.owners.insert(handle, owner);
-        handle
-    }
-
-    /// A handle for a stream that never was.
-    pub(crate) fn orphan_stream(&mut self) -> StreamHandle {
+    /// The token of a stream that a peer opened.
+    pub(crate) fn mint_token(&mut self, owner: ConnectionKey) -> StreamToken {
+        let token = StreamToken::from_peer(self.streams);
         self.streams += 1;
-        StreamHandle(self.streams)
+        self.owners.insert(token, owner);
+        token
     }
 
-    pub(crate) fn emit(&mut self, event: Event) {
+    /// Whether the token may not be given to a new stream of ours.
+    pub(crate) fn is_taken(&self, token: StreamToken) -> bool {
+        token.is_from_peer()
+            || self.owners.contains_key(&token)
+            || self.leftovers.streams.iter().any(|(kept, _)| *kept == token)
+    }
+
+    pub(crate) fn emit(&mut self, event: EndpointEvent) {
         self.events.push_back(event);
     }
 
@@ -74,7 +78,7 @@ impl Shared {
     }
 
     /// Queues an event that carries a payload from the network, unless there is no room.
-    pub(crate) fn emit_payload(&mut self, event: Event) {
+    pub(crate) fn emit_payload(&mut self, event: EndpointEvent) {
         let size = payload_size(&event);
         if !self.admits(size) {
             return;
@@ -87,7 +91,7 @@ impl Shared {
         *self.stats.refusals.entry(what).or_default() += 1;
         log::debug!("{from}: {detail}");
         if self.events.len() < REFUSALS {
-            self.emit(Event::Refused { from, what, detail });
+            self.emit(EndpointEvent::Refused { from, what, detail });
         }
     }
 
@@ -97,10 +101,10 @@ impl Shared {
     }
 
     pub(crate) fn packet(&mut self, peer: &Arc<PeerIdentity>, bytes: Vec<u8>) {
-        self.emit_payload(Event::Packet { peer: Arc::clone(peer), bytes });
+        self.emit_payload(EndpointEvent::Packet { peer: Arc::clone(peer), bytes });
     }
 
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<EndpointEvent> {
         let event = self.events.pop_front()?;
         self.event_bytes = self.event_bytes.saturating_sub(payload_size(&event));
         Some(event)
@@ -110,25 +114,27 @@ impl Shared {
 /// What was received whole on streams whose connection has closed.
 #[derive(Default)]
 pub(crate) struct Leftovers {
-    streams: BTreeMap<StreamHandle, VecDeque<u8>>,
+    /// Oldest first.
+    streams: VecDeque<(StreamToken, VecDeque<u8>)>,
     bytes: usize,
 }
 
 impl Leftovers {
     /// Keeps what is left of a stream, at the price of the oldest if there are too many.
-    pub(crate) fn insert(&mut self, stream: StreamHandle, rest: Vec<u8>) {
+    pub(crate) fn insert(&mut self, stream: StreamToken, rest: Vec<u8>) {
         self.bytes += rest.len();
-        self.streams.insert(stream, rest.into());
+        self.streams.push_back((stream, rest.into()));
         if self.streams.len() > LEFTOVERS
-            && let Some((_, dropped)) = self.streams.pop_first()
+            && let Some((_, dropped)) = self.streams.pop_front()
         {
             self.bytes -= dropped.len();
         }
     }
 
     /// Reads from a stream that is kept here; none if it is not.
-    pub(crate) fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Option<Read> {
-        let rest = self.streams.get_mut(&stream)?;
+    pub(crate) fn read(&mut self, stream: StreamToken, buffer: &mut [u8]) -> Option<Read> {
+        let at = self.streams.iter().position(|(kept, _)| *kept == stream)?;
+        let (_, rest) = self.streams.get_mut(at)?;
         let bytes = rest.len().min(buffer.len());
         for (slot, byte) in buffer.iter_mut().zip(rest.drain(..bytes)) {
             *slot = byte;
@@ -136,13 +142,15 @@ impl Leftovers {
         self.bytes -= bytes;
         let fin = rest.is_empty();
         if fin {
-            self.streams.remove(&stream);
+            self.streams.remove(at);
         }
         Some(Read { bytes, fin })
     }
 
-    pub(crate) fn remove(&mut self, stream: StreamHandle) {
-        if let Some(dropped) = self.streams.remove(&stream) {
+    pub(crate) fn remove(&mut self, stream: StreamToken) {
+        if let Some(at) = self.streams.iter().position(|(kept, _)| *kept == stream)
+            && let Some((_, dropped)) = self.streams.remove(at)
+        {
             self.bytes -= dropped.len();
         }
     }
@@ -154,19 +162,19 @@ const LEFTOVERS: usize = 64;
 const REFUSALS: usize = 10_000;
 
 /// What a queued payload weighs, with its bookkeeping.
-fn payload_size(event: &Event) -> usize {
+fn payload_size(event: &EndpointEvent) -> usize {
     match event {
-        Event::Packet { bytes, .. }
-        | Event::ApplicationPacket { bytes, .. }
-        | Event::RawDatagram { bytes, .. } => bytes.len() + 64,
-        Event::Connected { .. }
-        | Event::Closed { .. }
-        | Event::StreamOpened { .. }
-        | Event::StreamReadable { .. }
-        | Event::StreamWritable { .. }
-        | Event::StreamFailed { .. }
-        | Event::SendFailed { .. }
-        | Event::PacketLimit { .. }
-        | Event::Refused { .. } => 0,
+        EndpointEvent::Packet { bytes, .. }
+        | EndpointEvent::ApplicationPacket { bytes, .. }
+        | EndpointEvent::RawDatagram { bytes, .. } => bytes.len() + 64,
+        EndpointEvent::Connected { .. }
+        | EndpointEvent::Closed { .. }
+        | EndpointEvent::StreamOpened { .. }
+        | EndpointEvent::StreamReadable { .. }
+        | EndpointEvent::StreamWritable { .. }
+        | EndpointEvent::StreamFailed { .. }
+        | EndpointEvent::SendFailed { .. }
+        | EndpointEvent::PacketLimit { .. }
+        | EndpointEvent::Refused { .. } => 0,
     }
 }

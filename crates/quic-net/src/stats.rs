@@ -89,7 +89,7 @@ pub struct EndpointStats {
 /// One connection, for people and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ConnectionInfo {
+pub struct ConnectionStats {
     /// Who is at the other end.
     pub peer: Arc<PeerIdentity>,
     /// Whether packets to that address use this connection.

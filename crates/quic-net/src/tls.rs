@@ -16,11 +16,10 @@ pub(crate) fn quic_config(
     tls: SslContextBuilder,
 ) -> Result<quiche::Config, EndpointError> {
     let limits = &config.limits;
-    let refused = |error: quiche::Error| EndpointError::Tls(format!("{error:?}"));
     let mut quic = quiche::Config::with_boring_ssl_ctx_builder(quiche::PROTOCOL_VERSION, tls)
-        .map_err(refused)?;
+        .map_err(EndpointError::Tls)?;
     quic.set_application_protos(&[&config.extended_protocol, &config.classic_protocol])
-        .map_err(refused)?;
+        .map_err(EndpointError::Tls)?;
     quic.set_max_idle_timeout(
         u64::try_from(limits.max_idle_timeout.as_millis()).unwrap_or(u64::MAX >> 2),
     );

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quic_net::{ConnectionInfo, EndpointStats, Protocol};
+use quic_net::{ConnectionStats, EndpointStats, Protocol};
 use swim_core::{Member, MemberName, MembershipStats};
 
 use crate::builder::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
@@ -163,7 +163,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn from_info(info: &ConnectionInfo) -> Self {
+    pub(crate) fn from_info(info: &ConnectionStats) -> Self {
         let names = info.peer.names.iter();
         Self {
             address: info.peer.address,

@@ -174,8 +174,8 @@ impl Node {
             Output::OpenStream { id, to, bytes, deadline } => {
                 let expected = to.name.as_ref().map(MemberName::as_bytes);
                 let deadline = self.instant(deadline);
-                let handle = self.endpoint.open_stream(to.address, expected, deadline, now);
-                self.streams.pair(handle, id);
+                let token = self.streams.open(id);
+                self.endpoint.open_stream(token, to.address, expected, deadline, now);
                 self.streams.write(&mut self.endpoint, id, bytes, true);
             }
             Output::WriteStream { id, bytes, finish } => {

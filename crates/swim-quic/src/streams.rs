@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use quic_net::{Endpoint, StreamHandle};
+use quic_net::{Endpoint, StreamToken};
 use swim_core::StreamId;
 
 /// The streams of one node that its membership machine has an interest in. Bounded by the
 /// machine, which refuses streams beyond its own limits, and by its limits of message sizes.
 #[derive(Default)]
 pub(crate) struct Streams {
-    ids: BTreeMap<StreamHandle, StreamId>,
-    handles: BTreeMap<StreamId, StreamHandle>,
-    backlogs: BTreeMap<StreamHandle, Backlog>,
+    ids: BTreeMap<StreamToken, StreamId>,
+    handles: BTreeMap<StreamId, StreamToken>,
+    backlogs: BTreeMap<StreamToken, Backlog>,
+    outgoing: u64,
     incoming: u64,
 }
 
@@ -28,21 +29,28 @@ struct Backlog {
 }
 
 impl Streams {
-    /// A stream that the machine opened.
-    pub(crate) fn pair(&mut self, handle: StreamHandle, id: StreamId) {
+    /// The token of a stream that the machine opens.
+    pub(crate) fn open(&mut self, id: StreamId) -> StreamToken {
+        let token = StreamToken::from_caller(self.outgoing);
+        self.outgoing += 1;
+        self.pair(token, id);
+        token
+    }
+
+    fn pair(&mut self, handle: StreamToken, id: StreamId) {
         self.ids.insert(handle, id);
         self.handles.insert(id, handle);
     }
 
     /// Names a stream that the peer opened.
-    pub(crate) fn accept(&mut self, handle: StreamHandle) -> StreamId {
+    pub(crate) fn accept(&mut self, handle: StreamToken) -> StreamId {
         let id = StreamId::incoming(self.incoming);
         self.incoming += 1;
         self.pair(handle, id);
         id
     }
 
-    pub(crate) fn id(&self, handle: StreamHandle) -> Option<StreamId> {
+    pub(crate) fn id(&self, handle: StreamToken) -> Option<StreamId> {
         self.ids.get(&handle).copied()
     }
 
@@ -66,7 +74,7 @@ impl Streams {
     }
 
     /// The endpoint may take more of a stream.
-    pub(crate) fn resume(&mut self, endpoint: &mut Endpoint, handle: StreamHandle) {
+    pub(crate) fn resume(&mut self, endpoint: &mut Endpoint, handle: StreamToken) {
         let Some(backlog) = self.backlogs.get_mut(&handle) else { return };
         let rest = backlog.bytes.get(backlog.taken..).unwrap_or_default();
         match endpoint.write(handle, rest, backlog.finish) {
@@ -76,7 +84,7 @@ impl Streams {
             }
             Ok(_) => {}
             // The endpoint has reported, or is about to report, why the stream failed.
-            Err(error) => log::debug!("stream {} takes no more: {error}", handle.number()),
+            Err(error) => log::debug!("stream {handle} takes no more: {error}"),
         }
         let stop = backlog.stop;
         self.backlogs.remove(&handle);
@@ -96,7 +104,7 @@ impl Streams {
     }
 
     /// The endpoint is done with a stream.
-    pub(crate) fn forget(&mut self, handle: StreamHandle) -> Option<StreamId> {
+    pub(crate) fn forget(&mut self, handle: StreamToken) -> Option<StreamId> {
         self.backlogs.remove(&handle);
         let id = self.ids.remove(&handle)?;
         self.handles.remove(&id);

@@ -5,6 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use quic_net::StreamToken;
+
 use crate::bare::Bare;
 use crate::driver::{Driver, Line, Whole};
 use crate::stage::{ROUNDS, median, now};
@@ -50,8 +52,11 @@ impl Carries for Whole {
         let peer = self.peer.unwrap();
         let later = now() + Duration::from_secs(60);
         let endpoint = &mut self.endpoint;
-        let stream =
-            *self.opened.get_or_insert_with(|| endpoint.open_stream(peer, None, later, now()));
+        let stream = *self.opened.get_or_insert_with(|| {
+            let token = StreamToken::from_caller(0);
+            endpoint.open_stream(token, peer, None, later, now());
+            token
+        });
         endpoint.write(stream, bytes, finish).unwrap()
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use quic_net::{Endpoint, Event, EventLoop, SocketId, StreamHandle};
+use quic_net::{Endpoint, EndpointEvent, EventLoop, SocketId, StreamToken};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use crate::stage::{ANYWHERE, endpoint, now};
@@ -251,8 +251,8 @@ impl Ours {
     fn look(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                Event::Packet { .. } => self.arrived += 1,
-                Event::Connected { peer } => self.peer = Some(peer.address),
+                EndpointEvent::Packet { .. } => self.arrived += 1,
+                EndpointEvent::Connected { peer } => self.peer = Some(peer.address),
                 _ => {}
             }
         }
@@ -299,7 +299,7 @@ pub(crate) struct Whole {
     address: SocketAddr,
     pub(crate) endpoint: Endpoint,
     pub(crate) peer: Option<SocketAddr>,
-    pub(crate) opened: Option<StreamHandle>,
+    pub(crate) opened: Option<StreamToken>,
     arrived: u64,
 }
 
@@ -314,9 +314,9 @@ impl Whole {
     fn look(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                Event::Packet { .. } => self.arrived += 1,
-                Event::Connected { peer } => self.peer = Some(peer.address),
-                Event::StreamOpened { stream, .. } => self.opened = Some(stream),
+                EndpointEvent::Packet { .. } => self.arrived += 1,
+                EndpointEvent::Connected { peer } => self.peer = Some(peer.address),
+                EndpointEvent::StreamOpened { stream, .. } => self.opened = Some(stream),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use quic_net::{CloseReason, Event, EventLoop};
+use quic_net::{CloseReason, EndpointEvent, EventLoop};
 
 use crate::driver::{Driver, Whole};
 use crate::stage::{ANYWHERE, ROUNDS, endpoint, median, micros, now, processor_time};
@@ -57,7 +57,7 @@ fn round() -> [f64; 3] {
                 sockets.receive(*socket, endpoint, now).unwrap();
                 endpoint.handle_timeout(now);
                 while let Some(event) = endpoint.poll_event() {
-                    if let Event::Connected { .. } = event {
+                    if let EndpointEvent::Connected { .. } = event {
                         done += 1.0;
                         endpoint.close(to, CloseReason::Requested, now);
                         endpoint.connect(to, now).unwrap();

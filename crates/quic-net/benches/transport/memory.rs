@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quic_net::{Endpoint, Event};
+use quic_net::{Endpoint, EndpointEvent};
 
 use crate::bare::{self, NOWHERE};
 use crate::counting::{Figures, counted, figures};
@@ -87,8 +87,8 @@ impl Pair {
         counted(1, || {
             while let Some(event) = self.acceptor.poll_event() {
                 match event {
-                    Event::Packet { .. } => self.packets += 1,
-                    Event::Connected { .. } => self.connected += 1,
+                    EndpointEvent::Packet { .. } => self.packets += 1,
+                    EndpointEvent::Connected { .. } => self.connected += 1,
                     _ => {}
                 }
             }

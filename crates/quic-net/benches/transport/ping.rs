@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use quic_net::{Endpoint, Event, EventLoop, SocketId};
+use quic_net::{Endpoint, EndpointEvent, EventLoop, SocketId, StreamToken};
 
 use crate::bare::Bare;
 use crate::driver::{Driver, Line, Shape, Whole};
@@ -120,7 +120,7 @@ impl Host {
         Self { sockets, members }
     }
 
-    fn turn(&mut self, mut hear: impl FnMut(&mut Endpoint, Event)) {
+    fn turn(&mut self, mut hear: impl FnMut(&mut Endpoint, EndpointEvent)) {
         let longest = now() + Duration::from_millis(2);
         let due = self.members.iter().filter_map(|(.., endpoint)| endpoint.poll_timeout()).min();
         let now = self.sockets.wait(Some(due.unwrap_or(longest).min(longest))).unwrap();
@@ -149,10 +149,10 @@ fn beside_a_stream() -> (f64, f64, f64) {
             let (mut buffer, mut read) = (vec![0; 64 << 10], 0);
             while !stop.load(Relaxed) {
                 host.turn(|endpoint, event| match event {
-                    Event::Packet { peer, .. } => {
+                    EndpointEvent::Packet { peer, .. } => {
                         endpoint.send_packet(peer.address, None, &[8; 100], now());
                     }
-                    Event::StreamReadable { stream } => {
+                    EndpointEvent::StreamReadable { stream } => {
                         while let Ok(got) = endpoint.read(stream, &mut buffer) {
                             read += got.bytes;
                             if got.fin {
@@ -172,13 +172,17 @@ fn beside_a_stream() -> (f64, f64, f64) {
         let mut host = Host::new(&["writer"]);
         host.members[0].2.send_packet(pinged, None, &[7; 100], now());
         let (mut stream, mut written, mut asked) = (None, 0, now());
+        let mut opened = 0;
         let (begin, mut times) = (now(), Vec::new());
         let chunk = vec![5; 256 << 10];
         while begin.elapsed() < Duration::from_secs(2) {
             let writer = &mut host.members[0].2;
             let running = *stream.get_or_insert_with(|| {
+                let token = StreamToken::from_caller(opened);
+                opened += 1;
                 let later = begin + Duration::from_secs(60);
-                writer.open_stream(reader_address, None, later, now())
+                writer.open_stream(token, reader_address, None, later, now());
+                token
             });
             let rest = (STREAM - written).min(chunk.len());
             written += writer.write(running, &chunk[..rest], rest == STREAM - written).unwrap_or(0);
@@ -187,7 +191,7 @@ fn beside_a_stream() -> (f64, f64, f64) {
                 (stream, written) = (None, 0);
             }
             host.turn(|endpoint, event| {
-                if let Event::Packet { .. } = event {
+                if let EndpointEvent::Packet { .. } = event {
                     times.push(asked.elapsed());
                     asked = now();
                     endpoint.send_packet(pinged, None, &[7; 100], asked);

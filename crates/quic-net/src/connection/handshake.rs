@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{Changes, Connection, DRAIN, Ending, LOCAL, Phase};
 use crate::connection_id::{Id, ResetToken};
-use crate::event::{Event, PeerIdentity, Protocol};
+use crate::event::{EndpointEvent, PeerIdentity, Protocol};
 use crate::hello::Hello;
 use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal};
 use crate::shared::Shared;
@@ -191,7 +191,7 @@ impl Connection {
         };
         if confirmed && let Some(peer) = &self.peer {
             self.phase = Phase::Confirmed;
-            shared.emit(Event::Connected { peer: Arc::clone(peer) });
+            shared.emit(EndpointEvent::Connected { peer: Arc::clone(peer) });
         }
     }
 

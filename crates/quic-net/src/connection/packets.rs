@@ -11,10 +11,10 @@ use quiche::{Error, Shutdown};
 
 use super::streams::send_within_credit;
 use super::{Changes, Connection, Phase};
-use crate::config::MAX_PACKET;
 use crate::error::SendFailure;
-use crate::event::{Event, PeerIdentity, Protocol};
+use crate::event::{EndpointEvent, PeerIdentity, Protocol};
 use crate::hello::{APPLICATION, EXTENSION, KIND};
+use crate::limits::MAX_PACKET;
 use crate::shared::Shared;
 use crate::stream::{IncomingPacket, OutgoingPacket};
 
@@ -61,7 +61,7 @@ impl Connection {
     pub(super) fn release_queue(&mut self, shared: &mut Shared, now: Instant) {
         for (expected, bytes) in std::mem::take(&mut self.queue) {
             if let Err(reason) = self.send_packet(shared, expected.as_deref(), &bytes, now) {
-                shared.emit(Event::SendFailed { to: self.address, reason });
+                shared.emit(EndpointEvent::SendFailed { to: self.address, reason });
             }
         }
     }
@@ -124,7 +124,7 @@ impl Connection {
         if limit != self.packet_limit {
             self.packet_limit = limit;
             if let Some(limit) = limit {
-                shared.emit(Event::PacketLimit { to: self.address, limit });
+                shared.emit(EndpointEvent::PacketLimit { to: self.address, limit });
             }
         }
     }
@@ -242,7 +242,7 @@ impl Connection {
             },
             (Some(&APPLICATION), Protocol::Extended) => {
                 self.last_payload = now;
-                shared.emit_payload(Event::ApplicationPacket { peer, bytes });
+                shared.emit_payload(EndpointEvent::ApplicationPacket { peer, bytes });
             }
             (_, Protocol::Classic | Protocol::Extended) => self.deliver(shared, &peer, bytes, now),
         }
@@ -305,7 +305,10 @@ impl Connection {
                 None => starved = true,
             }
             shared.stats.bad_packet_streams += 1;
-            shared.emit(Event::SendFailed { to: self.address, reason: SendFailure::Unreachable });
+            shared.emit(EndpointEvent::SendFailed {
+                to: self.address,
+                reason: SendFailure::Unreachable,
+            });
         }
         for packet in self.packets_in.values_mut() {
             if packet.deadline.is_some_and(|deadline| deadline <= now) {

@@ -12,17 +12,18 @@ use quiche::Error;
 
 use super::{Changes, Connection, Phase};
 use crate::error::{ReadError, StreamError, WriteError};
-use crate::event::{Event, Protocol, Read, StreamHandle};
+use crate::event::{EndpointEvent, Protocol, Read};
 use crate::hello::{APPLICATION, EXTENSION};
 use crate::shared::Shared;
 use crate::stream::{Stream, is_bidirectional, is_from_dialer};
+use crate::stream_token::StreamToken;
 
 impl Connection {
     /// Takes a stream that will open as soon as the peer allows.
     pub(crate) fn adopt_stream(
         &mut self,
         shared: &mut Shared,
-        handle: StreamHandle,
+        handle: StreamToken,
         mut stream: Stream,
         now: Instant,
     ) {
@@ -42,7 +43,7 @@ impl Connection {
     }
 
     /// Gives up the streams that could not be opened here.
-    pub(crate) fn release_waiting(&mut self) -> Vec<(StreamHandle, Stream)> {
+    pub(crate) fn release_waiting(&mut self) -> Vec<(StreamToken, Stream)> {
         let waiting = std::mem::take(&mut self.waiting);
         let mut released = Vec::new();
         for handle in waiting {
@@ -57,7 +58,7 @@ impl Connection {
     pub(crate) fn read(
         &mut self,
         shared: &mut Shared,
-        handle: StreamHandle,
+        handle: StreamToken,
         buffer: &mut [u8],
         now: Instant,
     ) -> Result<Read, ReadError> {
@@ -94,7 +95,7 @@ impl Connection {
     pub(crate) fn write(
         &mut self,
         shared: &mut Shared,
-        handle: StreamHandle,
+        handle: StreamToken,
         bytes: &[u8],
         finish: bool,
         now: Instant,
@@ -132,7 +133,7 @@ impl Connection {
 
     /// The application is done with a stream: what is queued still goes out, what arrives is
     /// discarded until FIN or for [`DISCARD`].
-    pub(crate) fn stop(&mut self, shared: &mut Shared, handle: StreamHandle, now: Instant) {
+    pub(crate) fn stop(&mut self, shared: &mut Shared, handle: StreamToken, now: Instant) {
         let Some(stream) = self.streams.get_mut(&handle) else { return };
         stream.finished = true;
         stream.first = None;
@@ -150,11 +151,11 @@ impl Connection {
         self.discard(shared, id, handle);
     }
 
-    pub(crate) fn reset(&mut self, shared: &mut Shared, handle: StreamHandle) {
+    pub(crate) fn reset(&mut self, shared: &mut Shared, handle: StreamToken) {
         self.forget(shared, handle, true);
     }
 
-    pub(crate) fn set_deadline(&mut self, handle: StreamHandle, deadline: Option<Instant>) {
+    pub(crate) fn set_deadline(&mut self, handle: StreamToken, deadline: Option<Instant>) {
         if let Some(stream) = self.streams.get_mut(&handle) {
             stream.deadline = deadline;
         }
@@ -187,7 +188,7 @@ impl Connection {
                 if discards {
                     self.discard(shared, id, handle);
                 } else {
-                    shared.emit(Event::StreamReadable { stream: handle });
+                    shared.emit(EndpointEvent::StreamReadable { stream: handle });
                 }
             }
             None if is_from_dialer(id) == self.dialed => self.stop_reading(id),
@@ -218,13 +219,17 @@ impl Connection {
             return;
         }
         self.last_payload = now;
-        let handle = shared.next_stream(self.key);
+        let handle = shared.mint_token(self.key);
         let stream =
             Stream { id: Some(id), first: Some(first[0]), received: fin, ..Stream::default() };
         self.streams.insert(handle, stream);
         self.handles.insert(id, handle);
-        shared.emit(Event::StreamOpened { stream: handle, peer: Arc::clone(&peer), application });
-        shared.emit(Event::StreamReadable { stream: handle });
+        shared.emit(EndpointEvent::StreamOpened {
+            stream: handle,
+            peer: Arc::clone(&peer),
+            application,
+        });
+        shared.emit(EndpointEvent::StreamReadable { stream: handle });
     }
 
     /// Opens streams as far as the peer's credit goes. A stream takes its place with its first
@@ -232,13 +237,13 @@ impl Connection {
     pub(super) fn open_waiting(&mut self, shared: &mut Shared) {
         let classic = self.protocol() == Some(Protocol::Classic);
         let credit = usize::try_from(self.quic.peer_streams_left_bidi()).unwrap_or(usize::MAX);
-        let ready: Vec<StreamHandle> = self.waiting.iter().copied().take(credit).collect();
+        let ready: Vec<StreamToken> = self.waiting.iter().copied().take(credit).collect();
         for handle in ready {
             let Some(stream) = self.streams.get_mut(&handle) else { continue };
             stream.credit_deadline = None;
             if !stream.announced && stream.discard_until.is_none() {
                 stream.announced = true;
-                shared.emit(Event::StreamWritable { stream: handle });
+                shared.emit(EndpointEvent::StreamWritable { stream: handle });
             }
             if !stream.has_output() {
                 continue;
@@ -259,13 +264,13 @@ impl Connection {
     }
 
     pub(super) fn write_streams(&mut self, shared: &mut Shared) {
-        let writing: Vec<StreamHandle> = self.writing.iter().copied().collect();
+        let writing: Vec<StreamToken> = self.writing.iter().copied().collect();
         for handle in writing {
             self.write_stream(shared, handle);
         }
     }
 
-    fn write_stream(&mut self, shared: &mut Shared, handle: StreamHandle) {
+    fn write_stream(&mut self, shared: &mut Shared, handle: StreamToken) {
         let Some(stream) = self.streams.get_mut(&handle) else {
             self.writing.remove(&handle);
             return;
@@ -305,7 +310,7 @@ impl Connection {
         let room = stream.wants_room && stream.outgoing.is_empty();
         if room {
             stream.wants_room = false;
-            shared.emit(Event::StreamWritable { stream: handle });
+            shared.emit(EndpointEvent::StreamWritable { stream: handle });
         }
         if !stream.has_output() {
             self.writing.remove(&handle);

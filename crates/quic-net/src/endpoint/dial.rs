@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::Endpoint;
 use crate::connection::{Connection, Ending, LOCAL, Phase, Retirement};
+use crate::connection_key::ConnectionKey;
 use crate::error::{SendFailure, StreamError};
-use crate::event::{Event, Protocol};
-use crate::pool::Key;
+use crate::event::{EndpointEvent, Protocol};
 use crate::reason::CloseReason;
 
 impl Endpoint {
@@ -20,7 +20,7 @@ impl Endpoint {
         to: SocketAddr,
         expected: Option<&[u8]>,
         urgency: Urgency,
-    ) -> Result<Key, SendFailure> {
+    ) -> Result<ConnectionKey, SendFailure> {
         if self.shutdown.is_some() {
             return Err(SendFailure::Unavailable);
         }
@@ -39,7 +39,7 @@ impl Endpoint {
         self.dial(to).ok_or(SendFailure::Unavailable)
     }
 
-    pub(super) fn dial(&mut self, to: SocketAddr) -> Option<Key> {
+    pub(super) fn dial(&mut self, to: SocketAddr) -> Option<ConnectionKey> {
         self.make_room()?;
         let key = self.pool.next_key()?;
         let id = self.shared.secrets.fresh_id();
@@ -60,7 +60,7 @@ impl Endpoint {
         Some(key)
     }
 
-    pub(super) fn retire(&mut self, key: Key, reason: CloseReason, grace: Duration) {
+    pub(super) fn retire(&mut self, key: ConnectionKey, reason: CloseReason, grace: Duration) {
         if let Some(connection) = self.pool.get_mut(key)
             && connection.retired.is_none()
         {
@@ -70,7 +70,7 @@ impl Endpoint {
     }
 
     /// Retires one of two connections between the same two peers, the same one on both sides.
-    pub(super) fn resolve_duplicates(&mut self, fresh: Key) {
+    pub(super) fn resolve_duplicates(&mut self, fresh: ConnectionKey) {
         let Some(connection) = self.pool.get(fresh) else { return };
         let mut losers = Vec::new();
         for key in self.pool.at(connection.address) {
@@ -88,7 +88,11 @@ impl Endpoint {
     }
 
     /// Which of two connections to one address is to go, if that can be told.
-    fn loser(&self, fresh: &Connection, other: &Connection) -> Option<(Key, CloseReason)> {
+    fn loser(
+        &self,
+        fresh: &Connection,
+        other: &Connection,
+    ) -> Option<(ConnectionKey, CloseReason)> {
         let extended = Some(Protocol::Extended);
         if other.phase != Phase::Confirmed
             || other.retired.is_some()
@@ -114,7 +118,7 @@ impl Endpoint {
     }
 
     /// The peer grants no stream: what waits for one moves to a new connection.
-    pub(super) fn replace_starved(&mut self, key: Key) {
+    pub(super) fn replace_starved(&mut self, key: ConnectionKey) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         let address = connection.address;
         // What waits there misses its deadlines one by one; it is replaced only once.
@@ -127,7 +131,7 @@ impl Endpoint {
             for (handle, _) in waiting {
                 self.shared.owners.remove(&handle);
                 let reason = StreamError::Unavailable;
-                self.shared.emit(Event::StreamFailed { stream: handle, reason });
+                self.shared.emit(EndpointEvent::StreamFailed { stream: handle, reason });
             }
             return;
         };
@@ -174,7 +178,7 @@ impl Endpoint {
 
     /// Keeps one certificate from taking every place: its own connection that was used longest
     /// ago makes room. Where names are not enforced many peers may share a certificate.
-    pub(super) fn limit_certificate(&mut self, fresh: Key) {
+    pub(super) fn limit_certificate(&mut self, fresh: ConnectionKey) {
         let Some(peer) = self.pool.get(fresh).and_then(|connection| connection.peer.clone()) else {
             return;
         };

@@ -12,8 +12,8 @@ use quiche::{ConnectionId, Header, Type};
 use super::{Endpoint, FIRST_QUIC_BYTE, OUTBOX, canonical};
 use crate::connection::{Connection, Ending, LOCAL};
 use crate::connection_id::{ID_LENGTH, Id};
-use crate::event::Event;
-use crate::pool::Key;
+use crate::connection_key::ConnectionKey;
+use crate::event::EndpointEvent;
 use crate::reason::{CloseReason, Refusal};
 use crate::{reset, token};
 
@@ -35,7 +35,8 @@ impl Endpoint {
         match bytes.first() {
             None => {}
             Some(&first) if first < FIRST_QUIC_BYTE => {
-                self.shared.emit_payload(Event::RawDatagram { from, bytes: bytes.to_vec() });
+                self.shared
+                    .emit_payload(EndpointEvent::RawDatagram { from, bytes: bytes.to_vec() });
             }
             Some(&first) if first & LONG_HEADER != 0 => self.long_header(from, to, bytes),
             Some(_) => self.short_header(from, to, bytes),
@@ -103,7 +104,13 @@ impl Endpoint {
         }
     }
 
-    fn hand_over(&mut self, key: Key, from: SocketAddr, to: Option<IpAddr>, bytes: &mut [u8]) {
+    fn hand_over(
+        &mut self,
+        key: ConnectionKey,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        bytes: &mut [u8],
+    ) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         if connection.address != from {
             // A peer whose address changed dials anew once this connection falls silent.
@@ -121,7 +128,7 @@ impl Endpoint {
         to: Option<IpAddr>,
         header: &Header<'_>,
         derived: Id,
-    ) -> Option<Key> {
+    ) -> Option<ConnectionKey> {
         let uptime = self.now.saturating_duration_since(self.started);
         let token = header.token.as_deref().unwrap_or_default();
         let proven = token::check(&self.shared.secrets, from, token, &header.dcid, uptime);

@@ -10,23 +10,32 @@ use std::time::Instant;
 use super::dial::Urgency;
 use super::{Endpoint, canonical};
 use crate::connection::Connection;
+use crate::connection_key::ConnectionKey;
 use crate::error::{ReadError, StreamError, WriteError};
-use crate::event::{Event, Read, StreamHandle};
-use crate::pool::Key;
+use crate::event::{EndpointEvent, Read};
 use crate::stream::Stream;
+use crate::stream_token::StreamToken;
 
 impl Endpoint {
-    /// Opens a bidirectional stream to the peer at `to`, dialing it if need be. Data may be
-    /// written at once. If the stream is not over by `deadline` it fails;
+    /// Opens a bidirectional stream to the peer at `to`, dialing it if need be, and calls it
+    /// `token`: one of [`StreamToken::from_caller`] that no stream has, else the new stream fails.
+    /// Data may be written at once. If the stream is not over by `deadline` it fails;
     /// [`set_deadline`](Self::set_deadline) moves or lifts that.
     pub fn open_stream(
         &mut self,
+        token: StreamToken,
         to: SocketAddr,
         expected: Option<&[u8]>,
         deadline: Instant,
         now: Instant,
-    ) -> StreamHandle {
+    ) {
         self.now = now;
+        if self.shared.is_taken(token) {
+            debug_assert!(false, "the token {token} is in use, or is one that the endpoint mints");
+            let reason = StreamError::TokenInUse;
+            self.shared.emit(EndpointEvent::StreamFailed { stream: token, reason });
+            return;
+        }
         let to = canonical(to);
         let found = self.connection_for(to, expected, Urgency::Stream);
         let stream = Stream {
@@ -36,22 +45,18 @@ impl Endpoint {
         };
         match found.ok().and_then(|key| Some((key, self.pool.get_mut(key)?))) {
             Some((key, connection)) => {
-                let handle = self.shared.next_stream(key);
-                connection.adopt_stream(&mut self.shared, handle, stream, now);
+                connection.adopt_stream(&mut self.shared, token, stream, now);
                 self.schedule(key);
-                handle
             }
             None => {
-                let handle = self.shared.orphan_stream();
                 let reason = StreamError::Unavailable;
-                self.shared.emit(Event::StreamFailed { stream: handle, reason });
-                handle
+                self.shared.emit(EndpointEvent::StreamFailed { stream: token, reason });
             }
         }
     }
 
     /// Moves the deadline of a stream, or lifts it.
-    pub fn set_deadline(&mut self, stream: StreamHandle, deadline: Option<Instant>) {
+    pub fn set_deadline(&mut self, stream: StreamToken, deadline: Option<Instant>) {
         if let Some((key, connection)) = self.owner(stream) {
             connection.set_deadline(stream, deadline);
             self.schedule(key);
@@ -60,11 +65,11 @@ impl Endpoint {
 
     /// Writes to a stream and returns how many bytes were taken: all of them, unless
     /// [`stream_buffer`](crate::Limits::stream_buffer) is reached; then the rest, with
-    /// `finish`, is to be offered again after [`Event::StreamWritable`]. With `finish` the FIN
+    /// `finish`, is to be offered again after [`EndpointEvent::StreamWritable`]. With `finish` the FIN
     /// rides on the last byte.
     pub fn write(
         &mut self,
-        stream: StreamHandle,
+        stream: StreamToken,
         bytes: &[u8],
         finish: bool,
     ) -> Result<usize, WriteError> {
@@ -81,7 +86,7 @@ impl Endpoint {
 
     /// Reads from a stream. Not reading is how to slow down the peer; read on whenever there is
     /// room again, no event asks for it.
-    pub fn read(&mut self, stream: StreamHandle, buffer: &mut [u8]) -> Result<Read, ReadError> {
+    pub fn read(&mut self, stream: StreamToken, buffer: &mut [u8]) -> Result<Read, ReadError> {
         if let Some(read) = self.shared.leftovers.read(stream, buffer) {
             return Ok(read);
         }
@@ -97,7 +102,7 @@ impl Endpoint {
 
     /// The application is done with a stream: what was written still goes out, followed by FIN;
     /// what still arrives is discarded. The handle is not valid any more.
-    pub fn stop(&mut self, stream: StreamHandle) {
+    pub fn stop(&mut self, stream: StreamToken) {
         let now = self.now;
         self.shared.leftovers.remove(stream);
         if let Some(key) = self.shared.owners.get(&stream).copied()
@@ -109,7 +114,7 @@ impl Endpoint {
     }
 
     /// Ends both directions of a stream at once; what was not sent yet never is.
-    pub fn reset(&mut self, stream: StreamHandle) {
+    pub fn reset(&mut self, stream: StreamToken) {
         self.shared.leftovers.remove(stream);
         if let Some(key) = self.shared.owners.get(&stream).copied()
             && let Some(connection) = self.pool.get_mut(key)
@@ -119,7 +124,7 @@ impl Endpoint {
         }
     }
 
-    fn owner(&mut self, stream: StreamHandle) -> Option<(Key, &mut Connection)> {
+    fn owner(&mut self, stream: StreamToken) -> Option<(ConnectionKey, &mut Connection)> {
         let key = *self.shared.owners.get(&stream)?;
         Some((key, self.pool.get_mut(key)?))
     }

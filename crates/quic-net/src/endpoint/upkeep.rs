@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::Endpoint;
 use crate::connection::{Changes, Ending, Phase};
-use crate::event::Event;
-use crate::pool::Key;
+use crate::connection_key::ConnectionKey;
+use crate::event::EndpointEvent;
 use crate::reason::{CloseReason, Refusal};
 
 impl Endpoint {
     /// Lets a connection do what has become possible, and updates the tables.
-    pub(super) fn settle(&mut self, key: Key) {
+    pub(super) fn settle(&mut self, key: ConnectionKey) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         let changes = connection.advance(&mut self.shared, self.now);
         self.apply(key, changes);
@@ -23,7 +23,7 @@ impl Endpoint {
 
     /// As [`settle`](Self::settle), for a connection that has just sent all it could: it is
     /// queued again only if quiche took more from it since.
-    pub(super) fn settle_after_sending(&mut self, key: Key) {
+    pub(super) fn settle_after_sending(&mut self, key: ConnectionKey) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         let before = connection.unwritten();
         if before > 0 {
@@ -37,7 +37,7 @@ impl Endpoint {
         self.rearm(key);
     }
 
-    fn apply(&mut self, key: Key, changes: Changes) {
+    fn apply(&mut self, key: ConnectionKey, changes: Changes) {
         for id in changes.new_ids {
             self.pool.route(id, key);
         }
@@ -60,7 +60,7 @@ impl Endpoint {
         }
     }
 
-    fn note_established(&mut self, key: Key) {
+    fn note_established(&mut self, key: ConnectionKey) {
         let Some(connection) = self.pool.get(key) else { return };
         if !connection.dialed {
             self.pool.accepted_one();
@@ -68,7 +68,7 @@ impl Endpoint {
         self.limit_certificate(key);
     }
 
-    fn note_confirmed(&mut self, key: Key) {
+    fn note_confirmed(&mut self, key: ConnectionKey) {
         self.authenticated += 1;
         let order = self.authenticated;
         let Some(connection) = self.pool.get_mut(key) else { return };
@@ -85,7 +85,7 @@ impl Endpoint {
     }
 
     /// Ends a connection and tells everybody concerned.
-    pub(super) fn end(&mut self, key: Key, ending: &Ending) {
+    pub(super) fn end(&mut self, key: ConnectionKey, ending: &Ending) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         let (address, source) = (connection.address, connection.source);
         if let Ending::Closed(CloseReason::Refused(refusal)) = ending {
@@ -111,7 +111,7 @@ impl Endpoint {
         let Some(connection) = self.pool.remove(key) else { return };
         if connection.phase == Phase::Confirmed {
             if let Some(peer) = connection.peer {
-                self.shared.emit(Event::Closed { peer, reason });
+                self.shared.emit(EndpointEvent::Closed { peer, reason });
             }
         } else if connection.dialed && is_failure(&reason) {
             self.shared.stats.dials_failed += 1;
@@ -165,7 +165,7 @@ impl Endpoint {
     }
 
     /// Queues a connection for sending and sets its timer.
-    pub(super) fn schedule(&mut self, key: Key) {
+    pub(super) fn schedule(&mut self, key: ConnectionKey) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         if !connection.in_send_queue {
             connection.in_send_queue = true;
@@ -176,7 +176,7 @@ impl Endpoint {
 
     /// Makes sure that a timer fires when the connection is due. Later deadlines are found out
     /// when the earlier timer fires.
-    pub(super) fn rearm(&mut self, key: Key) {
+    pub(super) fn rearm(&mut self, key: ConnectionKey) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         let Some(due) = connection.due(self.now) else { return };
         if connection.armed.is_none_or(|armed| due < armed) {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::mallory::{ADA, Mallory, world_with};
-use crate::world::{CLASSIC, EXTENDED, PATIENCE, World, now};
+use crate::world::{CLASSIC, EXTENDED, World, now};
 use quic_net::{
-    CloseReason, EndpointConfig, Event, Limits, ReadError, Refusal, SendFailure, StreamError,
+    CloseReason, EndpointConfig, EndpointEvent, Limits, ReadError, Refusal, SendFailure,
+    StreamError,
 };
 use quiche::Shutdown;
 
@@ -104,9 +105,8 @@ fn stream_without_credit_moves_to_a_new_connection() {
     mallory.carry(&mut world);
     let mut streams = Vec::new();
     for _ in 0..3 {
-        let deadline = now() + PATIENCE;
+        let stream = world.open_at(ADA, mallory.address, None);
         let endpoint = &mut world.actors[ADA].endpoint;
-        let stream = endpoint.open_stream(mallory.address, None, deadline, now());
         endpoint.write(stream, b"question", true).unwrap();
         streams.push(stream);
     }
@@ -115,8 +115,8 @@ fn stream_without_credit_moves_to_a_new_connection() {
     });
     assert_eq!(world.actors[ADA].endpoint.stats().credit_replacements, 1);
     mallory.run_until(&mut world, "the third stream fails with the dial", |_, world| {
-        let failed = |event: &Event| {
-            matches!(event, Event::StreamFailed { stream, .. } if *stream == streams[2])
+        let failed = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::StreamFailed { stream, .. } if *stream == streams[2])
         };
         world.actors[ADA].count(failed) == 1
     });
@@ -129,8 +129,8 @@ fn blocked_writer_does_not_storm() {
     mallory.run_until(&mut world, "the handshake", |mallory, _| mallory.quic.is_established());
     mallory.quic.dgram_send(b"hello").unwrap();
     mallory.carry(&mut world);
+    let stream = world.open_at(ADA, mallory.address, None);
     let endpoint = &mut world.actors[ADA].endpoint;
-    let stream = endpoint.open_stream(mallory.address, None, now() + PATIENCE, now());
     endpoint.write(stream, &vec![0; 500_000], true).unwrap();
     mallory.carry(&mut world);
     let before = world.actors[ADA].endpoint.stats().udp_sent;
@@ -179,8 +179,8 @@ fn streams_held_open_for_ever_are_bounded_and_end_at_their_deadlines() {
         world.actors[ADA].endpoint.set_deadline(stream, Some(soon));
     }
     mallory.run_until(&mut world, "all given up", |_, world| {
-        let late = |event: &Event| {
-            matches!(event, Event::StreamFailed { reason: StreamError::TimedOut, .. })
+        let late = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::StreamFailed { reason: StreamError::TimedOut, .. })
         };
         world.actors[ADA].count(late) == 256
     });
@@ -222,9 +222,8 @@ fn peer_that_resets_everything_leaves_nothing_behind() {
     for _ in 0..ROUNDS {
         let mut ours = Vec::new();
         for _ in 0..PART {
+            let stream = world.open_at(ADA, mallory.address, None);
             let endpoint = &mut world.actors[ADA].endpoint;
-            let deadline = now() + PATIENCE;
-            let stream = endpoint.open_stream(mallory.address, None, deadline, now());
             endpoint.write(stream, b"question", false).unwrap();
             ours.push(stream);
             mallory.quic.stream_send(bidirectional, b"?", false).unwrap();
@@ -268,8 +267,8 @@ fn large_packets_without_any_stream_credit_are_bounded_and_fail_at_their_deadlin
     let dropped = world.actors[ADA].endpoint.stats().send_queue_drops;
     assert!(dropped >= 300 - (1 << 20) / 5_000, "{dropped} dropped");
     mallory.run_until(&mut world, "the others fail", |_, world| {
-        let failed = |event: &Event| {
-            matches!(event, Event::SendFailed { reason: SendFailure::Unreachable, .. })
+        let failed = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::SendFailed { reason: SendFailure::Unreachable, .. })
         };
         u64::try_from(world.actors[ADA].count(failed)).unwrap() >= 300 - dropped
     });
@@ -346,8 +345,9 @@ fn full_pool_evicts_the_idle_and_keeps_the_busy() {
         }
         world.actors[ADA].packets().len() >= 3
     });
-    let evicted =
-        |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Evicted, .. });
+    let evicted = |event: &EndpointEvent| {
+        matches!(event, EndpointEvent::Closed { reason: CloseReason::Evicted, .. })
+    };
     assert_eq!(world.actors[ADA].count(evicted), 1);
     let names: Vec<_> =
         world.actors[ADA].endpoint.connections().iter().map(|c| c.peer.names[0].clone()).collect();

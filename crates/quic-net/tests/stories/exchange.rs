@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::world::{World, now};
-use quic_net::{Event, Protocol};
+use quic_net::{EndpointEvent, Protocol};
 
 const ADA: usize = 0;
 const BOB: usize = 1;
@@ -20,7 +20,7 @@ fn first_packet_dials_and_answer_comes_back_on_the_same_connection() {
     for actor in &world.actors {
         let stats = actor.endpoint.stats();
         assert_eq!(stats.connections, 1);
-        assert_eq!(actor.count(|event| matches!(event, Event::Connected { .. })), 1);
+        assert_eq!(actor.count(|event| matches!(event, EndpointEvent::Connected { .. })), 1);
     }
     assert_eq!(world.actors[BOB].endpoint.stats().dials, 0);
     let connections = world.actors[ADA].endpoint.connections();
@@ -74,7 +74,7 @@ fn packet_that_fits_no_datagram_travels_as_a_stream() {
 
     world.send(ADA, BOB, &vec![7; 65_537]);
     world.carry();
-    let refused = |event: &Event| matches!(event, Event::SendFailed { .. });
+    let refused = |event: &EndpointEvent| matches!(event, EndpointEvent::SendFailed { .. });
     assert_eq!(world.actors[ADA].count(refused), 1);
 }
 
@@ -145,7 +145,7 @@ fn reader_that_pauses_stops_the_writer() {
     let mut received = Vec::new();
     world.run_until("room again", |world| {
         world.read_all(BOB, reading, &mut received);
-        let room = Event::StreamWritable { stream };
+        let room = EndpointEvent::StreamWritable { stream };
         world.actors[ADA].count(|event| *event == room) >= 2
     });
 }
@@ -211,13 +211,12 @@ fn packets_for_a_silent_address_fail_within_the_dial_deadline() {
     for number in 0..10u8 {
         world.actors[ADA].endpoint.send_packet(nobody, None, &[number], now());
     }
-    let stream =
-        world.actors[ADA].endpoint.open_stream(nobody, None, now() + crate::world::PATIENCE, now());
+    let stream = world.open_at(ADA, nobody, None);
     world.run_until("both failures", |world| {
         let packets =
-            |event: &Event| matches!(event, Event::SendFailed { to, .. } if *to == nobody);
+            |event: &EndpointEvent| matches!(event, EndpointEvent::SendFailed { to, .. } if *to == nobody);
         let streams =
-            |event: &Event| matches!(event, Event::StreamFailed { stream: s, .. } if *s == stream);
+            |event: &EndpointEvent| matches!(event, EndpointEvent::StreamFailed { stream: s, .. } if *s == stream);
         world.actors[ADA].count(packets) == 1 && world.actors[ADA].count(streams) == 1
     });
     let stats = world.actors[ADA].endpoint.stats();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::world::{PATIENCE, World, authority, config, endpoint, identity, limits, now};
-use quic_net::{CloseReason, Event, Limits};
+use quic_net::{CloseReason, EndpointEvent, Limits};
 
 const ADA: usize = 0;
 const BOB: usize = 1;
@@ -31,7 +31,7 @@ fn talk(world: &mut World, from: usize, to: usize) {
 }
 
 fn closed(world: &World, actor: usize, wanted: &CloseReason) -> bool {
-    let matches = |event: &Event| matches!(event, Event::Closed { reason, .. } if reason == wanted);
+    let matches = |event: &EndpointEvent| matches!(event, EndpointEvent::Closed { reason, .. } if reason == wanted);
     world.actors[actor].count(matches) > 0
 }
 
@@ -307,7 +307,7 @@ fn shutdown_sends_what_is_queued_and_says_goodbye() {
     assert!(closed(&world, BOB, &farewell), "{}", world.story());
     world.send(ADA, BOB, b"too late");
     world.carry();
-    let refused = |event: &Event| matches!(event, Event::SendFailed { .. });
+    let refused = |event: &EndpointEvent| matches!(event, EndpointEvent::SendFailed { .. });
     assert_eq!(world.actors[ADA].count(refused), 1);
 }
 
@@ -358,7 +358,8 @@ fn raw_datagrams_share_the_port() {
     assert!(world.actors[ADA].endpoint.send_raw(bob, b"\x00\x01stun"));
     assert!(!world.actors[ADA].endpoint.send_raw(bob, b"\x40quic"));
     world.carry();
-    let raw = Event::RawDatagram { from: world.address(ADA), bytes: b"\x00\x01stun".to_vec() };
+    let raw =
+        EndpointEvent::RawDatagram { from: world.address(ADA), bytes: b"\x00\x01stun".to_vec() };
     assert_eq!(world.actors[BOB].count(|event| *event == raw), 1);
     assert_eq!(world.actors[BOB].endpoint.stats().connections, 0);
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::world::{PATIENCE, World, authority, config, identity, now};
+use crate::world::{World, authority, config, identity, now};
 use boring::ssl::{SslContextBuilder, SslMethod, SslVerifyMode, SslVersion};
 use certs::{Authority, Identity};
-use quic_net::{CloseReason, Endpoint, Event, Refusal, SendFailure, StreamError};
+use quic_net::{CloseReason, Endpoint, EndpointEvent, Refusal, SendFailure, StreamError};
 
 const ADA: usize = 0;
 const EVE: usize = 1;
@@ -18,8 +18,8 @@ fn turned_away(world: &mut World) -> (Refusal, Refusal) {
         world.actors.iter().all(|actor| refusal(&actor.events).is_some())
     });
     assert!(world.actors[ADA].packets().is_empty());
-    let connected = |event: &Event| matches!(event, Event::Connected { .. });
-    let failed = |event: &Event| matches!(event, Event::SendFailed { .. });
+    let connected = |event: &EndpointEvent| matches!(event, EndpointEvent::Connected { .. });
+    let failed = |event: &EndpointEvent| matches!(event, EndpointEvent::SendFailed { .. });
     assert_eq!(world.actors[ADA].count(connected) + world.actors[EVE].count(connected), 0);
     assert_eq!(world.actors[EVE].count(failed), 1, "{}", world.story());
     let told = |actor: usize| refusal(&world.actors[actor].events).unwrap();
@@ -31,9 +31,9 @@ fn turned_away(world: &mut World) -> (Refusal, Refusal) {
     (told(ADA), told(EVE))
 }
 
-fn refusal(events: &[Event]) -> Option<Refusal> {
+fn refusal(events: &[EndpointEvent]) -> Option<Refusal> {
     events.iter().find_map(|event| match event {
-        Event::Refused { what, .. } => Some(*what),
+        EndpointEvent::Refused { what, .. } => Some(*what),
         _ => None,
     })
 }
@@ -43,7 +43,7 @@ fn detail(world: &World, actor: usize) -> &str {
         .events
         .iter()
         .find_map(|event| match event {
-            Event::Refused { detail, .. } => Some(detail.as_str()),
+            EndpointEvent::Refused { detail, .. } => Some(detail.as_str()),
             _ => None,
         })
         .unwrap()
@@ -155,18 +155,18 @@ fn right_certificate_under_another_name_is_not_whom_we_meant() {
     let bob = world.address(1);
     let ada = &mut world.actors[0].endpoint;
     ada.send_packet(bob, Some(b"cyd"), b"for cyd only", now());
-    let stream = ada.open_stream(bob, Some(b"cyd"), now() + PATIENCE, now());
-    ada.send_packet(bob, Some(b"bob"), b"for bob", now());
+    let stream = world.open_at(0, bob, Some(b"cyd"));
+    world.actors[0].endpoint.send_packet(bob, Some(b"bob"), b"for bob", now());
     world.run_until("bob's packet", |world| world.actors[1].packets() == [b"for bob"]);
-    let packet = Event::SendFailed { to: bob, reason: SendFailure::NameMismatch };
-    let opened = Event::StreamFailed { stream, reason: StreamError::NameMismatch };
+    let packet = EndpointEvent::SendFailed { to: bob, reason: SendFailure::NameMismatch };
+    let opened = EndpointEvent::StreamFailed { stream, reason: StreamError::NameMismatch };
     for expected in [packet, opened] {
         assert_eq!(world.actors[0].count(|event| *event == expected), 1, "{}", world.story());
     }
     world.actors[0].endpoint.send_packet(bob, Some(b"cyd"), b"again", now());
     world.run_until("the second failure", |world| {
-        let mismatch = |event: &Event| {
-            matches!(event, Event::SendFailed { reason: SendFailure::NameMismatch, .. })
+        let mismatch = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::SendFailed { reason: SendFailure::NameMismatch, .. })
         };
         world.actors[0].count(mismatch) == 2
     });
@@ -183,13 +183,13 @@ fn reserved_first_bytes_stay_off_the_classic_protocol() {
     world.actors[0].endpoint.send_packet(go, None, b"\xF5\x02hi", now());
     world.actors[0].endpoint.send_packet(go, None, b"plain", now());
     world.run_until("the plain packet", |world| world.actors[1].packets() == [b"plain"]);
-    let refused = Event::SendFailed { to: go, reason: SendFailure::ClassicPeer };
+    let refused = EndpointEvent::SendFailed { to: go, reason: SendFailure::ClassicPeer };
     assert_eq!(world.actors[0].count(|event| *event == refused), 1);
 
     let stream = world.open(0, 1);
     world.actors[0].endpoint.write(stream, b"\xF5\x02hi", true).unwrap();
     world.carry();
-    let refused = Event::StreamFailed { stream, reason: StreamError::ClassicPeer };
+    let refused = EndpointEvent::StreamFailed { stream, reason: StreamError::ClassicPeer };
     assert_eq!(world.actors[0].count(|event| *event == refused), 1);
     assert!(world.actors[1].opened().is_empty());
 }
@@ -202,10 +202,10 @@ fn application_bytes_are_told_apart_on_the_extended_protocol() {
     let stream = world.open(0, 1);
     world.actors[0].endpoint.write(stream, b"\xF5\x02hi", true).unwrap();
     world.run_until("packet and stream", |world| {
-        let packet = |event: &Event| {
-            matches!(event, Event::ApplicationPacket { bytes, .. } if bytes == b"\xF5\x02hi")
+        let packet = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::ApplicationPacket { bytes, .. } if bytes == b"\xF5\x02hi")
         };
-        let opened = |event: &Event| matches!(event, Event::StreamOpened { application: true, .. });
+        let opened = |event: &EndpointEvent| matches!(event, EndpointEvent::StreamOpened { application: true, .. });
         world.actors[1].count(packet) == 1 && world.actors[1].count(opened) == 1
     });
     assert!(world.actors[1].packets().is_empty());
@@ -229,8 +229,11 @@ fn revoked_peer_is_closed_and_cannot_come_back() {
     let revoked = |peer: &quic_net::PeerIdentity| trust.is_revoked(&peer.fingerprint);
     world.actors[ADA].endpoint.close_where(CloseReason::Revoked, now(), revoked);
     world.run_until("eve is told", |world| {
-        let closed = |event: &Event| {
-            matches!(event, Event::Closed { reason: CloseReason::ByPeer { code: 0x16, .. }, .. })
+        let closed = |event: &EndpointEvent| {
+            matches!(
+                event,
+                EndpointEvent::Closed { reason: CloseReason::ByPeer { code: 0x16, .. }, .. }
+            )
         };
         world.actors[EVE].count(closed) == 1
     });

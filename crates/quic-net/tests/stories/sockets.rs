@@ -6,11 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::world::{PATIENCE, authority, config, endpoint, identity, now};
-use quic_net::{Endpoint, Event, EventLoop, SocketId};
+use quic_net::{Endpoint, EndpointEvent, EventLoop, SocketId, StreamToken};
 
 struct Driver {
     sockets: EventLoop,
-    members: Vec<(SocketId, SocketAddr, Endpoint, Vec<Event>)>,
+    members: Vec<(SocketId, SocketAddr, Endpoint, Vec<EndpointEvent>)>,
 }
 
 impl Driver {
@@ -46,7 +46,7 @@ impl Driver {
     }
 
     fn packets(&self, member: usize) -> usize {
-        let packet = |event: &&Event| matches!(event, Event::Packet { .. });
+        let packet = |event: &&EndpointEvent| matches!(event, EndpointEvent::Packet { .. });
         self.members[member].3.iter().filter(packet).count()
     }
 }
@@ -81,7 +81,8 @@ fn bulk_stream_leaves_room_for_small_packets() {
     let (bob, cyd) = (driver.members[1].1, driver.members[2].1);
     driver.members[0].2.send_packet(cyd, None, b"warm up", now());
     driver.run_until("a connection to cyd", |driver| driver.packets(2) == 1);
-    let stream = driver.members[0].2.open_stream(bob, None, now() + PATIENCE, now());
+    let stream = StreamToken::from_caller(0);
+    driver.members[0].2.open_stream(stream, bob, None, now() + PATIENCE, now());
     let chunk = vec![5; 1 << 20];
     let (mut written, mut received, mut pings) = (0, 0, 0);
     let mut slowest = Duration::ZERO;
@@ -100,7 +101,7 @@ fn bulk_stream_leaves_room_for_small_packets() {
             sent = Some(now());
         }
         let opened = driver.members[1].3.iter().find_map(|event| match event {
-            Event::StreamOpened { stream, .. } => Some(*stream),
+            EndpointEvent::StreamOpened { stream, .. } => Some(*stream),
             _ => None,
         });
         let Some(reading) = opened else { return false };
@@ -129,10 +130,10 @@ fn flood_of_datagrams_on_one_connection_leaves_the_others_their_latency() {
         driver.run_until("the flood and all pings", |driver| {
             for event in std::mem::take(&mut driver.members[0].3) {
                 match event {
-                    Event::Packet { peer, .. } if peer.address == bob => {
+                    EndpointEvent::Packet { peer, .. } if peer.address == bob => {
                         driver.members[0].2.send_packet(bob, None, b"ack", now());
                     }
-                    Event::Packet { .. } => flooded += 1,
+                    EndpointEvent::Packet { .. } => flooded += 1,
                     _ => {}
                 }
             }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use certs::{Authority, Identity, NamePolicy};
-use quic_net::{Endpoint, EndpointConfig, Event, EventLoop, Limits, Read, StreamHandle};
+use quic_net::{Endpoint, EndpointConfig, EndpointEvent, EventLoop, Limits, Read, StreamToken};
 
 pub(crate) const EXTENDED: &[u8] = b"extended/1";
 pub(crate) const CLASSIC: &[u8] = b"classic/1";
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) lose: Lose,
     /// Datagrams delivered.
     pub(crate) delivered: usize,
+    /// Streams opened by anybody.
+    streams: u64,
     /// Bytes sent to addresses where nobody lives.
     pub(crate) astray: BTreeMap<SocketAddr, usize>,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Actor {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     pub(crate) endpoint: Endpoint,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<EndpointEvent>,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             sleep: EventLoop::new().unwrap(),
             lose: Box::new(|_, _, _| false),
             delivered: 0,
+            streams: 0,
             astray: BTreeMap::new(),
         }
     }
@@ -80,9 +83,22 @@ impl World {
         self.actors[from].endpoint.send_packet(to, None, bytes, now());
     }
 
-    pub(crate) fn open(&mut self, from: usize, to: usize) -> StreamHandle {
+    pub(crate) fn open(&mut self, from: usize, to: usize) -> StreamToken {
         let to = self.address(to);
-        self.actors[from].endpoint.open_stream(to, None, now() + PATIENCE, now())
+        self.open_at(from, to, None)
+    }
+
+    /// Opens a stream under a token that was never used before.
+    pub(crate) fn open_at(
+        &mut self,
+        from: usize,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+    ) -> StreamToken {
+        let token = StreamToken::from_caller(self.streams);
+        self.streams += 1;
+        self.actors[from].endpoint.open_stream(token, to, expected, now() + PATIENCE, now());
+        token
     }
 
     /// Carries datagrams until nobody has any more to send at the moment.
@@ -168,7 +184,7 @@ impl World {
     pub(crate) fn read_all(
         &mut self,
         actor: usize,
-        stream: StreamHandle,
+        stream: StreamToken,
         into: &mut Vec<u8>,
     ) -> bool {
         let mut buffer = [0; 4096];
@@ -185,7 +201,7 @@ impl World {
         }
     }
 
-    fn read(&mut self, actor: usize, stream: StreamHandle, buffer: &mut [u8]) -> Read {
+    fn read(&mut self, actor: usize, stream: StreamToken, buffer: &mut [u8]) -> Read {
         let read = self.actors[actor].endpoint.read(stream, buffer);
         read.unwrap_or_else(|error| panic!("{stream:?}: {error}\n{}", self.story()))
     }
@@ -205,20 +221,20 @@ impl World {
 impl Actor {
     /// The payloads of all packets received so far.
     pub(crate) fn packets(&self) -> Vec<Vec<u8>> {
-        let payload = |event: &Event| match event {
-            Event::Packet { bytes, .. } => Some(bytes.clone()),
+        let payload = |event: &EndpointEvent| match event {
+            EndpointEvent::Packet { bytes, .. } => Some(bytes.clone()),
             _ => None,
         };
         self.events.iter().filter_map(payload).collect()
     }
 
-    pub(crate) fn count(&self, matches: impl Fn(&Event) -> bool) -> usize {
+    pub(crate) fn count(&self, matches: impl Fn(&EndpointEvent) -> bool) -> usize {
         self.events.iter().filter(|event| matches(event)).count()
     }
 
-    pub(crate) fn opened(&self) -> Vec<StreamHandle> {
-        let stream = |event: &Event| match event {
-            Event::StreamOpened { stream, .. } => Some(*stream),
+    pub(crate) fn opened(&self) -> Vec<StreamToken> {
+        let stream = |event: &EndpointEvent| match event {
+            EndpointEvent::StreamOpened { stream, .. } => Some(*stream),
             _ => None,
         };
         self.events.iter().filter_map(stream).collect()

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use quic_net::{Endpoint, LoopWaker, StreamError, StreamHandle};
+use quic_net::{Endpoint, LoopWaker, StreamError, StreamToken};
 use swim_core::MemberName;
 
 use crate::error::OpenStreamError;
@@ -30,13 +30,18 @@ const LISTEN_QUEUE: usize = 256;
 /// How long an incoming stream may take to name its protocol.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The tokens of streams that applications open are numbered from here on: those of the membership
+/// machine, which count from zero, never come near.
+const FIRST_TOKEN: u64 = 1 << 61;
+
 /// The application streams and listeners of one node. Streams are bounded by the endpoint's
 /// limits for each connection and in all.
 pub(crate) struct Applications {
     attention: Attention,
-    streams: BTreeMap<StreamHandle, Role>,
+    streams: BTreeMap<StreamToken, Role>,
     stream_listeners: BTreeMap<String, Sender<IncomingStream>>,
     datagram_listeners: BTreeMap<String, Sender<IncomingDatagram>>,
+    opened: u64,
     copy_buffer: Vec<u8>,
 }
 
@@ -85,6 +90,7 @@ impl Applications {
             streams: BTreeMap::new(),
             stream_listeners: BTreeMap::new(),
             datagram_listeners: BTreeMap::new(),
+            opened: 0,
             copy_buffer: vec![0; PIPE_CAPACITY],
         }
     }
@@ -101,10 +107,17 @@ impl Applications {
         receiver
     }
 
+    /// The token of the next stream that an application opens.
+    pub(crate) fn next_token(&mut self) -> StreamToken {
+        let token = StreamToken::from_caller(FIRST_TOKEN + self.opened);
+        self.opened += 1;
+        token
+    }
+
     /// A stream that was opened at the endpoint for an application; its header is written.
     pub(crate) fn opening(
         &mut self,
-        stream: StreamHandle,
+        stream: StreamToken,
         peer: MemberName,
         protocol: String,
         reply: Sender<OpenReply>,
@@ -116,7 +129,7 @@ impl Applications {
     pub(crate) fn opened(
         &mut self,
         endpoint: &mut Endpoint,
-        stream: StreamHandle,
+        stream: StreamToken,
         from: Option<MemberName>,
         now: Instant,
     ) {
@@ -130,7 +143,7 @@ impl Applications {
     }
 
     /// The endpoint has something for, or room on, a stream. `false`: it is not an application's.
-    pub(crate) fn progress(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) -> bool {
+    pub(crate) fn progress(&mut self, endpoint: &mut Endpoint, stream: StreamToken) -> bool {
         match self.streams.get(&stream) {
             None => return false,
             Some(Role::Opening { .. }) => self.confirm(endpoint, stream),
@@ -142,7 +155,7 @@ impl Applications {
     }
 
     /// A stream failed. `false`: it is not an application's.
-    pub(crate) fn failed(&mut self, stream: StreamHandle, reason: &StreamError) -> bool {
+    pub(crate) fn failed(&mut self, stream: StreamToken, reason: &StreamError) -> bool {
         match self.streams.remove(&stream) {
             None => return false,
             Some(Role::Opening { reply, .. }) => {
@@ -186,7 +199,7 @@ impl Applications {
         }
     }
 
-    fn confirm(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) {
+    fn confirm(&mut self, endpoint: &mut Endpoint, stream: StreamToken) {
         let Some(Role::Opening { peer, protocol, reply }) = self.streams.remove(&stream) else {
             return;
         };
@@ -199,7 +212,7 @@ impl Applications {
     }
 
     /// Reads byte by byte, so that nothing of what follows the header is taken.
-    fn read_header(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) {
+    fn read_header(&mut self, endpoint: &mut Endpoint, stream: StreamToken) {
         let Some(Role::Unnamed { from, header }) = self.streams.get_mut(&stream) else { return };
         let (mut byte, mut ended) = ([0], false);
         let protocol = loop {
@@ -229,7 +242,7 @@ impl Applications {
     fn hand_over(
         &mut self,
         endpoint: &mut Endpoint,
-        stream: StreamHandle,
+        stream: StreamToken,
         from: MemberName,
         protocol: String,
     ) -> bool {
@@ -257,7 +270,7 @@ impl Applications {
     }
 
     /// Moves what can be moved between a stream's pipe and the endpoint.
-    fn pump(&mut self, endpoint: &mut Endpoint, stream: StreamHandle) {
+    fn pump(&mut self, endpoint: &mut Endpoint, stream: StreamToken) {
         let Some(Role::Open { pipe, finished }) = self.streams.get_mut(&stream) else { return };
         while let Some(room) = pipe.room() {
             let length = room.min(self.copy_buffer.len());

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use quic_net::{LoopWaker, StreamHandle};
+use quic_net::{LoopWaker, StreamToken};
 
 /// Bytes that one direction of one stream buffers in the facade, beside QUIC's own windows; twice
 /// as many for a moment while the driver carries them.
@@ -18,7 +18,7 @@ pub(crate) const PIPE_CAPACITY: usize = 256 * 1024;
 /// Streams whose handles have done something that the driver must look at.
 #[derive(Clone)]
 pub(crate) struct Attention {
-    streams: Arc<Mutex<BTreeSet<StreamHandle>>>,
+    streams: Arc<Mutex<BTreeSet<StreamToken>>>,
     waker: Arc<LoopWaker>,
 }
 
@@ -27,7 +27,7 @@ impl Attention {
         Self { streams: Arc::default(), waker }
     }
 
-    fn call(&self, stream: StreamHandle) {
+    fn call(&self, stream: StreamToken) {
         let first = {
             let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
             streams.insert(stream)
@@ -38,7 +38,7 @@ impl Attention {
     }
 
     /// Those who called since the last time.
-    pub(crate) fn take(&self) -> BTreeSet<StreamHandle> {
+    pub(crate) fn take(&self) -> BTreeSet<StreamToken> {
         std::mem::take(&mut *self.streams.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -47,7 +47,7 @@ impl Attention {
 pub(crate) struct Pipe {
     state: Mutex<State>,
     changed: Condvar,
-    stream: StreamHandle,
+    stream: StreamToken,
     attention: Attention,
 }
 
@@ -77,7 +77,7 @@ impl State {
 }
 
 impl Pipe {
-    pub(super) fn new(stream: StreamHandle, attention: Attention) -> Self {
+    pub(super) fn new(stream: StreamToken, attention: Attention) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), stream, attention }
     }
 

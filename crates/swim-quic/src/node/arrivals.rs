@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use quic_net::{PeerIdentity, Read, ReadError, StreamError, StreamHandle};
+use quic_net::{PeerIdentity, Read, ReadError, StreamError, StreamToken};
 use swim_core::{MemberName, Peer, StreamFailure};
 
 use super::Node;
@@ -14,8 +14,8 @@ use crate::raw::RawDatagram;
 
 impl Node {
     /// The network has something to say.
-    pub(super) fn take_in(&mut self, event: quic_net::Event, now: Instant) {
-        use quic_net::Event as Net;
+    pub(super) fn take_in(&mut self, event: quic_net::EndpointEvent, now: Instant) {
+        use quic_net::EndpointEvent as Net;
         let time = self.time(now);
         match event {
             Net::Packet { peer, bytes } => {
@@ -84,7 +84,7 @@ impl Node {
     }
 
     /// Carries what has arrived on a stream to the machine, chunk by chunk.
-    fn read(&mut self, stream: StreamHandle, now: Instant) {
+    fn read(&mut self, stream: StreamToken, now: Instant) {
         let time = self.time(now);
         while let Some(id) = self.streams.id(stream) {
             match self.endpoint.read(stream, &mut self.read_buffer) {

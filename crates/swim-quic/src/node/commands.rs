@@ -122,7 +122,8 @@ impl Node {
         let opened = self.application_peer(to).and_then(|address| {
             let header = application::header(&protocol).ok_or(OpenStreamError::Protocol)?;
             let name = Some(to.as_bytes());
-            let stream = self.endpoint.open_stream(address, name, deadline, now);
+            let stream = self.applications.next_token();
+            self.endpoint.open_stream(stream, address, name, deadline, now);
             self.endpoint
                 .write(stream, &header, false)
                 .map_err(|error| OpenStreamError::Unreachable(error.to_string()))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use quic_net::{CloseReason, ConnectionInfo, PeerIdentity};
+use quic_net::{CloseReason, ConnectionStats, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
@@ -100,7 +100,7 @@ impl Node {
         found.ok_or_else(|| ConnectError::Unreachable("it closed the connection".to_owned()))
     }
 
-    fn preferred(&self, address: SocketAddr) -> Option<ConnectionInfo> {
+    fn preferred(&self, address: SocketAddr) -> Option<ConnectionStats> {
         let mut connections = self.endpoint.connections().into_iter();
         connections.find(|info| info.preferred && info.peer.address == address)
     }

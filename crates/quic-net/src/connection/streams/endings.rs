@@ -11,15 +11,16 @@ use quiche::Error;
 use super::credit_deadline;
 use crate::connection::{Changes, Connection, Phase};
 use crate::error::StreamError;
-use crate::event::{Event, StreamHandle};
+use crate::event::EndpointEvent;
 use crate::shared::Shared;
 use crate::stream::Stream;
+use crate::stream_token::StreamToken;
 
 impl Connection {
     /// Fails the streams that are meant for someone else than the peer.
     pub(in crate::connection) fn check_expected_names(&mut self, shared: &mut Shared) {
         let Some(peer) = self.peer.clone() else { return };
-        let strangers: Vec<StreamHandle> = self
+        let strangers: Vec<StreamToken> = self
             .waiting
             .iter()
             .copied()
@@ -41,7 +42,7 @@ impl Connection {
         changes: &mut Changes,
     ) {
         changes.starved |= self.expire_packets(shared, now);
-        let due: Vec<StreamHandle> = self
+        let due: Vec<StreamToken> = self
             .streams
             .iter()
             .filter(|(_, stream)| stream.due().is_some_and(|due| due <= now))
@@ -65,7 +66,7 @@ impl Connection {
 
     /// A stopped stream has discarded long enough: the peer is told to stop. What we still have
     /// to send gets [`LINGER`] more.
-    fn end_discarding(&mut self, shared: &mut Shared, handle: StreamHandle, now: Instant) {
+    fn end_discarding(&mut self, shared: &mut Shared, handle: StreamToken, now: Instant) {
         let Some(stream) = self.streams.get_mut(&handle) else { return };
         if let Some(id) = stream.id.filter(|_| stream.has_output() && !stream.received) {
             stream.received = true;
@@ -78,7 +79,7 @@ impl Connection {
 
     /// Ends all streams with the connection; what was received whole can still be read.
     pub(in crate::connection) fn bury_streams(&mut self, shared: &mut Shared, reason: StreamError) {
-        let handles: Vec<StreamHandle> = self.streams.keys().copied().collect();
+        let handles: Vec<StreamToken> = self.streams.keys().copied().collect();
         for handle in handles {
             let Some(stream) = self.streams.get_mut(&handle) else { continue };
             if stream.discard_until.is_some() {
@@ -95,9 +96,9 @@ impl Connection {
             shared.owners.remove(&handle);
             if stream.received && stream.sent {
                 shared.leftovers.insert(handle, rest);
-                shared.emit(Event::StreamReadable { stream: handle });
+                shared.emit(EndpointEvent::StreamReadable { stream: handle });
             } else {
-                shared.emit(Event::StreamFailed { stream: handle, reason });
+                shared.emit(EndpointEvent::StreamFailed { stream: handle, reason });
             }
         }
         self.streams.clear();
@@ -107,7 +108,7 @@ impl Connection {
         self.buffered = 0;
     }
 
-    pub(super) fn discard(&mut self, shared: &mut Shared, id: u64, handle: StreamHandle) {
+    pub(super) fn discard(&mut self, shared: &mut Shared, id: u64, handle: StreamToken) {
         loop {
             match self.quic.stream_discard(id, usize::MAX) {
                 Ok((_, false)) => {}
@@ -123,22 +124,22 @@ impl Connection {
         self.forget_if_over(shared, handle);
     }
 
-    pub(super) fn fail(&mut self, shared: &mut Shared, handle: StreamHandle, reason: StreamError) {
+    pub(super) fn fail(&mut self, shared: &mut Shared, handle: StreamToken, reason: StreamError) {
         let known = shared.owners.contains_key(&handle);
         self.forget(shared, handle, true);
         if known {
-            shared.emit(Event::StreamFailed { stream: handle, reason });
+            shared.emit(EndpointEvent::StreamFailed { stream: handle, reason });
         }
     }
 
-    pub(super) fn forget_if_over(&mut self, shared: &mut Shared, handle: StreamHandle) {
+    pub(super) fn forget_if_over(&mut self, shared: &mut Shared, handle: StreamToken) {
         if self.streams.get(&handle).is_some_and(Stream::is_over) {
             self.forget(shared, handle, false);
         }
     }
 
     /// Drops a stream; `abruptly` tells the peer to stop as well.
-    pub(super) fn forget(&mut self, shared: &mut Shared, handle: StreamHandle, abruptly: bool) {
+    pub(super) fn forget(&mut self, shared: &mut Shared, handle: StreamToken, abruptly: bool) {
         let Some(stream) = self.streams.remove(&handle) else { return };
         shared.owners.remove(&handle);
         self.buffered = self.buffered.saturating_sub(stream.outgoing.len());
