@@ -227,7 +227,8 @@ const MAX_MEMBERS: usize = 1_048_576;
 const MAX_FANOUT: usize = 64;
 
 /// A setting that would not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} = {value} does not work: {remedy}")]
 pub struct ConfigError {
     /// Which one.
     pub field: &'static str,
@@ -236,14 +237,6 @@ pub struct ConfigError {
     /// What to do about it.
     pub remedy: &'static str,
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {} does not work: {}", self.field, self.value, self.remedy)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// An AES key of 16, 24 or 32 bytes. Never shown.
 #[derive(Clone, PartialEq, Eq)]

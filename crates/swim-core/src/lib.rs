@@ -18,6 +18,7 @@ mod awareness;
 mod broadcast;
 mod config;
 mod delegate;
+mod error;
 mod member;
 mod membership;
 mod output;
@@ -38,12 +39,14 @@ pub mod wire;
 
 pub use config::{Config, ConfigError, IpNetwork, MAX_META, SecretKey};
 pub use delegate::Hooks;
-pub use member::{LocalMember, Member, MemberName, MemberState, NameError, Peer, ProtocolVersions};
-pub use membership::{BroadcastError, Membership, MetaError, PayloadError, SendError};
-pub use output::{
-    Destination, Event, OperationError, OperationId, Outcome, Output, StreamFailure, StreamId,
-    WarningKind,
+pub use error::{
+    BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal, StreamFailure,
+    UnacceptableAnswer,
 };
+pub use member::{LocalMember, Member, MemberName, MemberState, NameError, Peer, ProtocolVersions};
+pub use membership::Membership;
+pub use output::{Destination, Event, OperationId, Outcome, Output, StreamId, WarningKind};
+pub use push_pull::VersionMismatch;
 pub use seed::Seed;
 pub use stats::{Counters, MembershipStats};
 pub use time::Time;

@@ -71,30 +71,19 @@ impl fmt::Debug for MemberName {
 }
 
 /// Why bytes are no member name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// There are none.
+    #[error("a member name is empty: give it 1 to 255 bytes")]
     Empty,
     /// There are more than [`MemberName::MAX_LEN`].
+    #[error("a member name has {len} bytes: shorten it to at most 255")]
     TooLong {
         /// How many there are.
         len: usize,
     },
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("a member name is empty: give it 1 to 255 bytes"),
-            Self::TooLong { len } => {
-                write!(f, "a member name has {len} bytes: shorten it to at most 255")
-            }
-        }
-    }
-}
-
-impl std::error::Error for NameError {}
 
 /// What is believed of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::error::OperationError;
 use crate::member::{Member, MemberName};
 use crate::time::Time;
 
@@ -124,71 +125,6 @@ pub enum Outcome {
     Delivered,
     /// It failed.
     Failed(OperationError),
-}
-
-/// Why an operation failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OperationError {
-    /// No answer came in time.
-    TimedOut,
-    /// The transport could not carry it.
-    Unreachable(StreamFailure),
-    /// A packet could not be sent.
-    SendFailed,
-    /// The other side refused and said why.
-    Refused(String),
-    /// What the other side sent is not acceptable to us: why.
-    Unacceptable(String),
-    /// We have left the cluster, or are leaving it.
-    HasLeft,
-    /// As many operations as are allowed are still under way.
-    TooMany,
-}
-
-impl fmt::Display for OperationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut => {
-                f.write_str("no answer in time: is the peer running and reachable at its address?")
-            }
-            Self::Unreachable(failure) => write!(f, "could not reach the peer: {failure}"),
-            Self::SendFailed => f.write_str("the packet could not be sent: is the peer reachable?"),
-            Self::Refused(reason) => write!(f, "the peer refused: {reason}"),
-            Self::Unacceptable(reason) => write!(f, "the peer's answer was refused: {reason}"),
-            Self::HasLeft => f.write_str("this member has left: start a new one to join again"),
-            Self::TooMany => f.write_str("too many operations under way: try again in a moment"),
-        }
-    }
-}
-
-impl std::error::Error for OperationError {}
-
-/// Why the transport gave a stream up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StreamFailure {
-    /// The peer could not be dialed, or refused the connection or the stream.
-    Refused,
-    /// The deadline passed.
-    TimedOut,
-    /// The peer abandoned the stream.
-    Reset,
-    /// The peer proved to be somebody else.
-    PeerMismatch,
-    /// The connection closed underneath.
-    Closed,
-}
-
-impl fmt::Display for StreamFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "it refused, or nobody listens there",
-            Self::TimedOut => "no answer before the deadline",
-            Self::Reset => "it abandoned the stream",
-            Self::PeerMismatch => "its certificate names somebody else",
-            Self::Closed => "the connection closed",
-        })
-    }
 }
 
 /// Something the application may want to know.
@@ -323,14 +259,5 @@ mod tests {
     fn stream_ids_of_the_two_sides_never_meet() {
         assert_ne!(StreamId::incoming(7), StreamId::outgoing(7));
         assert!(StreamId::incoming(0).is_incoming() && !StreamId::outgoing(0).is_incoming());
-    }
-
-    #[test]
-    fn errors_name_cause_and_remedy() {
-        let error = OperationError::Unreachable(StreamFailure::PeerMismatch);
-        assert_eq!(
-            error.to_string(),
-            "could not reach the peer: its certificate names somebody else"
-        );
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Pure; reading, answering and merging are the conductor's.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::member::{MemberName, ProtocolVersions};
@@ -29,31 +28,31 @@ pub(crate) struct Versioned<'a> {
     pub(crate) versions: Option<ProtocolVersions>,
 }
 
-/// A member whose version somebody cannot understand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct VersionMisfit {
-    name: String,
-    what: &'static str,
-    speaks: u8,
-    understood: (u8, u8),
-}
-
-impl fmt::Display for VersionMisfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, what, speaks, understood: (min, max) } = self;
-        write!(
-            f,
-            "{name} speaks {what} version {speaks}, but all living members understand only {min} \
-             to {max}: upgrade or reconfigure it"
-        )
-    }
+/// A member that speaks a version which not all living members understand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} speaks {what} version {speaks}, but all living members understand only {} to {}: upgrade \
+     or reconfigure it",
+    name.as_ref().map_or_else(|| "a member without a name".into(), MemberName::to_string),
+    understood.0,
+    understood.1
+)]
+pub struct VersionMismatch {
+    /// Whose version it is; `None` where the entry has no valid name.
+    pub name: Option<MemberName>,
+    /// Which version: `protocol` or `delegate`, the application's.
+    pub what: &'static str,
+    /// The version that the member speaks.
+    pub speaks: u8,
+    /// The oldest and newest version that every living member understands.
+    pub understood: (u8, u8),
 }
 
 /// Go's rule: what every living member understands must cover what every member speaks, on both
-/// sides and whatever its state. One misfit refuses the whole exchange.
+/// sides and whatever its state. One mismatch refuses the whole exchange.
 pub(crate) fn verify<'a>(
     entries: impl Iterator<Item = Versioned<'a>> + Clone,
-) -> Result<(), VersionMisfit> {
+) -> Result<(), VersionMismatch> {
     let mut protocol = (0, u8::MAX);
     let mut delegate = (0, u8::MAX);
     let living = entries.clone().filter(|entry| entry.alive).filter_map(|entry| entry.versions);
@@ -71,9 +70,8 @@ pub(crate) fn verify<'a>(
         ];
         for (what, speaks, understood) in checks {
             if speaks < understood.0 || speaks > understood.1 {
-                let name = MemberName::try_from(entry.name)
-                    .map_or_else(|_| "a member without a name".into(), |name| name.to_string());
-                return Err(VersionMisfit { name, what, speaks, understood });
+                let name = MemberName::try_from(entry.name).ok();
+                return Err(VersionMismatch { name, what, speaks, understood });
             }
         }
     }

@@ -23,15 +23,16 @@ impl Codec {
     pub(super) fn new(config: &Config, seed: Seed) -> Result<Self, ConfigError> {
         let mut keyring = Keyring::default();
         for key in &config.keys {
-            keyring.add(key.as_bytes()).map_err(|error| ConfigError {
+            // A `SecretKey` has a valid length: what is left to refuse is one key too many.
+            keyring.add(key.as_bytes()).map_err(|_| ConfigError {
                 field: "keys",
-                value: error.to_string(),
-                remedy: "use at most 64 keys of 16, 24 or 32 bytes",
+                value: format!("{} keys", config.keys.len()),
+                remedy: "use at most 64 keys",
             })?;
         }
-        let label = Label::new(config.label.clone()).map_err(|error| ConfigError {
+        let label = Label::new(config.label.clone()).map_err(|_| ConfigError {
             field: "label",
-            value: error.to_string(),
+            value: format!("{} bytes", config.label.len()),
             remedy: "shorten it to at most 255 bytes",
         })?;
         let layers = Layers {

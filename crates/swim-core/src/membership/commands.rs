@@ -6,22 +6,23 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::Membership;
 use super::exchange::Purpose;
 use super::packets::Expected;
 use super::seeding::plain;
 use super::streams::Role;
-use super::{BroadcastError, Membership, MetaError, PayloadError, SendError};
 use crate::config::{MAX_META, SecretKey};
 use crate::delegate::Hooks;
+use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal};
 use crate::member::{MemberName, MemberState};
-use crate::output::{Destination, Event, OperationError, OperationId, Outcome};
+use crate::output::{Destination, Event, OperationId, Outcome};
 use crate::roster::Slot;
 use crate::time::Time;
-use crate::wire::stream::encode_user;
+use crate::wire::stream::{StreamTooLong, encode_user};
 use crate::wire::{KeyError, MAX_USER_MESSAGE, MAX_USER_STATE, Message};
 
 /// The most operations under way: pings, reliable messages and joins together.
-const MAX_OPERATIONS: usize = 1024;
+pub(super) const MAX_OPERATIONS: usize = 1024;
 /// The longest packet that any transport of this wire carries.
 const MAX_PACKET: usize = 65_535;
 
@@ -46,9 +47,9 @@ impl Membership {
         let refusal = if self.is_leaving() {
             OperationError::HasLeft
         } else if address == self.me().address() {
-            OperationError::Unacceptable("that is our own address".into())
+            OperationError::OwnAddress(address)
         } else if self.operations > MAX_OPERATIONS {
-            OperationError::TooMany
+            OperationError::TooManyOperations { limit: MAX_OPERATIONS }
         } else {
             self.begin_exchange(Destination { address, name }, Purpose::Join(operation));
             return operation;
@@ -61,13 +62,13 @@ impl Membership {
     ///
     /// # Errors
     /// When there is too much of it, or we have left.
-    pub fn set_meta(&mut self, meta: Vec<u8>, now: Time) -> Result<(), MetaError> {
+    pub fn set_meta(&mut self, meta: Vec<u8>, now: Time) -> Result<(), MetaRefusal> {
         self.begin(now);
         if self.is_leaving() {
-            return Err(MetaError::HasLeft);
+            return Err(MetaRefusal::HasLeft);
         }
         if meta.len() > MAX_META {
-            return Err(MetaError::TooLong { len: meta.len() });
+            return Err(MetaRefusal::TooLarge { len: meta.len(), limit: MAX_META });
         }
         let changed = self.me().meta() != meta;
         self.roster.update(Slot::ME, |me| {
@@ -85,18 +86,18 @@ impl Membership {
     ///
     /// # Errors
     /// When it does not fit one packet, too many are under way, or we have left.
-    pub fn broadcast(&mut self, payload: Vec<u8>, now: Time) -> Result<(), BroadcastError> {
+    pub fn broadcast(&mut self, payload: Vec<u8>, now: Time) -> Result<(), BroadcastRefusal> {
         self.begin(now);
         if self.is_leaving() {
-            return Err(BroadcastError::HasLeft);
+            return Err(BroadcastRefusal::HasLeft);
         }
         let limit = self.broadcast_limit();
         if payload.len() > limit {
-            return Err(BroadcastError::TooLong { len: payload.len(), limit });
+            return Err(BroadcastRefusal::TooLarge { len: payload.len(), limit });
         }
         let limit = self.config.max_user_broadcasts;
         if self.user_broadcasts.len() >= limit {
-            return Err(BroadcastError::QueueFull { limit });
+            return Err(BroadcastRefusal::QueueFull { limit });
         }
         let message = Message::User(&payload).to_vec().into();
         let alive = |(slot, member): (Slot, &crate::Member)| {
@@ -111,7 +112,7 @@ impl Membership {
     ///
     /// # Errors
     /// When the member is not there, or the payload does not fit 65,535 bytes with its layers.
-    pub fn send(&mut self, to: &MemberName, payload: &[u8], now: Time) -> Result<(), SendError> {
+    pub fn send(&mut self, to: &MemberName, payload: &[u8], now: Time) -> Result<(), SendRefusal> {
         self.begin(now);
         let slot = self.reachable(to)?;
         let overhead = self.codec.packet_overhead() + super::codec::CRC_LENGTH + 1;
@@ -134,7 +135,7 @@ impl Membership {
         payload: &[u8],
         timeout: Duration,
         now: Time,
-    ) -> Result<OperationId, SendError> {
+    ) -> Result<OperationId, SendRefusal> {
         self.begin(now);
         let slot = self.reachable(to)?;
         // An envelope must not exceed 20 MiB, and incompressible bytes grow by half when
@@ -149,9 +150,12 @@ impl Membership {
         let mut plain = Vec::with_capacity(payload.len() + 32);
         encode_user(payload, &mut plain);
         let to = self.destination(slot);
-        if self.open_stream(to, &plain, now + timeout, Role::Message { operation }).is_none() {
+        let role = Role::Message { operation };
+        if let Err(StreamTooLong { length: len, limit }) =
+            self.open_stream(to, &plain, now + timeout, role)
+        {
             self.operations -= 1;
-            return Err(SendError::TooLong { len: payload.len(), limit });
+            return Err(SendRefusal::TooLarge { len, limit });
         }
         Ok(operation)
     }
@@ -161,7 +165,7 @@ impl Membership {
     ///
     /// # Errors
     /// When the member is not known, or too many operations are under way.
-    pub fn ping(&mut self, to: &MemberName, now: Time) -> Result<OperationId, SendError> {
+    pub fn ping(&mut self, to: &MemberName, now: Time) -> Result<OperationId, SendRefusal> {
         self.begin(now);
         let slot = self.known(to)?;
         let operation = self.admit_operation()?;
@@ -177,9 +181,9 @@ impl Membership {
     ///
     /// # Errors
     /// Above 512 bytes.
-    pub fn set_ack_payload(&mut self, payload: Vec<u8>) -> Result<(), PayloadError> {
+    pub fn set_ack_payload(&mut self, payload: Vec<u8>) -> Result<(), PayloadTooLarge> {
         if payload.len() > MAX_META {
-            return Err(PayloadError { len: payload.len(), limit: MAX_META });
+            return Err(PayloadTooLarge { len: payload.len(), limit: MAX_META });
         }
         self.ack_payload = payload;
         Ok(())
@@ -189,10 +193,10 @@ impl Membership {
     ///
     /// # Errors
     /// Above 10 MiB: an exchange carries at most 20 MiB, members included.
-    pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadError> {
+    pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadTooLarge> {
         let limit = MAX_USER_STATE / 2;
         if state.len() > limit {
-            return Err(PayloadError { len: state.len(), limit });
+            return Err(PayloadTooLarge { len: state.len(), limit });
         }
         self.user_state = state;
         Ok(())
@@ -230,34 +234,34 @@ impl Membership {
         self.codec.layers.keyring.remove(key.as_bytes())
     }
 
-    fn known(&self, name: &MemberName) -> Result<Slot, SendError> {
-        self.roster.find(name.as_bytes()).ok_or_else(|| SendError::Unknown(name.clone()))
+    fn known(&self, name: &MemberName) -> Result<Slot, SendRefusal> {
+        self.roster.find(name.as_bytes()).ok_or_else(|| SendRefusal::UnknownMember(name.clone()))
     }
 
-    fn reachable(&self, name: &MemberName) -> Result<Slot, SendError> {
+    fn reachable(&self, name: &MemberName) -> Result<Slot, SendRefusal> {
         if self.is_leaving() {
-            return Err(SendError::HasLeft);
+            return Err(SendRefusal::HasLeft);
         }
         let slot = self.known(name)?;
         if self.roster.get(slot).state().is_live() {
             Ok(slot)
         } else {
-            Err(SendError::NotAlive(name.clone()))
+            Err(SendRefusal::NotAlive(name.clone()))
         }
     }
 
-    fn admit_operation(&mut self) -> Result<OperationId, SendError> {
+    fn admit_operation(&mut self) -> Result<OperationId, SendRefusal> {
         if self.operations < MAX_OPERATIONS {
             Ok(self.new_operation())
         } else {
-            Err(SendError::TooMany { limit: MAX_OPERATIONS })
+            Err(SendRefusal::TooManyOperations { limit: MAX_OPERATIONS })
         }
     }
 }
 
-fn check_length(payload: &[u8], limit: usize) -> Result<(), SendError> {
+fn check_length(payload: &[u8], limit: usize) -> Result<(), SendRefusal> {
     if payload.len() > limit {
-        return Err(SendError::TooLong { len: payload.len(), limit });
+        return Err(SendRefusal::TooLarge { len: payload.len(), limit });
     }
     Ok(())
 }

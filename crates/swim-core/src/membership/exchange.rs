@@ -7,14 +7,13 @@ use std::net::SocketAddr;
 use super::Membership;
 use super::claims::versions_of;
 use super::streams::{Role, error_text};
+use crate::error::{OperationError, UnacceptableAnswer};
 use crate::member::{Advertised, Member, MemberName, MemberState, Peer, ProtocolVersions, Record};
-use crate::output::{
-    Destination, Event, OperationError, OperationId, Outcome, StreamId, WarningKind,
-};
+use crate::output::{Destination, Event, OperationId, Outcome, StreamId, WarningKind};
 use crate::push_pull::{self, Versioned};
 use crate::roster::Slot;
 use crate::timers::Timer;
-use crate::wire::stream::encode_push_pull;
+use crate::wire::stream::{StreamTooLong, encode_push_pull};
 use crate::wire::{Alive, Dead, NodeState, PushPull, StreamMessage, Suspect};
 
 /// Why we began an exchange.
@@ -45,9 +44,9 @@ impl Membership {
         let plain = self.encode_state(join);
         let deadline = self.now + self.config.stream_timeout;
         let role = Role::Exchange { to: to.clone(), purpose: purpose.clone() };
-        if self.open_stream(to.clone(), &plain, deadline, role).is_none() {
-            let error = OperationError::Unacceptable("our own state is too long to send".into());
-            self.exchange_failed(to.address, &purpose, error);
+        if let Err(too_long) = self.open_stream(to.clone(), &plain, deadline, role) {
+            let StreamTooLong { length: len, limit } = too_long;
+            self.exchange_failed(to.address, &purpose, OperationError::TooLarge { len, limit });
         }
     }
 
@@ -106,17 +105,19 @@ impl Membership {
                     let me = self.me().name().as_bytes();
                     self.is_returning = theirs.nodes.clone().any(|node| node.name == me);
                 }
-                let expected = to.name.as_ref().map(MemberName::as_bytes);
-                if expected.is_none_or(|name| theirs.nodes.clone().any(|node| node.name == name)) {
-                    self.merge(&theirs, to.address)
-                } else {
-                    let stranger = "it is not in the state it sent: is somebody else there?";
-                    Err(OperationError::Unacceptable(stranger.into()))
+                let occurs = |name: &&MemberName| {
+                    theirs.nodes.clone().any(|node| node.name == name.as_bytes())
+                };
+                match to.name.as_ref().filter(|name| !occurs(name)) {
+                    None => self.merge(&theirs, to.address),
+                    Some(name) => Err(OperationError::UnacceptableAnswer(
+                        UnacceptableAnswer::WrongMember(name.clone()),
+                    )),
                 }
             }
-            StreamMessage::Error(error) => Err(OperationError::Refused(error_text(&error))),
+            StreamMessage::Error(error) => Err(OperationError::PeerRefused(error_text(&error))),
             StreamMessage::Ping(_) | StreamMessage::Ack(_) | StreamMessage::User(_) => {
-                Err(OperationError::Unacceptable("it sent no state".into()))
+                Err(OperationError::UnacceptableAnswer(UnacceptableAnswer::UnexpectedMessage))
             }
         };
         match merged {
@@ -216,10 +217,10 @@ impl Membership {
             alive: member.state() == MemberState::Alive,
             versions: member.versions(),
         });
-        let Err(misfit) = push_pull::verify(remote.chain(local)) else { return Ok(()) };
+        let Err(mismatch) = push_pull::verify(remote.chain(local)) else { return Ok(()) };
         self.counters.refused_version += 1;
-        self.warn(WarningKind::VersionRefused, address, misfit.to_string());
-        Err(OperationError::Unacceptable(misfit.to_string()))
+        self.warn(WarningKind::VersionRefused, address, mismatch.to_string());
+        Err(OperationError::UnacceptableAnswer(mismatch.into()))
     }
 
     fn check_veto(
@@ -235,7 +236,7 @@ impl Membership {
         let Err(reason) = verdict else { return Ok(()) };
         self.counters.refused_admission += 1;
         self.warn(WarningKind::NotAdmitted, address, reason.clone());
-        Err(OperationError::Unacceptable(reason))
+        Err(OperationError::MergeRefused(reason))
     }
 
     fn claimed_member(&self, node: &NodeState<'_>) -> Option<Member> {

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use super::Membership;
 use super::packets::Expected;
+use crate::error::OperationError;
 use crate::member::{Member, MemberName, MemberState};
-use crate::output::{Destination, Event, OperationError, OperationId, Outcome};
+use crate::output::{Destination, Event, OperationId, Outcome};
 use crate::roster::Slot;
 use crate::time::Time;
 use crate::timers::Timer;
@@ -52,7 +53,10 @@ impl Membership {
                 departure.operations.push(operation);
             }
             Standing::Leaving(_) => {
-                self.finish(operation, Outcome::Failed(OperationError::TooMany));
+                self.finish(
+                    operation,
+                    Outcome::Failed(OperationError::TooManyOperations { limit: MAX_WAITING }),
+                );
             }
             Standing::Left { told } => {
                 let told = *told;

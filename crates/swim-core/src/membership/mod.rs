@@ -9,7 +9,6 @@ mod answers;
 mod claims;
 mod codec;
 mod commands;
-mod errors;
 mod exchange;
 mod gossip;
 mod leaving;
@@ -22,16 +21,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use errors::{BroadcastError, MetaError, PayloadError, SendError};
-
 use crate::awareness::Awareness;
 use crate::broadcast::Broadcasts;
 use crate::config::{Config, ConfigError, MAX_META};
 use crate::delegate::Hooks;
+use crate::error::StreamFailure;
 use crate::member::{Advertised, LocalMember, Member, MemberName, MemberState, Peer, Record};
-use crate::output::{
-    Destination, Event, OperationId, Outcome, Output, StreamFailure, StreamId, WarningKind,
-};
+use crate::output::{Destination, Event, OperationId, Outcome, Output, StreamId, WarningKind};
 use crate::probe::ProbeRound;
 use crate::roster::{Roster, Slot};
 use crate::seed::{Dice, Seed};

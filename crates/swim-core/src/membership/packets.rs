@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Membership;
+use crate::error::OperationError;
 use crate::member::{Advertised, MemberName, MemberState, Peer};
-use crate::output::{
-    Destination, Event, OperationError, OperationId, Outcome, Output, WarningKind,
-};
+use crate::output::{Destination, Event, OperationId, Outcome, Output, WarningKind};
 use crate::roster::Slot;
 use crate::time::Time;
 use crate::timers::Timer;

@@ -197,6 +197,7 @@ impl Membership {
         let ping = self.encode_ping(round.sequence, &round.name);
         let to = self.destination(round.target);
         self.open_stream(to, &ping, round.deadline, Role::StreamPing { sequence: round.sequence })
+            .ok()
     }
 
     /// The stream ping was answered. Whether packets get through is still open until the deadline.

@@ -5,13 +5,12 @@
 
 use super::Membership;
 use super::exchange::Purpose;
+use crate::error::{OperationError, StreamFailure, UnacceptableAnswer};
 use crate::member::Peer;
-use crate::output::{
-    Destination, OperationError, OperationId, Outcome, Output, StreamFailure, StreamId, WarningKind,
-};
+use crate::output::{Destination, OperationId, Outcome, Output, StreamId, WarningKind};
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::stream::StreamError;
+use crate::wire::stream::{StreamError, StreamTooLong};
 use crate::wire::{Ack, ErrorMessage, Message, Ping, Side, StreamDecoder, StreamMessage};
 
 /// One stream that the machine has an interest in.
@@ -42,19 +41,20 @@ const MAX_INCOMING: usize = 512;
 const MAX_INCOMING_BYTES: usize = 256 * 1024 * 1024;
 
 impl Membership {
-    /// `None` if the request is longer than any peer would take.
+    /// # Errors
+    /// When the request is longer than any peer accepts.
     pub(super) fn open_stream(
         &mut self,
         to: Destination,
         plain: &[u8],
         deadline: Time,
         role: Role,
-    ) -> Option<StreamId> {
+    ) -> Result<StreamId, StreamTooLong> {
         let bytes = match self.codec.seal_stream(plain, Side::Opener) {
             Ok(bytes) => bytes,
             Err(error) => {
                 log::warn!("cannot send to {}: {error}", to.address);
-                return None;
+                return Err(error);
             }
         };
         self.next_stream += 1;
@@ -64,7 +64,7 @@ impl Membership {
         self.streams.insert(id, Stream { role, decoder, held: 0 });
         self.timers.set(Timer::Stream(id), deadline);
         self.outputs.push_back(Output::OpenStream { id, to, bytes, deadline });
-        Some(id)
+        Ok(id)
     }
 
     pub(super) fn accept_stream(&mut self, id: StreamId, from: &Peer) {
@@ -109,7 +109,7 @@ impl Membership {
                 }
             },
             Ok(None) if fin => {
-                self.stream_ended_early(role, OperationError::Refused(CLOSED_EARLY.into()));
+                self.stream_ended_early(role, OperationError::ClosedWithoutAnswer);
                 true
             }
             Ok(None) => false,
@@ -172,13 +172,13 @@ impl Membership {
     fn finish_message(&mut self, operation: OperationId, message: &StreamMessage<'_>) {
         let outcome = match message {
             StreamMessage::Error(error) => {
-                Outcome::Failed(OperationError::Refused(error_text(error)))
+                Outcome::Failed(OperationError::PeerRefused(error_text(error)))
             }
             StreamMessage::Ping(_)
             | StreamMessage::Ack(_)
             | StreamMessage::PushPull(_)
-            | StreamMessage::User(_) => Outcome::Failed(OperationError::Unacceptable(
-                "it sent what nobody asked for".into(),
+            | StreamMessage::User(_) => Outcome::Failed(OperationError::UnacceptableAnswer(
+                UnacceptableAnswer::UnexpectedMessage,
             )),
         };
         self.finish(operation, outcome);
@@ -192,7 +192,7 @@ impl Membership {
             return;
         }
         if let (Role::Exchange { .. }, StreamError::Truncated { offset: 0 }) = (role, error) {
-            let refused = OperationError::Refused(CLOSED_EARLY.into());
+            let refused = OperationError::ClosedWithoutAnswer;
             self.stream_ended_early(role, refused);
             return;
         }
@@ -227,10 +227,16 @@ impl Membership {
             }
             Role::Exchange { to, .. } => {
                 self.warn(kind, to.address, error.to_string());
-                self.stream_ended_early(role, OperationError::Unacceptable(error.to_string()));
+                self.stream_ended_early(
+                    role,
+                    OperationError::UnacceptableAnswer(error.clone().into()),
+                );
             }
             Role::StreamPing { .. } | Role::Message { .. } => {
-                self.stream_ended_early(role, OperationError::Unacceptable(error.to_string()));
+                self.stream_ended_early(
+                    role,
+                    OperationError::UnacceptableAnswer(error.clone().into()),
+                );
             }
         }
     }
@@ -296,8 +302,6 @@ impl Membership {
         self.outputs.push_back(Output::CloseStream { id });
     }
 }
-
-const CLOSED_EARLY: &str = "it closed the stream without an answer";
 
 pub(super) fn error_text(error: &ErrorMessage<'_>) -> String {
     String::from_utf8_lossy(error.error).into_owned()

@@ -5,8 +5,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::error::{OperationError, StreamFailure};
 use crate::member::{Member, MemberName};
-use crate::output::{Event, OperationError, Outcome, Output, StreamFailure, WarningKind};
+use crate::output::{Event, Outcome, Output, WarningKind};
 
 /// The hash so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,15 +175,20 @@ fn error_code(error: &OperationError) -> u64 {
     match error {
         OperationError::TimedOut => 1,
         OperationError::SendFailed => 2,
-        OperationError::Refused(_) => 3,
-        OperationError::Unacceptable(_) => 4,
+        OperationError::PeerRefused(_) | OperationError::ClosedWithoutAnswer => 3,
+        OperationError::OwnAddress(_)
+        | OperationError::TooLarge { .. }
+        | OperationError::UnacceptableAnswer(_)
+        | OperationError::MergeRefused(_) => 4,
         OperationError::HasLeft => 5,
-        OperationError::TooMany => 6,
+        OperationError::TooManyOperations { .. } => 6,
         OperationError::Unreachable(StreamFailure::Refused) => 7,
         OperationError::Unreachable(StreamFailure::TimedOut) => 8,
         OperationError::Unreachable(StreamFailure::Reset) => 9,
         OperationError::Unreachable(StreamFailure::PeerMismatch) => 10,
         OperationError::Unreachable(StreamFailure::Closed) => 11,
+        OperationError::UnknownMember(_) => 12,
+        OperationError::NotAlive(_) => 13,
     }
 }
 

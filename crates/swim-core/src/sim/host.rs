@@ -7,9 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::error::StreamFailure;
 use crate::member::{MemberName, Peer};
 use crate::membership::Membership;
-use crate::output::{Output, StreamFailure, StreamId};
+use crate::output::{Output, StreamId};
 use crate::sim::fault::{HostId, Stall};
 use crate::time::Time;
 

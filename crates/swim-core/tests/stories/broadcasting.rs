@@ -1,6 +1,6 @@
 //! Broadcasts reach everybody once, whatever else is going on.
 
-use swim_core::{BroadcastError, Config};
+use swim_core::{BroadcastRefusal, Config};
 
 use crate::harness::{Cluster, seconds};
 
@@ -43,7 +43,7 @@ fn churn_does_not_starve_broadcasts() {
 fn what_does_not_fit_a_packet_is_refused_with_the_limit() {
     let mut cluster = Cluster::joined(&["ada", "bob"]);
     let refused = cluster.tell("ada", |machine, now| machine.broadcast(vec![0; 2000], now));
-    let Err(BroadcastError::TooLong { len: 2000, limit }) = refused else { panic!() };
+    let Err(BroadcastRefusal::TooLarge { len: 2000, limit }) = refused else { panic!() };
     cluster.tell("ada", |machine, now| machine.broadcast(vec![1; limit], now)).unwrap();
     cluster.run_for(seconds(1));
     assert_eq!(cluster.messages("bob"), [vec![1; limit]]);
@@ -59,5 +59,5 @@ fn the_queue_is_bounded() {
     for _ in 0..3 {
         broadcast(&mut cluster).unwrap();
     }
-    assert_eq!(broadcast(&mut cluster), Err(BroadcastError::QueueFull { limit: 3 }));
+    assert_eq!(broadcast(&mut cluster), Err(BroadcastRefusal::QueueFull { limit: 3 }));
 }

@@ -2,7 +2,7 @@
 
 use swim_core::{
     Config, Event, Hooks, Member, MemberState, OperationError, Outcome, ProtocolVersions,
-    SecretKey, WarningKind,
+    SecretKey, UnacceptableAnswer, WarningKind,
 };
 
 use crate::harness::{Cluster, name, seconds};
@@ -54,7 +54,7 @@ fn a_join_to_ourselves_is_refused() {
     let operation = cluster.join("ada", "ada");
     assert!(matches!(
         cluster.outcome("ada", operation),
-        Some(Outcome::Failed(OperationError::Unacceptable(_)))
+        Some(Outcome::Failed(OperationError::OwnAddress(_)))
     ));
 }
 
@@ -73,7 +73,7 @@ fn versions_that_do_not_fit_refuse_the_whole_exchange() {
 
     assert!(matches!(
         cluster.outcome("bob", operation),
-        Some(Outcome::Failed(OperationError::Unacceptable(_)))
+        Some(Outcome::Failed(OperationError::UnacceptableAnswer(UnacceptableAnswer::Versions(_))))
     ));
     assert_eq!((cluster.state("ada", "bob"), cluster.state("bob", "ada")), (None, None));
     for who in ["ada", "bob"] {
@@ -195,7 +195,7 @@ fn a_veto_refuses_a_join_on_its_own_side() {
     cluster.run_until(seconds(1), |cluster| cluster.outcome("eve", operation).is_some());
     assert_eq!(
         cluster.outcome("eve", operation),
-        Some(&Outcome::Failed(OperationError::Unacceptable("no ada here".into())))
+        Some(&Outcome::Failed(OperationError::MergeRefused("no ada here".into())))
     );
     assert_eq!(cluster.state("eve", "ada"), None);
 }

@@ -1,7 +1,7 @@
 //! Members leave on purpose, and everybody can tell that from a crash.
 
 use swim_core::wire::{Dead, Message, Suspect};
-use swim_core::{Config, Event, MemberState, OperationError, Outcome, SendError};
+use swim_core::{Config, Event, MemberState, OperationError, Outcome, SendRefusal};
 
 use crate::admission::alive;
 use crate::harness::{Cluster, millis, name, seconds};
@@ -61,7 +61,7 @@ fn who_has_left_still_answers_but_is_no_member() {
     assert_eq!(cluster.outcome("bob", join), Some(&Outcome::Failed(OperationError::HasLeft)));
     assert_eq!(
         cluster.tell("bob", |machine, now| machine.send(&name("ada"), b"x", now)),
-        Err(SendError::HasLeft)
+        Err(SendRefusal::HasLeft)
     );
     assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Left));
     assert_eq!(cluster.machine("bob").stats().counters.refutes, 0);

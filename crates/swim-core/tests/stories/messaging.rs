@@ -1,6 +1,6 @@
 //! What applications say to each other.
 
-use swim_core::{Event, OperationError, Outcome, SendError};
+use swim_core::{Event, OperationError, Outcome, SendRefusal};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -59,12 +59,12 @@ fn impossible_sends_are_refused() {
     let send = |cluster: &mut Cluster, to: &str, len: usize| {
         cluster.tell("ada", |machine, now| machine.send(&name(to), &vec![0; len], now))
     };
-    assert_eq!(send(&mut cluster, "zoe", 1), Err(SendError::Unknown(name("zoe"))));
-    assert!(matches!(send(&mut cluster, "bob", 70_000), Err(SendError::TooLong { .. })));
+    assert_eq!(send(&mut cluster, "zoe", 1), Err(SendRefusal::UnknownMember(name("zoe"))));
+    assert!(matches!(send(&mut cluster, "bob", 70_000), Err(SendRefusal::TooLarge { .. })));
     assert_eq!(send(&mut cluster, "bob", 65_000), Ok(()));
     cluster.tell("bob", |machine, now| machine.leave(now));
     cluster.run_for(seconds(1));
-    assert_eq!(send(&mut cluster, "bob", 1), Err(SendError::NotAlive(name("bob"))));
+    assert_eq!(send(&mut cluster, "bob", 1), Err(SendRefusal::NotAlive(name("bob"))));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use quic_net::{MAX_PACKET, Protocol};
-use swim_core::{MemberName, OperationError, OperationId, Outcome};
+use swim_core::{MemberName, OperationId, Outcome};
 
 use super::Node;
 use crate::application::{self, OpenReply};
@@ -171,16 +171,15 @@ impl Node {
 
     fn await_outcome(
         &mut self,
-        begun: Result<OperationId, swim_core::SendError>,
+        begun: Result<OperationId, swim_core::SendRefusal>,
         reply: Sender<Outcome>,
     ) {
         match begun {
             Ok(operation) => {
                 self.waiting.insert(operation, reply);
             }
-            Err(error) => {
-                let refused = OperationError::Refused(error.to_string());
-                let _ = reply.send(Outcome::Failed(refused));
+            Err(refusal) => {
+                let _ = reply.send(Outcome::Failed(refusal.into()));
             }
         }
     }

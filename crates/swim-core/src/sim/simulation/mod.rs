@@ -18,8 +18,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::error::StreamFailure;
 use crate::membership::Membership;
-use crate::output::{Event, StreamFailure};
+use crate::output::Event;
 use crate::sim::agenda::Agenda;
 use crate::sim::checker::{Checker, Violation};
 use crate::sim::coverage::Coverage;

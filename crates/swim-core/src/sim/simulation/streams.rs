@@ -2,7 +2,8 @@
 //!
 //! Order is kept and nothing arrives twice, as QUIC promises; all else is the weather's to draw.
 
-use crate::output::{Destination, StreamFailure, StreamId};
+use crate::error::StreamFailure;
+use crate::output::{Destination, StreamId};
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::host::Arrival;

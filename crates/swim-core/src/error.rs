@@ -1,0 +1,233 @@
+//! Why a command was refused, and why an operation failed.
+//!
+//! A command that cannot begin returns a refusal: one small enum for each command, since each
+//! can be refused for other reasons. What begins and then fails ends as
+//! [`Outcome::Failed`](crate::Outcome::Failed) with an [`OperationError`]. What our own side
+//! refused and what the peer refused are different variants.
+
+use std::net::SocketAddr;
+
+use crate::member::MemberName;
+use crate::push_pull::VersionMismatch;
+use crate::wire::stream::StreamError;
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// No answer before the deadline: a ping's is the probe timeout, an exchange's the stream
+    /// timeout, a reliable message's the one its sender gave.
+    #[error("no answer in time: is the peer running and reachable at its address?")]
+    TimedOut,
+    /// The transport could not carry the stream.
+    #[error("could not reach the peer: {0}")]
+    Unreachable(#[source] StreamFailure),
+    /// The transport reported that the packet could not be sent.
+    #[error("the packet could not be sent: is the peer reachable?")]
+    SendFailed,
+    /// Our table has no member of this name.
+    #[error("no member is called {0}: see the members")]
+    UnknownMember(MemberName),
+    /// The member is dead or has left.
+    #[error("{0} is not there: it is dead or has left")]
+    NotAlive(MemberName),
+    /// A join to our own address.
+    #[error("{0} is our own address: name another member to join")]
+    OwnAddress(SocketAddr),
+    /// More bytes than a peer accepts: the payload of a message, or our own state in an exchange.
+    #[error("{len} bytes are too many to send: shorten them to {limit}")]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many are accepted.
+        limit: usize,
+    },
+    /// The peer answered with an error message; its text, lossily as UTF-8.
+    #[error("the peer refused: {0}")]
+    PeerRefused(String),
+    /// The peer ended the stream without an answer, as a peer does that refuses without a reason.
+    #[error("the peer closed the stream without an answer: its log says why")]
+    ClosedWithoutAnswer,
+    /// The peer answered, and we cannot accept what it sent.
+    #[error("the peer's answer was refused: {0}")]
+    UnacceptableAnswer(#[source] UnacceptableAnswer),
+    /// A [hook](crate::Hooks::admit_merge) of our own application refused the peer's state, for
+    /// the reason that it gave.
+    #[error("our application refused the peer's state: {0}")]
+    MergeRefused(String),
+    /// We have left the cluster, or are leaving it.
+    #[error("this member has left: start a new one to join again")]
+    HasLeft,
+    /// As many operations as are allowed are still under way.
+    #[error("{limit} operations are still under way: try again in a moment")]
+    TooManyOperations {
+        /// How many.
+        limit: usize,
+    },
+}
+
+/// What is wrong with a peer's answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnacceptableAnswer {
+    /// The bytes of the stream could not be decoded.
+    #[error(transparent)]
+    Decode(#[from] StreamError),
+    /// The versions of the two sides do not fit.
+    #[error(transparent)]
+    Versions(#[from] VersionMismatch),
+    /// The member we meant to reach does not occur in the state that it sent.
+    #[error("{0} is not in the state it sent: is somebody else at its address?")]
+    WrongMember(MemberName),
+    /// A well-formed message of a kind that answers something else.
+    #[error("it sent a message that answers another kind of request: is it a memberlist node?")]
+    UnexpectedMessage,
+}
+
+/// Why the transport gave a stream up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum StreamFailure {
+    /// The peer could not be dialed, or refused the connection or the stream.
+    #[error("it refused, or nobody listens there")]
+    Refused,
+    /// The deadline passed.
+    #[error("no answer before the deadline")]
+    TimedOut,
+    /// The peer abandoned the stream.
+    #[error("it abandoned the stream")]
+    Reset,
+    /// The peer proved to be somebody else.
+    #[error("its certificate names somebody else")]
+    PeerMismatch,
+    /// The connection closed underneath.
+    #[error("the connection closed")]
+    Closed,
+}
+
+/// Why a message or ping to one member was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendRefusal {
+    /// Our table has no member of this name.
+    #[error("no member is called {0}: see the members")]
+    UnknownMember(MemberName),
+    /// The member is dead or has left.
+    #[error("{0} is not there: it is dead or has left")]
+    NotAlive(MemberName),
+    /// More bytes than a member accepts.
+    #[error("a message of {len} bytes is too long: shorten it to {limit}")]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// As many operations as are allowed are still under way.
+    #[error("{limit} operations are still under way: try again in a moment")]
+    TooManyOperations {
+        /// How many.
+        limit: usize,
+    },
+    /// We have left the cluster, or are leaving it.
+    #[error("this member has left: start a new one")]
+    HasLeft,
+}
+
+impl From<SendRefusal> for OperationError {
+    /// For a host that reports refusals and failures of an operation in one place.
+    fn from(refusal: SendRefusal) -> Self {
+        match refusal {
+            SendRefusal::UnknownMember(name) => Self::UnknownMember(name),
+            SendRefusal::NotAlive(name) => Self::NotAlive(name),
+            SendRefusal::TooLarge { len, limit } => Self::TooLarge { len, limit },
+            SendRefusal::TooManyOperations { limit } => Self::TooManyOperations { limit },
+            SendRefusal::HasLeft => Self::HasLeft,
+        }
+    }
+}
+
+/// Why a broadcast was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BroadcastRefusal {
+    /// It does not fit one packet.
+    #[error(
+        "a broadcast of {len} bytes does not fit one packet: shorten it to {limit}, or send it \
+         to each member reliably"
+    )]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// As many as are allowed are still under way.
+    #[error("{limit} broadcasts are still under way: try again in a moment")]
+    QueueFull {
+        /// How many.
+        limit: usize,
+    },
+    /// We have left the cluster, or are leaving it.
+    #[error("this member has left: start a new one")]
+    HasLeft,
+}
+
+/// Why metadata was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetaRefusal {
+    /// More than [`MAX_META`](crate::MAX_META) bytes.
+    #[error("metadata of {len} bytes: shorten it to at most {limit}")]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many a member may announce.
+        limit: usize,
+    },
+    /// We have left the cluster, or are leaving it.
+    #[error("this member has left: start a new one")]
+    HasLeft,
+}
+
+/// Why an ack payload or a user state was refused: more bytes than a message carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a payload of {len} bytes is too long: shorten it to {limit}")]
+pub struct PayloadTooLarge {
+    /// How many bytes there are.
+    pub len: usize,
+    /// How many are carried.
+    pub limit: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn errors_name_cause_and_remedy() {
+        let error = OperationError::Unreachable(StreamFailure::PeerMismatch);
+        assert_eq!(
+            error.to_string(),
+            "could not reach the peer: its certificate names somebody else"
+        );
+    }
+
+    #[test]
+    fn a_failure_keeps_its_source() {
+        let unreachable = OperationError::Unreachable(StreamFailure::Reset);
+        let source = unreachable.source().and_then(|source| source.downcast_ref());
+        assert_eq!(source, Some(&StreamFailure::Reset));
+        let undecodable =
+            OperationError::UnacceptableAnswer(StreamError::Truncated { offset: 3 }.into());
+        assert!(undecodable.source().is_some_and(|source| source.is::<UnacceptableAnswer>()));
+    }
+
+    #[test]
+    fn a_local_refusal_does_not_read_as_the_peers() {
+        let bob = MemberName::try_from("bob").unwrap();
+        let refusal = OperationError::from(SendRefusal::UnknownMember(bob));
+        assert_eq!(refusal.to_string(), "no member is called bob: see the members");
+    }
+}
