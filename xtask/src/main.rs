@@ -12,6 +12,7 @@ mod certs;
 mod child;
 mod clock;
 mod demo;
+mod fleet;
 mod folder;
 mod fuzz;
 mod interop;

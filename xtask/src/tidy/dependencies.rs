@@ -67,7 +67,19 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         manifest: "xtask/Cargo.toml",
-        dependencies: &["clap", "ctrlc", "proc-macro2", "rustix", "serde_json", "syn", "thiserror"],
+        dependencies: &[
+            "clap",
+            "comfy-table",
+            "ctrlc",
+            "indicatif",
+            "proc-macro2",
+            "rustix",
+            "serde",
+            "serde_json",
+            "syn",
+            "tempfile",
+            "thiserror",
+        ],
         siblings_in_tests: &[],
     },
 ];

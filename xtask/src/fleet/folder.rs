@@ -1,0 +1,53 @@
+//! A temporary folder for certificates and logs.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::Stop;
+
+/// Readable by its owner alone, since it holds private keys. Removed when dropped, unless it was
+/// told to stay.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    /// A new, empty folder among the temporary files, named after its purpose.
+    ///
+    /// # Errors
+    /// [`Stop::Cannot`].
+    pub(crate) fn create(purpose: &str) -> Result<Self, Stop> {
+        let prefix = format!("swim-quic-{purpose}-");
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let made = builder.prefix(&prefix).tempdir();
+        made.map(Self).map_err(|error| Stop::cannot("make a temporary folder", error))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Leaves the folder in place for good.
+    pub(crate) fn keep(&mut self) {
+        self.0.disable_cleanup(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_with_its_contents_unless_it_is_kept() {
+        let (first, mut second) =
+            (Folder::create("test").unwrap(), Folder::create("test").unwrap());
+        let (gone, kept) = (first.path().to_owned(), second.path().to_owned());
+        std::fs::write(gone.join("ca.key"), "secret").unwrap();
+        second.keep();
+        drop((first, second));
+        assert!(!gone.exists());
+        assert!(kept.exists());
+        std::fs::remove_dir(kept).unwrap();
+    }
+}
