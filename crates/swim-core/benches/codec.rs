@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use swim_core::wire::schema::{Alive, Message};
-use swim_core::wire::{Keyring, Layers, PacketDecoder, compound, seal_packet};
+use swim_core::wire::{Keyring, PacketDecoder, WireSettings, compound, encode_packet};
 
 /// Go's default packet budget.
 const BUDGET: usize = 1_400;
@@ -27,18 +27,19 @@ fn codec(criterion: &mut Criterion) {
     }
     let message = compound::join(&parts).unwrap().remove(0);
 
-    let plain = Layers { compression: false, ..Layers::default() };
-    let sealed = Layers { keyring: Keyring::with_primary(&[1; 16]).unwrap(), ..plain.clone() };
+    let plain = WireSettings { compression: false, ..WireSettings::default() };
+    let sealed =
+        WireSettings { keyring: Keyring::with_primary(&[1; 16]).unwrap(), ..plain.clone() };
     let cases = [
         ("plain", plain, false),
-        ("checksum", Layers { compression: false, ..Layers::default() }, true),
-        ("compressed", Layers::default(), true),
+        ("checksum", WireSettings { compression: false, ..WireSettings::default() }, true),
+        ("compressed", WireSettings::default(), true),
         ("encrypted", sealed, true),
     ];
     let mut group = criterion.benchmark_group(format!("decode/{} alives", parts.len()));
     group.throughput(Throughput::Elements(u64::try_from(parts.len()).unwrap()));
     for (name, layers, checksum) in &cases {
-        let packet = seal_packet(&message, layers, *checksum, NONCE);
+        let packet = encode_packet(&message, layers, *checksum, NONCE);
         let mut decoder = PacketDecoder::default();
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
@@ -63,7 +64,8 @@ fn codec(criterion: &mut Criterion) {
     });
     for (name, layers, checksum) in &cases {
         group.bench_function(format!("seal {name}"), |bencher| {
-            bencher.iter(|| black_box(seal_packet(black_box(&message), layers, *checksum, NONCE)));
+            bencher
+                .iter(|| black_box(encode_packet(black_box(&message), layers, *checksum, NONCE)));
         });
     }
     group.finish();

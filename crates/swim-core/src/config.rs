@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use crate::member::{MemberName, ProtocolVersions};
 
-/// The most metadata that a member may announce, in bytes (Go's `MetaMaxSize`).
-pub const MAX_META: usize = 512;
+pub use crate::wire::MAX_META;
 
 /// Settings; start from [`lan`](Self::lan), [`wan`](Self::wan) or [`local`](Self::local).
 #[derive(Clone, Debug)]

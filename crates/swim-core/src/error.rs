@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use crate::member::MemberName;
 use crate::push_pull::VersionMismatch;
-use crate::wire::stream::StreamError;
+use crate::wire::StreamDecodeError;
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +72,7 @@ pub enum OperationError {
 pub enum UnacceptableAnswer {
     /// The bytes of the stream could not be decoded.
     #[error(transparent)]
-    Decode(#[from] StreamError),
+    Decode(#[from] StreamDecodeError),
     /// The versions of the two sides do not fit.
     #[error(transparent)]
     Versions(#[from] VersionMismatch),
@@ -220,7 +220,7 @@ mod tests {
         let source = unreachable.source().and_then(|source| source.downcast_ref());
         assert_eq!(source, Some(&StreamFailure::Reset));
         let undecodable =
-            OperationError::UnacceptableAnswer(StreamError::Truncated { offset: 3 }.into());
+            OperationError::UnacceptableAnswer(StreamDecodeError::Truncated { offset: 3 }.into());
         assert!(undecodable.source().is_some_and(|source| source.is::<UnacceptableAnswer>()));
     }
 

@@ -13,11 +13,11 @@ use swim_core::wire::schema::{
     Ack, Alive, Compress, Dead, ErrorMessage, IndirectPing, Message, Nack, NodeState, Ping,
     PushPullHeader, Suspect, UserHeader,
 };
-use swim_core::wire::stream::{encode_push_pull, encode_user};
 use swim_core::wire::{
-    EncryptionVersion, Keyring, Label, Layers, PacketDecoder, Side, StreamDecoder, StreamMessage,
-    compound, compress, crc, label, seal_packet, seal_stream,
+    EncryptionVersion, Keyring, Label, PacketDecoder, Side, StreamDecoder, StreamMessage,
+    WireSettings, compound, compress, crc, encode_packet, encode_stream, label,
 };
+use swim_core::wire::{encode_push_pull, encode_user};
 
 #[path = "../examples/decode/tree.rs"]
 mod tree;
@@ -108,7 +108,7 @@ impl Vector {
         };
         let mut expected = self.fields.clone();
         expected["type"] = kind.into();
-        let tree = tree::packet(&self.bytes, &Layers::default()).unwrap();
+        let tree = tree::packet(&self.bytes, &WireSettings::default()).unwrap();
         assert_eq!(tree, expected, "{}", self.name);
         self.same(&encode(kind, self.fields));
     }
@@ -116,7 +116,7 @@ impl Vector {
     fn user_packet(&self) {
         let payload = self.hex("payload");
         let mut decoder = PacketDecoder::default();
-        let packet = decoder.decode(&self.bytes, &Layers::default()).unwrap();
+        let packet = decoder.decode(&self.bytes, &WireSettings::default()).unwrap();
         assert_eq!(packet.messages, [Message::User(&payload)]);
         self.same(&Message::User(&payload).to_vec());
     }
@@ -131,11 +131,15 @@ impl Vector {
         let mut decoder = PacketDecoder::default();
         if self.name.ends_with("_prefix") {
             assert!(encoded.starts_with(&self.bytes), "{}", self.name);
-            assert!(decoder.decode(&self.bytes, &Layers::default()).is_err(), "{}", self.name);
+            assert!(
+                decoder.decode(&self.bytes, &WireSettings::default()).is_err(),
+                "{}",
+                self.name
+            );
         } else {
             self.same(&encoded);
         }
-        let packet = decoder.decode(&encoded, &Layers::default()).unwrap();
+        let packet = decoder.decode(&encoded, &WireSettings::default()).unwrap();
         assert_eq!(packet.messages, [Message::Ping(ping)], "{}", self.name);
     }
 
@@ -158,7 +162,7 @@ impl Vector {
         let split = compound::join(&messages).unwrap();
         self.same(&split[self.number("index")]);
         let mut decoder = PacketDecoder::default();
-        let packet = decoder.decode(&self.bytes, &Layers::default()).unwrap();
+        let packet = decoder.decode(&self.bytes, &WireSettings::default()).unwrap();
         let first = self.number("index") * 255;
         let expected: Vec<_> =
             messages[first..].iter().take(255).map(|m| Message::User(&m[1..])).collect();
@@ -172,7 +176,7 @@ impl Vector {
             .iter()
             .map(|part| unhex(part.as_str().unwrap()).unwrap())
             .collect();
-        let mut walk = compound::Parts::of(&self.bytes).unwrap();
+        let mut walk = compound::CompoundParts::of(&self.bytes).unwrap();
         let mut found = Vec::new();
         while let Some(part) = walk.next(&self.bytes) {
             found.push(self.bytes[part].to_vec());
@@ -182,7 +186,7 @@ impl Vector {
         let truncated = self.fields["truncated"].as_u64().unwrap_or(0);
         assert_eq!(walk.truncated() as u64, truncated, "{}", self.name);
         let mut decoder = PacketDecoder::default();
-        let packet = decoder.decode(&self.bytes, &Layers::default()).unwrap();
+        let packet = decoder.decode(&self.bytes, &WireSettings::default()).unwrap();
         assert_eq!(packet.truncated as u64, truncated, "{}", self.name);
         let messages: Vec<_> = packet.messages.iter().map(Message::to_vec).collect();
         assert_eq!(messages, parts, "{}", self.name);
@@ -195,27 +199,27 @@ impl Vector {
         let inner = self.hex("inner");
         let checked = crc::split_header(&self.bytes).unwrap();
         assert!(checked.is_ok(), "{}", self.name);
-        self.opens_to(&inner, &Layers::default());
+        self.decodes_to(&inner, &WireSettings::default());
         // Here Go compressed although that made it longer, which its packet sender never does.
         let compressed = self.name.contains("compress");
         let rest = if compressed { compress::compress_message(&inner) } else { inner };
-        self.same(&crc::with_header(&rest));
+        self.same(&[crc::header(&rest).as_slice(), &rest].concat());
 
         let mut damaged = self.bytes.clone();
         *damaged.last_mut().unwrap() ^= 1;
-        assert!(PacketDecoder::default().decode(&damaged, &Layers::default()).is_err());
+        assert!(PacketDecoder::default().decode(&damaged, &WireSettings::default()).is_err());
     }
 
     fn compressed_packet(&self) {
         let inner = self.hex("inner");
-        self.opens_to(&inner, &Layers::default());
+        self.decodes_to(&inner, &WireSettings::default());
         self.same(&compress::compress_message(&inner));
     }
 
     fn compress_message(&self) {
         let input = self.input();
-        let mut spare = Vec::new();
-        let (message, consumed) = Compress::decode(&self.bytes[1..], &mut spare).unwrap();
+        let mut scratch = Vec::new();
+        let (message, consumed) = Compress::decode(&self.bytes[1..], &mut scratch).unwrap();
         assert_eq!(1 + consumed, self.bytes.len(), "{}", self.name);
         let mut output = Vec::new();
         compress::decompress_message(&message, input.len(), &mut output).unwrap();
@@ -231,7 +235,12 @@ impl Vector {
         self.same(&compress::compress(&input));
         if let Some(limit) = input.len().checked_sub(1) {
             let refused = compress::decompress(&self.bytes, limit, &mut Vec::new());
-            assert_eq!(refused, Err(compress::CompressError::TooLarge { limit }), "{}", self.name);
+            assert_eq!(
+                refused,
+                Err(compress::DecompressError::TooLarge { limit }),
+                "{}",
+                self.name
+            );
         }
     }
 
@@ -246,9 +255,9 @@ impl Vector {
 
     fn labelled(&self) {
         let inner = self.hex("inner");
-        let layers = Layers { label: Label::new(self.text("label")).unwrap(), ..plain() };
-        self.opens_to(&inner, &layers);
-        self.same(&seal_packet(&inner, &layers, false, NONCE));
+        let settings = WireSettings { label: Label::new(self.text("label")).unwrap(), ..plain() };
+        self.decodes_to(&inner, &settings);
+        self.same(&encode_packet(&inner, &settings, false, NONCE));
         assert!(PacketDecoder::default().decode(&self.bytes, &plain()).is_err());
     }
 
@@ -262,43 +271,48 @@ impl Vector {
 
     /// The plain bytes need not be a message.
     fn encrypted(&self) {
-        let layers = self.layers("version");
+        let settings = self.settings("version");
         let plain = self.hex("plain");
         assert_eq!(self.hex("nonce"), NONCE);
-        assert_eq!(self.hex("aad"), layers.label.as_bytes(), "{}", self.name);
-        let (label, envelope) = label::split_header(&self.bytes).unwrap();
-        let mut envelope = envelope.to_vec();
-        let range = layers.keyring.open(&mut envelope, layers.label.as_bytes()).unwrap();
-        assert_eq!(envelope[range], plain, "{}", self.name);
+        assert_eq!(self.hex("aad"), settings.label.as_bytes(), "{}", self.name);
+        let (label, encrypted) = label::split_header(&self.bytes).unwrap();
+        let mut decrypted = encrypted.to_vec();
+        let associated = settings.label.as_bytes();
+        let range = settings.keyring.decrypt_in_place(&mut decrypted, associated).unwrap();
+        assert_eq!(decrypted[range], plain, "{}", self.name);
 
-        let mut sealed = Vec::new();
+        let mut written = Vec::new();
         if label.is_some() {
-            layers.label.put_header(&mut sealed);
+            settings.label.put_header(&mut written);
         }
-        let version = layers.encryption_version;
-        layers.keyring.seal(version, NONCE, layers.label.as_bytes(), &plain, &mut sealed);
-        self.same(&sealed);
+        let start = written.len();
+        // Room for version and nonce.
+        written.extend_from_slice(&[0; 1 + NONCE.len()]);
+        written.extend_from_slice(&plain);
+        let version = settings.encryption_version;
+        settings.keyring.encrypt_in_place(version, NONCE, associated, &mut written, start);
+        self.same(&written);
 
-        let received = Layers { skip_inbound_label_check: label.is_none(), ..layers };
+        let received = WireSettings { skip_inbound_label_check: label.is_none(), ..settings };
         let mut decoder = PacketDecoder::default();
         assert!(decoder.decode(&self.bytes, &received).is_ok(), "{}", self.name);
-        let strange = Keyring::with_primary(&[7; 16]).unwrap();
-        let strangers = Layers { keyring: strange, ..received };
-        assert!(decoder.decode(&self.bytes, &strangers).is_err(), "{}", self.name);
+        let other = Keyring::with_primary(&[7; 16]).unwrap();
+        let others = WireSettings { keyring: other, ..received };
+        assert!(decoder.decode(&self.bytes, &others).is_err(), "{}", self.name);
     }
 
     /// What Go's packet sender makes of one message.
     fn packet(&self) {
-        let layers = self.layers("encryptionVersion");
+        let settings = self.settings("encryptionVersion");
         let plain = self.hex("plain");
         let checksum = self.fields["withNode"].as_bool().unwrap();
-        self.opens_to(&plain, &layers);
-        self.same(&seal_packet(&plain, &layers, checksum, NONCE));
+        self.decodes_to(&plain, &settings);
+        self.same(&encode_packet(&plain, &settings, checksum, NONCE));
     }
 
     /// A whole stream, one way.
     fn stream(&self) {
-        let layers = self.layers("encryptionVersion");
+        let settings = self.settings("encryptionVersion");
         let (side, plain, expected) = match self.name.trim_start_matches("stream_") {
             kind if kind.starts_with("push_pull") => {
                 let nodes = self.fields["nodes"].as_array().unwrap();
@@ -336,9 +350,9 @@ impl Vector {
                 (Side::Answerer, encode("err", self.fields), tree)
             }
         };
-        self.same(&seal_stream(&plain, &layers, side, NONCE).unwrap());
+        self.same(&encode_stream(&plain, &settings, side, NONCE).unwrap());
 
-        let mut tree = tree::stream(&self.bytes, &layers, side).unwrap();
+        let mut tree = tree::stream(&self.bytes, &settings, side).unwrap();
         assert_eq!(tree.get("trailing"), None, "{}", self.name);
         while let Some(inner) = tree.get("inner") {
             tree = inner.clone();
@@ -346,7 +360,7 @@ impl Vector {
         assert_eq!(tree, expected, "{}", self.name);
 
         let shorter = &self.bytes[..self.bytes.len() - 1];
-        assert!(tree::stream(shorter, &layers, side).is_err(), "{}", self.name);
+        assert!(tree::stream(shorter, &settings, side).is_err(), "{}", self.name);
     }
 
     /// Odd msgpack that Go was fed: accepted with the same values, or refused.
@@ -367,23 +381,23 @@ impl Vector {
     /// Captured from running nodes.
     fn captured(&self) {
         let compression = self.fields["compress"].as_bool().unwrap();
-        let layers = Layers { compression, ..Layers::default() };
+        let settings = WireSettings { compression, ..WireSettings::default() };
         if self.name.ends_with("_packet") {
-            let tree = tree::packet(&self.bytes, &layers).unwrap();
+            let tree = tree::packet(&self.bytes, &settings).unwrap();
             assert_eq!(tree, self.fields["tree"], "{}", self.name);
             let mut decoder = PacketDecoder::default();
-            let packet = decoder.decode(&self.bytes, &layers).unwrap();
+            let packet = decoder.decode(&self.bytes, &settings).unwrap();
             let messages: Vec<_> = packet.messages.iter().map(Message::to_vec).collect();
             let message = match messages.as_slice() {
                 [message] => message.clone(),
                 parts => compound::join(parts).unwrap().remove(0),
             };
-            self.same(&seal_packet(&message, &layers, tree["type"] == "hasCrc", NONCE));
+            self.same(&encode_packet(&message, &settings, tree["type"] == "hasCrc", NONCE));
             return;
         }
         let side = if self.name.ends_with("-out") { Side::Opener } else { Side::Answerer };
         let mut decoder = StreamDecoder::new(side);
-        let message = decoder.push(&self.bytes, true, &layers).unwrap().unwrap();
+        let message = decoder.push(&self.bytes, true, &settings).unwrap().unwrap();
         let mut plain = Vec::new();
         match message {
             StreamMessage::Ping(ping) => ping.encode(&mut plain),
@@ -395,16 +409,16 @@ impl Vector {
             }
         }
         assert_eq!(decoder.trailing(), 0, "{}", self.name);
-        self.same(&seal_stream(&plain, &layers, side, NONCE).unwrap());
+        self.same(&encode_stream(&plain, &settings, side, NONCE).unwrap());
     }
 
     /// The packet's messages are those of the plain bytes.
-    fn opens_to(&self, plain: &[u8], layers: &Layers) {
-        let (mut sealed, mut bare) = (PacketDecoder::default(), PacketDecoder::default());
-        let expected = bare.decode(plain, &Layers::default()).unwrap();
-        assert_eq!(sealed.decode(&self.bytes, layers).unwrap(), expected, "{}", self.name);
+    fn decodes_to(&self, plain: &[u8], settings: &WireSettings) {
+        let (mut wrapped, mut bare) = (PacketDecoder::default(), PacketDecoder::default());
+        let expected = bare.decode(plain, &WireSettings::default()).unwrap();
+        assert_eq!(wrapped.decode(&self.bytes, settings).unwrap(), expected, "{}", self.name);
         assert!(!expected.messages.is_empty(), "{}", self.name);
-        let tree = tree::packet(&self.bytes, layers);
+        let tree = tree::packet(&self.bytes, settings);
         assert!(tree.is_ok(), "{}: {tree:?}", self.name);
     }
 
@@ -418,8 +432,8 @@ impl Vector {
         );
     }
 
-    fn layers(&self, version: &str) -> Layers {
-        Layers {
+    fn settings(&self, version: &str) -> WireSettings {
+        WireSettings {
             label: Label::new(self.text("label")).unwrap(),
             keyring: match self.fields["key"].as_str() {
                 Some(key) => Keyring::with_primary(&unhex(key).unwrap()).unwrap(),
@@ -430,7 +444,7 @@ impl Vector {
                 _ => EncryptionVersion::Plain,
             },
             compression: self.fields["compress"].as_bool().unwrap_or(false),
-            ..Layers::default()
+            ..WireSettings::default()
         }
     }
 
@@ -461,8 +475,8 @@ impl Vector {
 }
 
 /// Neither label nor keys nor compression.
-fn plain() -> Layers {
-    Layers { compression: false, ..Layers::default() }
+fn plain() -> WireSettings {
+    WireSettings { compression: false, ..WireSettings::default() }
 }
 
 fn encode(kind: &str, fields: &Value) -> Vec<u8> {

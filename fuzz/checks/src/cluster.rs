@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use swim_core::wire::Layers;
+use swim_core::wire::WireSettings;
 use swim_core::{
     Config, LocalMember, Membership, Output, Peer, Seed, StreamFailure, StreamId, Time,
 };
@@ -109,7 +109,7 @@ impl Cluster {
         let mut seed = Seed([3; 32]);
         seed.0[0] = self.births;
         self.births = self.births.wrapping_add(1);
-        let watch = Watch::new(&self.config, Layers::default());
+        let watch = Watch::new(&self.config, WireSettings::default());
         let machine = Membership::new(self.config.clone(), me, seed, self.now);
         Host { machine: machine.expect("the settings work"), watch }
     }

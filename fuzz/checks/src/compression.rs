@@ -3,7 +3,7 @@
 //! The first byte chooses the direction.
 
 use swim_core::wire::compress::{
-    CompressError, compress, compress_message, decompress, decompress_message,
+    DecompressError, compress, compress_message, decompress, decompress_message,
 };
 use swim_core::wire::schema::Compress;
 
@@ -30,12 +30,13 @@ fn packs(plain: &[u8]) -> bool {
     assert_eq!(lzw::unpack(&packed, plain.len()).as_deref(), Ok(plain));
     if let Some(limit) = plain.len().checked_sub(1) {
         let refused = decompress(&packed, limit, &mut Vec::new());
-        assert_eq!(refused, Err(CompressError::TooLarge { limit }));
+        assert_eq!(refused, Err(DecompressError::TooLarge { limit }));
     }
 
     let message = compress_message(plain);
-    let mut spare = Vec::new();
-    let (message, consumed) = Compress::decode(&message[1..], &mut spare).expect("our own message");
+    let mut scratch = Vec::new();
+    let (message, consumed) =
+        Compress::decode(&message[1..], &mut scratch).expect("our own message");
     assert!(consumed > packed.len());
     let mut out = Vec::new();
     assert_eq!(decompress_message(&message, plain.len(), &mut out), Ok(()));
@@ -52,9 +53,9 @@ fn unpacks(packed: &[u8]) -> bool {
             assert!(out == plain, "the decoders differ in what they unpack");
             true
         }
-        (Err(CompressError::InvalidCode), Err(Refusal::InvalidCode))
-        | (Err(CompressError::Truncated), Err(Refusal::Truncated))
-        | (Err(CompressError::TooLarge { .. }), Err(Refusal::TooLarge)) => false,
+        (Err(DecompressError::InvalidCode), Err(Refusal::InvalidCode))
+        | (Err(DecompressError::Truncated), Err(Refusal::Truncated))
+        | (Err(DecompressError::TooLarge { .. }), Err(Refusal::TooLarge)) => false,
         (ours, other) => panic!("one decoder says {ours:?}, the other {:?}", other.err()),
     }
 }

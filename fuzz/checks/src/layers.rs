@@ -2,7 +2,7 @@
 //!
 //! 0 means none of them: the bytes of a plain message, behind a 0, are an input for it.
 
-use swim_core::wire::{EncryptionVersion, Keyring, Label, Layers, NONCE_LENGTH};
+use swim_core::wire::{EncryptionVersion, Keyring, Label, NONCE_LENGTH, WireSettings};
 
 /// Seal the rest of the input first, so that what is inside the layers is reached.
 pub(crate) const SEAL: u8 = 0x80;
@@ -19,9 +19,9 @@ pub(crate) const LABEL: &[u8] = b"blue";
 
 /// What the bits of `flags` choose: 0 label, 1 and 2 keys, 3 plain text taken too, 4 labels taken
 /// off by somebody else, 5 no compression, 6 padding.
-pub(crate) fn chosen(flags: u8) -> Layers {
+pub(crate) fn chosen(flags: u8) -> WireSettings {
     let has = |bit: u8| flags >> bit & 1 == 1;
-    Layers {
+    WireSettings {
         label: Label::new(if has(0) { LABEL } else { &[] }).unwrap_or_default(),
         keyring: keyring(usize::from(flags >> 1 & 3)),
         encryption_version: match has(6) {

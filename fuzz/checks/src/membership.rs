@@ -8,10 +8,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use swim_core::wire::stream::{encode_push_pull, encode_user};
 use swim_core::wire::{
-    Ack, ErrorMessage, Keyring, Layers, Message, PacketDecoder, Side, compound, seal_packet,
-    seal_stream,
+    Ack, ErrorMessage, Keyring, MAX_META, Message, PacketDecoder, Side, WireSettings, compound,
+    encode_packet, encode_push_pull, encode_stream, encode_user,
 };
 use swim_core::{
     Config, Hooks, IpNetwork, LocalMember, Member, MemberName, Membership, Peer, SecretKey, Seed,
@@ -61,7 +60,7 @@ struct Story<'a> {
     machine: Membership,
     watch: Watch,
     /// As the machine has them.
-    layers: Layers,
+    layers: WireSettings,
     now: Time,
     next_stream: u64,
     /// Whether another run is compared with this one.
@@ -71,7 +70,7 @@ struct Story<'a> {
 }
 
 /// Settings from three bytes: the layers, switches, sizes.
-fn settings(draw: &mut Draw<'_>) -> (Config, Layers) {
+fn settings(draw: &mut Draw<'_>) -> (Config, WireSettings) {
     let mut layers = layers::chosen(draw.byte() & 0x3f);
     let switches = draw.byte();
     let has = |bit: u8| switches >> bit & 1 == 1;
@@ -85,7 +84,7 @@ fn settings(draw: &mut Draw<'_>) -> (Config, Layers) {
     config.verify_incoming = layers.verify_incoming;
     config.skip_inbound_label_check = layers.skip_inbound_label_check;
     config.compression = layers.compression;
-    layers.encryption_version = Layers::default().encryption_version;
+    layers.encryption_version = WireSettings::default().encryption_version;
     if has(2) {
         config.probe_interval = Duration::ZERO;
     }
@@ -115,7 +114,7 @@ impl<'a> Story<'a> {
         let me = LocalMember {
             name: cast::name(0),
             address: cast::address(0),
-            meta: draw.slice().iter().copied().take(512).collect(),
+            meta: draw.slice().iter().copied().take(MAX_META).collect(),
         };
         let mut seed = Seed([7; 32]);
         seed.0[0] = draw.byte();
@@ -182,7 +181,7 @@ impl<'a> Story<'a> {
             18 => self.rarely_leave(),
             19 => {
                 let meta = self.draw.slice().to_vec();
-                let is_short = meta.len() <= 512;
+                let is_short = meta.len() <= MAX_META;
                 let accepted = self.machine.set_meta(meta, self.now).is_ok();
                 assert!(is_short || !accepted);
             }
@@ -232,7 +231,7 @@ impl<'a> Story<'a> {
             (0..=draw.below(4)).map(|_| cast::message(draw, &mut number).to_vec()).collect();
         let packets = compound::join(&parts).unwrap_or_default();
         for packet in packets {
-            let bytes = seal_packet(&packet, &sendable(&self.layers), self.draw.flag(), NONCE);
+            let bytes = encode_packet(&packet, &sendable(&self.layers), self.draw.flag(), NONCE);
             self.machine.handle_packet(&from, &bytes, self.now);
             self.settle();
         }
@@ -249,7 +248,7 @@ impl<'a> Story<'a> {
             None => Peer::unverified(to.address),
         };
         let ack = Message::Ack(Ack { seq_no: *number, payload: None }).to_vec();
-        let bytes = seal_packet(&ack, &sendable(&self.layers), false, NONCE);
+        let bytes = encode_packet(&ack, &sendable(&self.layers), false, NONCE);
         self.machine.handle_packet(&from, &bytes, self.now);
     }
 
@@ -296,7 +295,7 @@ impl<'a> Story<'a> {
     }
 
     fn feed(&mut self, id: StreamId, plain: &[u8], side: Side) {
-        let sealed = seal_stream(plain, &sendable(&self.layers), side, NONCE);
+        let sealed = encode_stream(plain, &sendable(&self.layers), side, NONCE);
         let sealed = sealed.expect("a story's messages are short");
         let (head, tail) = sealed.split_at(sealed.len() * self.draw.below(4) / 4);
         self.machine.handle_stream_data(id, head, false, self.now);
@@ -443,16 +442,21 @@ impl<'a> Story<'a> {
 }
 
 /// Layers that read whatever the machine may send, whichever of the keys it uses.
-fn readable(layers: &Layers) -> Layers {
+fn readable(layers: &WireSettings) -> WireSettings {
     let mut keyring = Keyring::default();
     for key in KEYS {
         keyring.add(key).expect("a key of a good length");
     }
-    Layers { keyring, verify_incoming: false, skip_inbound_label_check: false, ..layers.clone() }
+    WireSettings {
+        keyring,
+        verify_incoming: false,
+        skip_inbound_label_check: false,
+        ..layers.clone()
+    }
 }
 
 /// Layers that the machine reads: without a label where somebody else takes it off.
-fn sendable(layers: &Layers) -> Layers {
+fn sendable(layers: &WireSettings) -> WireSettings {
     let mut layers = layers.clone();
     if layers.skip_inbound_label_check {
         // The label is authenticated all the same, so an encrypted one stays shut.

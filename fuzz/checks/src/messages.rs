@@ -4,8 +4,8 @@
 //! be written.
 
 use swim_core::wire::{
-    Ack, Alive, Compress, Dead, ErrorMessage, Fault, IndirectPing, Layers, Message, Nack,
-    NodeState, PacketDecoder, Ping, PushPullHeader, Reason, Suspect, UserHeader,
+    Ack, Alive, Compress, Dead, DecodeError, DecodeErrorKind, ErrorMessage, IndirectPing, Message,
+    Nack, NodeState, PacketDecoder, Ping, PushPullHeader, Suspect, UserHeader, WireSettings,
 };
 
 use crate::draw::Draw;
@@ -23,8 +23,8 @@ pub fn check(input: &[u8]) -> bool {
 /// Reads a value, writes it and reads that. `$skip` is the length of the type byte.
 macro_rules! round_trip {
     ($body:expr, $cut:expr, $skip:expr, $decode:expr) => {{
-        let (mut spare, mut spare_again) = (Vec::new(), Vec::new());
-        let Ok((message, consumed)) = $decode($body, &mut spare) else {
+        let (mut scratch, mut spare_again) = (Vec::new(), Vec::new());
+        let Ok((message, consumed)) = $decode($body, &mut scratch) else {
             return false;
         };
         let mut written = Vec::new();
@@ -40,8 +40,8 @@ macro_rules! round_trip {
         assert_eq!(length, consumed);
 
         let shorter = usize::from($cut) % consumed.max(1);
-        let fault = $decode(&$body[..shorter], &mut Vec::new()).err();
-        asks_for_no_more_than_there_is(fault, shorter, consumed);
+        let error = $decode(&$body[..shorter], &mut Vec::new()).err();
+        asks_for_no_more_than_there_is(error, shorter, consumed);
         true
     }};
 }
@@ -67,9 +67,9 @@ fn decoded(kind: u8, mut draw: Draw<'_>) -> bool {
 
 /// A value that was cut off says so, and never waits for more than the whole value: a stream
 /// would wait for ever.
-fn asks_for_no_more_than_there_is(fault: Option<Fault>, there: usize, whole: usize) {
-    match fault.map(|fault| fault.reason) {
-        Some(Reason::Truncated { missing }) => {
+fn asks_for_no_more_than_there_is(error: Option<DecodeError>, there: usize, whole: usize) {
+    match error.map(|error| error.kind) {
+        Some(DecodeErrorKind::Truncated { missing }) => {
             assert!(missing > 0, "nothing is missing from {there} bytes of {whole}");
             assert!(there + missing <= whole, "{there} of {whole} bytes want {missing} more");
         }
@@ -85,7 +85,7 @@ fn composed(kind: u8, mut draw: Draw<'_>) -> bool {
     };
     let written = message.to_vec();
     let mut decoder = PacketDecoder::default();
-    let packet = decoder.decode(&written, &Layers::default()).expect("we wrote it");
+    let packet = decoder.decode(&written, &WireSettings::default()).expect("we wrote it");
     assert_eq!(packet.messages, [message]);
     true
 }
@@ -135,7 +135,7 @@ pub(crate) fn message<'a>(kind: u8, draw: &mut Draw<'a>) -> Option<Message<'a>> 
 
 fn composed_bare(kind: u8, draw: &mut Draw<'_>) -> bool {
     let mut written = Vec::new();
-    let mut spare = Vec::new();
+    let mut scratch = Vec::new();
     let skip_type = |written: &[u8]| written.get(1..).unwrap_or_default().to_vec();
     match kind {
         8 => {
@@ -154,18 +154,18 @@ fn composed_bare(kind: u8, draw: &mut Draw<'_>) -> bool {
             let error = ErrorMessage { error: draw.slice() };
             error.encode(&mut written);
             let body = skip_type(&written);
-            assert_eq!(ErrorMessage::decode(&body, &mut spare), Ok((error, body.len())));
+            assert_eq!(ErrorMessage::decode(&body, &mut scratch), Ok((error, body.len())));
         }
         11 => {
             let compress = Compress { algo: draw.byte(), buf: draw.optional_slice() };
             compress.encode(&mut written);
             let body = skip_type(&written);
-            assert_eq!(Compress::decode(&body, &mut spare), Ok((compress, body.len())));
+            assert_eq!(Compress::decode(&body, &mut scratch), Ok((compress, body.len())));
         }
         _ => {
             let state = node_state(draw);
             state.encode(&mut written);
-            assert_eq!(NodeState::decode(&written, &mut spare), Ok((state, written.len())));
+            assert_eq!(NodeState::decode(&written, &mut scratch), Ok((state, written.len())));
         }
     }
     true

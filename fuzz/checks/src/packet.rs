@@ -1,12 +1,12 @@
 //! Packets: no input panics, what was decoded is written and read again, damage is noticed.
 //!
-//! The first byte chooses the layers (see `layers`); with the sealing bit three more bytes say
+//! The first byte chooses the settings (see `layers`); with the sealing bit three more bytes say
 //! whether there is a checksum and which byte is damaged how. The rest is the packet, or what is
 //! sealed into one.
 
 use swim_core::wire::{
-    Layers, MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MAX_PART_LENGTH, Message, PacketDecoder,
-    compound, seal_packet,
+    MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MAX_PART_LENGTH, Message, PacketDecoder,
+    WireSettings, compound, encode_packet,
 };
 
 use crate::draw::Draw;
@@ -22,25 +22,25 @@ const LONGEST_ROUND_TRIP: usize = 128 * 1024;
 pub fn check(input: &[u8]) -> bool {
     let mut draw = Draw::new(input);
     let flags = draw.byte();
-    let mut layers = chosen(flags);
+    let mut settings = chosen(flags);
     if flags & SEAL == 0 {
-        return decodes(draw.rest(), &layers);
+        return decodes(draw.rest(), &settings);
     }
     // Who has its labels taken off by somebody else gets no packet as we write it.
-    layers.skip_inbound_label_check = false;
+    settings.skip_inbound_label_check = false;
     let checksum = draw.flag();
     let (place, damage) = (draw.u16(), draw.byte());
     let message = draw.rest();
-    let packet = seal_packet(message, &layers, checksum, NONCE);
-    let most = layers.packet_overhead() + 5 + message.len();
+    let packet = encode_packet(message, &settings, checksum, NONCE);
+    let most = settings.packet_overhead() + 5 + message.len();
     assert!(packet.len() <= most, "{} bytes sealed into {}", message.len(), packet.len());
-    notices_damage(&packet, &layers, checksum, place.into(), damage);
-    decodes(&packet, &layers)
+    notices_damage(&packet, &settings, checksum, place.into(), damage);
+    decodes(&packet, &settings)
 }
 
-fn decodes(packet: &[u8], layers: &Layers) -> bool {
+fn decodes(packet: &[u8], settings: &WireSettings) -> bool {
     let mut decoder = PacketDecoder::default();
-    let decoded = match decoder.decode(packet, layers) {
+    let decoded = match decoder.decode(packet, settings) {
         Ok(decoded) => decoded,
         Err(error) => {
             assert!(!error.to_string().is_empty());
@@ -52,19 +52,20 @@ fn decodes(packet: &[u8], layers: &Layers) -> bool {
 
     // A decoder that has seen another packet reads the same.
     let mut used = PacketDecoder::default();
-    used.decode(&Message::User(b"another").to_vec(), &Layers::default()).expect("plain message");
-    assert_eq!(used.decode(packet, layers).as_ref(), Ok(&decoded));
+    used.decode(&Message::User(b"another").to_vec(), &WireSettings::default())
+        .expect("plain message");
+    assert_eq!(used.decode(packet, settings).as_ref(), Ok(&decoded));
 
     let encoded: Vec<Vec<u8>> = decoded.messages.iter().map(Message::to_vec).collect();
     if encoded.iter().map(Vec::len).sum::<usize>() <= LONGEST_ROUND_TRIP {
-        let layers = Layers { skip_inbound_label_check: false, ..layers.clone() };
-        writes_again(&decoded.messages, &encoded, &layers);
+        let settings = WireSettings { skip_inbound_label_check: false, ..settings.clone() };
+        writes_again(&decoded.messages, &encoded, &settings);
     }
     true
 }
 
-/// The messages, in compounds and in all layers, are read as they were.
-fn writes_again(messages: &[Message<'_>], encoded: &[Vec<u8>], layers: &Layers) {
+/// The messages, in compounds and in all settings, are read as they were.
+fn writes_again(messages: &[Message<'_>], encoded: &[Vec<u8>], settings: &WireSettings) {
     let is_long = encoded.iter().any(|part| part.len() > MAX_PART_LENGTH);
     let packets = if is_long {
         assert!(compound::join(encoded).is_err());
@@ -75,8 +76,8 @@ fn writes_again(messages: &[Message<'_>], encoded: &[Vec<u8>], layers: &Layers) 
     let mut decoder = PacketDecoder::default();
     let mut expected = messages;
     for (index, packet) in packets.iter().enumerate() {
-        let sealed = seal_packet(packet, layers, index % 2 == 0, NONCE);
-        let read = decoder.decode(&sealed, layers).expect("what we write, we read");
+        let sealed = encode_packet(packet, settings, index % 2 == 0, NONCE);
+        let read = decoder.decode(&sealed, settings).expect("what we write, we read");
         assert_eq!((read.truncated, read.unknown, read.empty), (0, 0, 0));
         let (ours, rest) = expected.split_at(read.messages.len());
         assert_eq!(read.messages, ours);
@@ -86,7 +87,13 @@ fn writes_again(messages: &[Message<'_>], encoded: &[Vec<u8>], layers: &Layers) 
 }
 
 /// A sealed packet with one byte changed is refused, where a layer can know.
-fn notices_damage(packet: &[u8], layers: &Layers, checksum: bool, place: usize, damage: u8) {
+fn notices_damage(
+    packet: &[u8],
+    settings: &WireSettings,
+    checksum: bool,
+    place: usize,
+    damage: u8,
+) {
     let place = place % packet.len().max(1);
     let mut damaged = packet.to_vec();
     let Some(byte) = damaged.get_mut(place).filter(|_| damage != 0) else {
@@ -94,10 +101,11 @@ fn notices_damage(packet: &[u8], layers: &Layers, checksum: bool, place: usize, 
     };
     *byte ^= damage;
     // The byte behind the label says how the rest is to be read, and no layer vouches for it.
-    let is_announcement = place == layers.label.header_length();
-    let is_vouched_for = if layers.keyring.is_empty() { checksum } else { layers.verify_incoming };
+    let is_announcement = place == settings.label.header_length();
+    let is_vouched_for =
+        if settings.keyring.is_empty() { checksum } else { settings.verify_incoming };
     if is_vouched_for && !is_announcement {
-        let refused = PacketDecoder::default().decode(&damaged, layers).is_err();
+        let refused = PacketDecoder::default().decode(&damaged, settings).is_err();
         assert!(refused, "byte {place} was changed by {damage:02x} and nobody noticed");
     }
 }

@@ -1,12 +1,13 @@
 //! Streams: in whatever pieces the bytes come, they mean the same; what was read is written again.
 //!
-//! The first byte chooses the layers (see `layers`), the second the side and how the end comes,
+//! The first byte chooses the settings (see `layers`), the second the side and how the end comes,
 //! four more the lengths of the pieces. The rest is the stream, or what is sealed into one.
 
-use swim_core::wire::stream::{encode_push_pull, encode_user};
 use swim_core::wire::{
-    Layers, PacketDecoder, Side, StreamDecoder, StreamError, StreamMessage, seal_stream,
+    PacketDecoder, Side, StreamDecodeError, StreamDecoder, StreamMessage, WireSettings,
+    encode_stream,
 };
+use swim_core::wire::{encode_push_pull, encode_user};
 
 use crate::draw::Draw;
 use crate::layers::{NONCE, SEAL, chosen};
@@ -24,28 +25,28 @@ pub fn check(input: &[u8]) -> bool {
     let mut draw = Draw::new(input);
     let (flags, ending) = (draw.byte(), draw.byte());
     let lengths = [draw.byte(), draw.byte(), draw.byte(), draw.byte()];
-    let mut layers = chosen(flags);
+    let mut settings = chosen(flags);
     let side = if ending & 1 == 0 { Side::Opener } else { Side::Answerer };
     let mut bytes = draw.rest().to_vec();
     if flags & SEAL != 0 {
-        layers.skip_inbound_label_check = false;
-        bytes = seal_stream(&bytes, &layers, side, NONCE).expect("an input is short");
+        settings.skip_inbound_label_check = false;
+        bytes = encode_stream(&bytes, &settings, side, NONCE).expect("an input is short");
     }
 
     // A table of codes that another stream has filled reads the same as a new one.
     let mut used = PacketDecoder::default();
-    let whole = Reading::of(&[&bytes], ending & 2 != 0, side, &layers, &mut used);
+    let whole = Reading::of(&[&bytes], ending & 2 != 0, side, &settings, &mut used);
     let pieces = cut(&bytes, lengths);
-    let in_pieces = Reading::of(&pieces, ending & 4 != 0, side, &layers, &mut used);
+    let in_pieces = Reading::of(&pieces, ending & 4 != 0, side, &settings, &mut used);
     whole.is_like(&in_pieces);
 
     let Ok(Some(plain)) = whole.result else {
         return false;
     };
     if let Some(plain) = plain {
-        layers.skip_inbound_label_check = false;
-        let sealed = seal_stream(&plain, &layers, side, NONCE).expect("it was short before");
-        let again = Reading::of(&[&sealed], false, side, &layers, &mut used);
+        settings.skip_inbound_label_check = false;
+        let sealed = encode_stream(&plain, &settings, side, NONCE).expect("it was short before");
+        let again = Reading::of(&[&sealed], false, side, &settings, &mut used);
         assert_eq!(again.result, Ok(Some(Some(plain))), "what we write, we read");
         assert_eq!(again.trailing, 0);
     }
@@ -71,7 +72,7 @@ fn cut(bytes: &[u8], lengths: [u8; 4]) -> Vec<&[u8]> {
 #[derive(Debug)]
 struct Reading {
     /// The message encoded again, unless it is too long for that.
-    result: Result<Option<Option<Vec<u8>>>, StreamError>,
+    result: Result<Option<Option<Vec<u8>>>, StreamDecodeError>,
     trailing: usize,
     is_encrypted: bool,
     is_compressed: bool,
@@ -82,7 +83,7 @@ impl Reading {
         pieces: &[&[u8]],
         ends_apart: bool,
         side: Side,
-        layers: &Layers,
+        settings: &WireSettings,
         packets: &mut PacketDecoder,
     ) -> Self {
         let mut decoder = StreamDecoder::new(side);
@@ -93,7 +94,9 @@ impl Reading {
             Some(_) | None => steps.push((&[], true)),
         }
         for (piece, fin) in steps {
-            match decoder.push_with(piece, fin, layers, packets).map(|message| message.map(written))
+            match decoder
+                .push_with(piece, fin, settings, packets)
+                .map(|message| message.map(written))
             {
                 Ok(None) => {}
                 Ok(Some(plain)) => {
@@ -122,8 +125,8 @@ impl Reading {
             }
             // Too long to be waited for, or known to be over before that much has come.
             (
-                Err(StreamError::Truncated { .. } | StreamError::TooLong { .. }),
-                Err(StreamError::Truncated { .. } | StreamError::TooLong { .. }),
+                Err(StreamDecodeError::Truncated { .. } | StreamDecodeError::TooLong { .. }),
+                Err(StreamDecodeError::Truncated { .. } | StreamDecodeError::TooLong { .. }),
             ) => {}
             (one, two) => assert_eq!(one, two),
         }

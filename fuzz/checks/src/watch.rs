@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-use swim_core::wire::{Layers, Message, Packet, PacketDecoder, Side, StreamDecoder};
+use swim_core::wire::{Message, Packet, PacketDecoder, Side, StreamDecoder, WireSettings};
 use swim_core::{
     Config, Destination, Event, Member, MemberName, MemberState, Membership, OperationId, Output,
     StreamId, Time,
@@ -35,7 +35,7 @@ pub(crate) struct Watch {
     max_user_broadcasts: usize,
     awareness_max: u8,
     /// Opens whatever the machine sends.
-    layers: Layers,
+    layers: WireSettings,
     view: BTreeMap<MemberName, Member>,
     /// The states that the events amount to.
     told: BTreeMap<MemberName, MemberState>,
@@ -55,7 +55,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Begins with a new machine, whose first outputs are still to come.
-    pub(crate) fn new(config: &Config, layers: Layers) -> Self {
+    pub(crate) fn new(config: &Config, layers: WireSettings) -> Self {
         Self {
             max_members: config.max_members,
             max_user_broadcasts: config.max_user_broadcasts,
@@ -338,7 +338,7 @@ mod tests {
     /// A machine that has heard of bob, and what it told of that.
     fn machine_with_bob(incarnation: u32, suspected: bool) -> (Membership, Watch) {
         let mut machine = machine();
-        let mut watch = Watch::new(&Config::lan(), Layers::default());
+        let mut watch = Watch::new(&Config::lan(), WireSettings::default());
         watch.step(&mut machine);
         let alive = swim_core::wire::Alive {
             incarnation,

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swim_core::wire::schema::{Alive, Message};
-use swim_core::wire::{Layers, compound, seal_packet};
+use swim_core::wire::{WireSettings, compound, encode_packet};
 use swim_core::{Config, LocalMember, MemberName, Membership, Peer, Seed, Time};
 
 /// Go's default packet budget.
@@ -81,8 +81,8 @@ fn packets(members: usize) -> Vec<Vec<u8>> {
 
 fn seal(parts: &[Vec<u8>]) -> Vec<u8> {
     let message = compound::join(parts).unwrap().remove(0);
-    let plain = Layers { compression: false, ..Layers::default() };
-    seal_packet(&message, &plain, false, [0; 12])
+    let plain = WireSettings { compression: false, ..WireSettings::default() };
+    encode_packet(&message, &plain, false, [0; 12])
 }
 
 fn alive(number: usize) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
-use swim_core::wire::{Keyring, Label, Layers, Side};
+use swim_core::wire::{Keyring, Label, Side, WireSettings};
 
 use tree::Failure;
 
@@ -18,7 +18,7 @@ mod tree;
 /// any input failed, 2 for bad arguments.
 ///
 /// Field names are memberlist's; bytes are hex and nil is null. Names are text (bytes that are
-/// not UTF-8 as \xNN), except with --body, where Node, From and SourceNode are hex. Layers are
+/// not UTF-8 as \xNN), except with --body, where Node, From and SourceNode are hex. WireSettings are
 /// nested: label, hasCrc, compress, compound; encryption is undone without a trace. A message of
 /// a type that packets do not carry is shown as {"type":"unknown"}.
 #[derive(Parser)]
@@ -58,8 +58,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let layers = Layers { label: arguments.label.clone(), keyring, ..Layers::default() };
-    match run(&arguments, &layers) {
+    let settings =
+        WireSettings { label: arguments.label.clone(), keyring, ..WireSettings::default() };
+    match run(&arguments, &settings) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -70,11 +71,11 @@ fn main() -> ExitCode {
 }
 
 /// Whether every input could be decoded.
-fn run(arguments: &Arguments, layers: &Layers) -> io::Result<bool> {
+fn run(arguments: &Arguments, settings: &WireSettings) -> io::Result<bool> {
     let mut output = io::stdout().lock();
     let mut all_good = true;
     let mut show = |input: &str| {
-        let tree = decode(input, arguments, layers).unwrap_or_else(|failure| {
+        let tree = decode(input, arguments, settings).unwrap_or_else(|failure| {
             all_good = false;
             json!({ "type": "error", "offset": failure.offset, "reason": failure.reason })
         });
@@ -91,13 +92,13 @@ fn run(arguments: &Arguments, layers: &Layers) -> io::Result<bool> {
     Ok(all_good)
 }
 
-fn decode(input: &str, arguments: &Arguments, layers: &Layers) -> Result<Value, Failure> {
+fn decode(input: &str, arguments: &Arguments, settings: &WireSettings) -> Result<Value, Failure> {
     let bytes = tree::unhex(input)?;
     match &arguments.body {
         Some(kind) => tree::body(kind, &bytes),
-        None if arguments.reply => tree::stream(&bytes, layers, Side::Answerer),
-        None if arguments.stream => tree::stream(&bytes, layers, Side::Opener),
-        None => tree::packet(&bytes, layers),
+        None if arguments.reply => tree::stream(&bytes, settings, Side::Answerer),
+        None if arguments.stream => tree::stream(&bytes, settings, Side::Opener),
+        None => tree::packet(&bytes, settings),
     }
 }
 

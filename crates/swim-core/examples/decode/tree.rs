@@ -1,6 +1,6 @@
 //! What a packet, a stream or a bare value holds, as JSON in memberlist's own field names.
 //!
-//! The product's decoder decides whether bytes are acceptable; only then are the layers shown one
+//! The product's decoder decides whether bytes are acceptable; only then are the settings shown one
 //! inside the other. Bytes are hex, nil is null, fields that were omitted stay omitted.
 
 use serde_json::{Map, Value, json};
@@ -9,8 +9,8 @@ use swim_core::wire::schema::{
     Suspect, UserHeader,
 };
 use swim_core::wire::{
-    Fault, Label, Layers, MAX_PACKET_EXPANSION, MAX_STREAM_EXPANSION, MessageType, PacketDecoder,
-    Side, StreamDecoder, StreamMessage, compound, compress, crc, label,
+    DecodeError, Label, MAX_PACKET_EXPANSION, MAX_STREAM_EXPANSION, MessageType, PacketDecoder,
+    Side, StreamDecoder, StreamMessage, WireSettings, compound, compress, crc, label,
 };
 
 /// A refusal: where, and why.
@@ -33,21 +33,21 @@ enum Names {
 
 /// A packet, layer by layer.
 ///
-/// A packet without label header is taken even where `layers` has a label, if it is encrypted:
-/// the label is then only authenticated. A label that `layers` does not name is shown.
-pub(crate) fn packet(bytes: &[u8], layers: &Layers) -> Result<Value, Failure> {
+/// A packet without label header is taken even where `settings` has a label, if it is encrypted:
+/// the label is then only authenticated. A label that `settings` does not name is shown.
+pub(crate) fn packet(bytes: &[u8], settings: &WireSettings) -> Result<Value, Failure> {
     let (label, rest) = label::split_header(bytes).map_err(|error| failure(0, error))?;
-    let layers = lenient(layers, label);
+    let settings = lenient(settings, label);
     PacketDecoder::default()
-        .decode(bytes, &layers)
+        .decode(bytes, &settings)
         .map_err(|error| failure(error.offset(), error))?;
 
-    let mut envelope = rest.to_vec();
-    let plain = if layers.keyring.is_empty() {
+    let mut decrypted = rest.to_vec();
+    let plain = if settings.keyring.is_empty() {
         rest
     } else {
-        let plain = layers.keyring.open(&mut envelope, layers.label.as_bytes());
-        &envelope[plain.map_err(|error| failure(0, error))?]
+        let plain = settings.keyring.decrypt_in_place(&mut decrypted, settings.label.as_bytes());
+        &decrypted[plain.map_err(|error| failure(0, error))?]
     };
     let tree = match crc::split_header(plain) {
         Some(checked) => json!({
@@ -59,14 +59,14 @@ pub(crate) fn packet(bytes: &[u8], layers: &Layers) -> Result<Value, Failure> {
 }
 
 /// All that one side wrote on a stream.
-pub(crate) fn stream(bytes: &[u8], layers: &Layers, side: Side) -> Result<Value, Failure> {
+pub(crate) fn stream(bytes: &[u8], settings: &WireSettings, side: Side) -> Result<Value, Failure> {
     let label = match side {
         Side::Opener => label::split_header(bytes).map_err(|error| failure(0, error))?.0,
         Side::Answerer => None,
     };
-    let layers = lenient(layers, label);
+    let settings = lenient(settings, label);
     let mut decoder = StreamDecoder::new(side);
-    let mut tree = match decoder.push(bytes, true, &layers) {
+    let mut tree = match decoder.push(bytes, true, &settings) {
         Ok(Some(message)) => stream_message(message),
         Ok(None) => return Err(failure(bytes.len(), "stream ends before its message does")),
         Err(error) => return Err(failure(error.offset(), error)),
@@ -90,13 +90,12 @@ pub(crate) fn body(kind: &str, bytes: &[u8]) -> Result<Value, Failure> {
         return Ok(json!({ "type": "lzw", "output": hex(&output) }));
     }
     let names = if kind == "nodeState" || kind == "err" { Names::Text } else { Names::Hex };
-    let mut tree =
-        fields(kind, bytes, names).map_err(|fault| failure(fault.offset, fault.reason))?;
+    let mut tree = fields(kind, bytes, names).map_err(|error| failure(error.offset, error.kind))?;
     if kind == "compress" {
         let mut output = Vec::new();
-        let mut spare = Vec::new();
-        let decoded = Compress::decode(bytes, &mut spare)
-            .map_err(|fault| failure(fault.offset, fault.reason))?;
+        let mut scratch = Vec::new();
+        let decoded = Compress::decode(bytes, &mut scratch)
+            .map_err(|error| failure(error.offset, error.kind))?;
         compress::decompress_message(&decoded.0, MAX_STREAM_EXPANSION, &mut output)
             .map_err(|error| failure(0, error))?;
         tree["output"] = hex(&output).into();
@@ -147,13 +146,13 @@ fn message(bytes: &[u8]) -> Result<Value, Failure> {
             | MessageType::Error,
         ) => {
             let name = kind.map_or("", MessageType::name);
-            fields(name, body, Names::Text).map_err(|fault| failure(1 + fault.offset, fault.reason))
+            fields(name, body, Names::Text).map_err(|error| failure(1 + error.offset, error.kind))
         }
     }
 }
 
 fn compound(bytes: &[u8]) -> Result<Value, Failure> {
-    let mut walk = compound::Parts::of(bytes).map_err(|error| failure(0, error))?;
+    let mut walk = compound::CompoundParts::of(bytes).map_err(|error| failure(0, error))?;
     let mut parts = Vec::new();
     while let Some(part) = walk.next(bytes) {
         parts.push(message(&bytes[part])?);
@@ -166,11 +165,11 @@ fn compound(bytes: &[u8]) -> Result<Value, Failure> {
 }
 
 fn decompressed(body: &[u8]) -> Result<Value, Failure> {
-    let mut spare = Vec::new();
-    let (packed, _) = Compress::decode(body, &mut spare)
-        .map_err(|fault| failure(1 + fault.offset, fault.reason))?;
+    let mut scratch = Vec::new();
+    let (compressed, _) = Compress::decode(body, &mut scratch)
+        .map_err(|error| failure(1 + error.offset, error.kind))?;
     let mut inner = Vec::new();
-    compress::decompress_message(&packed, MAX_PACKET_EXPANSION, &mut inner)
+    compress::decompress_message(&compressed, MAX_PACKET_EXPANSION, &mut inner)
         .map_err(|error| failure(0, error))?;
     Ok(json!({ "type": "compress", "inner": message(&inner)? }))
 }
@@ -191,27 +190,27 @@ fn stream_message(message: StreamMessage<'_>) -> Value {
     }
 }
 
-fn fields(kind: &str, bytes: &[u8], names: Names) -> Result<Value, Fault> {
-    let mut spare = Vec::new();
-    let spare = &mut spare;
+fn fields(kind: &str, bytes: &[u8], names: Names) -> Result<Value, DecodeError> {
+    let mut scratch = Vec::new();
+    let scratch = &mut scratch;
     let fields = match kind {
-        "ping" => ping_fields(&Ping::decode(bytes, spare)?.0, names),
-        "indirectPing" => indirect_fields(&IndirectPing::decode(bytes, spare)?.0, names),
-        "ack" => ack_fields(&Ack::decode(bytes, spare)?.0),
+        "ping" => ping_fields(&Ping::decode(bytes, scratch)?.0, names),
+        "indirectPing" => indirect_fields(&IndirectPing::decode(bytes, scratch)?.0, names),
+        "ack" => ack_fields(&Ack::decode(bytes, scratch)?.0),
         "nack" => json!({ "SeqNo": Nack::decode(bytes)?.0.seq_no }),
         "suspect" => {
-            let Suspect { incarnation, node, from } = Suspect::decode(bytes, spare)?.0;
-            accusation(incarnation, node, from, names)
+            let Suspect { incarnation, node, from } = Suspect::decode(bytes, scratch)?.0;
+            suspicion_fields(incarnation, node, from, names)
         }
         "dead" => {
-            let Dead { incarnation, node, from } = Dead::decode(bytes, spare)?.0;
-            accusation(incarnation, node, from, names)
+            let Dead { incarnation, node, from } = Dead::decode(bytes, scratch)?.0;
+            suspicion_fields(incarnation, node, from, names)
         }
-        "alive" => alive_fields(&Alive::decode(bytes, spare)?.0, names),
-        "err" => error_fields(&ErrorMessage::decode(bytes, spare)?.0),
+        "alive" => alive_fields(&Alive::decode(bytes, scratch)?.0, names),
+        "err" => error_fields(&ErrorMessage::decode(bytes, scratch)?.0),
         "compress" => {
-            let packed = Compress::decode(bytes, spare)?.0;
-            json!({ "Algo": packed.algo, "Buf": packed.buf.map(hex) })
+            let compressed = Compress::decode(bytes, scratch)?.0;
+            json!({ "Algo": compressed.algo, "Buf": compressed.buf.map(hex) })
         }
         "pushPullHeader" => {
             let header = PushPullHeader::decode(bytes)?.0;
@@ -220,7 +219,7 @@ fn fields(kind: &str, bytes: &[u8], names: Names) -> Result<Value, Fault> {
                 "UserStateLen": header.user_state_len,
             })
         }
-        "nodeState" => node_fields(&NodeState::decode(bytes, spare)?.0),
+        "nodeState" => node_fields(&NodeState::decode(bytes, scratch)?.0),
         _ => json!({ "UserMsgLen": UserHeader::decode(bytes)?.0.user_msg_len }),
     };
     Ok(tagged(kind, fields))
@@ -265,7 +264,7 @@ fn error_fields(error: &ErrorMessage<'_>) -> Value {
     json!({ "Error": Names::Text.show(error.error) })
 }
 
-fn accusation(incarnation: u32, node: &[u8], from: &[u8], names: Names) -> Value {
+fn suspicion_fields(incarnation: u32, node: &[u8], from: &[u8], names: Names) -> Value {
     json!({ "From": names.show(from), "Incarnation": incarnation, "Node": names.show(node) })
 }
 
@@ -315,17 +314,17 @@ fn labelled(label: Option<&[u8]>, inner: Value) -> Value {
     }
 }
 
-/// The given layers, adapted to whether the bytes carry a label header.
-fn lenient(layers: &Layers, found: Option<&[u8]>) -> Layers {
-    let mut layers = layers.clone();
+/// The given settings, adapted to whether the bytes carry a label header.
+fn lenient(settings: &WireSettings, found: Option<&[u8]>) -> WireSettings {
+    let mut settings = settings.clone();
     match found {
-        Some(label) if layers.label.is_empty() => {
-            layers.label = Label::new(label).unwrap_or_default();
+        Some(label) if settings.label.is_empty() => {
+            settings.label = Label::new(label).unwrap_or_default();
         }
-        None if !layers.keyring.is_empty() => layers.skip_inbound_label_check = true,
+        None if !settings.keyring.is_empty() => settings.skip_inbound_label_check = true,
         Some(_) | None => {}
     }
-    layers
+    settings
 }
 
 fn failure(offset: usize, reason: impl ToString) -> Failure {

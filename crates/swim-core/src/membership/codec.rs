@@ -4,17 +4,18 @@
 
 use crate::config::{Config, ConfigError};
 use crate::seed::{Nonces, Seed};
-use crate::wire::stream::{StreamDecoder, StreamError, StreamMessage, StreamTooLong};
 use crate::wire::{
-    EncryptionVersion, Keyring, Label, Layers, PacketDecoder, Side, crc, seal_packet, seal_stream,
+    EncryptionVersion, Keyring, Label, PacketDecoder, Side, WireSettings, crc, encode_packet,
+    encode_stream,
 };
+use crate::wire::{StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong};
 
 /// What a checksum adds to a packet.
 pub(super) const CRC_LENGTH: usize = crc::HEADER_LENGTH;
 
 /// Seals what goes out; holds what opens what comes in.
 pub(super) struct Codec {
-    pub(super) layers: Layers,
+    pub(super) layers: WireSettings,
     nonces: Nonces,
     decoder: PacketDecoder,
 }
@@ -35,7 +36,7 @@ impl Codec {
             value: format!("{} bytes", config.label.len()),
             remedy: "shorten it to at most 255 bytes",
         })?;
-        let layers = Layers {
+        let layers = WireSettings {
             label,
             keyring,
             encryption_version: if config.versions.protocol_current == 1 {
@@ -57,7 +58,7 @@ impl Codec {
 
     pub(super) fn seal_packet(&mut self, plain: &[u8], checksum: bool) -> Vec<u8> {
         let nonce = self.nonce();
-        seal_packet(plain, &self.layers, checksum, nonce)
+        encode_packet(plain, &self.layers, checksum, nonce)
     }
 
     pub(super) fn seal_stream(
@@ -66,7 +67,7 @@ impl Codec {
         side: Side,
     ) -> Result<Vec<u8>, StreamTooLong> {
         let nonce = self.nonce();
-        seal_stream(plain, &self.layers, side, nonce)
+        encode_stream(plain, &self.layers, side, nonce)
     }
 
     /// Hands bytes to the decoder of one stream.
@@ -75,7 +76,7 @@ impl Codec {
         stream: &'a mut StreamDecoder,
         bytes: &[u8],
         fin: bool,
-    ) -> Result<Option<StreamMessage<'a>>, StreamError> {
+    ) -> Result<Option<StreamMessage<'a>>, StreamDecodeError> {
         stream.push_with(bytes, fin, &self.layers, &mut self.decoder)
     }
 

@@ -18,13 +18,12 @@ use crate::member::{MemberName, MemberState};
 use crate::output::{Destination, Event, OperationId, Outcome};
 use crate::roster::Slot;
 use crate::time::Time;
-use crate::wire::stream::{StreamTooLong, encode_user};
-use crate::wire::{KeyError, MAX_USER_MESSAGE, MAX_USER_STATE, Message};
+use crate::wire::{
+    KeyError, MAX_PACKET, MAX_USER_MESSAGE, MAX_USER_STATE, Message, StreamTooLong, encode_user,
+};
 
 /// The most operations under way: pings, reliable messages and joins together.
 pub(super) const MAX_OPERATIONS: usize = 1024;
-/// The longest packet that any transport of this wire carries.
-const MAX_PACKET: usize = 65_535;
 
 impl Membership {
     /// Sets the application's vetoes, replacing those set before.

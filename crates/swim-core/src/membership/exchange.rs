@@ -13,8 +13,8 @@ use crate::output::{Destination, Event, OperationId, Outcome, StreamId, WarningK
 use crate::push_pull::{self, Versioned};
 use crate::roster::Slot;
 use crate::timers::Timer;
-use crate::wire::stream::{StreamTooLong, encode_push_pull};
 use crate::wire::{Alive, Dead, NodeState, PushPull, StreamMessage, Suspect};
+use crate::wire::{StreamTooLong, encode_push_pull};
 
 /// Why we began an exchange.
 #[derive(Clone, Debug)]

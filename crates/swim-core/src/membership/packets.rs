@@ -12,7 +12,7 @@ use crate::output::{Destination, Event, OperationId, Outcome, Output, WarningKin
 use crate::roster::Slot;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{Ack, IndirectPing, Message, Nack, PacketError, Ping};
+use crate::wire::{Ack, IndirectPing, Message, Nack, PacketDecodeError, Ping};
 
 /// What we wait for under one of our sequence numbers, beside the probe round's own.
 #[derive(Debug)]
@@ -67,23 +67,23 @@ impl Membership {
         }
     }
 
-    fn refuse_packet(&mut self, from: &Peer, error: &PacketError) {
+    fn refuse_packet(&mut self, from: &Peer, error: &PacketDecodeError) {
         let kind = match error {
-            PacketError::Label(_) => {
+            PacketDecodeError::Label(_) => {
                 self.counters.refused_label += 1;
                 WarningKind::WrongLabel
             }
-            PacketError::Sealed { .. } => {
+            PacketDecodeError::Decrypt { .. } => {
                 self.counters.refused_key += 1;
                 WarningKind::WrongKey
             }
-            PacketError::Empty
-            | PacketError::Checksum { .. }
-            | PacketError::Compound { .. }
-            | PacketError::Compress { .. }
-            | PacketError::TooDeep { .. }
-            | PacketError::TooManyMessages { .. }
-            | PacketError::Malformed { .. } => {
+            PacketDecodeError::Empty
+            | PacketDecodeError::Checksum { .. }
+            | PacketDecodeError::Compound { .. }
+            | PacketDecodeError::Decompress { .. }
+            | PacketDecodeError::TooDeep { .. }
+            | PacketDecodeError::TooManyMessages { .. }
+            | PacketDecodeError::Malformed { .. } => {
                 self.counters.refused_malformed += 1;
                 WarningKind::Malformed
             }

@@ -10,8 +10,8 @@ use crate::member::Peer;
 use crate::output::{Destination, OperationId, Outcome, Output, StreamId, WarningKind};
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::stream::{StreamError, StreamTooLong};
 use crate::wire::{Ack, ErrorMessage, Message, Ping, Side, StreamDecoder, StreamMessage};
+use crate::wire::{StreamDecodeError, StreamTooLong};
 
 /// One stream that the machine has an interest in.
 pub(super) struct Stream {
@@ -185,32 +185,36 @@ impl Membership {
     }
 
     /// The decoder found something wrong.
-    fn refuse_stream(&mut self, id: StreamId, role: &Role, error: &StreamError) {
-        if let (Role::Message { operation }, StreamError::Truncated { offset: 0 }) = (role, error) {
+    fn refuse_stream(&mut self, id: StreamId, role: &Role, error: &StreamDecodeError) {
+        if let (Role::Message { operation }, StreamDecodeError::Truncated { offset: 0 }) =
+            (role, error)
+        {
             // The other side ended without a word: it took the message.
             self.finish(*operation, Outcome::Delivered);
             return;
         }
-        if let (Role::Exchange { .. }, StreamError::Truncated { offset: 0 }) = (role, error) {
+        if let (Role::Exchange { .. }, StreamDecodeError::Truncated { offset: 0 }) = (role, error) {
             let refused = OperationError::ClosedWithoutAnswer;
             self.stream_ended_early(role, refused);
             return;
         }
         let kind = match error {
-            StreamError::Label(_) => {
+            StreamDecodeError::Label(_) => {
                 self.counters.refused_label += 1;
                 WarningKind::WrongLabel
             }
-            StreamError::Encrypted | StreamError::NotEncrypted | StreamError::Sealed(_) => {
+            StreamDecodeError::Encrypted
+            | StreamDecodeError::NotEncrypted
+            | StreamDecodeError::Decrypt(_) => {
                 self.counters.refused_key += 1;
                 WarningKind::WrongKey
             }
-            StreamError::Compress(_)
-            | StreamError::Truncated { .. }
-            | StreamError::Type(_)
-            | StreamError::Negative { .. }
-            | StreamError::TooLong { .. }
-            | StreamError::Malformed { .. } => {
+            StreamDecodeError::Decompress(_)
+            | StreamDecodeError::Truncated { .. }
+            | StreamDecodeError::UnexpectedType(_)
+            | StreamDecodeError::Negative { .. }
+            | StreamDecodeError::TooLong { .. }
+            | StreamDecodeError::Malformed { .. } => {
                 self.counters.refused_malformed += 1;
                 WarningKind::Malformed
             }

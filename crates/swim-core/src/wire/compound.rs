@@ -1,25 +1,38 @@
 //! Several messages in one packet: `07 | count u8 | count x length u16 | parts`.
 //!
 //! Parts that run past the end are dropped and counted, with all that follow them; the earlier
-//! ones stand. What is inside a part is not looked at here.
+//! ones are kept, as in Go.
 
-use std::fmt;
 use std::ops::Range;
 
-use super::{MAX_COMPOUND_PARTS, MAX_PART_LENGTH, MessageType};
+use thiserror::Error;
+
+use super::message_type::MessageType;
+use super::wire_limits::{MAX_COMPOUND_PARTS, MAX_PART_LENGTH};
+
+/// Type byte and count: what a compound costs, whatever it holds.
+pub const FIXED_HEADER: usize = 2;
+
+/// What each part of a compound costs beside its bytes: its length.
+pub const PART_HEADER: usize = 2;
+
+/// Length of everything before the first part of a compound of `parts`.
+pub const fn header_length(parts: usize) -> usize {
+    FIXED_HEADER + PART_HEADER * parts
+}
 
 /// Walks through the parts of a compound message, type byte included.
 ///
-/// The message is lent to each step anew, so that it may live in a buffer that grows meanwhile.
+/// Each step takes the message as an argument, so that it may be in a buffer that grows meanwhile.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct CompoundParts {
     count: usize,
     next: usize,
     at: usize,
     truncated: usize,
 }
 
-impl Parts {
+impl CompoundParts {
     /// Reads the head of `message`, which begins with the type byte.
     ///
     /// # Errors
@@ -29,7 +42,7 @@ impl Parts {
             return Err(CompoundError::NoCount);
         };
         let count = usize::from(count);
-        let at = 2 + 2 * count;
+        let at = header_length(count);
         if message.len() < at {
             return Err(CompoundError::NoLengths);
         }
@@ -41,7 +54,7 @@ impl Parts {
         if self.next == self.count {
             return None;
         }
-        let length = message.get(2 + 2 * self.next..)?.first_chunk().copied()?;
+        let length = message.get(header_length(self.next)..)?.first_chunk().copied()?;
         let end = self.at + usize::from(u16::from_be_bytes(length));
         if message.len() < end {
             self.truncated = self.count - self.next;
@@ -69,14 +82,14 @@ pub fn join<P: AsRef<[u8]>>(parts: &[P]) -> Result<Vec<Vec<u8>>, PartTooLong> {
 }
 
 fn join_one<P: AsRef<[u8]>>(parts: &[P]) -> Result<Vec<u8>, PartTooLong> {
-    let total: usize = parts.iter().map(|part| 2 + part.as_ref().len()).sum();
-    let mut out = Vec::with_capacity(2 + total);
+    let total: usize = parts.iter().map(|part| part.as_ref().len()).sum();
+    let mut out = Vec::with_capacity(header_length(parts.len()) + total);
     out.push(MessageType::Compound.to_byte());
     out.extend(u8::try_from(parts.len()));
     for part in parts {
         let length = part.as_ref().len();
         let short = u16::try_from(length).map_err(|_| PartTooLong { length })?;
-        out.extend(short.to_be_bytes());
+        out.extend_from_slice(&short.to_be_bytes());
     }
     for part in parts {
         out.extend_from_slice(part.as_ref());
@@ -85,37 +98,20 @@ fn join_one<P: AsRef<[u8]>>(parts: &[P]) -> Result<Vec<u8>, PartTooLong> {
 }
 
 /// A message too long to be part of a compound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("message of {length} bytes; send those above {MAX_PART_LENGTH} on their own")]
 pub struct PartTooLong {
     /// Its length in bytes.
     pub length: usize,
 }
 
-impl fmt::Display for PartTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { length } = self;
-        write!(f, "message of {length} bytes; send those above {MAX_PART_LENGTH} on their own")
-    }
-}
-
-impl std::error::Error for PartTooLong {}
-
 /// Why a compound message is refused whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CompoundError {
     /// Nothing after the type byte.
+    #[error("compound message without a count")]
     NoCount,
     /// Fewer lengths than parts.
+    #[error("compound message ends among its lengths")]
     NoLengths,
 }
-
-impl fmt::Display for CompoundError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoCount => "compound message without a count",
-            Self::NoLengths => "compound message ends among its lengths",
-        })
-    }
-}
-
-impl std::error::Error for CompoundError {}

@@ -1,16 +1,17 @@
 //! The checksum header of packets: `0c | crc32 u32 | rest`.
 //!
-//! The checksum is CRC-32/ISO-HDLC (zlib's) over the rest. It may only stand outermost, after
-//! decryption. Whoever receives it checks it; whether to send it is the caller's decision.
+//! The checksum is CRC-32/ISO-HDLC (zlib's) over the rest. It may only be outermost, after
+//! decryption. Receivers always check it. Go sends it to members whose highest protocol version
+//! is at least 5.
 
-use super::MessageType;
+use super::message_type::MessageType;
 
 /// Length of the header in bytes.
 pub const HEADER_LENGTH: usize = 5;
 
 /// What a checksum header says, and whether it is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checked<'a> {
+pub struct Checksum<'a> {
     /// The bytes behind the header.
     pub rest: &'a [u8],
     /// The checksum in the header.
@@ -19,7 +20,7 @@ pub struct Checked<'a> {
     pub computed: u32,
 }
 
-impl Checked<'_> {
+impl Checksum<'_> {
     /// Whether the rest arrived as it was sent.
     pub fn is_ok(&self) -> bool {
         self.announced == self.computed
@@ -27,21 +28,18 @@ impl Checked<'_> {
 }
 
 /// Reads the header; `None` if there is none (a lone type byte below 5 bytes is none, as in Go).
-pub fn split_header(bytes: &[u8]) -> Option<Checked<'_>> {
+pub fn split_header(bytes: &[u8]) -> Option<Checksum<'_>> {
     let (&announced, rest) =
         bytes.strip_prefix(&[MessageType::HasCrc.to_byte()])?.split_first_chunk()?;
-    Some(Checked {
+    Some(Checksum {
         rest,
         announced: u32::from_be_bytes(announced),
         computed: crc32fast::hash(rest),
     })
 }
 
-/// `rest` with a header before it.
-pub fn with_header(rest: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_LENGTH + rest.len());
-    out.push(MessageType::HasCrc.to_byte());
-    out.extend(crc32fast::hash(rest).to_be_bytes());
-    out.extend_from_slice(rest);
-    out
+/// The header to be put before `rest`.
+pub fn header(rest: &[u8]) -> [u8; HEADER_LENGTH] {
+    let [a, b, c, d] = crc32fast::hash(rest).to_be_bytes();
+    [MessageType::HasCrc.to_byte(), a, b, c, d]
 }

@@ -1,15 +1,16 @@
 //! The label header: which cluster a packet or stream belongs to.
 //!
 //! `f4 | length u8 (1..=255) | label`, before everything else, and only where a label is set. A
-//! label keeps clusters apart by mistake, not by malice: it is plain text, though encryption
-//! authenticates it.
+//! label protects against misconfiguration, not against an attacker: it is sent in the clear.
+//! Where there is encryption, it is part of the associated data.
 
-use std::fmt;
+use thiserror::Error;
 
-use super::MessageType;
+use super::message_type::MessageType;
+use super::wire_limits::MAX_LABEL;
 
-/// Longest label, in bytes: its length is one byte (Go's `LabelMaxSize`).
-pub const MAX_LABEL: usize = 255;
+/// Type byte and length: the header without the label.
+const FIXED_HEADER: usize = 2;
 
 /// A cluster's label; empty by default, which means no header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,21 +41,20 @@ impl Label {
 
     /// Length of the header in bytes; 0 without a label.
     pub fn header_length(&self) -> usize {
-        if self.is_empty() { 0 } else { 2 + self.0.len() }
+        if self.is_empty() { 0 } else { FIXED_HEADER + self.0.len() }
     }
 
     /// Appends the header, if there is a label.
     pub fn put_header(&self, out: &mut Vec<u8>) {
         if let Ok(length @ 1..) = u8::try_from(self.0.len()) {
-            out.push(MessageType::Label.to_byte());
-            out.push(length);
+            out.extend_from_slice(&[MessageType::Label.to_byte(), length]);
             out.extend_from_slice(&self.0);
         }
     }
 
     /// Whether a header that came in (or its absence) is the one to expect.
     ///
-    /// With `skip_check` somebody before us took the header off; one more is an error.
+    /// With `skip_check` a proxy removed the header; one more is an error.
     pub(crate) fn check(&self, found: Option<&[u8]>, skip_check: bool) -> Result<(), LabelError> {
         match found {
             Some(_) if skip_check => Err(LabelError::Double),
@@ -68,7 +68,7 @@ impl Label {
     }
 }
 
-/// Takes the label header off: the label, if there was one, and what follows.
+/// Splits the label header off: the label, if there was one, and what follows.
 ///
 /// # Errors
 /// A header that ends early or whose length is 0.
@@ -89,55 +89,39 @@ pub fn split_header(bytes: &[u8]) -> Result<(Option<&[u8]>, &[u8]), LabelError> 
 }
 
 /// A label longer than its header can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("label of {length} bytes; shorten it to at most {MAX_LABEL}")]
 pub struct LabelTooLong {
     /// How long it is, in bytes.
     pub length: usize,
 }
 
-impl fmt::Display for LabelTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "label of {} bytes; shorten it to at most {MAX_LABEL}", self.length)
-    }
-}
-
-impl std::error::Error for LabelTooLong {}
-
 /// Why a label header is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LabelError {
     /// The header ends early.
+    #[error("label header is truncated")]
     Truncated {
         /// At least this many bytes are missing.
         missing: usize,
     },
     /// A header with a label of length 0.
+    #[error("label header holds an empty label")]
     Empty,
     /// Another label than ours, or none where we have one.
+    #[error("{}; give every member of the cluster the same label", describe(found))]
     Mismatch {
         /// The label that came; empty when there was no header.
         found: Vec<u8>,
     },
-    /// A header although something before us is configured to have taken it off.
+    /// A header although a proxy in front of this member is configured to remove it.
+    #[error("unexpected second label header")]
     Double,
 }
 
-impl fmt::Display for LabelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated { .. } => f.write_str("label header is truncated"),
-            Self::Empty => f.write_str("label header holds an empty label"),
-            Self::Mismatch { found } if found.is_empty() => {
-                f.write_str("label is missing; give every member of the cluster the same label")
-            }
-            Self::Mismatch { found } => write!(
-                f,
-                "label is \"{}\"; give every member of the cluster the same label",
-                found.escape_ascii()
-            ),
-            Self::Double => f.write_str("unexpected second label header"),
-        }
+fn describe(found: &[u8]) -> String {
+    match found {
+        [] => "label is missing".to_owned(),
+        label => format!("label is \"{}\"", label.escape_ascii()),
     }
 }
-
-impl std::error::Error for LabelError {}

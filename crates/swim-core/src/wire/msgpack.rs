@@ -2,25 +2,20 @@
 //!
 //! Writing follows the old msgpack specification, as Go's default handle does: strings and byte
 //! slices are both "raw" (never str8, never bin), Go's `int` fields use the signed family.
-//! Reading is lenient where Go is lenient and refuses what Go refuses. It borrows from the input,
-//! never allocates by an announced length and never recurses. It knows no message.
+//! Reading accepts what Go accepts and refuses what Go refuses. It borrows from the input, never
+//! allocates by an announced length and never recurses.
 
 use rmp::Marker;
 
-mod fault;
-mod gather;
+use super::decode_error::{DecodeError, DecodeErrorKind};
+use super::wire_limits::MAX_VALUES;
+
+mod number_arrays;
 mod skip;
 mod write;
 
-pub use fault::{Fault, Reason};
-pub(crate) use gather::gather;
+pub(crate) use number_arrays::rewrite_number_arrays;
 pub(crate) use write::{put_bool, put_bytes, put_int, put_map, put_text, put_uint};
-
-/// A message may hold this many values, those in unknown fields included.
-///
-/// Go has no such limit; its messages hold at most eight. It bounds the work that one message can
-/// cause when a stream brings it byte by byte.
-const MAX_VALUES: usize = 65_536;
 
 const NIL: u8 = Marker::Null.to_u8();
 const FALSE: u8 = Marker::False.to_u8();
@@ -44,39 +39,39 @@ const ARRAY32: u8 = Marker::Array32.to_u8();
 const MAP16: u8 = Marker::Map16.to_u8();
 const MAP32: u8 = Marker::Map32.to_u8();
 
-/// A message's fields: read by key, written in ascending order of keys.
-pub(crate) trait Record<'a>: Copy + Default {
+/// A Go struct on the wire: its fields are read by key and written in ascending order of keys.
+pub(crate) trait MsgpackStruct<'a>: Copy + Default {
     /// The keys in Go's order of declaration, which is that of the positional form.
     const DECLARED: &'static [&'static [u8]];
 
     /// Reads the value of one key; an unknown key's value is skipped.
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault>;
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError>;
 
     /// Appends the msgpack map.
     fn write(&self, out: &mut Vec<u8>);
 
     /// Reads one value, a map, a positional array or nil (a message of zeros).
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
-        let mut record = Self::default();
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut message = Self::default();
         match reader.start()? {
             Start::Nil => {}
             Start::Map(count) => {
                 for _ in 0..count {
                     let key = reader.key()?;
-                    record.set(key, reader)?;
+                    message.set(key, reader)?;
                 }
             }
             Start::Array(count) => {
                 let mut keys = Self::DECLARED.iter();
                 for _ in 0..count {
                     match keys.next() {
-                        Some(key) => record.set(key, reader)?,
+                        Some(key) => message.set(key, reader)?,
                         None => reader.skip()?,
                     }
                 }
             }
         }
-        Ok(record)
+        Ok(message)
     }
 }
 
@@ -93,12 +88,12 @@ pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     length: usize,
     values: usize,
-    scattered: bool,
+    number_array: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, length: bytes.len(), values: 0, scattered: false }
+        Self { rest: bytes, length: bytes.len(), values: 0, number_array: false }
     }
 
     /// Bytes read so far.
@@ -108,33 +103,37 @@ impl<'a> Reader<'a> {
 
     /// Whether a byte field came as an array with numbers above 127, which cannot be borrowed.
     ///
-    /// The value read for it is empty; [`gather`] rewrites such a message so that it can.
-    pub(crate) fn is_scattered(&self) -> bool {
-        self.scattered
+    /// The value read for it is empty; [`rewrite_number_arrays`] turns such a message into one that
+    /// can be borrowed from.
+    pub(crate) fn has_number_array(&self) -> bool {
+        self.number_array
     }
 
     #[inline]
-    pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
         let start = self.offset();
         let wide = self.unsigned()?;
-        u32::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
+        u32::try_from(wide)
+            .map_err(|_| DecodeError { offset: start, kind: DecodeErrorKind::OutOfRange })
     }
 
     #[inline]
-    pub(crate) fn u16(&mut self) -> Result<u16, Fault> {
+    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
         let start = self.offset();
         let wide = self.unsigned()?;
-        u16::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
+        u16::try_from(wide)
+            .map_err(|_| DecodeError { offset: start, kind: DecodeErrorKind::OutOfRange })
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Fault> {
+    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         let start = self.offset();
         let wide = self.unsigned()?;
-        u8::try_from(wide).map_err(|_| Fault { offset: start, reason: Reason::OutOfRange })
+        u8::try_from(wide)
+            .map_err(|_| DecodeError { offset: start, kind: DecodeErrorKind::OutOfRange })
     }
 
     /// A Go `int`. As in Go, an unsigned number above `i64::MAX` turns negative.
-    pub(crate) fn int(&mut self) -> Result<i64, Fault> {
+    pub(crate) fn int(&mut self) -> Result<i64, DecodeError> {
         let (start, marker) = self.marker()?;
         Ok(match marker {
             NIL => 0,
@@ -151,7 +150,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(crate) fn bool(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn bool(&mut self) -> Result<bool, DecodeError> {
         let (start, marker) = self.marker()?;
         match marker {
             FALSE | NIL | 0 => Ok(false),
@@ -161,26 +160,26 @@ impl<'a> Reader<'a> {
     }
 
     /// A field's name. Go refuses a nameless field.
-    fn key(&mut self) -> Result<&'a [u8], Fault> {
+    fn key(&mut self) -> Result<&'a [u8], DecodeError> {
         match self.short_raw() {
             Some(key) if !key.is_empty() => return Ok(key),
-            Some(_) => return Err(self.fault(Reason::EmptyKey)),
+            Some(_) => return Err(self.error(DecodeErrorKind::EmptyKey)),
             None => {}
         }
         let start = self.offset();
-        let scattered = std::mem::take(&mut self.scattered);
+        let number_array = std::mem::take(&mut self.number_array);
         let key = self.text()?;
-        // No field of ours has a name that would have to be gathered.
-        let unknown = std::mem::replace(&mut self.scattered, scattered);
+        // No field of ours has a name with bytes above 127.
+        let unknown = std::mem::replace(&mut self.number_array, number_array);
         match key {
             [] if unknown => Ok(b"?"),
-            [] => Err(Fault { offset: start, reason: Reason::EmptyKey }),
+            [] => Err(DecodeError { offset: start, kind: DecodeErrorKind::EmptyKey }),
             key => Ok(key),
         }
     }
 
     /// A Go `string`; nil is the empty one.
-    pub(crate) fn text(&mut self) -> Result<&'a [u8], Fault> {
+    pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
         if let Some(text) = self.short_raw() {
             return Ok(text);
         }
@@ -189,14 +188,14 @@ impl<'a> Reader<'a> {
             return self.take(length);
         }
         match self.array_length(marker)? {
-            Some(count) => self.gathered(count),
+            Some(count) => self.number_array(count),
             None if marker == NIL => Ok(&[]),
             None => Err(wrong_type(start, "a string", marker)),
         }
     }
 
     /// A Go byte slice; nil and empty are told apart.
-    pub(crate) fn bytes(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+    pub(crate) fn bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
         if let Some(bytes) = self.short_raw() {
             return Ok(Some(bytes));
         }
@@ -205,26 +204,26 @@ impl<'a> Reader<'a> {
             return self.take(length).map(Some);
         }
         if let Some(count) = self.array_length(marker)? {
-            return self.gathered(count).map(Some);
+            return self.number_array(count).map(Some);
         }
         // Go fills a slice from a map too: keys and values in turn.
         match self.map_length(marker)? {
-            Some(pairs) => self.gathered(pairs.saturating_mul(2)).map(Some),
+            Some(pairs) => self.number_array(pairs.saturating_mul(2)).map(Some),
             None if marker == NIL => Ok(None),
             None => Err(wrong_type(start, "bytes", marker)),
         }
     }
 
     /// The bytes of `count` numbers: borrowed if each is one byte of the input.
-    fn gathered(&mut self, count: usize) -> Result<&'a [u8], Fault> {
+    fn number_array(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let Some((numbers, after)) = self.rest.split_at_checked(count) else {
-            return Err(self.fault(Reason::Truncated { missing: count - self.rest.len() }));
+            return Err(self.error(DecodeErrorKind::Truncated { missing: count - self.rest.len() }));
         };
         if numbers.iter().all(|&number| number < 0x80) {
             self.rest = after;
             return Ok(numbers);
         }
-        self.scattered = true;
+        self.number_array = true;
         for _ in 0..count {
             self.u8()?;
         }
@@ -246,7 +245,7 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    fn start(&mut self) -> Result<Start, Fault> {
+    fn start(&mut self) -> Result<Start, DecodeError> {
         let (start, marker) = self.marker()?;
         if let Some(count) = self.map_length(marker)? {
             return Ok(Start::Map(count));
@@ -254,12 +253,12 @@ impl<'a> Reader<'a> {
         match self.array_length(marker)? {
             Some(count) => Ok(Start::Array(count)),
             None if marker == NIL => Ok(Start::Nil),
-            None => Err(Fault { offset: start, reason: Reason::NotAStruct }),
+            None => Err(DecodeError { offset: start, kind: DecodeErrorKind::NotAStruct }),
         }
     }
 
     #[inline]
-    fn unsigned(&mut self) -> Result<u64, Fault> {
+    fn unsigned(&mut self) -> Result<u64, DecodeError> {
         let (start, marker) = self.marker()?;
         let signed = match marker {
             0x00..=0x7f => return Ok(u64::from(marker)),
@@ -275,10 +274,11 @@ impl<'a> Reader<'a> {
             I64 => i64::from_be_bytes(self.array()?),
             found => return Err(wrong_type(start, "an unsigned integer", found)),
         };
-        u64::try_from(signed).map_err(|_| Fault { offset: start, reason: Reason::Negative })
+        u64::try_from(signed)
+            .map_err(|_| DecodeError { offset: start, kind: DecodeErrorKind::Negative })
     }
 
-    fn raw_length(&mut self, marker: u8) -> Result<Option<usize>, Fault> {
+    fn raw_length(&mut self, marker: u8) -> Result<Option<usize>, DecodeError> {
         Ok(Some(match marker {
             0xa0..=0xbf => usize::from(marker & 0x1f),
             STR8 | BIN8 => usize::from(self.byte()?),
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    fn array_length(&mut self, marker: u8) -> Result<Option<usize>, Fault> {
+    fn array_length(&mut self, marker: u8) -> Result<Option<usize>, DecodeError> {
         Ok(Some(match marker {
             0x90..=0x9f => usize::from(marker & 0x0f),
             ARRAY16 => usize::from(u16::from_be_bytes(self.array()?)),
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    fn map_length(&mut self, marker: u8) -> Result<Option<usize>, Fault> {
+    fn map_length(&mut self, marker: u8) -> Result<Option<usize>, DecodeError> {
         Ok(Some(match marker {
             0x80..=0x8f => usize::from(marker & 0x0f),
             MAP16 => usize::from(u16::from_be_bytes(self.array()?)),
@@ -306,56 +306,58 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    fn length32(&mut self) -> Result<usize, Fault> {
+    fn length32(&mut self) -> Result<usize, DecodeError> {
         let length = u32::from_be_bytes(self.array()?);
-        usize::try_from(length).map_err(|_| self.fault(Reason::OutOfRange))
+        usize::try_from(length).map_err(|_| self.error(DecodeErrorKind::OutOfRange))
     }
 
     /// The next value's first byte and its offset.
     #[inline]
-    fn marker(&mut self) -> Result<(usize, u8), Fault> {
+    fn marker(&mut self) -> Result<(usize, u8), DecodeError> {
         let start = self.offset();
         if self.values == MAX_VALUES {
-            return Err(Fault { offset: start, reason: Reason::TooManyValues });
+            return Err(DecodeError { offset: start, kind: DecodeErrorKind::TooManyValues });
         }
         self.values += 1;
         Ok((start, self.byte()?))
     }
 
     #[inline]
-    fn byte(&mut self) -> Result<u8, Fault> {
+    fn byte(&mut self) -> Result<u8, DecodeError> {
         let Some((&byte, after)) = self.rest.split_first() else {
-            return Err(self.fault(Reason::Truncated { missing: 1 }));
+            return Err(self.error(DecodeErrorKind::Truncated { missing: 1 }));
         };
         self.rest = after;
         Ok(byte)
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let Some((head, after)) = self.rest.split_first_chunk() else {
-            return Err(self.fault(Reason::Truncated { missing: N - self.rest.len() }));
+            return Err(self.error(DecodeErrorKind::Truncated { missing: N - self.rest.len() }));
         };
         self.rest = after;
         Ok(*head)
     }
 
     #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let Some((head, after)) = self.rest.split_at_checked(length) else {
-            return Err(self.fault(Reason::Truncated { missing: length - self.rest.len() }));
+            return Err(
+                self.error(DecodeErrorKind::Truncated { missing: length - self.rest.len() })
+            );
         };
         self.rest = after;
         Ok(head)
     }
 
-    fn fault(&self, reason: Reason) -> Fault {
-        Fault { offset: self.offset(), reason }
+    fn error(&self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError { offset: self.offset(), kind }
     }
 }
 
-fn wrong_type(offset: usize, expected: &'static str, found: u8) -> Fault {
-    Fault { offset, reason: Reason::WrongType { expected, found } }
+fn wrong_type(offset: usize, expected: &'static str, found: u8) -> DecodeError {
+    DecodeError { offset, kind: DecodeErrorKind::WrongType { expected, found } }
 }
 
 #[cfg(test)]

@@ -1,21 +1,22 @@
-//! The messages: their fields, and nothing about when to send them.
+//! The messages and their fields, named as in memberlist's `net.go` (in snake case).
 //!
-//! Messages borrow from the bytes they were read from. Field names are memberlist's in snake case.
-//! Names are bytes, for Go allows any. `addr` and `target` are kept as they came: Go compares
-//! addresses byte for byte, and 4 bytes are not the same to it as 16. A `None` byte field is Go's
-//! nil, which is not the empty slice on the wire.
+//! Messages borrow from the bytes they were read from. Member names are bytes, because Go allows
+//! any. `addr` and `target` are kept as they came: Go compares addresses byte for byte, so that an
+//! IPv4 address of 4 bytes differs from the same one in 16. A `None` byte field is Go's nil, which
+//! on the wire differs from the empty slice.
 
-use super::MessageType;
-use super::msgpack::{Fault, Reader, Record, gather};
+use super::decode_error::DecodeError;
+use super::message_type::MessageType;
+use super::msgpack::{MsgpackStruct, Reader, rewrite_number_arrays};
 
 mod fields;
 
-/// Are you there? (Type 0.)
+/// A probe, to be answered with an [`Ack`]. (Type 0.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ping<'a> {
-    /// Matches the ack to the ping.
+    /// The number that the ack repeats.
     pub seq_no: u32,
-    /// Whom it is meant for; empty means whoever gets it.
+    /// The member that is probed. Another member ignores it; empty means any member.
     pub node: &'a [u8],
     /// The sender's IP, 4 or 16 bytes; not written when empty.
     pub source_addr: &'a [u8],
@@ -25,12 +26,12 @@ pub struct Ping<'a> {
     pub source_node: &'a [u8],
 }
 
-/// Ask `node` for me whether it is there. (Type 1.)
+/// A request to ping `node` and to pass its ack on. (Type 1.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndirectPing<'a> {
-    /// Matches ack and nack to the request.
+    /// The number that ack and nack repeat.
     pub seq_no: u32,
-    /// IP of the member to be asked.
+    /// IP of the member to be pinged.
     pub target: Option<&'a [u8]>,
     /// Its port; 0 means the relay's own.
     pub port: u16,
@@ -46,16 +47,16 @@ pub struct IndirectPing<'a> {
     pub source_node: &'a [u8],
 }
 
-/// I am here. (Type 2.)
+/// The answer to a [`Ping`]. (Type 2.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ack<'a> {
     /// The ping's number.
     pub seq_no: u32,
-    /// Application bytes.
+    /// The application's ack payload.
     pub payload: Option<&'a [u8]>,
 }
 
-/// The member you asked me about did not answer. (Type 11.)
+/// The target of an [`IndirectPing`] did not answer in time. (Type 11.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nack {
     /// The indirect ping's number.
@@ -69,7 +70,7 @@ pub struct Suspect<'a> {
     pub incarnation: u32,
     /// The suspected member.
     pub node: &'a [u8],
-    /// The accuser.
+    /// The member that suspects it.
     pub from: &'a [u8],
 }
 
@@ -97,11 +98,11 @@ pub struct Dead<'a> {
     pub incarnation: u32,
     /// The dead member.
     pub node: &'a [u8],
-    /// Who says so.
+    /// The member that declares it dead.
     pub from: &'a [u8],
 }
 
-/// Why a stream was refused. (Type 13.)
+/// The answer to a stream that was refused. (Type 13.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErrorMessage<'a> {
     /// The reason, usually UTF-8.
@@ -220,15 +221,15 @@ impl<'a> Message<'a> {
         kind: MessageType,
         body: &'a [u8],
         reader: &mut Reader<'a>,
-    ) -> Option<Result<Self, Fault>> {
+    ) -> Option<Result<Self, DecodeError>> {
         Some(match kind {
-            MessageType::Ping => Record::read(reader).map(Self::Ping),
-            MessageType::IndirectPing => Record::read(reader).map(Self::IndirectPing),
-            MessageType::Ack => Record::read(reader).map(Self::Ack),
-            MessageType::Nack => Record::read(reader).map(Self::Nack),
-            MessageType::Suspect => Record::read(reader).map(Self::Suspect),
-            MessageType::Alive => Record::read(reader).map(Self::Alive),
-            MessageType::Dead => Record::read(reader).map(Self::Dead),
+            MessageType::Ping => MsgpackStruct::read(reader).map(Self::Ping),
+            MessageType::IndirectPing => MsgpackStruct::read(reader).map(Self::IndirectPing),
+            MessageType::Ack => MsgpackStruct::read(reader).map(Self::Ack),
+            MessageType::Nack => MsgpackStruct::read(reader).map(Self::Nack),
+            MessageType::Suspect => MsgpackStruct::read(reader).map(Self::Suspect),
+            MessageType::Alive => MsgpackStruct::read(reader).map(Self::Alive),
+            MessageType::Dead => MsgpackStruct::read(reader).map(Self::Dead),
             MessageType::User => Ok(Self::User(body)),
             MessageType::PushPull
             | MessageType::Compound
@@ -242,15 +243,18 @@ impl<'a> Message<'a> {
 }
 
 /// Reads one body without its type byte and says how many bytes it took; more may follow.
-fn decode<'a, T: Record<'a>>(body: &'a [u8], spare: &'a mut Vec<u8>) -> Result<(T, usize), Fault> {
+fn decode<'a, T: MsgpackStruct<'a>>(
+    body: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<(T, usize), DecodeError> {
     let mut reader = Reader::new(body);
     let value = T::read(&mut reader)?;
-    if !reader.is_scattered() {
+    if !reader.has_number_array() {
         return Ok((value, reader.offset()));
     }
-    spare.clear();
-    let consumed = gather(body, spare)?;
-    Ok((T::read(&mut Reader::new(spare))?, consumed))
+    scratch.clear();
+    let consumed = rewrite_number_arrays(body, scratch)?;
+    Ok((T::read(&mut Reader::new(scratch))?, consumed))
 }
 
 macro_rules! decoding {
@@ -258,16 +262,16 @@ macro_rules! decoding {
         impl<'a> $message {
             /// Reads one msgpack value (no type byte) and says how many bytes it took.
             ///
-            /// All forms that Go accepts are accepted. `spare` is only used where a byte field
+            /// All forms that Go accepts are accepted. `scratch` is only used where a byte field
             /// came as an array of numbers, which cannot be borrowed.
             ///
             /// # Errors
             /// What Go refuses, with the offset in `body`.
             pub fn decode(
                 body: &'a [u8],
-                spare: &'a mut Vec<u8>,
-            ) -> Result<(Self, usize), Fault> {
-                decode(body, spare)
+                scratch: &'a mut Vec<u8>,
+            ) -> Result<(Self, usize), DecodeError> {
+                decode(body, scratch)
             }
         }
     )*};
@@ -312,9 +316,9 @@ macro_rules! decoding_owned {
             ///
             /// # Errors
             /// What Go refuses, with the offset in `body`.
-            pub fn decode(body: &[u8]) -> Result<(Self, usize), Fault> {
+            pub fn decode(body: &[u8]) -> Result<(Self, usize), DecodeError> {
                 let mut reader = Reader::new(body);
-                let value = Record::read(&mut reader)?;
+                let value = MsgpackStruct::read(&mut reader)?;
                 Ok((value, reader.offset()))
             }
         }

@@ -1,7 +1,7 @@
 //! What members tell each other about third ones, message by message.
 
-use swim_core::wire::stream::encode_user;
-use swim_core::wire::{Alive, Dead, Layers, Message, PacketDecoder, Ping, Suspect, compound};
+use swim_core::wire::encode_user;
+use swim_core::wire::{Alive, Dead, Message, PacketDecoder, Ping, Suspect, WireSettings, compound};
 use swim_core::{Config, Event, MemberState, Output, Peer, StreamId};
 
 use crate::harness::{Cluster, name, seconds};
@@ -42,7 +42,7 @@ fn sent(cluster: &Cluster, from: &str) -> Vec<String> {
     let mut decoder = PacketDecoder::default();
     let mut messages = Vec::new();
     for (_, _, bytes) in cluster.wire.log.iter().filter(|(who, _, _)| *who == from) {
-        let packet = decoder.decode(bytes, &Layers::default()).unwrap();
+        let packet = decoder.decode(bytes, &WireSettings::default()).unwrap();
         messages.extend(packet.messages.iter().map(|message| match message {
             Message::Ack(ack) => format!("ack {}", ack.seq_no),
             Message::Alive(alive) => format!("alive {}", String::from_utf8_lossy(alive.node)),

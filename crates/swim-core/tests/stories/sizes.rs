@@ -1,6 +1,6 @@
 //! Packets stay within what the transport carries best.
 
-use swim_core::wire::{Layers, Message, PacketDecoder};
+use swim_core::wire::{Message, PacketDecoder, WireSettings};
 use swim_core::{Config, SecretKey};
 
 use crate::harness::{Cluster, seconds};
@@ -71,7 +71,7 @@ fn what_we_say_of_ourselves_carries_six_version_bytes_and_four_address_bytes() {
     let mut decoder = PacketDecoder::default();
     let mut seen = 0;
     for (_, _, bytes) in &cluster.wire.log {
-        let packet = decoder.decode(bytes, &Layers::default()).unwrap();
+        let packet = decoder.decode(bytes, &WireSettings::default()).unwrap();
         for message in packet.messages {
             if let Message::Alive(alive) = message {
                 assert_eq!(alive.vsn, Some([1, 5, 2, 0, 0, 0].as_slice()));

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use crate::member::Peer;
 use crate::sim::host::Host;
 use crate::sim::simulation::{Cause, Simulation};
-use crate::wire::{Alive, Message, Ping, compound, seal_packet};
+use crate::wire::{Alive, Message, Ping, compound, encode_packet};
 
 /// Messages in one packet.
 const TOGETHER: usize = 200;
@@ -24,7 +24,7 @@ impl Simulation {
         let introductions = self.introductions();
         let mut ping = Vec::new();
         Message::Ping(Ping { seq_no: 1, ..Ping::default() }).encode(&mut ping);
-        let ping = seal_packet(&ping, &self.layers, false, [0; 12]);
+        let ping = encode_packet(&ping, &self.layers, false, [0; 12]);
         for host in self.hosts() {
             let now = self.now;
             let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
@@ -68,7 +68,7 @@ impl Simulation {
             .chunks(TOGETHER)
             .filter_map(|together| compound::join(together).ok())
             .flatten()
-            .map(|packet| seal_packet(&packet, &self.layers, false, [0; 12]))
+            .map(|packet| encode_packet(&packet, &self.layers, false, [0; 12]))
             .collect()
     }
 }

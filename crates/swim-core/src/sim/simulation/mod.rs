@@ -32,7 +32,7 @@ use crate::sim::sim_rng::SimRng;
 use crate::sim::streams::{Side, Streams};
 use crate::sim::trace::Trace;
 use crate::time::Time;
-use crate::wire::{Keyring, Label, Layers, PacketDecoder};
+use crate::wire::{Keyring, Label, PacketDecoder, WireSettings};
 
 /// How closely a simulation is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub struct Simulation {
     /// Peers that could not be dialed; reported when the dial has timed out.
     dialing: BTreeSet<(HostId, HostId)>,
     /// What the machines put around their messages.
-    layers: Layers,
+    layers: WireSettings,
     decoder: PacketDecoder,
     checker: Checker,
     coverage: Coverage,
@@ -264,17 +264,17 @@ impl Simulation {
 }
 
 /// The layers of the cluster's packets.
-fn layers_of(config: &Config) -> Layers {
+fn layers_of(config: &Config) -> WireSettings {
     let mut keyring = Keyring::default();
     for key in &config.keys {
         // Machines refuse settings with bad keys, so none gets here.
         let _ = keyring.add(key.as_bytes());
     }
-    Layers {
+    WireSettings {
         label: Label::new(config.label.clone()).unwrap_or_default(),
         keyring,
         verify_incoming: config.verify_incoming,
         verify_outgoing: config.verify_outgoing,
-        ..Layers::default()
+        ..WireSettings::default()
     }
 }

@@ -1,16 +1,14 @@
-//! Passing over values that belong to no field of ours.
+//! Skips values of unknown fields.
 //!
-//! Everything that Go can pass over is passed over, extensions and floats included; what Go
-//! refuses even there is refused. Nesting is followed on a list, not by recursion.
+//! Everything that Go skips is skipped, extensions and floats included; what Go refuses even there
+//! is refused. Nesting is followed on a list, not by recursion, so that input cannot exhaust the
+//! stack.
 
 use rmp::Marker;
 
-use super::{
-    FALSE, Fault, I8, I16, I32, I64, NIL, Reader, Reason, TRUE, U8, U16, U32, U64, wrong_type,
-};
-
-/// Containers may be nested this deep, the message itself included (Go's decoder: 1,024).
-pub(super) const MAX_NESTING: usize = 1_023;
+use super::{FALSE, I8, I16, I32, I64, NIL, Reader, TRUE, U8, U16, U32, U64, wrong_type};
+use crate::wire::decode_error::{DecodeError, DecodeErrorKind};
+use crate::wire::wire_limits::MAX_VALUE_NESTING;
 
 /// Type byte of msgpack's timestamp extension.
 const TIMESTAMP: u8 = 0xff;
@@ -27,15 +25,15 @@ const FIX_EXT8: u8 = Marker::FixExt8.to_u8();
 const FIX_EXT16: u8 = Marker::FixExt16.to_u8();
 
 impl Reader<'_> {
-    /// Passes over one value, however it is nested.
-    pub(crate) fn skip(&mut self) -> Result<(), Fault> {
+    /// Skips one value, however it is nested.
+    pub(crate) fn skip(&mut self) -> Result<(), DecodeError> {
         let mut open: Vec<usize> = Vec::new();
         loop {
             let entries = self.skip_marker()?;
             if let Some(count) = entries {
                 // The message itself is the first level.
-                if open.len() + 2 > MAX_NESTING {
-                    return Err(self.fault(Reason::TooDeep));
+                if open.len() + 2 > MAX_VALUE_NESTING {
+                    return Err(self.error(DecodeErrorKind::TooDeep));
                 }
                 open.push(count);
             }
@@ -54,8 +52,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Passes over a scalar, or over a container's head: then the number of values in it.
-    fn skip_marker(&mut self) -> Result<Option<usize>, Fault> {
+    /// Skips a scalar, or a container's head: then returns the number of values in it.
+    fn skip_marker(&mut self) -> Result<Option<usize>, DecodeError> {
         let (start, marker) = self.marker()?;
         if let Some(length) = self.raw_length(marker)? {
             return self.take(length).map(|_| None);
@@ -77,7 +75,7 @@ impl Reader<'_> {
         self.take(length).map(|_| None)
     }
 
-    fn skip_extension(&mut self, start: usize, marker: u8) -> Result<Option<usize>, Fault> {
+    fn skip_extension(&mut self, start: usize, marker: u8) -> Result<Option<usize>, DecodeError> {
         let length = match marker {
             FIX_EXT1 => 1,
             FIX_EXT2 => 2,
@@ -91,7 +89,7 @@ impl Reader<'_> {
         };
         let kind = self.byte()?;
         if kind == TIMESTAMP && !matches!(length, 4 | 8 | 12) {
-            return Err(Fault { offset: start, reason: Reason::TimestampLength });
+            return Err(DecodeError { offset: start, kind: DecodeErrorKind::TimestampLength });
         }
         self.take(length).map(|_| None)
     }

@@ -1,15 +1,15 @@
-use super::skip::MAX_NESTING;
 use super::*;
 use crate::wire::schema::{Ack, Alive, NodeState, Ping, PushPullHeader, UserHeader};
+use crate::wire::wire_limits::MAX_VALUE_NESTING;
 
 /// Our own short form of a map with one unknown key holding `value`, and a known one after it.
 fn with_unknown(value: &[u8]) -> Vec<u8> {
     [b"\x82\xa1X", value, b"\xa5SeqNo\x2a"].concat()
 }
 
-fn seq_no(bytes: &[u8]) -> Result<u32, Reason> {
-    let mut spare = Vec::new();
-    Ping::decode(bytes, &mut spare).map(|(ping, _)| ping.seq_no).map_err(|fault| fault.reason)
+fn seq_no(bytes: &[u8]) -> Result<u32, DecodeErrorKind> {
+    let mut scratch = Vec::new();
+    Ping::decode(bytes, &mut scratch).map(|(ping, _)| ping.seq_no).map_err(|error| error.kind)
 }
 
 #[test]
@@ -48,23 +48,26 @@ fn unknown_values_of_every_kind_are_passed_over() {
 #[test]
 fn values_that_go_refuses_are_refused() {
     let refused = |value: &[u8]| seq_no(&with_unknown(value)).unwrap_err();
-    assert!(matches!(refused(b"\xc1"), Reason::WrongType { found: 0xc1, .. }));
-    assert_eq!(refused(b"\xc7\x03\xffabc"), Reason::TimestampLength);
-    assert!(matches!(seq_no(b"\x81\xa5SeqNo\xc3"), Err(Reason::WrongType { .. })));
-    assert_eq!(seq_no(b"\x81\xa5SeqNo\xd3\xff\xff\xff\xff\xff\xff\xff\xff"), Err(Reason::Negative));
-    assert_eq!(seq_no(b"\xa0"), Err(Reason::NotAStruct));
-    assert_eq!(seq_no(b"\x81\xa0\x01"), Err(Reason::EmptyKey));
-    assert_eq!(seq_no(b"\x81\xc0\x01"), Err(Reason::EmptyKey));
+    assert!(matches!(refused(b"\xc1"), DecodeErrorKind::WrongType { found: 0xc1, .. }));
+    assert_eq!(refused(b"\xc7\x03\xffabc"), DecodeErrorKind::TimestampLength);
+    assert!(matches!(seq_no(b"\x81\xa5SeqNo\xc3"), Err(DecodeErrorKind::WrongType { .. })));
+    assert_eq!(
+        seq_no(b"\x81\xa5SeqNo\xd3\xff\xff\xff\xff\xff\xff\xff\xff"),
+        Err(DecodeErrorKind::Negative)
+    );
+    assert_eq!(seq_no(b"\xa0"), Err(DecodeErrorKind::NotAStruct));
+    assert_eq!(seq_no(b"\x81\xa0\x01"), Err(DecodeErrorKind::EmptyKey));
+    assert_eq!(seq_no(b"\x81\xc0\x01"), Err(DecodeErrorKind::EmptyKey));
     assert_eq!(seq_no(b"\x81\x91\xcc\xff\x01"), Ok(0));
-    assert_eq!(seq_no(b"\x81\xa4Node\x80"), Err(wrong_type(6, "a string", 0x80).reason));
+    assert_eq!(seq_no(b"\x81\xa4Node\x80"), Err(wrong_type(6, "a string", 0x80).kind));
 }
 
 #[test]
 fn nesting_is_followed_to_1023_levels_without_recursion() {
     let nested = |levels: usize| with_unknown(&[vec![0x91; levels], vec![0xc0]].concat());
-    assert_eq!(seq_no(&nested(MAX_NESTING - 1)), Ok(42));
-    assert_eq!(seq_no(&nested(MAX_NESTING)), Err(Reason::TooDeep));
-    assert_eq!(seq_no(&nested(1_000_000)), Err(Reason::TooDeep));
+    assert_eq!(seq_no(&nested(MAX_VALUE_NESTING - 1)), Ok(42));
+    assert_eq!(seq_no(&nested(MAX_VALUE_NESTING)), Err(DecodeErrorKind::TooDeep));
+    assert_eq!(seq_no(&nested(1_000_000)), Err(DecodeErrorKind::TooDeep));
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn one_message_holds_a_bounded_number_of_values() {
         with_unknown(&[head, vec![0; usize::try_from(count).unwrap()]].concat())
     };
     assert_eq!(seq_no(&array(60_000)), Ok(42));
-    assert_eq!(seq_no(&array(70_000)), Err(Reason::TooManyValues));
+    assert_eq!(seq_no(&array(70_000)), Err(DecodeErrorKind::TooManyValues));
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn announced_lengths_allocate_nothing() {
         b"\x81\xaaSourceAddr\xdf\xff\xff\xff\xff",
     ];
     for case in cases {
-        assert!(matches!(seq_no(case), Err(Reason::Truncated { .. })), "{case:02x?}");
+        assert!(matches!(seq_no(case), Err(DecodeErrorKind::Truncated { .. })), "{case:02x?}");
     }
 }
 
@@ -96,7 +99,7 @@ fn missing_bytes_are_counted_as_far_as_they_are_known() {
     let whole = b"\x82\xa4Node\xa3bob\xa5SeqNo\xce\x00\x00\x00\x07";
     for end in 0..whole.len() {
         match seq_no(&whole[..end]) {
-            Err(Reason::Truncated { missing }) => {
+            Err(DecodeErrorKind::Truncated { missing }) => {
                 assert!(missing >= 1 && missing <= whole.len() - end, "at {end}: {missing}");
             }
             other => panic!("at {end}: {other:?}"),
@@ -117,22 +120,22 @@ fn bytes_may_be_arrays_or_maps_of_numbers() {
         (empty, &[]),
     ];
     for (bytes, expected) in cases {
-        let mut spare = Vec::new();
-        let (alive, consumed) = Alive::decode(bytes, &mut spare).unwrap();
+        let mut scratch = Vec::new();
+        let (alive, consumed) = Alive::decode(bytes, &mut scratch).unwrap();
         assert_eq!(alive.addr, Some(expected));
         assert_eq!(consumed, bytes.len());
     }
     let too_large = b"\x81\xa4Addr\x91\xcd\x01\x00";
     let refused = Alive::decode(too_large, &mut Vec::new()).unwrap_err();
-    assert_eq!(refused, Fault { offset: 7, reason: Reason::OutOfRange });
+    assert_eq!(refused, DecodeError { offset: 7, kind: DecodeErrorKind::OutOfRange });
 }
 
 #[test]
 fn scattered_fields_leave_their_neighbours_alone() {
     let bytes =
         b"\x84\xa4Node\x92\xcc\xff\x61\xa1X\x92\xcc\xff\x91\x00\xa4Meta\x91\xcc\x80\xa4Port\x07!";
-    let mut spare = Vec::new();
-    let (alive, consumed) = Alive::decode(bytes, &mut spare).unwrap();
+    let mut scratch = Vec::new();
+    let (alive, consumed) = Alive::decode(bytes, &mut scratch).unwrap();
     assert_eq!(alive.node, [0xff, b'a']);
     assert_eq!(alive.meta, Some([0x80].as_slice()));
     assert_eq!(alive.port, 7);
@@ -141,9 +144,9 @@ fn scattered_fields_leave_their_neighbours_alone() {
 
 #[test]
 fn positional_form_is_in_go_order_and_may_be_short_or_long() {
-    let mut spare = Vec::new();
+    let mut scratch = Vec::new();
     let state = b"\x97\xa3bob\xa4\x0a\x00\x00\x02\x09\xc0\x05\x03\xa6\x01\x05\x02\x00\x00\x00";
-    let (node, _) = NodeState::decode(state, &mut spare).unwrap();
+    let (node, _) = NodeState::decode(state, &mut scratch).unwrap();
     assert_eq!((node.name, node.port, node.meta), (b"bob".as_slice(), 9, None));
     assert_eq!((node.incarnation, node.state), (5, 3));
     assert_eq!(seq_no(b"\x91\x2a"), Ok(42));
@@ -185,7 +188,10 @@ fn raw_heads_grow_as_in_go() {
         let mut out = Vec::new();
         Ack { seq_no: 1, payload: Some(&payload) }.encode(&mut out);
         assert!(out.strip_prefix(b"\x02\x82\xa7Payload").unwrap().starts_with(head));
-        let mut spare = Vec::new();
-        assert_eq!(Ack::decode(&out[1..], &mut spare).unwrap().0.payload, Some(payload.as_slice()));
+        let mut scratch = Vec::new();
+        assert_eq!(
+            Ack::decode(&out[1..], &mut scratch).unwrap().0.payload,
+            Some(payload.as_slice())
+        );
     }
 }

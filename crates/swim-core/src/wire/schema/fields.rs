@@ -1,22 +1,23 @@
-//! Which keys each message has, in Go's spelling and its two orders.
+//! The keys of each message, in Go's spelling and in both of Go's orders.
 //!
-//! `write` goes in ascending order of keys, as Go's encoder does; `DECLARED` is Go's order of
-//! declaration, in which the positional form lists the values. Nothing is judged here: a missing
-//! key is a zero and an unknown one is passed over.
+//! `write` is in ascending order of keys, as Go's encoder writes them; `DECLARED` is Go's order of
+//! declaration, in which the positional form lists the values. A missing key leaves the field's
+//! zero value, an unknown one is skipped, both as in Go.
 
 use super::{
     Ack, Alive, Compress, Dead, ErrorMessage, IndirectPing, Nack, NodeState, Ping, PushPullHeader,
     Suspect, UserHeader,
 };
+use crate::wire::decode_error::DecodeError;
 use crate::wire::msgpack::{
-    Fault, Reader, Record, put_bool, put_bytes, put_int, put_map, put_text, put_uint,
+    MsgpackStruct, Reader, put_bool, put_bytes, put_int, put_map, put_text, put_uint,
 };
 
-impl<'a> Record<'a> for Ping<'a> {
+impl<'a> MsgpackStruct<'a> for Ping<'a> {
     const DECLARED: &'static [&'static [u8]] =
         &[b"SeqNo", b"Node", b"SourceAddr", b"SourcePort", b"SourceNode"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Node" => self.node = reader.text()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
@@ -37,7 +38,7 @@ impl<'a> Record<'a> for Ping<'a> {
     }
 }
 
-impl<'a> Record<'a> for IndirectPing<'a> {
+impl<'a> MsgpackStruct<'a> for IndirectPing<'a> {
     const DECLARED: &'static [&'static [u8]] = &[
         b"SeqNo",
         b"Target",
@@ -49,7 +50,7 @@ impl<'a> Record<'a> for IndirectPing<'a> {
         b"SourceNode",
     ];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Nack" => self.nack = reader.bool()?,
             b"Node" => self.node = reader.text()?,
@@ -111,10 +112,10 @@ impl<'a> Source<'a> {
     }
 }
 
-impl<'a> Record<'a> for Ack<'a> {
+impl<'a> MsgpackStruct<'a> for Ack<'a> {
     const DECLARED: &'static [&'static [u8]] = &[b"SeqNo", b"Payload"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Payload" => self.payload = reader.bytes()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
@@ -130,10 +131,10 @@ impl<'a> Record<'a> for Ack<'a> {
     }
 }
 
-impl<'a> Record<'a> for Nack {
+impl<'a> MsgpackStruct<'a> for Nack {
     const DECLARED: &'static [&'static [u8]] = &[b"SeqNo"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"SeqNo" => self.seq_no = reader.u32()?,
             _ => reader.skip()?,
@@ -148,12 +149,12 @@ impl<'a> Record<'a> for Nack {
 }
 
 /// Suspect and dead have the same three fields.
-macro_rules! accusation {
+macro_rules! suspect_or_dead {
     ($($message:ident),*) => {$(
-        impl<'a> Record<'a> for $message<'a> {
+        impl<'a> MsgpackStruct<'a> for $message<'a> {
             const DECLARED: &'static [&'static [u8]] = &[b"Incarnation", b"Node", b"From"];
 
-            fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+            fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
                 match key {
                     b"From" => self.from = reader.text()?,
                     b"Incarnation" => self.incarnation = reader.u32()?,
@@ -173,13 +174,13 @@ macro_rules! accusation {
     )*};
 }
 
-accusation!(Suspect, Dead);
+suspect_or_dead!(Suspect, Dead);
 
-impl<'a> Record<'a> for Alive<'a> {
+impl<'a> MsgpackStruct<'a> for Alive<'a> {
     const DECLARED: &'static [&'static [u8]] =
         &[b"Incarnation", b"Node", b"Addr", b"Port", b"Meta", b"Vsn"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Addr" => self.addr = reader.bytes()?,
             b"Incarnation" => self.incarnation = reader.u32()?,
@@ -203,10 +204,10 @@ impl<'a> Record<'a> for Alive<'a> {
     }
 }
 
-impl<'a> Record<'a> for ErrorMessage<'a> {
+impl<'a> MsgpackStruct<'a> for ErrorMessage<'a> {
     const DECLARED: &'static [&'static [u8]] = &[b"Error"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Error" => self.error = reader.text()?,
             _ => reader.skip()?,
@@ -220,10 +221,10 @@ impl<'a> Record<'a> for ErrorMessage<'a> {
     }
 }
 
-impl<'a> Record<'a> for Compress<'a> {
+impl<'a> MsgpackStruct<'a> for Compress<'a> {
     const DECLARED: &'static [&'static [u8]] = &[b"Algo", b"Buf"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Algo" => self.algo = reader.u8()?,
             b"Buf" => self.buf = reader.bytes()?,
@@ -239,10 +240,10 @@ impl<'a> Record<'a> for Compress<'a> {
     }
 }
 
-impl<'a> Record<'a> for PushPullHeader {
+impl<'a> MsgpackStruct<'a> for PushPullHeader {
     const DECLARED: &'static [&'static [u8]] = &[b"Nodes", b"UserStateLen", b"Join"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Join" => self.join = reader.bool()?,
             b"Nodes" => self.nodes = reader.int()?,
@@ -260,11 +261,11 @@ impl<'a> Record<'a> for PushPullHeader {
     }
 }
 
-impl<'a> Record<'a> for NodeState<'a> {
+impl<'a> MsgpackStruct<'a> for NodeState<'a> {
     const DECLARED: &'static [&'static [u8]] =
         &[b"Name", b"Addr", b"Port", b"Meta", b"Incarnation", b"State", b"Vsn"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"Addr" => self.addr = reader.bytes()?,
             b"Incarnation" => self.incarnation = reader.u32()?,
@@ -290,10 +291,10 @@ impl<'a> Record<'a> for NodeState<'a> {
     }
 }
 
-impl<'a> Record<'a> for UserHeader {
+impl<'a> MsgpackStruct<'a> for UserHeader {
     const DECLARED: &'static [&'static [u8]] = &[b"UserMsgLen"];
 
-    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), Fault> {
+    fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
             b"UserMsgLen" => self.user_msg_len = reader.int()?,
             _ => reader.skip()?,

@@ -3,10 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::wire::compound::join;
 use crate::wire::compress::compress_message;
+use crate::wire::decode_error::DecodeErrorKind;
+use crate::wire::encryption::{DecryptError, EncryptionVersion};
+use crate::wire::keyring::Keyring;
 use crate::wire::label::{Label, LabelError};
+use crate::wire::packet_builder::encode_packet;
 use crate::wire::schema::{Ack, Alive, Dead, IndirectPing, Nack, Ping, Suspect};
-use crate::wire::seal::{EncryptionVersion, Keyring, OpenError};
-use crate::wire::{MAX_PART_LENGTH, Reason};
+use crate::wire::wire_limits::MAX_PART_LENGTH;
 
 const NONCE: [u8; 12] = [9; 12];
 const ACK: &[u8] = b"\x02\x82\xa7Payload\xc0\xa5SeqNo\x07";
@@ -16,12 +19,12 @@ fn ack() -> Message<'static> {
 }
 
 /// No label, no keys, no compression.
-fn plain() -> Layers {
-    Layers { compression: false, ..Layers::default() }
+fn plain() -> WireSettings {
+    WireSettings { compression: false, ..WireSettings::default() }
 }
 
-fn refusal(packet: &[u8], layers: &Layers) -> PacketError {
-    PacketDecoder::default().decode(packet, layers).unwrap_err()
+fn refusal(packet: &[u8], settings: &WireSettings) -> PacketDecodeError {
+    PacketDecoder::default().decode(packet, settings).unwrap_err()
 }
 
 fn compound(parts: &[Vec<u8>]) -> Vec<u8> {
@@ -40,7 +43,10 @@ fn eight_levels_are_opened_and_a_ninth_is_not() {
     let mut decoder = PacketDecoder::default();
     let eight = nested(MAX_NESTING);
     assert_eq!(decoder.decode(&eight, &plain()).unwrap().messages, [ack()]);
-    assert!(matches!(refusal(&nested(MAX_NESTING + 1), &plain()), PacketError::TooDeep { .. }));
+    assert!(matches!(
+        refusal(&nested(MAX_NESTING + 1), &plain()),
+        PacketDecodeError::TooDeep { .. }
+    ));
 }
 
 #[test]
@@ -48,10 +54,10 @@ fn one_malformed_message_refuses_the_whole_packet() {
     let bad = b"\x04\x81\xa4Port\xce\x00\x01\x00\x00".to_vec();
     let packet = compound(&[ACK.to_vec(), bad]);
     let error = refusal(&packet, &plain());
-    let PacketError::Malformed { kind, offset, reason } = error else {
+    let PacketDecodeError::Malformed { message, offset, source } = error else {
         panic!("{error}");
     };
-    assert_eq!((kind, reason), (MessageType::Alive, Reason::OutOfRange));
+    assert_eq!((message, source), (MessageType::Alive, DecodeErrorKind::OutOfRange));
     assert_eq!(packet[offset..], [0xce, 0, 1, 0, 0]);
 }
 
@@ -68,9 +74,12 @@ fn parts_that_are_cut_off_unknown_or_empty_are_counted() {
 
 #[test]
 fn compounds_without_their_lengths_are_refused() {
-    assert!(matches!(refusal(b"\x07", &plain()), PacketError::Compound { .. }));
-    assert!(matches!(refusal(b"\x07\x02\x00\x01\x00", &plain()), PacketError::Compound { .. }));
-    assert_eq!(refusal(b"", &plain()), PacketError::Empty);
+    assert!(matches!(refusal(b"\x07", &plain()), PacketDecodeError::Compound { .. }));
+    assert!(matches!(
+        refusal(b"\x07\x02\x00\x01\x00", &plain()),
+        PacketDecodeError::Compound { .. }
+    ));
+    assert_eq!(refusal(b"", &plain()), PacketDecodeError::Empty);
     let too_long = vec![8; MAX_PART_LENGTH + 1];
     assert_eq!(join(&[&too_long]).unwrap_err().length, MAX_PART_LENGTH + 1);
 }
@@ -82,7 +91,7 @@ fn a_packet_expands_to_one_mebibyte_in_all() {
     let three = compound(&[half.clone(), half.clone(), half]);
     let mut decoder = PacketDecoder::default();
     assert_eq!(decoder.decode(&two, &plain()).unwrap().messages.len(), 2);
-    assert!(matches!(refusal(&three, &plain()), PacketError::Compress { .. }));
+    assert!(matches!(refusal(&three, &plain()), PacketDecodeError::Decompress { .. }));
 }
 
 #[test]
@@ -93,17 +102,17 @@ fn a_packet_holds_a_bounded_number_of_messages() {
     assert_eq!(decoder.decode(&acks, &plain()).unwrap().messages.len(), 255 * 255);
     let full = compound(&vec![vec![8]; 255]);
     let more = compound(&[acks, full.clone(), full, ACK.to_vec(), ACK.to_vec()]);
-    assert!(matches!(refusal(&more, &plain()), PacketError::TooManyMessages { .. }));
+    assert!(matches!(refusal(&more, &plain()), PacketDecodeError::TooManyMessages { .. }));
 }
 
 #[test]
 fn fields_that_cannot_be_borrowed_are_rewritten_for_all_messages() {
-    let scattered = b"\x04\x82\xa4Addr\x94\xcc\xc0\xcc\xa8\x00\x07\xa4Node\xa3bob".to_vec();
-    let packet = compound(&[ACK.to_vec(), scattered, b"\x08\x91\xcc\xff".to_vec()]);
-    for layers in [plain(), Layers::default()] {
-        let packet = seal_packet(&packet, &layers, true, NONCE);
+    let with_array = b"\x04\x82\xa4Addr\x94\xcc\xc0\xcc\xa8\x00\x07\xa4Node\xa3bob".to_vec();
+    let packet = compound(&[ACK.to_vec(), with_array, b"\x08\x91\xcc\xff".to_vec()]);
+    for settings in [plain(), WireSettings::default()] {
+        let packet = encode_packet(&packet, &settings, true, NONCE);
         let mut decoder = PacketDecoder::default();
-        let decoded = decoder.decode(&packet, &layers).unwrap();
+        let decoded = decoder.decode(&packet, &settings).unwrap();
         let bob = Alive { node: b"bob", addr: Some(&[192, 168, 0, 7]), ..Alive::default() };
         let user = Message::User(b"\x91\xcc\xff");
         assert_eq!(decoded.messages, [ack(), Message::Alive(bob), user]);
@@ -112,13 +121,13 @@ fn fields_that_cannot_be_borrowed_are_rewritten_for_all_messages() {
 
 #[test]
 fn damage_is_noticed_by_the_checksum() {
-    let mut packet = seal_packet(ACK, &plain(), true, NONCE);
+    let mut packet = encode_packet(ACK, &plain(), true, NONCE);
     let whole = PacketDecoder::default().decode(&packet, &plain()).unwrap().messages.len();
     assert_eq!(whole, 1);
     packet[9] ^= 4;
-    assert!(matches!(refusal(&packet, &plain()), PacketError::Checksum { offset: 0, .. }));
+    assert!(matches!(refusal(&packet, &plain()), PacketDecodeError::Checksum { offset: 0, .. }));
     // Inside a compound it is an unknown type, as it is in four bytes.
-    let inside = compound(&[seal_packet(ACK, &plain(), true, NONCE)]);
+    let inside = compound(&[encode_packet(ACK, &plain(), true, NONCE)]);
     let mut decoder = PacketDecoder::default();
     assert_eq!(decoder.decode(&inside, &plain()).unwrap().unknown, 1);
     assert_eq!(decoder.decode(b"\x0c\x00\x00\x00", &plain()).unwrap().unknown, 1);
@@ -126,42 +135,42 @@ fn damage_is_noticed_by_the_checksum() {
 
 #[test]
 fn labels_keep_clusters_apart() {
-    let ours = Layers { label: Label::new("ours").unwrap(), ..plain() };
-    let theirs = Layers { label: Label::new("theirs").unwrap(), ..plain() };
-    let packet = seal_packet(ACK, &ours, false, NONCE);
+    let ours = WireSettings { label: Label::new("ours").unwrap(), ..plain() };
+    let theirs = WireSettings { label: Label::new("theirs").unwrap(), ..plain() };
+    let packet = encode_packet(ACK, &ours, false, NONCE);
     let mut decoder = PacketDecoder::default();
     assert_eq!(decoder.decode(&packet, &ours).unwrap().messages, [ack()]);
     let found = b"ours".to_vec();
-    let refused = PacketError::Label(LabelError::Mismatch { found });
+    let refused = PacketDecodeError::Label(LabelError::Mismatch { found });
     assert_eq!(refusal(&packet, &theirs), refused);
     assert_eq!(refusal(&packet, &plain()), refused);
-    let missing = PacketError::Label(LabelError::Mismatch { found: vec![] });
+    let missing = PacketDecodeError::Label(LabelError::Mismatch { found: vec![] });
     assert_eq!(refusal(ACK, &ours), missing);
 
-    let behind_a_proxy = Layers { skip_inbound_label_check: true, ..ours };
+    let behind_a_proxy = WireSettings { skip_inbound_label_check: true, ..ours };
     assert_eq!(decoder.decode(ACK, &behind_a_proxy).unwrap().messages, [ack()]);
-    assert_eq!(refusal(&packet, &behind_a_proxy), PacketError::Label(LabelError::Double));
+    assert_eq!(refusal(&packet, &behind_a_proxy), PacketDecodeError::Label(LabelError::Double));
     assert!(Label::new(vec![0; 256]).is_err());
 }
 
 #[test]
 fn unencrypted_packets_pass_only_while_a_cluster_changes_over() {
     let keyring = Keyring::with_primary(&[3; 16]).unwrap();
-    let strict = Layers { keyring, ..plain() };
-    let lenient = Layers { verify_incoming: false, verify_outgoing: false, ..strict.clone() };
-    let open = seal_packet(ACK, &lenient, true, NONCE);
-    let sealed = seal_packet(ACK, &strict, true, NONCE);
-    assert_eq!(open.len() + strict.packet_overhead(), sealed.len());
+    let strict = WireSettings { keyring, ..plain() };
+    let lenient = WireSettings { verify_incoming: false, verify_outgoing: false, ..strict.clone() };
+    let in_the_clear = encode_packet(ACK, &lenient, true, NONCE);
+    let encrypted = encode_packet(ACK, &strict, true, NONCE);
+    assert_eq!(in_the_clear.len() + strict.packet_overhead(), encrypted.len());
     assert_eq!(lenient.packet_overhead(), 0);
 
     let mut decoder = PacketDecoder::default();
-    assert_eq!(decoder.decode(&open, &lenient).unwrap().messages, [ack()]);
-    assert_eq!(decoder.decode(&sealed, &lenient).unwrap().messages, [ack()]);
-    assert_eq!(decoder.decode(&sealed, &strict).unwrap().messages, [ack()]);
-    let PacketError::Sealed { offset: 0, reason } = refusal(&open, &strict) else {
-        panic!("an open packet must be refused for not being sealed");
+    assert_eq!(decoder.decode(&in_the_clear, &lenient).unwrap().messages, [ack()]);
+    assert_eq!(decoder.decode(&encrypted, &lenient).unwrap().messages, [ack()]);
+    assert_eq!(decoder.decode(&encrypted, &strict).unwrap().messages, [ack()]);
+    let PacketDecodeError::Decrypt { offset: 0, source } = refusal(&in_the_clear, &strict) else {
+        panic!("an open packet must be refused for not being encrypted");
     };
-    assert_eq!(reason, OpenError::Version { found: 12 });
+    assert_eq!(source, DecryptError::Version { found: 12 });
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -199,17 +208,17 @@ proptest! {
         ];
         let keyring = Keyring::with_primary(&[5; 24]).unwrap();
         let version = if padded { EncryptionVersion::Padded } else { EncryptionVersion::Plain };
-        let layers = Layers {
+        let settings = WireSettings {
             label: Label::new(if label { "cluster" } else { "" }).unwrap(),
             keyring: if key { keyring } else { Keyring::default() },
             encryption_version: version,
             compression,
-            ..Layers::default()
+            ..WireSettings::default()
         };
         let parts: Vec<Vec<u8>> = messages.iter().map(Message::to_vec).collect();
-        let packet = seal_packet(&compound(&parts), &layers, checksum, NONCE);
+        let packet = encode_packet(&compound(&parts), &settings, checksum, NONCE);
         let mut decoder = PacketDecoder::default();
-        let decoded = decoder.decode(&packet, &layers).unwrap();
+        let decoded = decoder.decode(&packet, &settings).unwrap();
         prop_assert_eq!(decoded.messages.as_slice(), messages.as_slice());
         for (message, part) in decoded.messages.iter().zip(&parts) {
             prop_assert_eq!(message.to_vec(), part.clone());
@@ -224,10 +233,10 @@ proptest! {
     ) {
         let keyring =
             if key { Keyring::with_primary(&[5; 16]).unwrap() } else { Keyring::default() };
-        let layers = Layers { keyring, verify_incoming: false, ..Layers::default() };
+        let settings = WireSettings { keyring, verify_incoming: false, ..WireSettings::default() };
         let bytes = [&[first], bytes.as_slice()].concat();
         let mut decoder = PacketDecoder::default();
-        match decoder.decode(&bytes, &layers) {
+        match decoder.decode(&bytes, &settings) {
             Ok(packet) => prop_assert!(packet.messages.len() <= MAX_PACKET_MESSAGES),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
@@ -241,15 +250,15 @@ proptest! {
     ) {
         let alive = Message::Alive(Alive { node: b"bob", meta: Some(b"m"), ..Alive::default() });
         let parts = vec![alive.to_vec(), ACK.to_vec(), compress_message(ACK), b"\x08x".to_vec()];
-        let layers = Layers { compression, ..Layers::default() };
-        let mut packet = seal_packet(&compound(&parts), &layers, false, NONCE);
+        let settings = WireSettings { compression, ..WireSettings::default() };
+        let mut packet = encode_packet(&compound(&parts), &settings, false, NONCE);
         for (at, value) in flips {
             let at = at.index(packet.len());
             packet[at] = value;
         }
         packet.truncate(cut.index(packet.len()) + 1);
         let mut decoder = PacketDecoder::default();
-        if let Ok(decoded) = decoder.decode(&packet, &layers) {
+        if let Ok(decoded) = decoder.decode(&packet, &settings) {
             let again: Vec<_> = decoded.messages.iter().map(Message::to_vec).collect();
             for (message, bytes) in decoded.messages.iter().zip(&again) {
                 let mut decoder = PacketDecoder::default();

@@ -1,30 +1,25 @@
-//! Streams: one exchange each way, read as its bytes come in and written in one piece.
+//! Decodes streams: one exchange each way, read as its bytes arrive.
 //!
 //! The opener writes the label header and a ping, a push-pull or a user message; the other side
-//! answers with an ack, a push-pull or an error, without a label header. Nothing waits for the
-//! end of a stream: a message is complete when its own lengths say so. A decoder keeps only bytes
-//! that arrived and looks at none of them before a caller can use them all.
+//! answers with an ack, a push-pull or an error, without a label header. Nobody waits for the end
+//! of a stream: a message is complete when its own lengths say so. A decoder keeps only bytes that
+//! arrived, and decodes again only once all bytes that the last attempt lacked are there.
 
 use std::ops::Range;
 
-use super::compress::Unpacker;
-use super::msgpack::{Fault, Reader, Reason, Record};
-use super::packet::{Layers, PacketDecoder};
+use super::decode_error::{DecodeError, DecodeErrorKind};
+use super::lzw_decoder::LzwDecoder;
+use super::message_type::MessageType;
+use super::msgpack::{MsgpackStruct, Reader};
+use super::packet_decoder::PacketDecoder;
 use super::schema::{Ack, ErrorMessage, NodeState, Ping, PushPullHeader, UserHeader};
-use super::{MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_USER_MESSAGE, MAX_USER_STATE, MessageType};
+use super::stream_decode_error::{LimitedLength, StreamDecodeError};
+use super::stream_message::{Side, StreamMessage};
+use super::wire_limits::{MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_USER_MESSAGE, MAX_USER_STATE};
+use super::wire_settings::WireSettings;
 
-mod content;
-mod encode;
-mod error;
-mod message;
-mod unwrap;
-
-pub use encode::{Side, StreamTooLong, encode_push_pull, encode_user, seal_stream};
-pub use error::StreamError;
-pub use message::{NodeStates, PushPull, StreamMessage};
-
-/// Type byte and length before an envelope.
-const ENVELOPE_HEAD: usize = 5;
+mod stream_content;
+mod stream_layers;
 
 /// Reads what one side writes on a stream, in whatever pieces it comes.
 ///
@@ -37,11 +32,11 @@ pub struct StreamDecoder {
     wanted: usize,
     finished: bool,
     stage: Stage,
-    /// Whether a layer has given us all bytes that there are.
+    /// Whether a layer has yielded all bytes that there are: what is missing then never comes.
     whole: bool,
     encrypted: bool,
     compressed: bool,
-    scattered: bool,
+    has_number_array: bool,
     trailing: usize,
 }
 
@@ -91,13 +86,13 @@ impl StreamDecoder {
             whole: false,
             encrypted: false,
             compressed: false,
-            scattered: false,
+            has_number_array: false,
             trailing: 0,
         }
     }
 
     /// Takes the next bytes; `fin` says that none follow them. Returns the message with the call
-    /// that completes it; later bytes are ignored, and counted.
+    /// that completes it; later bytes are counted and ignored.
     ///
     /// # Errors
     /// The first thing that is wrong; the stream is of no further use then.
@@ -105,13 +100,13 @@ impl StreamDecoder {
         &mut self,
         bytes: &[u8],
         fin: bool,
-        layers: &Layers,
-    ) -> Result<Option<StreamMessage<'_>>, StreamError> {
-        self.take(bytes, fin, layers, &mut Unpacker::default())
+        settings: &WireSettings,
+    ) -> Result<Option<StreamMessage<'_>>, StreamDecodeError> {
+        self.take(bytes, fin, settings, &mut LzwDecoder::default())
     }
 
-    /// As [`push`](Self::push), with the table of codes of a packet decoder: a compressed message
-    /// needs none of its own then.
+    /// As [`push`](Self::push), with the LZW table of a packet decoder, so that a compressed
+    /// message needs none of its own.
     ///
     /// # Errors
     /// As `push`.
@@ -119,19 +114,19 @@ impl StreamDecoder {
         &mut self,
         bytes: &[u8],
         fin: bool,
-        layers: &Layers,
+        settings: &WireSettings,
         packets: &mut PacketDecoder,
-    ) -> Result<Option<StreamMessage<'_>>, StreamError> {
-        self.take(bytes, fin, layers, packets.unpacker())
+    ) -> Result<Option<StreamMessage<'_>>, StreamDecodeError> {
+        self.take(bytes, fin, settings, packets.lzw_decoder())
     }
 
     fn take(
         &mut self,
         bytes: &[u8],
         fin: bool,
-        layers: &Layers,
-        unpacker: &mut Unpacker,
-    ) -> Result<Option<StreamMessage<'_>>, StreamError> {
+        settings: &WireSettings,
+        lzw: &mut LzwDecoder,
+    ) -> Result<Option<StreamMessage<'_>>, StreamDecodeError> {
         if matches!(self.stage, Stage::Spent | Stage::Done(_)) {
             self.trailing = self.trailing.saturating_add(bytes.len());
             return Ok(None);
@@ -141,7 +136,7 @@ impl StreamDecoder {
         if self.buffer.len() < self.wanted && !self.finished {
             return Ok(None);
         }
-        let content = match self.advance(layers, unpacker) {
+        let content = match self.advance(settings, lzw) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -150,7 +145,8 @@ impl StreamDecoder {
                 return Err(error);
             }
         };
-        let content = if self.scattered { self.gather(content)? } else { content };
+        let content =
+            if self.has_number_array { self.rewrite_number_arrays(content)? } else { content };
         self.stage = Stage::Done(content.clone());
         self.message(&content).map(Some)
     }
@@ -173,14 +169,14 @@ impl StreamDecoder {
     /// Goes as far as the bytes allow; the message's place once it is complete.
     fn advance(
         &mut self,
-        layers: &Layers,
-        unpacker: &mut Unpacker,
-    ) -> Result<Option<Content>, StreamError> {
+        settings: &WireSettings,
+        lzw: &mut LzwDecoder,
+    ) -> Result<Option<Content>, StreamDecodeError> {
         loop {
             let step = match self.stage {
-                Stage::Label => self.take_label(layers)?,
-                Stage::Encryption => self.decrypt(layers)?,
-                Stage::Compression => self.decompress(unpacker)?,
+                Stage::Label => self.take_label(settings)?,
+                Stage::Encryption => self.decrypt(settings)?,
+                Stage::Compression => self.decompress(lzw)?,
                 Stage::Type => self.take_type()?,
                 Stage::Single(kind) => self.take_single(kind)?,
                 Stage::User { length } => self.take_user(length)?,
@@ -199,7 +195,7 @@ impl StreamDecoder {
         }
     }
 
-    fn take_type(&mut self) -> Result<Option<Stage>, StreamError> {
+    fn take_type(&mut self) -> Result<Option<Stage>, StreamDecodeError> {
         if !self.has(1)? {
             return Ok(None);
         }
@@ -224,14 +220,14 @@ impl StreamDecoder {
                 | MessageType::HasCrc
                 | MessageType::Label,
             )
-            | None => return Err(StreamError::Type(first)),
+            | None => return Err(StreamDecodeError::UnexpectedType(first)),
         };
         self.at += 1;
         Ok(Some(stage))
     }
 
     /// Reads the one value of a short message, or the header of a long one.
-    fn take_single(&mut self, kind: MessageType) -> Result<Option<Stage>, StreamError> {
+    fn take_single(&mut self, kind: MessageType) -> Result<Option<Stage>, StreamDecodeError> {
         let start = self.at;
         let mut reader = Reader::new(self.buffer.get(start..).unwrap_or_default());
         let read = match kind {
@@ -253,29 +249,30 @@ impl StreamDecoder {
             | MessageType::HasCrc
             | MessageType::Label => ErrorMessage::read(&mut reader).map(|_| None),
         };
-        let scattered = reader.is_scattered();
+        let has_number_array = reader.has_number_array();
         let end = start + reader.offset();
         let header = match read {
             Ok(header) => header,
-            Err(fault) => return self.wait_for(kind, start, fault),
+            Err(error) => return self.wait_for(kind, start, error),
         };
-        self.scattered |= scattered;
+        self.has_number_array |= has_number_array;
         self.at = end;
         Ok(Some(match header {
             None => Stage::Done(Content::Single(kind, start..end)),
             Some(Header::User(header)) => Stage::User {
-                length: limited("user message", header.user_msg_len, MAX_USER_MESSAGE)?,
+                length: limited(LimitedLength::UserMessage, header.user_msg_len, MAX_USER_MESSAGE)?,
             },
             Some(Header::PushPull(header)) => {
-                let nodes = limited("number of node states", header.nodes, MAX_PUSH_PULL_NODES)?;
-                let user_state = limited("user state", header.user_state_len, MAX_USER_STATE)?;
+                let nodes = limited(LimitedLength::NodeStates, header.nodes, MAX_PUSH_PULL_NODES)?;
+                let user_state =
+                    limited(LimitedLength::UserState, header.user_state_len, MAX_USER_STATE)?;
                 let header = Push { join: header.join, nodes, nodes_at: end, user_state };
                 Stage::States { header, left: nodes }
             }
         }))
     }
 
-    fn take_user(&mut self, length: usize) -> Result<Option<Stage>, StreamError> {
+    fn take_user(&mut self, length: usize) -> Result<Option<Stage>, StreamDecodeError> {
         if !self.has(length)? {
             return Ok(None);
         }
@@ -284,20 +281,24 @@ impl StreamDecoder {
         Ok(Some(Stage::Done(Content::User(start..self.at))))
     }
 
-    fn take_states(&mut self, header: Push, left: usize) -> Result<Option<Stage>, StreamError> {
+    fn take_states(
+        &mut self,
+        header: Push,
+        left: usize,
+    ) -> Result<Option<Stage>, StreamDecodeError> {
         for left in (0..left).rev() {
             let mut reader = Reader::new(self.buffer.get(self.at..).unwrap_or_default());
-            if let Err(fault) = NodeState::read(&mut reader) {
+            if let Err(error) = NodeState::read(&mut reader) {
                 self.stage = Stage::States { header, left: left + 1 };
-                return self.wait_for(MessageType::PushPull, self.at, fault);
+                return self.wait_for(MessageType::PushPull, self.at, error);
             }
-            self.scattered |= reader.is_scattered();
+            self.has_number_array |= reader.has_number_array();
             self.at += reader.offset();
         }
         Ok(Some(Stage::UserState { header }))
     }
 
-    fn take_user_state(&mut self, header: Push) -> Result<Option<Stage>, StreamError> {
+    fn take_user_state(&mut self, header: Push) -> Result<Option<Stage>, StreamDecodeError> {
         if !self.has(header.user_state)? {
             return Ok(None);
         }
@@ -312,16 +313,19 @@ impl StreamDecoder {
     }
 
     /// Whether this many bytes are there to be read; an error if they will never be.
-    fn has(&mut self, length: usize) -> Result<bool, StreamError> {
+    fn has(&mut self, length: usize) -> Result<bool, StreamDecodeError> {
         let end = self.at + length;
         if self.buffer.len() >= end {
             return Ok(true);
         }
         if self.whole || self.finished {
-            return Err(StreamError::Truncated { offset: self.buffer.len() });
+            return Err(StreamDecodeError::Truncated { offset: self.buffer.len() });
         }
         if end > MAX_PLAIN_STREAM {
-            return Err(StreamError::TooLong { what: "stream", limit: MAX_PLAIN_STREAM });
+            return Err(StreamDecodeError::TooLong {
+                what: LimitedLength::Stream,
+                limit: MAX_PLAIN_STREAM,
+            });
         }
         self.wanted = end;
         Ok(false)
@@ -330,26 +334,26 @@ impl StreamDecoder {
     /// After a value that could not be read: more bytes may help, or nothing will.
     fn wait_for(
         &mut self,
-        kind: MessageType,
+        message: MessageType,
         start: usize,
-        fault: Fault,
-    ) -> Result<Option<Stage>, StreamError> {
-        match fault.reason {
-            Reason::Truncated { missing } => {
+        error: DecodeError,
+    ) -> Result<Option<Stage>, StreamDecodeError> {
+        match error.kind {
+            DecodeErrorKind::Truncated { missing } => {
                 let arrived = self.buffer.len() - self.at;
                 self.has(arrived.saturating_add(missing)).map(|_| None)
             }
-            Reason::NotAStruct
-            | Reason::WrongType { .. }
-            | Reason::EmptyKey
-            | Reason::Negative
-            | Reason::OutOfRange
-            | Reason::TooDeep
-            | Reason::TooManyValues
-            | Reason::TimestampLength => Err(StreamError::Malformed {
-                kind,
-                offset: start + fault.offset,
-                reason: fault.reason,
+            DecodeErrorKind::NotAStruct
+            | DecodeErrorKind::WrongType { .. }
+            | DecodeErrorKind::EmptyKey
+            | DecodeErrorKind::Negative
+            | DecodeErrorKind::OutOfRange
+            | DecodeErrorKind::TooDeep
+            | DecodeErrorKind::TooManyValues
+            | DecodeErrorKind::TimestampLength => Err(StreamDecodeError::Malformed {
+                message,
+                offset: start + error.offset,
+                source: error.kind,
             }),
         }
     }
@@ -365,20 +369,20 @@ enum Header {
     PushPull(PushPullHeader),
 }
 
-fn malformed(kind: MessageType, fault: Fault) -> StreamError {
-    StreamError::Malformed { kind, offset: fault.offset, reason: fault.reason }
+fn malformed(message: MessageType, error: DecodeError) -> StreamDecodeError {
+    StreamDecodeError::Malformed { message, offset: error.offset, source: error.kind }
 }
 
 /// An announced number, if it is one that we accept.
 fn limited(
-    what: &'static str,
+    what: LimitedLength,
     announced: impl Into<i64>,
     limit: usize,
-) -> Result<usize, StreamError> {
+) -> Result<usize, StreamDecodeError> {
     let announced = announced.into();
-    let length = usize::try_from(announced).map_err(|_| StreamError::Negative { what })?;
+    let length = usize::try_from(announced).map_err(|_| StreamDecodeError::Negative { what })?;
     if length > limit {
-        return Err(StreamError::TooLong { what, limit });
+        return Err(StreamDecodeError::TooLong { what, limit });
     }
     Ok(length)
 }

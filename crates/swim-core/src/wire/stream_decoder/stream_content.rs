@@ -1,30 +1,33 @@
-//! A complete message, from its place in the decoder's buffer: byte fields gathered, values read.
-//!
-//! What arrives here has been read once already; nothing is waited for.
+//! Reads a complete message from its place in the decoder's buffer.
 
 use std::ops::Range;
 
-use super::{Content, NodeStates, PushPull, StreamDecoder, StreamError, StreamMessage, malformed};
-use crate::wire::MessageType;
-use crate::wire::msgpack::{Reader, Record, gather};
+use super::{Content, StreamDecoder, malformed};
+use crate::wire::message_type::MessageType;
+use crate::wire::msgpack::{MsgpackStruct, Reader, rewrite_number_arrays};
 use crate::wire::schema::{Ack, ErrorMessage, Ping};
+use crate::wire::stream_decode_error::StreamDecodeError;
+use crate::wire::stream_message::{NodeStates, PushPull, StreamMessage};
 
 impl StreamDecoder {
     /// Rewrites a message whose byte fields came as arrays of numbers.
-    pub(super) fn gather(&mut self, content: Content) -> Result<Content, StreamError> {
+    pub(super) fn rewrite_number_arrays(
+        &mut self,
+        content: Content,
+    ) -> Result<Content, StreamDecodeError> {
         let mut out = Vec::new();
         let content = match content {
             Content::Single(kind, value) => {
                 let message = self.buffer.get(value).unwrap_or_default();
-                gather(message, &mut out).map_err(|fault| malformed(kind, fault))?;
+                rewrite_number_arrays(message, &mut out).map_err(|error| malformed(kind, error))?;
                 Content::Single(kind, 0..out.len())
             }
             Content::User(_) => return Ok(content),
             Content::PushPull { join, count, nodes, user_state } => {
                 let mut rest = self.buffer.get(nodes).unwrap_or_default();
                 for _ in 0..count {
-                    let consumed = gather(rest, &mut out)
-                        .map_err(|fault| malformed(MessageType::PushPull, fault))?;
+                    let consumed = rewrite_number_arrays(rest, &mut out)
+                        .map_err(|error| malformed(MessageType::PushPull, error))?;
                     rest = rest.get(consumed..).unwrap_or_default();
                 }
                 let end = out.len();
@@ -36,20 +39,23 @@ impl StreamDecoder {
         Ok(content)
     }
 
-    pub(super) fn message(&self, content: &Content) -> Result<StreamMessage<'_>, StreamError> {
+    pub(super) fn message(
+        &self,
+        content: &Content,
+    ) -> Result<StreamMessage<'_>, StreamDecodeError> {
         let bytes = |range: &Range<usize>| self.buffer.get(range.clone()).unwrap_or_default();
         Ok(match content {
             Content::User(payload) => StreamMessage::User(bytes(payload)),
             Content::PushPull { join, count, nodes, user_state } => {
                 StreamMessage::PushPull(PushPull {
                     join: *join,
-                    nodes: NodeStates { rest: bytes(nodes), left: *count },
+                    nodes: NodeStates::new(bytes(nodes), *count),
                     user_state: bytes(user_state),
                 })
             }
             Content::Single(kind, value) => {
                 let mut reader = Reader::new(bytes(value));
-                let failed = |fault| malformed(*kind, fault);
+                let failed = |error| malformed(*kind, error);
                 if *kind == MessageType::Ping {
                     StreamMessage::Ping(Ping::read(&mut reader).map_err(failed)?)
                 } else if *kind == MessageType::Ack {

@@ -1,29 +1,31 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::MAX_SEALED_STREAM;
+use crate::wire::MAX_ENCRYPTED_STREAM;
 use crate::wire::compress::compress_message;
+use crate::wire::encryption::DecryptError;
+use crate::wire::keyring::Keyring;
 use crate::wire::label::{Label, LabelError};
-use crate::wire::seal::{Keyring, OpenError};
+use crate::wire::stream_encoder::{encode_push_pull, encode_stream, encode_user};
 
 const NONCE: [u8; 12] = [9; 12];
 const PING: &[u8] = b"\x00\x82\xa4Node\xa3bob\xa5SeqNo\x07";
 
 /// No label, no keys, no compression.
-fn plain() -> Layers {
-    Layers { compression: false, ..Layers::default() }
+fn plain() -> WireSettings {
+    WireSettings { compression: false, ..WireSettings::default() }
 }
 
-fn sealed() -> Layers {
-    Layers {
+fn all_layers() -> WireSettings {
+    WireSettings {
         label: Label::new("cluster").unwrap(),
         keyring: Keyring::with_primary(&[3; 32]).unwrap(),
-        ..Layers::default()
+        ..WireSettings::default()
     }
 }
 
-fn refusal(bytes: &[u8], fin: bool, layers: &Layers) -> StreamError {
-    StreamDecoder::new(Side::Opener).push(bytes, fin, layers).unwrap_err()
+fn refusal(bytes: &[u8], fin: bool, settings: &WireSettings) -> StreamDecodeError {
+    StreamDecoder::new(Side::Opener).push(bytes, fin, settings).unwrap_err()
 }
 
 /// A message written out again: equal bytes are equal messages.
@@ -59,22 +61,22 @@ fn push_pull(members: usize) -> Vec<u8> {
 
 #[test]
 fn a_ping_is_read_before_the_stream_ends_and_answered_without_a_label() {
-    for layers in [plain(), sealed()] {
-        let asked = seal_stream(PING, &layers, Side::Opener, NONCE).unwrap();
+    for settings in [plain(), all_layers()] {
+        let asked = encode_stream(PING, &settings, Side::Opener, NONCE).unwrap();
         let mut decoder = StreamDecoder::new(Side::Opener);
-        let message = decoder.push(&asked, false, &layers).unwrap().unwrap();
+        let message = decoder.push(&asked, false, &settings).unwrap().unwrap();
         assert_eq!(written(message), PING);
-        assert!(decoder.push(b"late", true, &layers).unwrap().is_none());
+        assert!(decoder.push(b"late", true, &settings).unwrap().is_none());
         assert_eq!(decoder.trailing(), 4);
 
         let mut ack = Vec::new();
         Ack { seq_no: 7, payload: None }.encode(&mut ack);
-        let answer = seal_stream(&ack, &layers, Side::Answerer, NONCE).unwrap();
+        let answer = encode_stream(&ack, &settings, Side::Answerer, NONCE).unwrap();
         assert_ne!(answer[0], MessageType::Label.to_byte());
         let mut decoder = StreamDecoder::new(Side::Answerer);
-        let message = decoder.push(&answer, true, &layers).unwrap().unwrap();
+        let message = decoder.push(&answer, true, &settings).unwrap().unwrap();
         assert_eq!(written(message), ack);
-        assert_eq!(decoder.is_encrypted(), !layers.keyring.is_empty());
+        assert_eq!(decoder.is_encrypted(), !settings.keyring.is_empty());
     }
 }
 
@@ -109,20 +111,21 @@ fn announced_sizes_above_the_limits_are_refused_at_once() {
         out
     };
     for (bytes, what) in [
-        (header(1_048_577, 0), "number of node states"),
-        (header(1, 20 * 1024 * 1024 + 1), "user state"),
-        (user(20 * 1024 * 1024 + 1), "user message"),
-        (b"\x0a\x01\x40\x00\x01".to_vec(), "encrypted message"),
+        (header(1_048_577, 0), LimitedLength::NodeStates),
+        (header(1, 20 * 1024 * 1024 + 1), LimitedLength::UserState),
+        (user(20 * 1024 * 1024 + 1), LimitedLength::UserMessage),
+        (b"\x0a\x01\x40\x00\x01".to_vec(), LimitedLength::EncryptedMessage),
     ] {
-        let layers = if bytes[0] == 10 { sealed() } else { plain() };
-        let layers = Layers { label: Label::default(), ..layers };
-        let StreamError::TooLong { what: found, .. } = refusal(&bytes, false, &layers) else {
+        let settings = if bytes[0] == 10 { all_layers() } else { plain() };
+        let settings = WireSettings { label: Label::default(), ..settings };
+        let StreamDecodeError::TooLong { what: found, .. } = refusal(&bytes, false, &settings)
+        else {
             panic!("{what} should be too long");
         };
         assert_eq!(found, what);
     }
     for bytes in [header(-1, 0), header(0, -1), user(-1)] {
-        assert!(matches!(refusal(&bytes, false, &plain()), StreamError::Negative { .. }));
+        assert!(matches!(refusal(&bytes, false, &plain()), StreamDecodeError::Negative { .. }));
     }
 }
 
@@ -139,18 +142,18 @@ fn memory_is_only_taken_for_bytes_that_arrived() {
         assert!(decoder.buffer.capacity() < 1_000);
     }
     let endless = b"\x00\x81\xa1X\xdb\x08\x00\x00\x00";
-    assert!(matches!(refusal(endless, false, &plain()), StreamError::TooLong { .. }));
+    assert!(matches!(refusal(endless, false, &plain()), StreamDecodeError::TooLong { .. }));
 }
 
 #[test]
 fn streams_that_end_early_are_refused() {
-    for layers in [plain(), sealed()] {
+    for settings in [plain(), all_layers()] {
         for message in [push_pull(3), PING.to_vec()] {
-            let bytes = seal_stream(&message, &layers, Side::Opener, NONCE).unwrap();
+            let bytes = encode_stream(&message, &settings, Side::Opener, NONCE).unwrap();
             for end in 0..bytes.len() {
                 let mut decoder = StreamDecoder::new(Side::Opener);
-                assert!(decoder.push(&bytes[..end], false, &layers).unwrap().is_none());
-                decoder.push(b"", true, &layers).unwrap_err();
+                assert!(decoder.push(&bytes[..end], false, &settings).unwrap().is_none());
+                decoder.push(b"", true, &settings).unwrap_err();
             }
         }
     }
@@ -160,40 +163,40 @@ fn streams_that_end_early_are_refused() {
 fn what_ends_inside_a_layer_cannot_be_completed_from_outside() {
     let short = compress_message(&PING[..PING.len() - 1]);
     let bytes = [short, PING.to_vec()].concat();
-    assert!(matches!(refusal(&bytes, false, &plain()), StreamError::Truncated { .. }));
+    assert!(matches!(refusal(&bytes, false, &plain()), StreamDecodeError::Truncated { .. }));
     let empty = compress_message(b"");
-    assert!(matches!(refusal(&empty, false, &plain()), StreamError::Truncated { .. }));
+    assert!(matches!(refusal(&empty, false, &plain()), StreamDecodeError::Truncated { .. }));
 }
 
 #[test]
 fn encryption_is_demanded_where_there_are_keys() {
-    let unlabelled = Layers { label: Label::default(), ..sealed() };
-    assert_eq!(refusal(PING, false, &unlabelled), StreamError::NotEncrypted);
-    let lenient = Layers { verify_incoming: false, ..unlabelled.clone() };
+    let unlabelled = WireSettings { label: Label::default(), ..all_layers() };
+    assert_eq!(refusal(PING, false, &unlabelled), StreamDecodeError::NotEncrypted);
+    let lenient = WireSettings { verify_incoming: false, ..unlabelled.clone() };
     let mut decoder = StreamDecoder::new(Side::Opener);
     assert!(decoder.push(PING, false, &lenient).unwrap().is_some());
 
-    let bytes = seal_stream(PING, &unlabelled, Side::Opener, NONCE).unwrap();
-    assert_eq!(refusal(&bytes, false, &plain()), StreamError::Encrypted);
+    let bytes = encode_stream(PING, &unlabelled, Side::Opener, NONCE).unwrap();
+    assert_eq!(refusal(&bytes, false, &plain()), StreamDecodeError::Encrypted);
     let keyring = Keyring::with_primary(&[4; 32]).unwrap();
-    let strangers = Layers { keyring, verify_incoming: false, ..unlabelled };
+    let strangers = WireSettings { keyring, verify_incoming: false, ..unlabelled };
     let refused = refusal(&bytes, false, &strangers);
-    assert_eq!(refused, StreamError::Sealed(OpenError::NoKey));
+    assert_eq!(refused, StreamDecodeError::Decrypt(DecryptError::NoKey));
     assert!(refused.is_answered());
 }
 
 #[test]
 fn labels_are_checked_at_the_opener_only() {
-    let layers = Layers { keyring: Keyring::default(), ..sealed() };
-    let refused = refusal(PING, false, &layers);
-    assert!(matches!(refused, StreamError::Label(LabelError::Mismatch { .. })));
+    let settings = WireSettings { keyring: Keyring::default(), ..all_layers() };
+    let refused = refusal(PING, false, &settings);
+    assert!(matches!(refused, StreamDecodeError::Label(LabelError::Mismatch { .. })));
     assert!(!refused.is_answered());
-    let behind_a_proxy = Layers { skip_inbound_label_check: true, ..layers.clone() };
+    let behind_a_proxy = WireSettings { skip_inbound_label_check: true, ..settings.clone() };
     let mut decoder = StreamDecoder::new(Side::Opener);
     assert!(decoder.push(PING, false, &behind_a_proxy).unwrap().is_some());
-    let labelled = seal_stream(PING, &layers, Side::Opener, NONCE).unwrap();
+    let labelled = encode_stream(PING, &settings, Side::Opener, NONCE).unwrap();
     let refused = refusal(&labelled, false, &behind_a_proxy);
-    assert_eq!(refused, StreamError::Label(LabelError::Double));
+    assert_eq!(refused, StreamDecodeError::Label(LabelError::Double));
 }
 
 #[test]
@@ -202,9 +205,13 @@ fn streams_carry_five_types() {
         let mut decoder = StreamDecoder::new(Side::Answerer);
         let result = decoder.push(&[byte], true, &plain());
         match byte {
-            0 | 2 | 6 | 8 | 9 | 13 => assert!(matches!(result, Err(StreamError::Truncated { .. }))),
-            10 => assert!(matches!(result, Err(StreamError::Encrypted))),
-            _ => assert!(matches!(result, Err(StreamError::Type(found)) if found == byte)),
+            0 | 2 | 6 | 8 | 9 | 13 => {
+                assert!(matches!(result, Err(StreamDecodeError::Truncated { .. })))
+            }
+            10 => assert!(matches!(result, Err(StreamDecodeError::Encrypted))),
+            _ => assert!(
+                matches!(result, Err(StreamDecodeError::UnexpectedType(found)) if found == byte)
+            ),
         }
     }
 }
@@ -228,10 +235,10 @@ fn members_whose_bytes_came_as_numbers_are_rewritten() {
 
 #[test]
 fn messages_too_long_for_a_peer_are_not_written() {
-    let long = vec![8; MAX_SEALED_STREAM];
-    let layers = Layers { compression: false, ..sealed() };
-    let refused = seal_stream(&long, &layers, Side::Opener, NONCE).unwrap_err();
-    assert_eq!(refused.limit, MAX_SEALED_STREAM);
+    let long = vec![8; MAX_ENCRYPTED_STREAM];
+    let settings = WireSettings { compression: false, ..all_layers() };
+    let refused = encode_stream(&long, &settings, Side::Opener, NONCE).unwrap_err();
+    assert_eq!(refused.limit, MAX_ENCRYPTED_STREAM);
 }
 
 proptest! {
@@ -242,15 +249,15 @@ proptest! {
         with_layers in any::<bool>(),
         damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
     ) {
-        let layers = if with_layers { sealed() } else { plain() };
+        let settings = if with_layers { all_layers() } else { plain() };
         let message = push_pull(members);
-        let mut bytes = seal_stream(&message, &layers, Side::Opener, NONCE).unwrap();
+        let mut bytes = encode_stream(&message, &settings, Side::Opener, NONCE).unwrap();
         if let Some((at, value)) = damage {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
         let mut whole = StreamDecoder::new(Side::Opener);
-        let expected = whole.push(&bytes, true, &layers).map(|message| message.map(written));
+        let expected = whole.push(&bytes, true, &settings).map(|message| message.map(written));
 
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
         cuts.extend([0, bytes.len()]);
@@ -260,7 +267,7 @@ proptest! {
         for piece in cuts.windows(2) {
             let last = piece[1] == bytes.len();
             outcome = decoder
-                .push(&bytes[piece[0]..piece[1]], last, &layers)
+                .push(&bytes[piece[0]..piece[1]], last, &settings)
                 .map(|message| message.map(written));
             if !matches!(outcome, Ok(None)) {
                 break;

@@ -1,0 +1,78 @@
+//! LZW as Go's `compress/lzw` reads it, with a bound on the output.
+//!
+//! Streams are accepted with and without an initial clear code: old Go releases write none.
+
+use std::fmt;
+
+use thiserror::Error;
+use weezl::{BitOrder, LzwStatus, decode::Decoder};
+
+/// Output is grown by at least this much at a time.
+const CHUNK: usize = 4_096;
+
+/// Decompresses one stream after the other with one table of codes, some 28 KiB, which is
+/// allocated when it is first needed.
+#[derive(Default)]
+pub(super) struct LzwDecoder {
+    decoder: Option<Decoder>,
+}
+
+impl fmt::Debug for LzwDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LzwDecoder").finish_non_exhaustive()
+    }
+}
+
+impl LzwDecoder {
+    /// Appends to `out` what the stream expands to, `limit` bytes at most.
+    pub(super) fn decompress(
+        &mut self,
+        compressed: &[u8],
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecompressError> {
+        let decoder = self.decoder.get_or_insert_with(|| Decoder::new(BitOrder::Lsb, 8));
+        decoder.reset();
+        let mut input = compressed;
+        let start = out.len();
+        let mut filled = start;
+        loop {
+            // One byte beyond the limit tells "exactly at the limit" from "more to come".
+            let room = (start + limit + 1 - filled).min(CHUNK.max(filled - start));
+            out.resize(filled + room, 0);
+            let step = decoder.decode_bytes(input, out.get_mut(filled..).unwrap_or_default());
+            input = input.get(step.consumed_in..).unwrap_or_default();
+            filled += step.consumed_out;
+            out.truncate(filled);
+            if filled - start > limit {
+                return Err(DecompressError::TooLarge { limit });
+            }
+            match step.status {
+                Err(weezl::LzwError::InvalidCode) => return Err(DecompressError::InvalidCode),
+                Ok(LzwStatus::Done) => return Ok(()),
+                Ok(LzwStatus::NoProgress) => return Err(DecompressError::Truncated),
+                Ok(LzwStatus::Ok) => {}
+            }
+        }
+    }
+}
+
+/// Why compressed bytes are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecompressError {
+    /// An algorithm other than LZW.
+    #[error("unknown compression algorithm {0}")]
+    Algorithm(u8),
+    /// A code that the table does not hold yet.
+    #[error("invalid LZW code")]
+    InvalidCode,
+    /// The stream ends before its end code.
+    #[error("LZW stream ends before its end code")]
+    Truncated,
+    /// It expands to more than is allowed here.
+    #[error("decompresses to more than {limit} bytes")]
+    TooLarge {
+        /// The most that is allowed, in bytes.
+        limit: usize,
+    },
+}
