@@ -90,8 +90,30 @@ impl StreamId {
         Self(n << 1 | 1)
     }
 
-    pub(crate) const fn outgoing(n: u64) -> Self {
+    /// For a stream that this side opens: `n` below 2⁶³, never reused.
+    #[must_use]
+    pub const fn outgoing(n: u64) -> Self {
         Self(n << 1)
+    }
+
+    /// The lowest that exists.
+    #[cfg(feature = "sim")]
+    pub(crate) const FIRST: Self = Self(0);
+    /// The highest that exists.
+    #[cfg(feature = "sim")]
+    pub(crate) const LAST: Self = Self(u64::MAX);
+
+    /// The number behind it, for a transport that names its streams by numbers too: the lowest
+    /// bit is set for streams that the remote opened.
+    #[must_use]
+    pub const fn to_raw(self) -> u64 {
+        self.0
+    }
+
+    /// The id with this number, as [`to_raw`](Self::to_raw) gave it.
+    #[must_use]
+    pub const fn from_raw(raw: u64) -> Self {
+        Self(raw)
     }
 
     /// Whether the remote opened it.

@@ -324,6 +324,19 @@ impl Membership {
         matches!(self.standing, Standing::Left { .. })
     }
 
+    /// Whether the machine still waits for something on this stream.
+    #[must_use]
+    pub fn wants_stream(&self, id: StreamId) -> bool {
+        self.streams.contains_key(&id)
+    }
+
+    /// Whether a member that is alive or suspect announces this address.
+    #[must_use]
+    pub fn has_live_member_at(&self, address: SocketAddr) -> bool {
+        let is_there = |member: &Member| member.address() == address && member.state().is_live();
+        self.roster.iter().any(|(_, member)| is_there(member))
+    }
+
     /// Counters and lengths.
     #[must_use]
     pub fn stats(&self) -> MembershipStats {

@@ -1,0 +1,56 @@
+//! One modelled endpoint as its member's transport.
+
+use std::net::SocketAddr;
+
+use super::{EndpointId, Links, TransportModel};
+use crate::error::StreamFailure;
+use crate::output::{Destination, StreamId};
+use crate::time::Time;
+use crate::transport::{StreamGone, StreamRead, Transport};
+
+/// One endpoint of a [`TransportModel`], for the duration of a call.
+pub struct ModelHandle<'a, L> {
+    model: &'a mut TransportModel,
+    links: &'a mut L,
+    id: EndpointId,
+    now: Time,
+}
+
+impl<'a, L: Links> ModelHandle<'a, L> {
+    pub(super) fn new(
+        model: &'a mut TransportModel,
+        id: EndpointId,
+        links: &'a mut L,
+        now: Time,
+    ) -> Self {
+        Self { model, links, id, now }
+    }
+}
+
+/// Times that the machine gives are taken as the model's: whoever drives members with clocks of
+/// their own translates them.
+impl<L: Links> Transport for ModelHandle<'_, L> {
+    fn send_packet(&mut self, to: &Destination, bytes: &[u8], _now: Time) {
+        self.model.send_packet(self.id, to, bytes, self.now, self.links);
+    }
+
+    fn open_stream(&mut self, id: StreamId, to: &Destination, deadline: Time, _now: Time) {
+        self.model.open_stream(self.id, id, to, deadline, self.now, self.links);
+    }
+
+    fn write(&mut self, id: StreamId, bytes: &[u8], finish: bool) -> Result<usize, StreamGone> {
+        self.model.write_stream(self.id, id, bytes, finish, self.now, self.links)
+    }
+
+    fn read(&mut self, id: StreamId, buffer: &mut [u8]) -> Result<StreamRead, StreamFailure> {
+        self.model.read_stream(self.id, id, buffer, self.now, self.links)
+    }
+
+    fn stop(&mut self, id: StreamId) {
+        self.model.stop_stream(self.id, id, self.now, self.links);
+    }
+
+    fn close_peer(&mut self, address: SocketAddr, _now: Time) {
+        self.model.close_peer(self.id, address, self.now, self.links);
+    }
+}

@@ -1,0 +1,258 @@
+//! Machines on the modelled transport, and what the model promises them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use swim_core::model::{EndpointId, Journey, Links, ModelLimits, StreamFaults, TransportModel};
+use swim_core::{
+    Destination, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
+    Transport, TransportEvent,
+};
+
+const ADA: EndpointId = EndpointId(0);
+const BOB: EndpointId = EndpointId(1);
+
+fn name(text: &str) -> MemberName {
+    MemberName::try_from(text).unwrap()
+}
+
+fn address(id: u32) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, u8::try_from(id + 1).unwrap()], 7946))
+}
+
+/// Everything takes a millisecond, and nothing is lost except between those that are cut.
+#[derive(Default)]
+struct Wire {
+    cut: BTreeSet<(EndpointId, EndpointId)>,
+    faults: StreamFaults,
+}
+
+impl Links for Wire {
+    fn endpoint_at(&self, at: SocketAddr) -> Option<EndpointId> {
+        (0..2).find(|id| address(*id) == at).map(EndpointId)
+    }
+
+    fn connects(&self, from: EndpointId, to: EndpointId) -> bool {
+        !self.cut.contains(&(from, to))
+    }
+
+    fn datagram(&mut self, _: EndpointId, _: EndpointId, _: &mut [u8]) -> Journey {
+        Journey::Arrives { after: Duration::from_millis(1), again: None }
+    }
+
+    fn stream_delay(&mut self, _: EndpointId, _: EndpointId) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn stream_faults(&mut self) -> StreamFaults {
+        self.faults
+    }
+}
+
+struct Pair {
+    model: TransportModel,
+    wire: Wire,
+    now: Time,
+    seen: Vec<(EndpointId, TransportEvent)>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut model = TransportModel::new(ModelLimits::default());
+        for (id, who) in [(0, "ada"), (1, "bob")] {
+            let peer = Peer { address: address(id), names: [name(who)].into() };
+            let endpoint = model.add(peer.clone());
+            model.start(endpoint, peer);
+        }
+        Self { model, wire: Wire::default(), now: Time::ZERO, seen: Vec::new() }
+    }
+
+    fn with<T>(&mut self, who: EndpointId, act: impl FnOnce(&mut dyn Transport, Time) -> T) -> T {
+        let now = self.now;
+        let result = act(&mut self.model.handle(who, &mut self.wire, now), now);
+        self.drain();
+        result
+    }
+
+    fn drain(&mut self) {
+        self.seen.extend(std::iter::from_fn(|| self.model.poll_event()));
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.model.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.model.advance(self.now, &mut self.wire);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn open(&mut self, n: u64, to: &str, seconds: u64) -> StreamId {
+        // A machine numbers its own streams; even raw numbers are outgoing ones.
+        let id = StreamId::outgoing(n);
+        let to = Destination { address: address(1), name: Some(name(to)) };
+        self.with(ADA, |ada, now| {
+            ada.open_stream(id, &to, now + Duration::from_secs(seconds), now)
+        });
+        id
+    }
+
+    fn write(&mut self, who: EndpointId, id: StreamId, bytes: &[u8], finish: bool) -> usize {
+        self.with(who, |end, _| end.write(id, bytes, finish)).unwrap()
+    }
+
+    fn read(&mut self, who: EndpointId, id: StreamId) -> Result<(Vec<u8>, bool), StreamFailure> {
+        let mut all = Vec::new();
+        let mut buffer = [0; 1000];
+        loop {
+            let StreamRead { bytes, fin } = self.with(who, |end, _| end.read(id, &mut buffer))?;
+            all.extend_from_slice(&buffer[..bytes]);
+            if fin || bytes == 0 {
+                return Ok((all, fin));
+            }
+        }
+    }
+
+    /// What the acceptor calls the one stream it has heard of.
+    fn accepted(&self) -> StreamId {
+        let opened = self.seen.iter().find_map(|(_, event)| match event {
+            TransportEvent::StreamOpened { id, .. } => Some(*id),
+            _ => None,
+        });
+        opened.expect("a stream was opened")
+    }
+
+    fn failures(&self, who: EndpointId) -> Vec<StreamFailure> {
+        let failed = |(at, event): &(EndpointId, TransportEvent)| match event {
+            TransportEvent::StreamFailed { reason, .. } if *at == who => Some(*reason),
+            _ => None,
+        };
+        self.seen.iter().filter_map(failed).collect()
+    }
+}
+
+#[test]
+fn a_request_and_its_answer_arrive_whole_and_end() {
+    let mut pair = Pair::new();
+    let id = pair.open(1, "bob", 10);
+    assert_eq!(pair.write(ADA, id, b"request", true), 7);
+    pair.run(Duration::from_millis(10));
+    let theirs = pair.accepted();
+    assert_eq!(pair.read(BOB, theirs).unwrap(), (b"request".to_vec(), true));
+    pair.write(BOB, theirs, b"answer", true);
+    pair.with(BOB, |bob, _| bob.stop(theirs));
+    pair.run(Duration::from_millis(10));
+    assert_eq!(pair.read(ADA, id).unwrap(), (b"answer".to_vec(), true));
+    pair.with(ADA, |ada, _| ada.stop(id));
+    pair.run(Duration::from_secs(20));
+    assert_eq!((pair.failures(ADA), pair.failures(BOB)), (vec![], vec![]));
+}
+
+#[test]
+fn a_slow_reader_stops_its_sender_until_it_reads() {
+    let mut pair = Pair::new();
+    let id = pair.open(1, "bob", 100);
+    let long = vec![7; 1_000_000];
+    let first = pair.write(ADA, id, &long, true);
+    assert_eq!(first, ModelLimits::default().stream_buffer);
+    pair.run(Duration::from_secs(5));
+    let theirs = pair.accepted();
+    let writable = |pair: &Pair| {
+        pair.seen
+            .iter()
+            .filter(|seen| **seen == (ADA, TransportEvent::StreamWritable { id }))
+            .count()
+    };
+    assert_eq!(writable(&pair), 1, "only that it opened");
+    let (mut received, mut sent) = (0, first);
+    while received < long.len() {
+        let (bytes, _) = pair.read(BOB, theirs).unwrap();
+        received += bytes.len();
+        pair.run(Duration::from_millis(5));
+        if writable(&pair) > 1 && sent < long.len() {
+            sent += pair.write(ADA, id, &long[sent..], true);
+        }
+    }
+    assert_eq!(pair.read(BOB, theirs).unwrap(), (vec![], true));
+}
+
+#[test]
+fn an_overdue_stream_fails_at_both_ends() {
+    let mut pair = Pair::new();
+    let id = pair.open(1, "bob", 2);
+    pair.write(ADA, id, b"request", true);
+    pair.run(Duration::from_secs(3));
+    let theirs = pair.accepted();
+    assert_eq!(pair.failures(ADA), [StreamFailure::TimedOut]);
+    assert_eq!(pair.read(BOB, theirs).unwrap(), (b"request".to_vec(), true));
+    assert_eq!(pair.with(BOB, |bob, _| bob.write(theirs, b"answer", true)), Err(StreamGone));
+}
+
+#[test]
+fn whoever_is_somebody_else_gets_nothing() {
+    let mut pair = Pair::new();
+    let id = pair.open(1, "cyd", 10);
+    pair.write(ADA, id, b"request", true);
+    let to = Destination { address: address(1), name: Some(name("cyd")) };
+    pair.with(ADA, |ada, now| ada.send_packet(&to, b"ping", now));
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.failures(ADA), [StreamFailure::PeerMismatch]);
+    assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1) })));
+    assert!(
+        !pair.seen.iter().any(|(at, event)| {
+            *at == BOB && !matches!(event, TransportEvent::PacketLimit { .. })
+        })
+    );
+}
+
+#[test]
+fn a_silent_address_fails_at_the_dial_s_deadline() {
+    let mut pair = Pair::new();
+    pair.wire.cut.insert((ADA, BOB));
+    let to = Destination { address: address(1), name: None };
+    pair.with(ADA, |ada, now| ada.send_packet(&to, b"ping", now));
+    pair.open(1, "bob", 10);
+    pair.run(Duration::from_millis(2_900));
+    assert_eq!(pair.seen, []);
+    pair.run(Duration::from_millis(200));
+    assert_eq!(pair.failures(ADA), [StreamFailure::Closed]);
+    assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1) })));
+}
+
+#[test]
+fn who_restarted_resets_the_connections_of_its_former_life() {
+    let mut pair = Pair::new();
+    let id = pair.open(1, "bob", 60);
+    pair.write(ADA, id, b"request", false);
+    pair.run(Duration::from_millis(10));
+    let bob = Peer { address: address(1), names: [name("bob")].into() };
+    pair.model.start(BOB, bob);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.failures(ADA), [], "nothing was sent since");
+    let to = Destination { address: address(1), name: Some(name("bob")) };
+    pair.with(ADA, |ada, now| ada.send_packet(&to, b"ping", now));
+    pair.run(Duration::from_millis(10));
+    assert_eq!(pair.failures(ADA), [StreamFailure::Closed]);
+    pair.with(ADA, |ada, now| ada.send_packet(&to, b"ping", now));
+    pair.run(Duration::from_millis(10));
+    let got = pair
+        .seen
+        .iter()
+        .filter(|(at, event)| *at == BOB && matches!(event, TransportEvent::Packet { .. }));
+    assert_eq!(got.count(), 1);
+}
+
+#[test]
+fn a_reset_under_way_reaches_both_ends() {
+    let mut pair = Pair::new();
+    pair.wire.faults.reset_after = Some(1);
+    let id = pair.open(1, "bob", 60);
+    pair.write(ADA, id, b"one", false);
+    pair.run(Duration::from_millis(10));
+    pair.write(ADA, id, b"two", true);
+    pair.run(Duration::from_millis(10));
+    assert_eq!(pair.failures(ADA), [StreamFailure::Reset]);
+    assert_eq!(pair.failures(BOB), [StreamFailure::Reset]);
+}
