@@ -4,7 +4,6 @@
 //! due.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use swim_core::MemberName;
@@ -17,8 +16,6 @@ const MAX_ERRANDS: usize = 4_096;
 pub(crate) enum Errand {
     /// Ping a Go peer, so that it notices our restart.
     Greet(MemberName),
-    /// Close the connections of a peer that left, unless it is back.
-    Forget(SocketAddr),
     /// Close all connections, after our own leave.
     CloseAll,
 }
@@ -59,12 +56,12 @@ mod tests {
     fn errands_come_in_the_order_of_their_times_and_not_before() {
         let start = Instant::now();
         let later = start + Duration::from_secs(1);
-        let forget = Errand::Forget("127.0.0.1:1".parse().unwrap());
+        let greet = Errand::Greet(MemberName::try_from("bob").unwrap());
         let mut errands = Errands::default();
         errands.add(later, Errand::CloseAll);
-        errands.add(start, forget.clone());
+        errands.add(start, greet.clone());
         assert_eq!(errands.next(), Some(start));
-        assert_eq!(errands.take_due(start), Some(forget));
+        assert_eq!(errands.take_due(start), Some(greet));
         assert_eq!(errands.take_due(start), None);
         assert_eq!(errands.take_due(later), Some(Errand::CloseAll));
         assert_eq!(errands.next(), None);

@@ -44,6 +44,8 @@ mod application;
 mod builder;
 mod cluster;
 mod command;
+#[cfg(test)]
+mod conformance;
 mod driver;
 mod errands;
 mod error;
@@ -53,8 +55,8 @@ mod node;
 mod pool;
 mod raw;
 mod resolve;
-mod streams;
 mod subscribers;
+mod transport;
 mod warnings;
 
 pub use address::AddressError;

@@ -1,11 +1,11 @@
-//! One member: the membership machine and the QUIC endpoint, glued together.
+//! One member: the membership machine and the QUIC endpoint, joined.
 //!
-//! Carries what one says to the other until both are quiet. Decides nothing about membership and
-//! nothing about connections, and does no IO: the driver owns the socket and the clock.
+//! What one says is carried to the other until both are quiet. No IO: the driver owns the socket
+//! and the clock.
 
-mod arrivals;
 mod commands;
 mod dials;
+mod endpoint_events;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,24 +15,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 use quic_net::{CloseReason, Endpoint, PeerIdentity, Protocol};
-use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, Time};
+use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, TransportAdapter};
 
 use crate::application::Applications;
 use crate::errands::{Errand, Errands};
 use crate::event::Event;
 use crate::raw::RawDatagram;
 use crate::resolve::StandingSeeds;
-use crate::streams::Streams;
 use crate::subscribers::Subscribers;
+use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
-use arrivals::Peers;
 use dials::Dials;
-
-/// How much of a stream is carried from the endpoint to the machine at a time.
-const READ_CHUNK: usize = 64 * 1024;
-
-/// How long a peer that left keeps its connections: it may still be answering.
-const FORGET_AFTER: Duration = Duration::from_secs(2);
 
 /// How long after its start a member greets Go peers, and when it repeats the greeting.
 const GREETING_PERIOD: Duration = Duration::from_secs(60);
@@ -52,10 +45,10 @@ pub(crate) struct Shared {
 pub(crate) struct Node {
     membership: Membership,
     endpoint: Endpoint,
-    origin: Instant,
+    adapter: TransportAdapter,
+    clock: Clock,
     seeds: StandingSeeds,
     shared: Arc<Shared>,
-    streams: Streams,
     applications: Applications,
     peers: Peers,
     dials: Dials,
@@ -67,7 +60,6 @@ pub(crate) struct Node {
     warnings: Warnings,
     /// The generation of members that `shared` shows.
     published: Option<u64>,
-    read_buffer: Vec<u8>,
     errands: Errands,
 }
 
@@ -83,10 +75,10 @@ impl Node {
         let mut node = Self {
             membership,
             endpoint,
-            origin,
+            adapter: TransportAdapter::default(),
+            clock: Clock::starting_at(origin),
             seeds,
             shared,
-            streams: Streams::default(),
             applications,
             peers: Peers::default(),
             dials: Dials::default(),
@@ -96,7 +88,6 @@ impl Node {
             events: Vec::new(),
             warnings: Warnings::default(),
             published: None,
-            read_buffer: vec![0; READ_CHUNK],
             errands: Errands::default(),
         };
         node.settle(origin);
@@ -119,16 +110,14 @@ impl Node {
 
     /// When the next turn is due if nothing arrives before.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let machine = self
-            .membership
-            .poll_timeout()
-            .map(|time| self.origin + Duration::from_micros(time.as_micros()));
+        let machine = [self.membership.poll_timeout(), self.adapter.poll_timeout()];
+        let machine = machine.into_iter().flatten().min().map(|time| self.clock.instant(time));
         [machine, self.endpoint.poll_timeout(), self.errands.next()].into_iter().flatten().min()
     }
 
     /// Everything that a turn does between reading and writing the socket.
     pub(crate) fn turn(&mut self, now: Instant) {
-        let time = self.time(now);
+        let time = self.clock.time(now);
         if let Some(seeds) = self.seeds.changed(&mut self.events) {
             self.membership.set_seeds(seeds, time);
             self.settle(now);
@@ -140,6 +129,8 @@ impl Node {
             self.membership.handle_timeout(time);
             self.settle(now);
         }
+        let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
+        self.adapter.handle_timeout(&self.membership, &mut transport, time);
         while let Some(errand) = self.errands.take_due(now) {
             self.run(errand, now);
             self.settle(now);
@@ -149,45 +140,27 @@ impl Node {
 
     /// Moves everything between the two machines until both are quiet.
     fn settle(&mut self, now: Instant) {
+        let time = self.clock.time(now);
+        let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
+        self.adapter.perform(&mut self.membership, &mut transport, time);
         loop {
-            self.drain(now);
+            while let Some(output) = self.adapter.poll_output() {
+                self.handle_output(output, now);
+            }
             let Some(event) = self.endpoint.poll_event() else {
                 break;
             };
-            self.take_in(event, now);
+            self.handle_endpoint_event(event, now);
         }
     }
 
-    fn drain(&mut self, now: Instant) {
-        while let Some(output) = self.membership.poll_output() {
-            self.carry_out(output, now);
-        }
-    }
-
-    /// The machine wants something done.
-    fn carry_out(&mut self, output: Output, now: Instant) {
+    /// What the machine has for the application.
+    fn handle_output(&mut self, output: Output, now: Instant) {
         match output {
-            Output::Packet { to, bytes } => {
-                let expected = to.name.as_ref().map(MemberName::as_bytes);
-                self.endpoint.send_packet(to.address, expected, &bytes, now);
-            }
-            Output::OpenStream { id, to, bytes, deadline } => {
-                let expected = to.name.as_ref().map(MemberName::as_bytes);
-                let deadline = self.instant(deadline);
-                let token = self.streams.open(id);
-                self.endpoint.open_stream(token, to.address, expected, deadline, now);
-                self.streams.write(&mut self.endpoint, id, bytes, true);
-            }
-            Output::WriteStream { id, bytes, finish } => {
-                self.streams.write(&mut self.endpoint, id, bytes, finish);
-            }
-            Output::CloseStream { id } => self.streams.stop(&mut self.endpoint, id),
-            Output::ForgetPeer { address } => {
-                self.errands.add(now + FORGET_AFTER, Errand::Forget(address));
-            }
             Output::ResolveSeeds => self.seeds.resolve(),
             Output::Finished { operation, outcome } => {
                 if let Some(reply) = self.waiting.remove(&operation) {
+                    // A caller that gave up has dropped its receiver.
                     let _ = reply.send(outcome);
                 }
             }
@@ -196,9 +169,16 @@ impl Node {
             }
             Output::Event(event) => {
                 if let swim_core::Event::Joined(member) = &event {
-                    self.welcome(member, now);
+                    self.on_joined(member, now);
                 }
                 self.events.extend(Event::from_core(event));
+            }
+            Output::Packet { .. }
+            | Output::OpenStream { .. }
+            | Output::WriteStream { .. }
+            | Output::CloseStream { .. }
+            | Output::ForgetPeer { .. } => {
+                debug_assert!(false, "the adapter performs this itself: {output:?}");
             }
         }
     }
@@ -208,14 +188,7 @@ impl Node {
         match errand {
             Errand::Greet(name) => {
                 // The round-trip time is nobody's concern, and neither is a failure.
-                let _ = self.membership.ping(&name, self.time(now));
-            }
-            Errand::Forget(address) => {
-                let back =
-                    |member: &Member| member.address() == address && member.state().is_live();
-                if !self.membership.members().any(|member| back(&member)) {
-                    self.endpoint.close(address, CloseReason::Requested, now);
-                }
+                let _ = self.membership.ping(&name, self.clock.time(now));
             }
             Errand::CloseAll => {
                 for connection in self.endpoint.connections() {
@@ -226,7 +199,7 @@ impl Node {
     }
 
     /// A member appeared, perhaps over a connection that is there already.
-    fn welcome(&mut self, member: &Member, now: Instant) {
+    fn on_joined(&mut self, member: &Member, now: Instant) {
         if let Some(peer) = self.endpoint.peer(member.address()) {
             self.greet_if_go(member.name(), &peer, now);
         }
@@ -237,7 +210,7 @@ impl Node {
     /// us. Not at a first start: each ack takes news along, and Go repeats its news only a few
     /// times, so that others would not hear of us.
     fn greet_if_go(&mut self, name: &MemberName, peer: &PeerIdentity, now: Instant) {
-        let young = now.saturating_duration_since(self.origin) < GREETING_PERIOD;
+        let young = self.clock.age(now) < GREETING_PERIOD;
         let returning = young && self.membership.is_returning();
         if returning && peer.protocol == Protocol::Classic {
             self.errands.add(now, Errand::Greet(name.clone()));
@@ -261,15 +234,6 @@ impl Node {
             self.shared.subscribers.deliver(&self.events);
             self.events.clear();
         }
-    }
-
-    fn time(&self, now: Instant) -> Time {
-        let micros = now.saturating_duration_since(self.origin).as_micros();
-        Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-    }
-
-    fn instant(&self, time: Time) -> Instant {
-        self.origin + Duration::from_micros(time.as_micros())
     }
 }
 

@@ -24,7 +24,7 @@ const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
 impl Node {
     /// Carries out a command of a handle.
     pub(crate) fn command(&mut self, command: Command, now: Instant) {
-        let time = self.time(now);
+        let time = self.clock.time(now);
         let text = |error: &dyn std::fmt::Display| error.to_string();
         // A caller that gave up has dropped its receiver: an answer nobody reads is no error.
         match command {

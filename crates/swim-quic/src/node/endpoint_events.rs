@@ -1,0 +1,96 @@
+//! What the endpoint reports: routed to an application protocol, to the machine, or to the log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use quic_net::{EndpointEvent, PeerIdentity};
+use swim_core::MemberName;
+
+use super::Node;
+use crate::raw::RawDatagram;
+use crate::transport::EndpointTransport;
+
+impl Node {
+    pub(super) fn handle_endpoint_event(&mut self, event: EndpointEvent, now: Instant) {
+        let Some(event) = self.route_to_application(event, now) else { return };
+        if let EndpointEvent::SendFailed { to, reason } = &event {
+            log::debug!("sending to {to} failed: {reason}");
+            self.dial_failed(*to, *reason);
+        }
+        let (time, clock) = (self.clock.time(now), self.clock);
+        match self.peers.translate(event) {
+            Ok(event) => {
+                let mut transport = EndpointTransport::new(&mut self.endpoint, clock);
+                self.adapter.handle_event(event, &mut self.membership, &mut transport, time);
+            }
+            Err(event) => self.note_connection_event(event, now),
+        }
+    }
+
+    /// The event back if it is none of an application protocol.
+    fn route_to_application(
+        &mut self,
+        event: EndpointEvent,
+        now: Instant,
+    ) -> Option<EndpointEvent> {
+        match event {
+            EndpointEvent::StreamOpened { stream, peer, application: true } => {
+                let from = self.member_behind(&peer);
+                self.applications.opened(&mut self.endpoint, stream, from, now);
+                None
+            }
+            EndpointEvent::ApplicationPacket { peer, bytes } => {
+                let from = self.member_behind(&peer);
+                self.applications.datagram(&bytes, from);
+                None
+            }
+            EndpointEvent::StreamReadable { stream } | EndpointEvent::StreamWritable { stream }
+                if self.applications.progress(&mut self.endpoint, stream) =>
+            {
+                None
+            }
+            EndpointEvent::StreamFailed { stream, reason }
+                if self.applications.failed(stream, &reason) =>
+            {
+                None
+            }
+            other => Some(other),
+        }
+    }
+
+    fn note_connection_event(&mut self, event: EndpointEvent, now: Instant) {
+        match event {
+            EndpointEvent::Refused { from, what, detail } => {
+                self.warn(what.name().to_owned(), format!("{from}: {detail}"), now);
+            }
+            EndpointEvent::Connected { peer } => {
+                log::debug!("connected to {}", peer.address);
+                self.dial_succeeded(&peer);
+                if let Some(name) = self.member_behind(&peer) {
+                    self.greet_if_go(&name, &peer, now);
+                }
+            }
+            EndpointEvent::Closed { peer, reason } => {
+                log::debug!("connection to {} closed: {reason}", peer.address);
+            }
+            EndpointEvent::RawDatagram { from, bytes } => {
+                let datagram = RawDatagram { from, payload: bytes };
+                if self.raw.as_ref().is_none_or(|raw| raw.try_send(datagram).is_err()) {
+                    self.raw_dropped += 1;
+                    log::trace!("nobody takes a raw datagram from {from}, or not in time");
+                }
+            }
+            other => log::debug!("an event that this version does not know: {other:?}"),
+        }
+    }
+
+    /// The member behind a connection: the one its certificate names, else the one that announces
+    /// its address.
+    fn member_behind(&mut self, identity: &Arc<PeerIdentity>) -> Option<MemberName> {
+        let peer = self.peers.get(identity);
+        peer.names.first().cloned().or_else(|| {
+            let mut members = self.membership.members();
+            members.find(|member| member.address() == peer.address).map(|m| m.name().clone())
+        })
+    }
+}
