@@ -7,8 +7,8 @@ use super::source::{Source, numbered};
 use super::tree::{Finding, finding};
 
 const COLUMNS: usize = 100;
-const FILE_LINES: usize = 420;
-const FUNCTION_LINES: usize = 100;
+const FILE_LINES: usize = 400;
+const FUNCTION_LINES: usize = 70;
 
 /// Files that may be longer, each with its limit and its reason.
 const LONG_FILES: &[(&str, usize, &str)] = &[
