@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::member::{MemberName, ProtocolVersions};
 
 /// Up to this many members the interval is the configured one.
-const SCALE_THRESHOLD: usize = 32;
+pub(crate) const SCALE_THRESHOLD: usize = 32;
 
 /// The interval in a cluster of `members`: longer by one for each doubling above 32.
 pub(crate) fn interval(configured: Duration, members: usize) -> Duration {

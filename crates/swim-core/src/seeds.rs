@@ -15,7 +15,7 @@ pub(crate) const MAX_SEEDS: usize = 64;
 /// The most seeds tried in one round, so that a long list is no storm of dials.
 const TRIES_IN_A_ROUND: usize = 16;
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// The seeds and how patiently they are tried.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::wire::{
 };
 
 /// The most operations under way: pings, reliable messages and joins together.
-pub(super) const MAX_OPERATIONS: usize = 1024;
+pub(crate) const MAX_OPERATIONS: usize = 1024;
 
 impl Membership {
     /// Sets the application's vetoes, replacing those set before.

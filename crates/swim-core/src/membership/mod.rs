@@ -8,14 +8,14 @@
 mod answers;
 mod claims;
 mod codec;
-mod commands;
+pub(crate) mod commands;
 mod exchange;
 mod gossip;
 mod leaving;
 mod packets;
 mod probing;
 mod seeding;
-mod streams;
+pub(crate) mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

@@ -36,7 +36,7 @@ pub(super) enum Role {
 
 /// The most streams of others under way. A full exchange is answered and merged in the moment it
 /// is complete, so Go's bound of 127 concurrent ones applies to those still arriving.
-const MAX_INCOMING: usize = 512;
+pub(crate) const MAX_INCOMING: usize = 512;
 /// The most bytes that all incoming streams together may hold back.
 const MAX_INCOMING_BYTES: usize = 256 * 1024 * 1024;
 

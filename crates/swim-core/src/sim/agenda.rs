@@ -1,45 +1,65 @@
-//! What is still to happen, in order of time; at equal times in the order of planning.
+//! Virtual time: a queue of planned events, and the present moment.
 //!
-//! Decides nothing: a heap whose order does not depend on the machine it runs on.
+//! Events come out in order of time, at equal times in the order in which they were planned, so
+//! that a run does not depend on the machine it runs on.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::time::Time;
 
-/// The future of a simulation.
+/// The present moment and everything planned after it.
 pub(crate) struct Agenda<T> {
+    now: Time,
     entries: BinaryHeap<Entry<T>>,
     planned: u64,
+    steps: u64,
 }
 
 struct Entry<T> {
     at: Time,
     order: u64,
-    what: T,
+    event: T,
 }
 
 impl<T> Agenda<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: BinaryHeap::new(), planned: 0 }
+        Self { now: Time::ZERO, entries: BinaryHeap::new(), planned: 0, steps: 0 }
     }
 
-    pub(crate) fn plan(&mut self, at: Time, what: T) {
-        self.entries.push(Entry { at, order: self.planned, what });
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many events have been taken out.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Plans an event; `at` must not lie in the past.
+    pub(crate) fn plan(&mut self, at: Time, event: T) {
+        debug_assert!(at >= self.now, "planned for {at}, but it is {}", self.now);
+        self.entries.push(Entry { at, order: self.planned, event });
         self.planned += 1;
     }
 
-    pub(crate) fn next_at(&self) -> Option<Time> {
-        self.entries.peek().map(|entry| entry.at)
+    /// Takes the next event out, unless it lies after `until`; its time is the present from now on.
+    pub(crate) fn next_before(&mut self, until: Time) -> Option<T> {
+        let entry = self.entries.peek().filter(|entry| entry.at <= until)?;
+        debug_assert!(entry.at >= self.now, "{} is over, it is {}", entry.at, self.now);
+        self.now = entry.at;
+        self.steps += 1;
+        self.entries.pop().map(|entry| entry.event)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Time, T)> {
-        self.entries.pop().map(|entry| (entry.at, entry.what))
+    /// Lets time pass to a moment before which nothing is planned any more.
+    pub(crate) fn pass_to(&mut self, moment: Time) {
+        self.now = self.now.max(moment);
     }
 }
 
 impl<T> Ord for Entry<T> {
-    /// Reversed: the heap gives its greatest entry first.
+    /// Reversed, because `BinaryHeap` gives its greatest entry first.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.order).cmp(&(self.at, self.order))
     }
@@ -69,8 +89,19 @@ mod tests {
         for (at, what) in [(20, "later"), (10, "first"), (10, "second"), (5, "soonest")] {
             agenda.plan(Time::from_micros(at), what);
         }
-        assert_eq!(agenda.next_at(), Some(Time::from_micros(5)));
-        let order: Vec<_> = std::iter::from_fn(|| agenda.pop()).map(|(_, what)| what).collect();
+        let end = Time::from_micros(100);
+        let order: Vec<_> = std::iter::from_fn(|| agenda.next_before(end)).collect();
         assert_eq!(order, ["soonest", "first", "second", "later"]);
+        assert_eq!((agenda.now(), agenda.steps()), (Time::from_micros(20), 4));
+    }
+
+    #[test]
+    fn what_lies_after_the_end_stays_planned_and_time_still_passes() {
+        let mut agenda = Agenda::new();
+        agenda.plan(Time::from_micros(20), "later");
+        assert_eq!(agenda.next_before(Time::from_micros(19)), None);
+        agenda.pass_to(Time::from_micros(19));
+        assert_eq!((agenda.now(), agenda.steps()), (Time::from_micros(19), 0));
+        assert_eq!(agenda.next_before(Time::from_micros(20)), Some("later"));
     }
 }

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::{Config, SecretKey};
-use crate::membership::Membership;
-use crate::sim::checker::Violation;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::{FaultId, HostId};
 use crate::sim::fault_plan::{self, AppAction, PlanStep};
+use crate::sim::setup::Setup;
 use crate::sim::sim_rng::SimRng;
-use crate::sim::simulation::{Setup, Simulation};
+use crate::sim::simulation::Simulation;
+use crate::sim::violation::{BrokenRule, Violation};
 use crate::time::Time;
 
 /// The random stream that setups and fault plans draw from.
@@ -175,9 +175,9 @@ fn form_cluster(sim: &mut Simulation, hosts: &[HostId], bound: Duration, rng: &m
     if at_once && early.len() > 16 {
         sim.acquaint();
     }
-    if !sim.run_until(bound, |sim| sim.agreement().is_ok()) && sim.violation().is_none() {
-        let detail = sim.agreement().err().unwrap_or_default();
-        sim.report_breach("members gather", detail);
+    sim.run_until(bound, |sim| sim.agreement().is_ok());
+    if let Err(disagreement) = sim.agreement() {
+        sim.report(BrokenRule::Formation(disagreement));
     }
     for host in late {
         sim.count(Counted::Join);
@@ -249,41 +249,14 @@ fn act(sim: &mut Simulation, action: AppAction) {
 /// when the last fault ended may still break a first agreement.
 fn heal(sim: &mut Simulation, bound: Duration) {
     let end = sim.now() + bound;
-    while sim.run_until(end - sim.now(), |sim| healed(sim).is_ok()) {
+    while sim.run_until(end - sim.now(), |sim| sim.healed().is_ok()) {
         if !sim.run_until(QUIET, |sim| sim.agreement().is_err()) {
             return;
         }
     }
-    if sim.violation().is_none() {
-        let detail = healed(sim).err().unwrap_or_default();
-        sim.report_breach("a calm ends in agreement and silence", detail);
+    if let Err(unhealed) = sim.healed() {
+        sim.report(BrokenRule::Healing(unhealed));
     }
-}
-
-/// Whether all agree, nothing is left to say and nobody feels slow.
-fn healed(sim: &Simulation) -> Result<(), String> {
-    sim.agreement()?;
-    for host in sim.hosts().filter(|host| sim.is_present(*host)) {
-        let Some(stats) = sim.membership(host).map(Membership::stats) else {
-            continue;
-        };
-        // Who is alone has nobody to tell, or whose answers show that it is well again.
-        if stats.alive == 1 {
-            continue;
-        }
-        let busy = [
-            ("news", stats.queued_broadcasts),
-            ("application broadcasts", stats.queued_user_broadcasts),
-            ("health", usize::from(stats.health)),
-        ];
-        if let Some((what, count)) = busy.iter().find(|(_, count)| *count > 0) {
-            return Err(format!("{} has {what} {count}", sim.name(host)));
-        }
-    }
-    if sim.open_operations() > 0 {
-        return Err(format!("{} operations have not ended", sim.open_operations()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! A running hash over everything that leaves the machines: equal runs have equal digests.
+//! A running hash over everything that members output: equal runs have equal digests.
 //!
-//! Portable (fixed arithmetic, little-endian words) and quick; it resists accidents, not attacks.
+//! Portable (fixed arithmetic, little-endian words) and fast. It is no cryptographic hash: a
+//! digest shows that two runs differ, not that somebody wanted them to look equal.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use crate::error::{OperationError, StreamFailure};
 use crate::member::{Member, MemberName};
 use crate::output::{Event, Outcome, Output, WarningKind};
+use crate::sim::fault::HostId;
+use crate::time::Time;
 
 /// The hash so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,10 +42,17 @@ impl Digest {
         }
     }
 
+    /// Adds what a host outputs at a moment.
+    pub(crate) fn output_at(&mut self, now: Time, host: HostId, output: &Output) {
+        self.word(now.as_micros());
+        self.word(u64::from(host.0));
+        self.output(output);
+    }
+
     /// Everything that an output says, except the text of errors and warnings and the numbers
-    /// that the machine gives its own streams and operations: a reworded message or a renamed
+    /// that a member gives its own streams and operations: a reworded message or a renamed
     /// type must not change a digest.
-    pub(crate) fn output(&mut self, output: &Output) {
+    fn output(&mut self, output: &Output) {
         match output {
             Output::Packet { to, bytes } => {
                 self.word(1 | u64::from(to.address.port()) << 8);
@@ -211,7 +221,6 @@ mod tests {
 
     use super::*;
     use crate::member::{Advertised, MemberState, Record};
-    use crate::time::Time;
 
     fn of(parts: &[&[u8]]) -> u64 {
         let mut digest = Digest::new();

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::config::MAX_META;
+use crate::sim::application::MIN_PAYLOAD;
 use crate::sim::fault::{Fault, HostId, Stall};
 use crate::sim::sim_rng::{MILLION, SimRng};
 
@@ -269,11 +271,11 @@ impl PlanBuilder<'_> {
         for _ in 0..self.rng.below(seconds) {
             let (host, to) = (self.host(), self.host());
             let action = match self.rng.below(5) {
-                0 => AppAction::Broadcast(host, self.rng.between(12, 300)),
-                1 => AppAction::Send(host, to, self.rng.between(12, 2_000)),
-                2 => AppAction::SendReliable(host, to, self.rng.between(12, 20_000)),
+                0 => AppAction::Broadcast(host, self.rng.between(MIN_PAYLOAD, 300)),
+                1 => AppAction::Send(host, to, self.rng.between(MIN_PAYLOAD, 2_000)),
+                2 => AppAction::SendReliable(host, to, self.rng.between(MIN_PAYLOAD, 20_000)),
                 3 => AppAction::Ping(host, to),
-                _ => AppAction::Meta(host, self.rng.between(0, 512)),
+                _ => AppAction::Meta(host, self.rng.between(0, MAX_META)),
             };
             let at = self.moment();
             self.steps.push((at, PlanStep::Act(action)));

@@ -1,27 +1,36 @@
-//! The simulator: many real machines in virtual time over a modelled network.
+//! The simulator: many real members in virtual time over a modelled network.
 //!
-//! Runs [`Membership`](crate::Membership) as production does, through its public methods. Decides
-//! what the network delivers, what goes wrong and when, and checks after every step that no rule
-//! was broken. Everything is drawn from one seed, so every run can be replayed.
+//! Runs [`Membership`](crate::Membership) as production does, through its public methods, and
+//! checks after every step that no rule was broken. Everything is drawn from one seed, so every
+//! run can be replayed.
 
 mod agenda;
+mod application;
+mod arrival;
 mod campaign;
 mod checker;
 mod coverage;
 mod digest;
 mod fault;
 mod fault_plan;
-mod host;
-mod network;
+mod hosts;
+mod introduction;
+mod packet_inspector;
 pub mod scenario;
+mod setup;
+mod sim_event;
 mod sim_rng;
 mod simulation;
-mod streams;
+mod stalls;
 mod trace;
+mod transport;
+mod violation;
 
 pub use campaign::{SeedReport, Verbosity, convergence_bound, run_seed};
-pub use checker::Violation;
+pub use checker::agreement::Disagreement;
 pub use coverage::{Counted, Coverage};
 pub use fault::{Fault, FaultId, HostId, Stall};
-pub use network::Latency;
-pub use simulation::{Setup, Simulation, Watch};
+pub use setup::{Setup, Watch};
+pub use simulation::Simulation;
+pub use transport::Latency;
+pub use violation::Violation;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::seed::{Dice, Seed};
+use crate::sim::fault::HostId;
 
 /// The denominator of rates: a rate of `MILLION` happens every time.
 pub(crate) const MILLION: u32 = 1_000_000;
@@ -59,8 +60,16 @@ impl SimRng {
     }
 }
 
+/// The random streams of processes begin here.
+const FIRST_PROCESS: u64 = 1 << 32;
+
+/// The seed of a host's `process`-th process.
+pub(crate) fn process_seed(seed: u64, host: HostId, process: u32) -> Seed {
+    expand(seed, FIRST_PROCESS * u64::from(process) + u64::from(host.0))
+}
+
 /// The 32 bytes that stand for a stream of a simulation.
-pub(crate) fn expand(seed: u64, stream: u64) -> Seed {
+fn expand(seed: u64, stream: u64) -> Seed {
     let mut state = seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_exact_mut(8) {

@@ -1,46 +1,97 @@
-//! What happened, line by line: for reading a failed run.
-//!
-//! Keeps the last lines, or all when asked to; no check depends on it.
+//! What happened, line by line: for reading a failed run. No check depends on it.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-/// How many lines [`Trace::Last`] keeps.
-pub(crate) const LAST_LINES: usize = 20;
+use crate::config::Config;
+use crate::sim::arrival::Arrival;
+use crate::sim::fault::HostId;
+use crate::sim::hosts::Hosts;
+use crate::sim::packet_inspector::PacketInspector;
+use crate::time::Time;
 
-/// Where trace lines go.
-pub(crate) enum Trace {
-    /// Nowhere; none is made.
+/// How many lines are kept where only the last ones are.
+const LAST_LINES: usize = 20;
+
+/// The lines of a run.
+pub(crate) struct Trace {
+    sink: Sink,
+    inspector: PacketInspector,
+}
+
+enum Sink {
+    /// No line is made.
     Off,
-    /// The last ones are kept.
+    /// The last lines are kept.
     Last(VecDeque<String>),
-    /// To the caller.
+    /// Every line goes to the caller.
     To(Box<dyn FnMut(&str)>),
 }
 
 impl Trace {
-    pub(crate) fn is_on(&self) -> bool {
-        !matches!(self, Self::Off)
+    /// A trace without lines.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { sink: Sink::Off, inspector: PacketInspector::new(config) }
     }
 
-    pub(crate) fn line(&mut self, line: fmt::Arguments<'_>) {
-        match self {
-            Self::Off => {}
-            Self::Last(lines) => {
+    /// Keeps the last lines from here on.
+    pub(crate) fn keep_last(&mut self) {
+        self.sink = Sink::Last(VecDeque::new());
+    }
+
+    /// Gives every line to `sink` from here on.
+    pub(crate) fn send_to(&mut self, sink: Box<dyn FnMut(&str)>) {
+        self.sink = Sink::To(sink);
+    }
+
+    /// Whether lines are wanted: making one takes longer than a step.
+    pub(crate) fn is_on(&self) -> bool {
+        !matches!(self.sink, Sink::Off)
+    }
+
+    pub(crate) fn line(&mut self, now: Time, who: impl fmt::Display, what: fmt::Arguments<'_>) {
+        match &mut self.sink {
+            Sink::Off => {}
+            Sink::Last(lines) => {
                 if lines.len() == LAST_LINES {
                     lines.pop_front();
                 }
-                lines.push_back(line.to_string());
+                lines.push_back(format!("{now} {who}: {what}"));
             }
-            Self::To(sink) => sink(&line.to_string()),
+            Sink::To(sink) => sink(&format!("{now} {who}: {what}")),
         }
+    }
+
+    /// Something reaches a host.
+    pub(crate) fn arrival(&mut self, now: Time, host: HostId, arrival: &Arrival, hosts: &Hosts) {
+        if !self.is_on() {
+            return;
+        }
+        let text = match arrival {
+            Arrival::Packet { from, bytes } => {
+                let from = hosts.name(*from);
+                match self.inspector.decode(bytes) {
+                    Ok(packet) => format!("from {from}: {:?}", packet.messages),
+                    Err(error) => format!("from {from}: {} bytes: {error}", bytes.len()),
+                }
+            }
+            Arrival::StreamData { id, bytes, fin } => {
+                format!("{id:?}: {} bytes{}", bytes.len(), if *fin { ", the last" } else { "" })
+            }
+            Arrival::StreamOpened { .. }
+            | Arrival::StreamFailed { .. }
+            | Arrival::SendFailed { .. }
+            | Arrival::PacketLimit { .. }
+            | Arrival::Request(_) => format!("{arrival:?}"),
+        };
+        self.line(now, hosts.name(host), format_args!("{text}"));
     }
 
     /// The lines kept.
     pub(crate) fn lines(&self) -> Vec<String> {
-        match self {
-            Self::Last(lines) => lines.iter().cloned().collect(),
-            Self::Off | Self::To(_) => Vec::new(),
+        match &self.sink {
+            Sink::Last(lines) => lines.iter().cloned().collect(),
+            Sink::Off | Sink::To(_) => Vec::new(),
         }
     }
 }
@@ -51,11 +102,12 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept() {
-        let mut trace = Trace::Last(VecDeque::new());
+        let mut trace = Trace::new(&Config::lan());
+        trace.keep_last();
         for n in 0..30 {
-            trace.line(format_args!("line {n}"));
+            trace.line(Time::ZERO, "ada", format_args!("line {n}"));
         }
         assert_eq!(trace.lines().len(), LAST_LINES);
-        assert_eq!(trace.lines()[0], "line 10");
+        assert!(trace.lines()[0].ends_with("ada: line 10"));
     }
 }

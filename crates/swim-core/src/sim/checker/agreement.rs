@@ -1,79 +1,117 @@
-//! At the end of a calm all views are equal, and right.
-//!
-//! Looks at what machines show of their members; changes and forgives nothing.
+//! All views are equal, and right: everybody sees who is there as it is, and nobody else alive.
 
-use crate::member::Member;
-use crate::sim::checker::Breach;
+use std::fmt;
 
-/// One host at the end.
-pub(crate) struct Witness {
-    pub(crate) name: String,
+use crate::member::{Member, MemberName, MemberState};
+
+/// One host at the end of a run.
+pub(crate) struct FinalView {
+    pub(crate) name: MemberName,
     /// What it says of itself, if it is up and has not left.
     pub(crate) present: Option<Member>,
     /// What it believes, ordered by name.
     pub(crate) view: Vec<Member>,
 }
 
-/// Checks that every present host sees every present host as it is, and nobody else as living.
-pub(crate) fn check(witnesses: &[Witness]) -> Result<(), Breach> {
-    let mut present: Vec<&Member> =
-        witnesses.iter().filter_map(|witness| witness.present.as_ref()).collect();
+/// The first difference between what a member believes and what is so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{viewer} has {} where {} is; it holds {}",
+    or_nobody(seen),
+    or_nobody(actual),
+    or_nobody(held)
+)]
+pub struct Disagreement {
+    viewer: MemberName,
+    /// Whom the viewer sees there as alive or suspect.
+    seen: Option<Identity>,
+    /// Who is there.
+    actual: Option<Identity>,
+    /// What the viewer holds of the member in question, alive or not.
+    held: Option<Identity>,
+}
+
+/// What a disagreement shows of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Identity {
+    name: MemberName,
+    state: MemberState,
+    incarnation: u32,
+}
+
+impl Identity {
+    fn of(member: &Member) -> Self {
+        let name = member.name().clone();
+        Self { name, state: member.state(), incarnation: member.incarnation() }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}", self.name, self.state, self.incarnation)
+    }
+}
+
+fn or_nobody(identity: &Option<Identity>) -> String {
+    identity.as_ref().map_or_else(|| "nobody".to_owned(), Identity::to_string)
+}
+
+/// Checks that every present host sees every present host as it is, and nobody else as alive or
+/// suspect.
+pub(crate) fn check(hosts: &[FinalView]) -> Result<(), Disagreement> {
+    let mut present: Vec<&Member> = hosts.iter().filter_map(|host| host.present.as_ref()).collect();
     present.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-    for witness in witnesses.iter().filter(|witness| witness.present.is_some()) {
+    for host in hosts.iter().filter(|host| host.present.is_some()) {
         let living: Vec<&Member> =
-            witness.view.iter().filter(|member| member.state().is_live()).collect();
-        for (seen, is) in living.iter().zip(&present) {
-            if !agree(seen, is) {
-                return Err(breach(witness, Some(seen), Some(is)));
+            host.view.iter().filter(|member| member.state().is_live()).collect();
+        for (seen, actual) in living.iter().zip(&present) {
+            if !agree(seen, actual) {
+                return Err(difference(host, Some(seen), Some(actual)));
             }
         }
         if living.len() != present.len() {
             let common = living.len().min(present.len());
-            return Err(breach(witness, living.get(common).copied(), present.get(common).copied()));
+            let (seen, actual) = (living.get(common), present.get(common));
+            return Err(difference(host, seen.copied(), actual.copied()));
         }
     }
     Ok(())
 }
 
-fn agree(seen: &Member, is: &Member) -> bool {
-    seen.name() == is.name()
-        && seen.state() == is.state()
-        && seen.incarnation() == is.incarnation()
-        && seen.address() == is.address()
-        && seen.meta() == is.meta()
-        && seen.versions() == is.versions()
+fn agree(seen: &Member, actual: &Member) -> bool {
+    seen.name() == actual.name()
+        && seen.state() == actual.state()
+        && seen.incarnation() == actual.incarnation()
+        && seen.address() == actual.address()
+        && seen.meta() == actual.meta()
+        && seen.versions() == actual.versions()
 }
 
-fn breach(witness: &Witness, seen: Option<&Member>, is: Option<&Member>) -> Breach {
-    let show = |member: Option<&Member>| {
-        member.map_or("nobody".to_owned(), |member| {
-            format!("{} {} at {}", member.name(), member.state(), member.incarnation())
-        })
-    };
+fn difference(host: &FinalView, seen: Option<&Member>, actual: Option<&Member>) -> Disagreement {
     // The first difference of two ordered lists is at the lesser name.
-    let subject = match (seen, is) {
-        (Some(seen), Some(is)) if seen.name() < is.name() => Some(seen.name()),
-        (_, Some(is)) => Some(is.name()),
+    let subject = match (seen, actual) {
+        (Some(seen), Some(actual)) if seen.name() < actual.name() => Some(seen.name()),
+        (_, Some(actual)) => Some(actual.name()),
         (seen, None) => seen.map(Member::name),
     };
-    let held = subject.and_then(|name| witness.view.iter().find(|member| member.name() == name));
-    Breach::new(
-        "a calm ends in agreement",
-        format!(
-            "{} has {} where {} is; it holds {}",
-            witness.name,
-            show(seen),
-            show(is),
-            show(held)
-        ),
-    )
+    let held = subject.and_then(|name| host.view.iter().find(|member| member.name() == name));
+    Disagreement {
+        viewer: host.name.clone(),
+        seen: seen.map(Identity::of),
+        actual: actual.map(Identity::of),
+        held: held.map(Identity::of),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::{Advertised, MemberName, MemberState, Record};
+    use crate::member::{Advertised, Record};
     use crate::time::Time;
+
+    fn name(text: &str) -> MemberName {
+        MemberName::try_from(text).unwrap()
+    }
 
     fn member(name: &str, state: MemberState, incarnation: u32) -> Member {
         Member::new(Record {
@@ -90,13 +128,13 @@ mod tests {
     /// Ada's view, while ada and bob are present and cyd is gone.
     fn ada_sees(view: Vec<Member>) -> bool {
         let alive = |name| member(name, MemberState::Alive, 1);
-        let bob = Witness {
-            name: "bob".into(),
+        let bob = FinalView {
+            name: name("bob"),
             present: Some(alive("bob")),
             view: vec![alive("ada"), alive("bob")],
         };
-        let cyd = Witness { name: "cyd".into(), present: None, view: Vec::new() };
-        let ada = Witness { name: "ada".into(), present: Some(alive("ada")), view };
+        let cyd = FinalView { name: name("cyd"), present: None, view: Vec::new() };
+        let ada = FinalView { name: name("ada"), present: Some(alive("ada")), view };
         check(&[ada, bob, cyd]).is_ok()
     }
 

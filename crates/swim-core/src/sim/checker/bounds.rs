@@ -1,35 +1,73 @@
-//! Queues and tables stay within their bounds.
-//!
-//! Compares what machines count of themselves with what their configuration allows.
+//! Queues and tables stay within the bounds that the configuration and the product state.
+
+use std::fmt;
 
 use crate::config::Config;
-use crate::sim::checker::Breach;
+use crate::membership::commands::MAX_OPERATIONS;
+use crate::membership::streams::MAX_INCOMING;
 use crate::sim::fault::HostId;
 use crate::stats::MembershipStats;
 
-/// More streams than this a machine never has an interest in: 512 that others opened, 1,024
-/// operations, and its own exchanges and stream pings.
-const MAX_STREAMS: usize = 512 + 1024 + 256;
+/// Room for a member's periodic exchanges, tried join addresses and stream pings, whose number
+/// follows from intervals and deadlines instead of a bound.
+const OWN_EXCHANGES: usize = 256;
+/// The most streams a member has an interest in at once: those that others opened, at most one
+/// for each operation, and its own exchanges.
+const MAX_STREAMS: usize = MAX_INCOMING + MAX_OPERATIONS + OWN_EXCHANGES;
 
-/// Checks one machine's lengths.
-pub(crate) fn check(host: HostId, stats: &MembershipStats, config: &Config) -> Result<(), Breach> {
-    let members = stats.alive + stats.suspect + stats.dead + stats.left;
-    let bounds = [
-        ("members", members, config.max_members),
-        ("news", stats.queued_broadcasts, members),
-        ("application broadcasts", stats.queued_user_broadcasts, config.max_user_broadcasts),
-        ("streams", stats.streams, MAX_STREAMS),
-        ("health", usize::from(stats.health), usize::from(config.awareness_max_multiplier) - 1),
-    ];
-    for (what, length, bound) in bounds {
-        if length > bound {
-            return Err(Breach::new(
-                "everything is bounded",
-                format!("host {} has {length} {what}, the bound is {bound}", host.index()),
-            ));
-        }
+/// Something that has a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bounded {
+    Members,
+    Updates,
+    Broadcasts,
+    Streams,
+    LocalHealth,
+}
+
+impl fmt::Display for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Members => "members",
+            Self::Updates => "queued updates",
+            Self::Broadcasts => "queued application broadcasts",
+            Self::Streams => "streams",
+            Self::LocalHealth => "points of bad local health",
+        })
     }
-    Ok(())
+}
+
+/// A bound that was exceeded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("everything is bounded: host {host} has {length} {what}, the bound is {bound}")]
+pub(crate) struct BoundExceeded {
+    host: usize,
+    what: Bounded,
+    length: usize,
+    bound: usize,
+}
+
+/// Checks what one member counts of itself.
+pub(crate) fn check(
+    host: HostId,
+    stats: &MembershipStats,
+    config: &Config,
+) -> Result<(), BoundExceeded> {
+    let members = stats.alive + stats.suspect + stats.dead + stats.left;
+    let worst_health = usize::from(config.awareness_max_multiplier) - 1;
+    let bounds = [
+        (Bounded::Members, members, config.max_members),
+        (Bounded::Updates, stats.queued_broadcasts, members),
+        (Bounded::Broadcasts, stats.queued_user_broadcasts, config.max_user_broadcasts),
+        (Bounded::Streams, stats.streams, MAX_STREAMS),
+        (Bounded::LocalHealth, usize::from(stats.health), worst_health),
+    ];
+    match bounds.into_iter().find(|(_, length, bound)| length > bound) {
+        Some((what, length, bound)) => {
+            Err(BoundExceeded { host: host.index(), what, length, bound })
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -41,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn news_about_more_than_everybody_are_noticed() {
+    fn updates_about_more_than_everybody_are_noticed() {
         let config = Config::lan();
         assert!(check(HostId(0), &stats(5, 6), &config).is_err());
         assert!(check(HostId(0), &stats(5, 5), &config).is_ok());

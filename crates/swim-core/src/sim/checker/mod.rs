@@ -1,70 +1,259 @@
-//! The rules that no run may break, whatever the weather.
+//! The rules that no run may break, whatever the faults.
 //!
-//! Each checker works on plain data that the simulation takes from the machines through their
-//! public methods, so that each can be shown to bite without a broken machine:
+//! Each checker works on plain data that members show through their public methods, so that its
+//! tests need no broken member:
 //!
 //! - [`views`]: what may be believed after what was believed before;
-//! - [`suspicions`]: how long a suspect has to object;
-//! - [`memory`]: what machines make of accusations (needs every packet decoded);
-//! - [`messages`]: application messages and operations arrive and end at most once;
-//! - [`bounds`], [`agreement`]: tables stay small, and after a calm all views are equal and right.
+//! - [`suspicions`]: how long a suspect has to refute;
+//! - [`tombstones`]: a suspicion or death that was heard is not forgotten (decodes every packet);
+//! - [`bounds`]: tables and queues stay small;
+//! - [`progress`]: nobody spins on an overdue timer;
+//! - [`agreement`], [`healing`]: at the end all views are equal and right, all queues empty.
 
 pub(crate) mod agreement;
+pub(crate) mod belief_rules;
 pub(crate) mod bounds;
-pub(crate) mod messages;
+pub(crate) mod healing;
+pub(crate) mod progress;
 pub(crate) mod suspicions;
 pub(crate) mod tombstones;
 pub(crate) mod views;
 
-use std::fmt;
+use std::net::SocketAddr;
 
+use crate::member::MemberState;
+use crate::membership::Membership;
+use crate::output::Event;
+use crate::sim::arrival::Cause;
+use crate::sim::coverage::Coverage;
+use crate::sim::fault::HostId;
+use crate::sim::hosts::{HostAddress, Hosts};
+use crate::sim::setup::{Setup, Watch};
+use crate::sim::violation::BrokenRule;
 use crate::time::Time;
 
-/// A rule that was broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// When, by global time.
-    pub at: Time,
-    /// Which rule.
-    pub rule: &'static str,
-    /// Who believed what of whom.
-    pub detail: String,
+use belief_rules::{Belief, Observation};
+use progress::Progress;
+use suspicions::Suspicions;
+use tombstones::{Heard, Tombstones};
+use views::Views;
+
+/// All checkers that remember something between steps.
+pub(crate) struct Checkers {
+    watch: Watch,
+    views: Views,
+    suspicions: Suspicions,
+    /// Only where packets are decoded.
+    tombstones: Option<Tombstones>,
+    progress: Progress,
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: {}", self.rule, self.at, self.detail)
-    }
-}
-
-/// What one checker has to complain of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Breach {
-    pub(crate) rule: &'static str,
-    pub(crate) detail: String,
-}
-
-impl Breach {
-    pub(crate) fn new(rule: &'static str, detail: String) -> Self {
-        Self { rule, detail }
-    }
-}
-
-/// All checkers with a memory of their own.
-pub(crate) struct Checker {
-    pub(crate) views: views::Views,
-    pub(crate) suspicions: suspicions::Suspicions,
-    pub(crate) messages: messages::Messages,
-    pub(crate) tombstones: Option<tombstones::Tombstones>,
-}
-
-impl Checker {
-    pub(crate) fn new(tap: bool) -> Self {
+impl Checkers {
+    pub(crate) fn new(setup: &Setup) -> Self {
         Self {
-            views: views::Views::default(),
-            suspicions: suspicions::Suspicions::default(),
-            messages: messages::Messages::default(),
-            tombstones: tap.then(tombstones::Tombstones::default),
+            watch: setup.watch,
+            views: Views::default(),
+            suspicions: Suspicions::default(),
+            tombstones: setup.tap.then(|| Tombstones::new(&setup.config)),
+            progress: Progress::default(),
         }
     }
+
+    pub(crate) fn set_hosts(&mut self, hosts: usize) {
+        self.views.set_hosts(hosts);
+    }
+
+    /// A new process knows nobody yet.
+    pub(crate) fn process_started(&mut self, host: HostId) {
+        self.views.forget(host);
+    }
+
+    pub(crate) fn process_ended(&mut self, host: HostId) {
+        self.suspicions.forget(host);
+    }
+
+    /// A host was told to leave while its member was at this incarnation.
+    pub(crate) fn note_leave(&mut self, host: HostId, incarnation: u32) {
+        self.views.note_leave(host, incarnation);
+    }
+
+    /// Whether a host was told to leave since it started.
+    pub(crate) fn is_leaving(&self, host: HostId) -> bool {
+        self.views.own(host).leaving
+    }
+
+    pub(crate) fn note_wake(&mut self, host: HostId, now: Time) -> Result<(), BrokenRule> {
+        Ok(self.progress.note_wake(host, now)?)
+    }
+
+    /// A packet is about to be handed over.
+    pub(crate) fn before_packet(&mut self, host: HostId, packet: &[u8], hosts: &Hosts) {
+        if let Some(tombstones) = &mut self.tombstones
+            && let Some(membership) = hosts.membership(host)
+        {
+            let knows = |name: &_| membership.member(name).is_some();
+            tombstones.read(packet, hosts.name(host), knows);
+        }
+    }
+
+    /// Checks a host that has just acted.
+    pub(crate) fn after_step(
+        &mut self,
+        host: HostId,
+        cause: Cause,
+        (hosts, now): (&Hosts, Time),
+        coverage: &mut Coverage,
+    ) -> Result<(), BrokenRule> {
+        if self.watch == Watch::EveryStep {
+            self.note_own_incarnation(host, hosts);
+            let observation = observation(host, Some(cause), hosts, now);
+            self.check_view(observation, hosts, coverage)?;
+            self.views.end_look();
+        }
+        if cause == Cause::Packet { self.after_packet(host, hosts) } else { Ok(()) }
+    }
+
+    /// Checks all hosts, several steps after the last time.
+    pub(crate) fn check_all(
+        &mut self,
+        hosts: &Hosts,
+        now: Time,
+        coverage: &mut Coverage,
+    ) -> Result<(), BrokenRule> {
+        for host in hosts.ids() {
+            self.note_own_incarnation(host, hosts);
+        }
+        for host in hosts.ids() {
+            self.check_view(observation(host, None, hosts, now), hosts, coverage)?;
+        }
+        self.views.end_look();
+        Ok(())
+    }
+
+    fn note_own_incarnation(&mut self, host: HostId, hosts: &Hosts) {
+        if let Some(membership) = hosts.membership(host) {
+            self.views.note_own_incarnation(host, membership.local().incarnation());
+        }
+    }
+
+    /// Checks a whole view, if it changed since the last look.
+    fn check_view(
+        &mut self,
+        observation: Observation,
+        hosts: &Hosts,
+        coverage: &mut Coverage,
+    ) -> Result<(), BrokenRule> {
+        let viewer = observation.viewer;
+        let Some(membership) = hosts.membership(viewer) else {
+            return Ok(());
+        };
+        if !self.views.is_new(viewer, membership.generation()) {
+            return Ok(());
+        }
+        // Both lists are ordered by name.
+        let mut members = membership.members().peekable();
+        for subject in hosts.by_name() {
+            let name = hosts.name(*subject);
+            let belief = match members.next_if(|member| member.name() == name) {
+                Some(member) => Belief {
+                    incarnation: member.incarnation(),
+                    address: HostAddress::of(member.address()).unwrap_or_default(),
+                    state: Some(member.state()),
+                },
+                None => Belief::default(),
+            };
+            if let Some(change) = self.views.observe(observation, *subject, belief)? {
+                coverage.add(change);
+            }
+        }
+        if let Some(unknown) = members.next() {
+            let name = unknown.name().clone();
+            return Err(BrokenRule::UnknownMember { viewer: viewer.index(), name });
+        }
+        Ok(bounds::check(viewer, &membership.stats(), hosts.config(viewer))?)
+    }
+
+    fn after_packet(&mut self, host: HostId, hosts: &Hosts) -> Result<(), BrokenRule> {
+        let Some(tombstones) = &mut self.tombstones else {
+            return Ok(());
+        };
+        let heard = tombstones.take();
+        for Heard { subject, suspected_by, .. } in &heard {
+            if let Some(by) = suspected_by {
+                self.suspicions.confirm(host, subject, by);
+            }
+        }
+        let Some(membership) = hosts.membership(host) else {
+            return Ok(());
+        };
+        if heard.is_empty() || self.is_leaving(host) {
+            return Ok(());
+        }
+        let held = |name: &_| {
+            let member = membership.member(name);
+            let member = member.filter(|member| member.state() != MemberState::Left);
+            member.map(|member| member.incarnation())
+        };
+        Ok(tombstones::check(host, &heard, held)?)
+    }
+
+    /// A member let go of an address.
+    pub(crate) fn note_release(
+        &mut self,
+        host: HostId,
+        address: SocketAddr,
+        cause: Cause,
+        (hosts, now): (&Hosts, Time),
+    ) {
+        let cause = (self.watch == Watch::EveryStep).then_some(cause);
+        if let Some(address) = HostAddress::of(address) {
+            self.views.note_release(observation(host, cause, hosts, now), address);
+        }
+    }
+
+    /// A member announced a change to its application.
+    pub(crate) fn note_event(
+        &mut self,
+        host: HostId,
+        event: &Event,
+        cause: Cause,
+        hosts: &Hosts,
+    ) -> Result<(), BrokenRule> {
+        match event {
+            Event::Suspected { member, by } => {
+                // It computed its deadline from one of the two counts.
+                let now = hosts.membership(host).map_or(0, remembered);
+                let before = self.views.remembered(host);
+                let members = if before == 0 { now } else { now.min(before) };
+                self.suspicions.begin(host, member.name(), by, members);
+            }
+            Event::Failed { member, after, .. } if cause == Cause::Timer => {
+                let (config, counted) = (hosts.config(host), self.tombstones.is_some());
+                self.suspicions.ran_out(host, member.name(), *after, config, counted)?;
+            }
+            Event::Failed { member, .. } | Event::Cleared { member, .. } | Event::Left(member) => {
+                self.suspicions.end(host, member.name());
+            }
+            Event::Joined(_)
+            | Event::Updated(_)
+            | Event::ProbeAnswered { .. }
+            | Event::Message { .. }
+            | Event::Conflict { .. }
+            | Event::RemoteState { .. }
+            | Event::SeedTried { .. }
+            | Event::Warning { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+fn observation(viewer: HostId, cause: Option<Cause>, hosts: &Hosts, now: Time) -> Observation {
+    let keeps_dead = hosts.config(viewer).gossip_to_the_dead;
+    Observation { viewer, cause, now: hosts.local(viewer, now), keeps_dead }
+}
+
+/// How many members are in a member's table.
+fn remembered(membership: &Membership) -> usize {
+    let stats = membership.stats();
+    stats.alive + stats.suspect + stats.dead + stats.left
 }

@@ -1,14 +1,13 @@
-//! How long a suspect has to object: never less than Lifeguard grants it.
+//! A suspect has as much time to refute as Lifeguard grants it.
 //!
-//! Computes the deadline on its own from the configuration, the size of the cluster and the
-//! number of distinct accusers, and holds every timed-out suspicion against it.
+//! The deadline is computed apart from the product's code: from the configuration, the size of the
+//! cluster and the number of distinct members that suspect it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::member::MemberName;
-use crate::sim::checker::Breach;
 use crate::sim::fault::HostId;
 
 /// Suspicions under way, by viewer and suspect.
@@ -19,8 +18,27 @@ pub(crate) struct Suspicions {
 
 struct Open {
     members: usize,
-    /// Whom the viewer has heard accuse; complete only where packets are decoded.
-    accusers: BTreeSet<Vec<u8>>,
+    /// By whom the viewer has heard it suspected; complete only where packets are decoded.
+    suspected_by: BTreeSet<Vec<u8>>,
+}
+
+/// A member was declared dead too early; hosts are given by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SuspicionViolation {
+    #[error("nobody dies unsuspected: {suspect} did at host {viewer}")]
+    Unsuspected { viewer: usize, suspect: MemberName },
+    #[error(
+        "a suspect has time to refute: host {viewer} gave {suspect} {after:?}; suspected by \
+         {suspected_by} among {members} members it has {least:?}"
+    )]
+    TooShort {
+        viewer: usize,
+        suspect: MemberName,
+        after: Duration,
+        suspected_by: usize,
+        members: usize,
+        least: Duration,
+    },
 }
 
 impl Suspicions {
@@ -36,14 +54,14 @@ impl Suspicions {
         by: &MemberName,
         members: usize,
     ) {
-        let accusers = BTreeSet::from([by.as_bytes().to_vec()]);
-        self.open.insert((viewer, suspect.clone()), Open { members, accusers });
+        let suspected_by = BTreeSet::from([by.as_bytes().to_vec()]);
+        self.open.insert((viewer, suspect.clone()), Open { members, suspected_by });
     }
 
-    /// A viewer was given an accusation.
-    pub(crate) fn accuse(&mut self, viewer: HostId, suspect: &MemberName, by: &[u8]) {
+    /// A viewer heard that `by` suspects a member that it suspects itself.
+    pub(crate) fn confirm(&mut self, viewer: HostId, suspect: &MemberName, by: &[u8]) {
         if let Some(open) = self.open.get_mut(&(viewer, suspect.clone())) {
-            open.accusers.insert(by.to_vec());
+            open.suspected_by.insert(by.to_vec());
         }
     }
 
@@ -53,7 +71,7 @@ impl Suspicions {
 
     /// A viewer's own clock ended a suspicion that had lasted for `after`.
     ///
-    /// `counted`: the accusers are known, all but the viewer itself, who may have joined them.
+    /// `counted`: it is known who suspected, all but the viewer itself, who may have joined them.
     pub(crate) fn ran_out(
         &mut self,
         viewer: HostId,
@@ -61,26 +79,24 @@ impl Suspicions {
         after: Duration,
         config: &Config,
         counted: bool,
-    ) -> Result<(), Breach> {
-        let Some(open) = self.open.remove(&(viewer, suspect.clone())) else {
-            return Err(Breach::new(
-                "nobody dies unsuspected",
-                format!("host {} of {suspect}", viewer.index()),
-            ));
+    ) -> Result<(), SuspicionViolation> {
+        let viewer_number = viewer.index();
+        let Some(Open { members, suspected_by }) = self.open.remove(&(viewer, suspect.clone()))
+        else {
+            let suspect = suspect.clone();
+            return Err(SuspicionViolation::Unsuspected { viewer: viewer_number, suspect });
         };
-        let confirmations = if counted { open.accusers.len() } else { usize::MAX };
-        let least = least_time(config, open.members, confirmations);
+        let confirmations = if counted { suspected_by.len() } else { usize::MAX };
+        let least = least_time(config, members, confirmations);
         if after + Duration::from_millis(1) < least {
-            return Err(Breach::new(
-                "a suspect has time to object",
-                format!(
-                    "host {} gave {suspect} {after:?}; with {} accusers among {} members it has \
-                     {least:?}",
-                    viewer.index(),
-                    open.accusers.len(),
-                    open.members
-                ),
-            ));
+            return Err(SuspicionViolation::TooShort {
+                viewer: viewer_number,
+                suspect: suspect.clone(),
+                after,
+                suspected_by: suspected_by.len(),
+                members,
+                least,
+            });
         }
         Ok(())
     }
@@ -117,25 +133,29 @@ mod tests {
         MemberName::try_from(text).unwrap()
     }
 
-    /// Ada suspects dan after hearing these accusers, among 10 members, for so long.
-    fn ran_out(accusers: &[&str], seconds: u64, counted: bool) -> Result<(), Breach> {
+    /// Ada suspects dan after hearing these members suspect it, among 10 members, for so long.
+    fn ran_out(
+        suspected_by: &[&str],
+        seconds: u64,
+        counted: bool,
+    ) -> Result<(), SuspicionViolation> {
         let mut suspicions = Suspicions::default();
-        suspicions.begin(ADA, &name("dan"), &name(accusers[0]), 10);
-        for accuser in accusers {
-            suspicions.accuse(ADA, &name("dan"), accuser.as_bytes());
+        suspicions.begin(ADA, &name("dan"), &name(suspected_by[0]), 10);
+        for by in suspected_by {
+            suspicions.confirm(ADA, &name("dan"), by.as_bytes());
         }
         let after = Duration::from_secs(seconds);
         suspicions.ran_out(ADA, &name("dan"), after, &Config::lan(), counted)
     }
 
     #[test]
-    fn one_accuser_however_often_shortens_nothing() {
+    fn one_suspecting_member_however_often_shortens_nothing() {
         assert!(ran_out(&["bob", "bob", "bob", "bob"], 4, true).is_err());
         assert!(ran_out(&["bob", "cyd", "eve"], 4, true).is_ok());
     }
 
     #[test]
-    fn without_counting_accusers_the_minimum_still_holds() {
+    fn without_counting_who_suspects_the_minimum_still_holds() {
         assert!(ran_out(&["bob"], 3, false).is_err());
         assert!(ran_out(&["bob"], 4, false).is_ok());
     }
@@ -144,6 +164,7 @@ mod tests {
     fn nobody_dies_unsuspected() {
         let mut suspicions = Suspicions::default();
         let dead = suspicions.ran_out(ADA, &name("dan"), Duration::MAX / 2, &Config::lan(), true);
-        assert_eq!(dead.unwrap_err().rule, "nobody dies unsuspected");
+        let suspect = name("dan");
+        assert_eq!(dead, Err(SuspicionViolation::Unsuspected { viewer: 0, suspect }));
     }
 }

@@ -1,58 +1,97 @@
-//! What machines make of accusations: whoever has heard one never again believes less.
+//! Whoever has heard of a suspicion or a death never again believes less.
 //!
 //! Needs every packet decoded; campaigns do that for some of their seeds.
 
+use crate::config::Config;
 use crate::member::MemberName;
-use crate::sim::checker::Breach;
 use crate::sim::fault::HostId;
+use crate::sim::packet_inspector::PacketInspector;
+use crate::wire::Message;
 
-/// The accusations in the packet that is being handed over.
-#[derive(Default)]
+/// The suspicions and deaths in the packet that is being handed over.
 pub(crate) struct Tombstones {
+    inspector: PacketInspector,
     heard: Vec<Heard>,
 }
 
-/// One accusation of a member that the listener knows.
+/// One suspicion or death of a member that the listener knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) subject: MemberName,
     pub(crate) incarnation: u32,
-    /// The accuser; `None` for a verdict.
-    pub(crate) by: Option<Vec<u8>>,
+    /// `None` for a death.
+    pub(crate) suspected_by: Option<Vec<u8>>,
+}
+
+/// A member holds another one at a lower incarnation than it has heard a claim about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a suspicion or death is never forgotten: host {host} heard one about {subject} at \
+     {incarnation} and holds it at {held}"
+)]
+pub(crate) struct ClaimForgotten {
+    host: usize,
+    subject: MemberName,
+    incarnation: u32,
+    held: u32,
 }
 
 impl Tombstones {
-    /// Forgets the last packet.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { inspector: PacketInspector::new(config), heard: Vec::new() }
+    }
+
+    /// Notes what a packet claims about members that its receiver `knows`; itself not included,
+    /// since it refutes such claims.
+    pub(crate) fn read(
+        &mut self,
+        packet: &[u8],
+        receiver: &MemberName,
+        knows: impl Fn(&MemberName) -> bool,
+    ) {
         self.heard.clear();
+        let Ok(packet) = self.inspector.decode(packet) else {
+            return;
+        };
+        for message in &packet.messages {
+            let (node, incarnation, suspected_by) = match message {
+                Message::Suspect(suspect) => {
+                    (suspect.node, suspect.incarnation, Some(suspect.from.to_vec()))
+                }
+                Message::Dead(dead) => (dead.node, dead.incarnation, None),
+                Message::Ping(_)
+                | Message::IndirectPing(_)
+                | Message::Ack(_)
+                | Message::Nack(_)
+                | Message::Alive(_)
+                | Message::User(_) => continue,
+            };
+            if let Ok(subject) = MemberName::try_from(node)
+                && subject != *receiver
+                && knows(&subject)
+            {
+                self.heard.push(Heard { subject, incarnation, suspected_by });
+            }
+        }
     }
 
-    pub(crate) fn hear(&mut self, heard: Heard) {
-        self.heard.push(heard);
-    }
-
+    /// What the last packet claimed; forgotten by this.
     pub(crate) fn take(&mut self) -> Vec<Heard> {
         std::mem::take(&mut self.heard)
     }
 }
 
-/// Compares what was heard with what the listener believes afterwards; `None` for the unknown, and
-/// for those who left: a leave keeps its own incarnation.
+/// Compares what was heard with the incarnations that the listener holds afterwards: `None` for
+/// the unknown, and for those who left, since a leave keeps its own incarnation.
 pub(crate) fn check(
     listener: HostId,
     heard: &[Heard],
-    believed: impl Fn(&MemberName) -> Option<u32>,
-) -> Result<(), Breach> {
+    held: impl Fn(&MemberName) -> Option<u32>,
+) -> Result<(), ClaimForgotten> {
     for Heard { subject, incarnation, .. } in heard {
-        if believed(subject).is_some_and(|held| held < *incarnation) {
-            return Err(Breach::new(
-                "an accusation is never forgotten",
-                format!(
-                    "host {} heard {subject} accused at {incarnation} and holds {:?}",
-                    listener.index(),
-                    believed(subject)
-                ),
-            ));
+        if let Some(held) = held(subject).filter(|held| held < incarnation) {
+            let (host, subject) = (listener.index(), subject.clone());
+            return Err(ClaimForgotten { host, subject, incarnation: *incarnation, held });
         }
     }
     Ok(())
@@ -62,16 +101,33 @@ pub(crate) fn check(
 mod tests {
     use super::*;
 
-    fn passes(accused_at: u32, held_at: Option<u32>) -> bool {
+    fn passes(claimed_at: u32, held_at: Option<u32>) -> bool {
         let subject = MemberName::try_from("dan").unwrap();
-        let heard = [Heard { subject, incarnation: accused_at, by: None }];
+        let heard = [Heard { subject, incarnation: claimed_at, suspected_by: None }];
         check(HostId(0), &heard, |_| held_at).is_ok()
     }
 
     #[test]
-    fn a_forgotten_accusation_is_noticed_and_a_stale_one_is_not() {
+    fn a_forgotten_claim_is_noticed_and_a_stale_one_is_not() {
         assert!(!passes(7, Some(6)));
         assert!(passes(7, Some(7)) && passes(7, Some(9)));
         assert!(passes(7, None));
+    }
+
+    #[test]
+    fn claims_about_oneself_and_about_strangers_are_not_noted() {
+        let mut packet = Vec::new();
+        let suspect = crate::wire::Suspect { incarnation: 3, node: b"dan", from: b"bob" };
+        Message::Suspect(suspect).encode(&mut packet);
+        let [ada, dan] = ["ada", "dan"].map(|name| MemberName::try_from(name).unwrap());
+        let mut tombstones = Tombstones::new(&Config::lan());
+        tombstones.read(&packet, &ada, |_| true);
+        let suspected_by = Some(b"bob".to_vec());
+        let heard = Heard { subject: dan.clone(), incarnation: 3, suspected_by };
+        assert_eq!(tombstones.take(), [heard]);
+        tombstones.read(&packet, &ada, |_| false);
+        assert_eq!(tombstones.take(), []);
+        tombstones.read(&packet, &dan, |_| true);
+        assert_eq!(tombstones.take(), []);
     }
 }

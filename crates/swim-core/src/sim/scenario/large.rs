@@ -11,8 +11,9 @@ use crate::sim::fault::{Fault, HostId};
 use crate::sim::scenario::{
     Job, Measure, Scenario, Size, converged, deaths, failure, number, one_row_each, sent_kilobytes,
 };
+use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::{MILLION, SimRng};
-use crate::sim::simulation::{Setup, Simulation, Watch};
+use crate::sim::simulation::Simulation;
 
 const REPETITIONS: u64 = 2;
 /// The random stream that scenarios draw victims from.

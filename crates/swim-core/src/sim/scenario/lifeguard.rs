@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::sim::fault::{HostId, Stall};
 use crate::sim::scenario::{Job, Measure, Scenario, Size, Table, deaths, failure, number};
+use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::SimRng;
-use crate::sim::simulation::{Setup, Simulation, Watch};
+use crate::sim::simulation::Simulation;
 
 const MEMBERS: usize = 128;
 const SETTLING: Duration = Duration::from_secs(15);

@@ -14,7 +14,8 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::output::Event;
 use crate::sim::fault::HostId;
-use crate::sim::simulation::{Setup, Simulation, Watch};
+use crate::sim::setup::{Setup, Watch};
+use crate::sim::simulation::Simulation;
 
 /// The names of all scenarios.
 pub const NAMES: &[&str] = &[
@@ -193,7 +194,7 @@ fn failure(sim: &Simulation, must_agree: bool) -> Option<String> {
     if let Some(violation) = sim.violation() {
         return Some(violation.to_string());
     }
-    if must_agree { sim.agreement().err() } else { None }
+    if must_agree { sim.agreement().err().map(|error| error.to_string()) } else { None }
 }
 
 /// Bytes of packets and streams that all running members have sent, in KB a second and member.

@@ -9,8 +9,9 @@ use crate::sim::fault::{Fault, HostId};
 use crate::sim::scenario::{
     Job, Measure, Scenario, Size, converged, deaths, failure, length, number, one_row_each,
 };
+use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::MILLION;
-use crate::sim::simulation::{Setup, Simulation, Watch};
+use crate::sim::simulation::Simulation;
 
 const REPETITIONS: u64 = 5;
 

@@ -1,25 +1,20 @@
-//! What a test, a campaign or a scenario can do to hosts and to the network.
+//! What a test, a campaign or a scenario can do to hosts, applications and the network.
 //!
-//! Only what could happen outside: no control reaches into a machine.
+//! Only what could happen outside: no control reaches into a member.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
-use crate::member::{LocalMember, MemberName, Peer};
-use crate::membership::Membership;
+use crate::sim::application::AppRequest;
+use crate::sim::arrival::Cause;
 use crate::sim::coverage::Counted;
-use crate::sim::fault::{Fault, FaultId, HostId};
-use crate::sim::host::{Clock, Host, Life, Order, Place};
-use crate::sim::sim_rng::expand;
-use crate::sim::simulation::{Cause, Simulation};
-use crate::time::Time;
-
-/// The random streams of processes begin here.
-const FIRST_LIFE: u64 = 1 << 32;
+use crate::sim::fault::{Fault, FaultId, HostId, Stall};
+use crate::sim::introduction::Introduction;
+use crate::sim::simulation::Simulation;
 
 /// Hosts: adding, starting, crashing.
 impl Simulation {
-    /// Adds a host that is down, with the simulation's settings.
+    /// Adds a host that is down, with the simulation's configuration.
     ///
     /// # Panics
     /// When the name is no member name, or taken.
@@ -28,150 +23,101 @@ impl Simulation {
         self.add_with(name, config)
     }
 
-    /// Adds a host that is down, with settings of its own.
+    /// Adds a host that is down, with a configuration of its own.
     ///
     /// # Panics
     /// When the name is no member name, or taken.
     pub fn add_with(&mut self, name: &str, config: Config) -> HostId {
-        let name = MemberName::try_from(name).expect("a simulated member needs a proper name");
-        let host = HostId(u32::try_from(self.hosts.len()).unwrap_or(u32::MAX));
-        let order = self.by_name.partition_point(|other| self.hosts[other.index()].name < name);
-        let taken = self.by_name.get(order).map(|other| &self.hosts[other.index()].name);
-        assert!(taken != Some(&name), "two hosts called {name}");
-        let place = self.new_place(host);
-        let peer = self.peer(place, &name);
-        self.by_name.insert(order, host);
-        self.hosts.push(Host {
-            name,
-            place,
-            peer,
-            config,
-            meta: Vec::new(),
-            seeds: Vec::new(),
-            clock: Clock::new(self.now, Time::from_micros(u64::from(host.0) * 1_000_003)),
-            lives: 0,
-            life: None,
-            cycle: None,
-        });
-        self.network.set_hosts(self.hosts.len());
-        self.checker.views.set_hosts(self.hosts.len());
+        let host = self.hosts.add(name, config, self.agenda.now());
+        self.transport.set_hosts(self.hosts.len());
+        self.checkers.set_hosts(self.hosts.len());
         host
     }
 
-    /// Gives a host that is down a new address.
+    /// Crashes a host and gives it a new address.
     pub fn relocate(&mut self, host: HostId) {
         self.coverage.add(Counted::Moved);
-        let place = self.new_place(host);
-        self.settle_at(host, place);
+        self.crash(host);
+        self.hosts.relocate(host);
     }
 
-    /// Gives a host that is down the address of another, which must be down too.
+    /// Crashes a host and gives it the address of another one, which must be down.
     pub fn take_over(&mut self, host: HostId, address_of: HostId) {
         self.coverage.add(Counted::AddressReused);
-        let place = self.hosts[address_of.index()].place;
-        self.settle_at(host, place);
-    }
-
-    fn settle_at(&mut self, host: HostId, place: Place) {
         self.crash(host);
-        let peer = self.peer(place, &self.hosts[host.index()].name);
-        let state = &mut self.hosts[host.index()];
-        (state.place, state.peer) = (place, peer);
+        self.hosts.take_address(host, address_of);
     }
 
-    fn new_place(&mut self, host: HostId) -> Place {
-        self.occupants.push(host);
-        Place(u32::try_from(self.occupants.len() - 1).unwrap_or(u32::MAX))
-    }
-
-    fn peer(&self, place: Place, name: &MemberName) -> Peer {
-        if self.setup.verified_names {
-            Peer { address: place.address(), names: Arc::new([name.clone()]) }
-        } else {
-            Peer::unverified(place.address())
-        }
-    }
-
-    /// Starts a host, or crashes and restarts it: a new machine at incarnation 1 that knows
-    /// nobody but its seeds. Whoever runs at the same address crashes.
+    /// Starts a host, or crashes and restarts it: a new process at incarnation 1 that knows nobody
+    /// but its join addresses. Whoever runs at the same address crashes.
     ///
     /// # Panics
-    /// When the host's settings do not work.
+    /// When the host's configuration is refused.
     pub fn start(&mut self, host: HostId) {
         self.crash(host);
-        let place = self.hosts[host.index()].place;
-        let before = std::mem::replace(&mut self.occupants[place.index()], host);
-        if self.hosts[before.index()].place == place {
+        if let Some(before) = self.hosts.claim_address(host) {
             self.crash(before);
         }
-        let now = self.now;
-        let state = &mut self.hosts[host.index()];
-        state.lives += 1;
-        let stream = FIRST_LIFE * u64::from(state.lives) + u64::from(host.0);
-        let me = LocalMember {
-            name: state.name.clone(),
-            address: place.address(),
-            meta: state.meta.clone(),
-        };
-        let seed = expand(self.seed, stream);
-        let machine = Membership::new(state.config.clone(), me, seed, state.clock.local(now))
-            .unwrap_or_else(|error| panic!("host {} cannot start: {error}", host.index()));
-        let number = state.lives;
-        state.life = Some(Life { machine, number, wake: None, held: None });
-        if number > 1 {
+        let process = self.hosts.start(host, self.agenda.now());
+        if process > 1 {
             self.coverage.add(Counted::Restart);
         }
-        self.checker.views.forget(host);
-        self.note(host, "starts");
-        self.settle(host, Cause::Start);
-        let seeds = self.hosts[host.index()].seeds.clone();
-        if !seeds.is_empty() {
-            self.plan_order(host, Order::Seeds(seeds));
+        self.checkers.process_started(host);
+        self.note(host, format_args!("starts"));
+        self.finish_turn(host, Cause::Start);
+        if !self.hosts.bootstrap(host).is_empty() {
+            self.give_bootstrap(host);
         }
     }
 
     /// Crashes a host: nothing is said, all it knew is gone.
     pub fn crash(&mut self, host: HostId) {
-        if self.hosts[host.index()].life.take().is_some() {
+        if self.hosts.stop(host) {
             self.coverage.add(Counted::Crash);
-            self.note(host, "crashes");
-            self.checker.messages.forget(host);
-            self.checker.suspicions.forget(host);
+            self.note(host, format_args!("crashes"));
+            self.application.forget_process(host);
+            self.checkers.process_ended(host);
+            self.transport.unblock(host);
         }
     }
 
     /// Lets a host's clock run at `rate` microseconds a second from here on.
     pub fn set_clock_rate(&mut self, host: HostId, rate: u64) {
-        let now = self.now;
-        let state = &mut self.hosts[host.index()];
-        state.clock.set_rate(rate, now);
-        if let Some(life) = &mut state.life {
-            life.wake = None;
-        }
+        self.hosts.set_clock_rate(host, rate, self.agenda.now());
         self.coverage.add(Counted::Drift);
         self.plan_wake(host);
     }
+
+    /// Makes all running hosts know each other at once, as if they had joined long ago. What the
+    /// members want to send meanwhile is dropped.
+    pub fn acquaint(&mut self) {
+        let members = self.hosts().filter_map(|host| self.hosts.membership(host));
+        let introduction = Introduction::of(members, &self.setup.config);
+        for host in self.hosts() {
+            if let Some((membership, local)) = self.hosts.running(host, self.agenda.now()) {
+                introduction.give_to(membership, local);
+                self.finish_turn(host, Cause::Packet);
+            }
+        }
+    }
 }
 
-/// Faults of the network.
+/// Faults.
 impl Simulation {
-    /// Begins a fault.
+    /// Begins a fault of the network.
     pub fn begin_fault(&mut self, fault: Fault) -> FaultId {
-        if self.trace.is_on() {
-            let now = self.now;
-            self.trace.line(format_args!("{now} network: {fault:?} begins"));
-        }
-        self.network.begin(fault, &mut self.coverage)
+        self.trace.line(self.agenda.now(), "network", format_args!("{fault:?} begins"));
+        self.transport.begin_fault(fault, &mut self.coverage)
     }
 
-    /// Ends a fault.
+    /// Ends a fault of the network.
     pub fn end_fault(&mut self, fault: FaultId) {
-        self.network.end(fault);
+        self.transport.end_fault(fault);
     }
 
     /// Ends every fault of the network and every stall; what crashed stays down.
     pub fn end_all_faults(&mut self) {
-        self.network.end_all();
+        self.transport.end_all_faults();
         for host in self.hosts() {
             self.end_stall(host);
         }
@@ -181,5 +127,103 @@ impl Simulation {
     pub fn isolate(&mut self, host: HostId) -> FaultId {
         let groups = self.hosts().map(|other| u8::from(other == host)).collect();
         self.begin_fault(Fault::Partition { groups })
+    }
+
+    /// Makes a host hang for `blocked`, run for `running`, and so on until
+    /// [`end_stall`](Self::end_stall).
+    pub fn stall(&mut self, host: HostId, stall: Stall, blocked: Duration, running: Duration) {
+        self.end_stall(host);
+        let cycle = self.stalls.begin(host, stall, blocked, running);
+        self.block(host, cycle);
+    }
+
+    /// Lets a host run again for good.
+    pub fn end_stall(&mut self, host: HostId) {
+        self.stalls.end(host);
+        self.release(host);
+    }
+
+    /// Tells a host how large packets to a peer may be, in bytes.
+    pub fn set_packet_limit(&mut self, host: HostId, to: HostId, limit: usize) {
+        let (transport, mut context) = self.transport();
+        transport.set_packet_limit(host, to, limit, &mut context);
+    }
+}
+
+/// Applications.
+impl Simulation {
+    /// Sets the standing join addresses of a host, for this process and later ones.
+    pub fn set_seeds(&mut self, host: HostId, seeds: &[HostId]) {
+        let addresses = seeds.iter().map(|seed| self.hosts.address(*seed)).collect();
+        self.hosts.set_bootstrap(host, addresses);
+        self.give_bootstrap(host);
+    }
+
+    /// Gives a host one standing join address from its next start on.
+    pub fn set_first_seed(&mut self, host: HostId, seed: HostId) {
+        self.hosts.set_bootstrap(host, vec![self.hosts.address(seed)]);
+    }
+
+    /// Gives a host the standing join addresses of another one from its next start on.
+    pub fn inherit_seeds(&mut self, host: HostId, from: HostId) {
+        self.hosts.set_bootstrap(host, self.hosts.bootstrap(from).to_vec());
+    }
+
+    /// Joins through one host.
+    pub fn join(&mut self, host: HostId, via: HostId) {
+        self.plan_request(host, AppRequest::Join(self.hosts.address(via)));
+    }
+
+    /// Leaves; the host stays up.
+    pub fn leave(&mut self, host: HostId) {
+        self.plan_request(host, AppRequest::Leave);
+    }
+
+    /// Changes metadata, for this process and later ones.
+    pub fn set_meta(&mut self, host: HostId, meta: &[u8]) {
+        self.hosts.set_meta(host, meta);
+        self.plan_request(host, AppRequest::Meta(meta.to_vec()));
+    }
+
+    /// Sends a numbered message of about `len` bytes to everybody.
+    pub fn broadcast(&mut self, host: HostId, len: usize) {
+        let request = self.application.broadcast(len);
+        self.plan_request(host, request);
+    }
+
+    /// Sends a numbered message of about `len` bytes by packet.
+    pub fn send(&mut self, host: HostId, to: HostId, len: usize) {
+        let request = self.application.send((to, self.hosts.name(to)), len);
+        self.plan_request(host, request);
+    }
+
+    /// Sends a numbered message of about `len` bytes by stream.
+    pub fn send_reliable(&mut self, host: HostId, to: HostId, len: usize, timeout: Duration) {
+        let receiver = (to, self.hosts.name(to));
+        let request = self.application.send_reliable(receiver, len, timeout);
+        self.plan_request(host, request);
+    }
+
+    /// Pings.
+    pub fn ping(&mut self, host: HostId, to: HostId) {
+        self.plan_request(host, AppRequest::Ping(self.hosts.name(to).clone()));
+    }
+}
+
+/// Traces.
+impl Simulation {
+    /// Keeps the last lines of a trace from here on.
+    pub fn keep_trace(&mut self) {
+        self.trace.keep_last();
+    }
+
+    /// Gives every line of a trace to `sink` from here on.
+    pub fn trace_to(&mut self, sink: impl FnMut(&str) + 'static) {
+        self.trace.send_to(Box::new(sink));
+    }
+
+    /// Adds to what was explored.
+    pub(crate) fn count(&mut self, what: Counted) {
+        self.coverage.add(what);
     }
 }

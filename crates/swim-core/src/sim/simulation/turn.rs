@@ -1,176 +1,233 @@
-//! One turn of one host: something is handed over, and what the machine wants is carried out.
+//! One turn of one host: something is handed over, and what the member wants is done.
 //!
-//! Keeps the one rule of a driver: drain what the machine wants before the next call.
+//! Follows the rule of every driver: all outputs are taken before the next input.
 
-use crate::output::Output;
+use crate::output::{Event, Output};
+use crate::sim::application::AppRequest;
+use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
-use crate::sim::fault::HostId;
-use crate::sim::host::{Arrival, Host, Order};
-use crate::sim::simulation::{Cause, SimEvent, Simulation};
+use crate::sim::fault::{HostId, Stall};
+use crate::sim::hosts::ProcessNumber;
+use crate::sim::sim_event::{Delivery, SimEvent};
+use crate::sim::simulation::Simulation;
+use crate::sim::transport::{Admission, StreamWrite, Transport, TransportContext};
 
+/// Inputs.
 impl Simulation {
+    /// A planned wake of a host has come.
+    pub(super) fn wake(&mut self, host: HostId) {
+        let now = self.now();
+        if !self.hosts.take_wake(host, now) {
+            return;
+        }
+        let checked = self.checkers.note_wake(host, now);
+        if self.note_check(checked).is_some() && !self.transport.is_stuck(host) {
+            self.act_on_timers(host);
+        }
+    }
+
     /// Lets overdue timers act.
-    pub(super) fn act_on_timers(&mut self, host: HostId) {
-        let now = self.now;
-        let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
+    fn act_on_timers(&mut self, host: HostId) {
+        let now = self.now();
+        let Some((membership, local)) = self.hosts.running(host, now) else {
             return;
         };
-        let local = clock.local(now);
-        if life.machine.poll_timeout().is_some_and(|due| due <= local) {
-            life.machine.handle_timeout(local);
+        if membership.poll_timeout().is_some_and(|due| due <= local) {
+            membership.handle_timeout(local);
+        }
+        self.finish_turn(host, Cause::Timer);
+    }
+
+    /// Something reaches a host: at once, or when it is no longer blocked.
+    pub(super) fn arrive(&mut self, delivery: Delivery) {
+        let Delivery { host, process, arrival } = delivery;
+        if self.hosts.process(host) != Some(process) {
+            if let Arrival::Packet { .. } = arrival {
+                self.coverage.add(Counted::PacketToNobody);
+            }
+            return;
+        }
+        match self.transport.admit(host, arrival) {
+            Admission::Now(arrival) => self.hand_over(host, arrival),
+            Admission::Later => {}
+            Admission::Overflow => self.coverage.add(Counted::ReceiveBufferFull),
         }
     }
 
-    /// Something reaches a host: at once, or when it is no longer stalled.
-    pub(super) fn arrive(&mut self, host: HostId, number: u32, arrival: Arrival) {
-        let Some(life) = &mut self.hosts[host.index()].life else {
-            self.count_lost(&arrival);
+    /// Gives a member what arrived for it.
+    fn hand_over(&mut self, host: HostId, arrival: Arrival) {
+        let now = self.now();
+        if let Arrival::Packet { bytes, .. } = &arrival {
+            self.checkers.before_packet(host, bytes, &self.hosts);
+        }
+        self.trace.arrival(now, host, &arrival, &self.hosts);
+        let cause = arrival.cause();
+        let peer = self.hosts.peer(arrival.sender().unwrap_or(host)).clone();
+        let Some((membership, local)) = self.hosts.running(host, now) else {
             return;
         };
-        if life.number != number {
-            self.count_lost(&arrival);
-            return;
-        }
-        if let Some(held) = &mut life.held {
-            if !held.keep(arrival) {
-                self.coverage.add(Counted::ReceiveBufferFull);
+        match arrival {
+            Arrival::Packet { bytes, .. } => membership.handle_packet(&peer, &bytes, local),
+            Arrival::StreamOpened { id, .. } => membership.handle_stream_opened(id, &peer, local),
+            Arrival::StreamData { id, bytes, fin } => {
+                membership.handle_stream_data(id, &bytes, fin, local);
             }
-            return;
+            Arrival::StreamFailed { id, reason } => {
+                membership.handle_stream_failed(id, reason, local);
+            }
+            Arrival::SendFailed { to } => membership.handle_send_failed(to, local),
+            Arrival::PacketLimit { to, limit } => membership.handle_packet_limit(to, limit, local),
+            Arrival::Request(request) => {
+                if request == AppRequest::Leave {
+                    self.coverage.add(Counted::Leave);
+                    self.checkers.note_leave(host, membership.local().incarnation());
+                }
+                self.application.request(host, request, membership, local);
+            }
         }
-        self.hand_over(host, arrival);
+        self.finish_turn(host, cause);
     }
+}
 
-    /// Gives a machine what arrived for it.
-    pub(super) fn hand_over(&mut self, host: HostId, arrival: Arrival) {
-        let now = self.now;
-        if let Arrival::Packet { from, bytes } = &arrival {
-            self.tap_before(host, *from, bytes);
-        }
-        if self.trace.is_on() {
-            self.trace_arrival(host, &arrival);
-        }
-        let peer = match &arrival {
-            Arrival::Packet { from, .. } | Arrival::StreamOpened { from, .. } => {
-                Some(self.hosts[from.index()].peer.clone())
-            }
-            Arrival::StreamData { .. }
-            | Arrival::StreamFailed { .. }
-            | Arrival::SendFailed { .. }
-            | Arrival::PacketLimit { .. }
-            | Arrival::Order(_) => None,
-        };
-        let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
-            return;
-        };
-        let local = clock.local(now);
-        let machine = &mut life.machine;
-        let cause = match (arrival, peer) {
-            (Arrival::Packet { bytes, .. }, Some(peer)) => {
-                machine.handle_packet(&peer, &bytes, local);
-                Cause::Packet
-            }
-            (Arrival::StreamOpened { id, .. }, Some(peer)) => {
-                machine.handle_stream_opened(id, &peer, local);
-                Cause::Stream
-            }
-            (Arrival::StreamData { id, bytes, fin }, _) => {
-                machine.handle_stream_data(id, &bytes, fin, local);
-                Cause::Stream
-            }
-            (Arrival::StreamFailed { id, reason }, _) => {
-                machine.handle_stream_failed(id, reason, local);
-                Cause::Stream
-            }
-            (Arrival::SendFailed { to }, _) => {
-                machine.handle_send_failed(to, local);
-                Cause::Timer
-            }
-            (Arrival::PacketLimit { to, limit }, _) => {
-                machine.handle_packet_limit(to, limit, local);
-                Cause::Order
-            }
-            (Arrival::Order(order), _) => {
-                self.obey(host, order);
-                return;
-            }
-            (Arrival::Packet { .. } | Arrival::StreamOpened { .. }, None) => return,
-        };
-        self.settle(host, cause);
-    }
-
-    /// Carries out everything that a machine wants, and plans its next wake.
-    pub(super) fn settle(&mut self, host: HostId, cause: Cause) {
-        while let Some(life) = &mut self.hosts[host.index()].life {
-            let Some(output) = life.machine.poll_output() else {
+/// Outputs.
+impl Simulation {
+    /// Does everything that a member wants, checks it, and plans its next wake.
+    pub(super) fn finish_turn(&mut self, host: HostId, cause: Cause) {
+        let now = self.now();
+        while let Some((membership, _)) = self.hosts.running(host, now) {
+            let Some(output) = membership.poll_output() else {
                 break;
             };
-            self.digest_output(host, &output);
-            if life_is_held(&mut self.hosts[host.index()], &output) {
-                self.hold(host, output);
-            } else {
-                self.carry_out(host, output, cause);
+            self.digest.output_at(now, host, &output);
+            if let Some(output) = self.transport.detain(host, output) {
+                self.handle_output(host, output, cause);
             }
         }
         self.plan_wake(host);
-        self.look_after_step(host, cause);
+        let surroundings = (&self.hosts, now);
+        let checked = self.checkers.after_step(host, cause, surroundings, &mut self.coverage);
+        self.note_check(checked);
     }
 
     pub(super) fn plan_wake(&mut self, host: HostId) {
-        let now = self.now;
-        let Host { clock, life: Some(life), .. } = &mut self.hosts[host.index()] else {
-            return;
-        };
-        let Some(due) = life.machine.poll_timeout() else {
-            return;
-        };
-        let at = clock.global(due).max(now);
-        if life.wake.is_none_or(|planned| at < planned) {
-            life.wake = Some(at);
+        if let Some(at) = self.hosts.plan_wake(host, self.agenda.now()) {
             self.agenda.plan(at, SimEvent::Wake(host));
         }
     }
 
-    pub(super) fn carry_out(&mut self, host: HostId, output: Output, cause: Cause) {
+    fn handle_output(&mut self, host: HostId, output: Output, cause: Cause) {
+        let (transport, mut context) = self.transport();
         match output {
-            Output::Packet { to, bytes } => self.send_packet(host, &to, bytes),
+            Output::Packet { to, bytes } => transport.send_packet(host, &to, bytes, &mut context),
             Output::OpenStream { id, to, bytes, deadline } => {
-                self.open_stream(host, id, &to, bytes, deadline);
+                transport.open_stream((host, id), &to, bytes, deadline, &mut context);
             }
             Output::WriteStream { id, bytes, finish } => {
-                self.write_stream(host, id, bytes, finish);
+                let write = StreamWrite { bytes, fin: finish };
+                transport.write_stream((host, id), write, &mut context);
             }
-            Output::CloseStream { id } => self.close_stream(host, id),
-            Output::ForgetPeer { address } => self.note_release(host, address, cause),
-            Output::ResolveSeeds => {
-                let seeds = self.hosts[host.index()].seeds.clone();
-                self.plan_order(host, Order::Seeds(seeds));
+            Output::CloseStream { id } => transport.close_stream((host, id), &mut context),
+            Output::ForgetPeer { address } => {
+                let surroundings = (&self.hosts, self.agenda.now());
+                self.checkers.note_release(host, address, cause, surroundings);
             }
+            Output::ResolveSeeds => self.give_bootstrap(host),
             Output::Finished { operation, outcome } => {
-                self.note_finished(host, operation, &outcome);
+                self.note(host, format_args!("finished {operation:?}: {outcome:?}"));
+                let finished = self.application.on_finished(host, operation, &outcome);
+                self.count_check(finished);
             }
-            Output::Event(event) => self.note_event(host, event, cause),
+            Output::Event(event) => self.handle_event(host, event, cause),
         }
     }
 
-    fn digest_output(&mut self, host: HostId, output: &Output) {
-        let digest = &mut self.digest;
-        digest.word(self.now.as_micros());
-        digest.word(u64::from(host.0));
-        digest.output(output);
+    fn handle_event(&mut self, host: HostId, event: Event, cause: Cause) {
+        let checked = self.checkers.note_event(host, &event, cause, &self.hosts);
+        self.note_check(checked);
+        if let Event::Message { reliable, payload, .. } = &event {
+            let delivered = self.application.on_message(host, *reliable, payload);
+            self.count_check(delivered);
+        }
+        // Too many to keep.
+        if matches!(event, Event::ProbeAnswered { .. }) {
+            return;
+        }
+        self.note(host, format_args!("{event:?}"));
+        self.application.keep_event(self.agenda.now(), host, event);
+    }
+
+    /// Gives a running host its standing join addresses, at once in virtual time.
+    pub(super) fn give_bootstrap(&mut self, host: HostId) {
+        let addresses = self.hosts.bootstrap(host).to_vec();
+        self.plan_request(host, AppRequest::Bootstrap(addresses));
+    }
+
+    /// Plans a request for the present moment; it is lost if the host is down.
+    pub(super) fn plan_request(&mut self, host: HostId, request: AppRequest) {
+        if let Some(process) = self.hosts.process(host) {
+            let arrival = Arrival::Request(request);
+            let delivery = Delivery { host, process, arrival };
+            self.agenda.plan(self.agenda.now(), SimEvent::Arrive(delivery));
+        }
+    }
+
+    /// The transport, and what it may read and write beside itself.
+    pub(super) fn transport(&mut self) -> (&mut Transport, TransportContext<'_>) {
+        let Self { transport, hosts, agenda, coverage, .. } = self;
+        (transport, TransportContext { hosts, agenda, coverage })
     }
 }
 
-/// Whether an output has to wait until the host runs again.
-fn life_is_held(host: &mut Host, output: &Output) -> bool {
-    let to_network = match output {
-        Output::Packet { .. }
-        | Output::OpenStream { .. }
-        | Output::WriteStream { .. }
-        | Output::CloseStream { .. } => true,
-        Output::ForgetPeer { .. }
-        | Output::ResolveSeeds
-        | Output::Finished { .. }
-        | Output::Event(_) => false,
-    };
-    to_network && host.life.as_ref().is_some_and(|life| life.held.is_some())
+/// Stalls.
+impl Simulation {
+    /// A stalling host blocks, if it is still in that cycle.
+    pub(super) fn block(&mut self, host: HostId, number: u32) {
+        let Some(cycle) = self.stalls.get(host, number) else {
+            return;
+        };
+        let until = self.now() + cycle.blocked;
+        let Some(process) = self.hosts.process(host) else {
+            // It may be up again by then.
+            return self.agenda.plan(until, SimEvent::Block { host, cycle: number });
+        };
+        self.transport.block(host, cycle.stall);
+        self.coverage.add(match cycle.stall {
+            Stall::Driver => Counted::StalledDriver,
+            Stall::Network => Counted::StalledNetwork,
+        });
+        self.note(host, format_args!("stalls"));
+        self.agenda.plan(until, SimEvent::Unblock { host, process, cycle: number });
+    }
+
+    /// A stalling host runs again for a while, if it is still in that cycle.
+    pub(super) fn unblock(&mut self, host: HostId, process: ProcessNumber, number: u32) {
+        let Some(cycle) = self.stalls.get(host, number) else {
+            return;
+        };
+        if self.hosts.process(host) == Some(process) {
+            self.release(host);
+        }
+        let until = self.now() + cycle.running;
+        self.agenda.plan(until, SimEvent::Block { host, cycle: number });
+    }
+
+    /// Hands over everything that waited at a host.
+    pub(super) fn release(&mut self, host: HostId) {
+        let Some(blocked) = self.transport.unblock(host) else {
+            return;
+        };
+        self.note(host, format_args!("runs again"));
+        for output in blocked.outputs {
+            self.handle_output(host, output, Cause::Timer);
+        }
+        // Timers of a Go program run on threads of their own and are first; our driver reads
+        // what has arrived before it looks at its timers.
+        if blocked.stall == Stall::Network {
+            self.act_on_timers(host);
+        }
+        for arrival in blocked.arrivals {
+            self.hand_over(host, arrival);
+        }
+        self.act_on_timers(host);
+    }
 }

@@ -1,73 +1,76 @@
 //! What can be asked of a simulation: views, agreement, counts, the digest, the trace.
 //!
-//! Every answer comes from public methods of the machines; asking changes nothing.
-
-use std::collections::VecDeque;
+//! Every answer comes from public methods of the members; asking changes nothing.
 
 use crate::member::{Member, MemberName, MemberState};
 use crate::membership::Membership;
 use crate::output::Event;
-use crate::sim::checker::Violation;
-use crate::sim::checker::agreement::{self, Witness};
-use crate::sim::coverage::{Counted, Coverage};
+use crate::sim::checker::agreement::{self, Disagreement, FinalView};
+use crate::sim::checker::healing::{self, Unhealed};
+use crate::sim::coverage::Coverage;
 use crate::sim::fault::HostId;
 use crate::sim::simulation::Simulation;
-use crate::sim::trace::Trace;
+use crate::sim::violation::Violation;
 use crate::time::Time;
 
 impl Simulation {
     /// The virtual time.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.now
+        self.agenda.now()
     }
 
     /// Whether certificates prove the names of hosts to each other.
     #[must_use]
     pub fn has_verified_names(&self) -> bool {
-        self.setup.verified_names
+        self.hosts.verifies_names()
     }
 
     /// Every host added, up or down.
     pub fn hosts(&self) -> impl Iterator<Item = HostId> + use<> {
-        (0..u32::try_from(self.hosts.len()).unwrap_or(u32::MAX)).map(HostId)
+        self.hosts.ids()
     }
 
     /// The name of a host.
     #[must_use]
     pub fn name(&self, host: HostId) -> &MemberName {
-        &self.hosts[host.index()].name
+        self.hosts.name(host)
     }
 
     /// The host of that name.
     #[must_use]
     pub fn host_named(&self, name: &MemberName) -> Option<HostId> {
-        let place = self.by_name.binary_search_by(|host| self.name(*host).cmp(name)).ok()?;
-        self.by_name.get(place).copied()
+        self.hosts.named(name)
     }
 
     /// Whether a host is up.
     #[must_use]
     pub fn is_up(&self, host: HostId) -> bool {
-        self.hosts[host.index()].life.is_some()
+        self.hosts.is_up(host)
     }
 
     /// Whether a host is up and a member: not one that was told to leave.
     #[must_use]
     pub fn is_present(&self, host: HostId) -> bool {
-        self.is_up(host) && !self.checker.views.truth(host).leaving
+        self.is_up(host) && !self.checkers.is_leaving(host)
     }
 
-    /// The machine of a host that is up.
+    /// Whether a host is stalling at present: blocked, or running between two blocks.
+    #[must_use]
+    pub fn is_stalling(&self, host: HostId) -> bool {
+        self.stalls.is_stalling(host)
+    }
+
+    /// The member on a host that is up.
     #[must_use]
     pub fn membership(&self, host: HostId) -> Option<&Membership> {
-        self.machine(host)
+        self.hosts.membership(host)
     }
 
     /// What one host believes of another.
     #[must_use]
     pub fn member(&self, viewer: HostId, subject: HostId) -> Option<Member> {
-        self.machine(viewer)?.member(self.name(subject))
+        self.membership(viewer)?.member(self.name(subject))
     }
 
     /// In which state one host holds another.
@@ -80,19 +83,33 @@ impl Simulation {
     ///
     /// # Errors
     /// The first difference.
-    pub fn agreement(&self) -> Result<(), String> {
+    pub fn agreement(&self) -> Result<(), Disagreement> {
         let present = self.hosts().filter(|host| self.is_present(*host));
-        let witnesses: Vec<Witness> = present
+        let views: Vec<FinalView> = present
             .filter_map(|host| {
-                let machine = self.machine(host)?;
-                Some(Witness {
-                    name: self.name(host).to_string(),
-                    present: Some(machine.local()),
-                    view: machine.members().collect(),
+                let membership = self.membership(host)?;
+                Some(FinalView {
+                    name: self.name(host).clone(),
+                    present: Some(membership.local()),
+                    view: membership.members().collect(),
                 })
             })
             .collect();
-        agreement::check(&witnesses).map_err(|breach| breach.detail)
+        agreement::check(&views)
+    }
+
+    /// Whether all agree, nothing is left to send, and nobody takes itself for slow.
+    pub(crate) fn healed(&self) -> Result<(), Unhealed> {
+        self.agreement()?;
+        for host in self.hosts().filter(|host| self.is_present(*host)) {
+            if let Some(membership) = self.membership(host) {
+                healing::check(self.name(host), &membership.stats())?;
+            }
+        }
+        match self.open_operations() {
+            0 => Ok(()),
+            open => Err(Unhealed::OpenOperations(open)),
+        }
     }
 
     /// The rule that was broken, if one was. Nothing moves any more from then on.
@@ -101,7 +118,7 @@ impl Simulation {
         self.violation.as_ref()
     }
 
-    /// A hash over every byte and every event that left a machine.
+    /// A hash over every byte and every event that left a member.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.digest.value()
@@ -113,47 +130,28 @@ impl Simulation {
         &self.coverage
     }
 
-    /// How many steps the simulation took.
+    /// How many planned events have happened.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.agenda.steps()
     }
 
     /// Every event kept: when, at whom, what. Empty unless the setup says to keep them.
     #[must_use]
     pub fn events(&self) -> &[(Time, HostId, Event)] {
-        &self.events
-    }
-
-    /// Stops the simulation: something is not as it must be.
-    pub(crate) fn report_breach(&mut self, rule: &'static str, detail: String) {
-        self.breach(rule, detail);
-    }
-
-    pub(crate) fn count(&mut self, what: Counted) {
-        self.coverage.add(what);
+        self.application.events()
     }
 
     /// Operations that have not ended.
     #[must_use]
     pub fn open_operations(&self) -> usize {
-        self.checker.messages.open()
+        self.application.open_operations()
     }
 
     /// Streams that have not ended.
     #[must_use]
     pub fn open_streams(&self) -> usize {
-        self.streams.len()
-    }
-
-    /// Keeps the last lines of a trace from here on.
-    pub fn keep_trace(&mut self) {
-        self.trace = Trace::Last(VecDeque::new());
-    }
-
-    /// Gives every line of a trace to `sink` from here on.
-    pub fn trace_to(&mut self, sink: impl FnMut(&str) + 'static) {
-        self.trace = Trace::To(Box::new(sink));
+        self.transport.open_streams()
     }
 
     /// The last lines of the trace.

@@ -1,23 +1,26 @@
-//! Modelled streams: two ends, bytes in order, pieces, deadlines, resets.
+//! The state of modelled streams: two ends each, and the bytes on their way.
 //!
-//! Keeps what is under way between two hosts; the simulation moves time and delivers. Bounded by
-//! the streams the machines open: each is gone at its deadline at the latest.
+//! Bounded by the streams that members open: each is gone at its deadline at the latest.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::output::StreamId;
 use crate::sim::fault::HostId;
+use crate::sim::hosts::ProcessNumber;
 use crate::sim::sim_rng::SimRng;
 use crate::time::Time;
 
+/// Numbers all streams of a simulation in the order in which they were opened.
+pub(crate) type StreamNumber = u64;
+
 /// Which end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum StreamSide {
     Opener,
     Acceptor,
 }
 
-impl Side {
+impl StreamSide {
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Opener => Self::Acceptor,
@@ -28,17 +31,17 @@ impl Side {
 
 /// All streams under way.
 #[derive(Default)]
-pub(crate) struct Streams {
-    open: BTreeMap<u64, Stream>,
-    by_end: BTreeMap<(HostId, StreamId), u64>,
-    next: u64,
+pub(crate) struct ModelStreams {
+    open: BTreeMap<StreamNumber, Stream>,
+    by_end: BTreeMap<(HostId, StreamId), StreamNumber>,
+    next: StreamNumber,
 }
 
 /// One stream.
 pub(crate) struct Stream {
     pub(crate) deadline: Time,
     /// It is reset after this many more pieces.
-    pub(crate) reset_after: Option<usize>,
+    reset_after: Option<usize>,
     opener: End,
     acceptor: End,
 }
@@ -46,10 +49,10 @@ pub(crate) struct Stream {
 /// One end of a stream.
 pub(crate) struct End {
     pub(crate) host: HostId,
-    /// Which life of the host the end belongs to.
-    pub(crate) life: u32,
+    /// Which process of the host the end belongs to.
+    pub(crate) process: ProcessNumber,
     pub(crate) id: StreamId,
-    /// The machine knows of it and has not closed it.
+    /// The member knows of it and has not closed it.
     pub(crate) open: bool,
     /// It has written its last byte.
     pub(crate) finished: bool,
@@ -68,17 +71,29 @@ pub(crate) struct Piece {
 }
 
 impl Stream {
-    pub(crate) fn end(&self, side: Side) -> &End {
+    pub(crate) fn end(&self, side: StreamSide) -> &End {
         match side {
-            Side::Opener => &self.opener,
-            Side::Acceptor => &self.acceptor,
+            StreamSide::Opener => &self.opener,
+            StreamSide::Acceptor => &self.acceptor,
         }
     }
 
-    pub(crate) fn end_mut(&mut self, side: Side) -> &mut End {
+    pub(crate) fn end_mut(&mut self, side: StreamSide) -> &mut End {
         match side {
-            Side::Opener => &mut self.opener,
-            Side::Acceptor => &mut self.acceptor,
+            StreamSide::Opener => &mut self.opener,
+            StreamSide::Acceptor => &mut self.acceptor,
+        }
+    }
+
+    /// Counts one piece that is delivered; false when the stream is reset instead.
+    pub(crate) fn spend_piece(&mut self) -> bool {
+        match &mut self.reset_after {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
         }
     }
 
@@ -89,19 +104,19 @@ impl Stream {
     }
 }
 
-impl Streams {
-    /// Takes a stream in; the acceptor does not know of it yet.
+impl ModelStreams {
+    /// Adds a stream, of which the acceptor does not know yet.
     pub(crate) fn insert(
         &mut self,
-        opener: (HostId, u32, StreamId),
-        acceptor: (HostId, u32),
+        opener: (HostId, ProcessNumber, StreamId),
+        acceptor: (HostId, ProcessNumber),
         deadline: Time,
-    ) -> u64 {
+    ) -> StreamNumber {
         let number = self.next;
         self.next += 1;
-        let end = |host, life, id, open| End {
+        let end = |host, process, id, open| End {
             host,
-            life,
+            process,
             id,
             open,
             finished: open,
@@ -121,20 +136,27 @@ impl Streams {
         number
     }
 
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Stream> {
+    /// Resets a stream after so many more pieces.
+    pub(crate) fn reset_after(&mut self, number: StreamNumber, pieces: usize) {
+        if let Some(stream) = self.open.get_mut(&number) {
+            stream.reset_after = Some(pieces);
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, number: StreamNumber) -> Option<&mut Stream> {
         self.open.get_mut(&number)
     }
 
     /// The stream that a host calls `id`, and which end of it that is.
-    pub(crate) fn find(&self, host: HostId, id: StreamId) -> Option<(u64, Side)> {
+    pub(crate) fn find(&self, host: HostId, id: StreamId) -> Option<(StreamNumber, StreamSide)> {
         let number = *self.by_end.get(&(host, id))?;
-        Some((number, if id.is_incoming() { Side::Acceptor } else { Side::Opener }))
+        Some((number, if id.is_incoming() { StreamSide::Acceptor } else { StreamSide::Opener }))
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<Stream> {
+    pub(crate) fn remove(&mut self, number: StreamNumber) -> Option<Stream> {
         let stream = self.open.remove(&number)?;
         for end in [&stream.opener, &stream.acceptor] {
-            // A restarted machine may use the number of an outgoing stream again.
+            // A restarted member may use the number of an outgoing stream again.
             if self.by_end.get(&(end.host, end.id)) == Some(&number) {
                 self.by_end.remove(&(end.host, end.id));
             }
@@ -148,7 +170,12 @@ impl Streams {
 }
 
 /// Cuts bytes into at most `most` pieces at random places; the last one carries the end.
-pub(crate) fn chop(bytes: Vec<u8>, fin: bool, most: usize, rng: &mut SimRng) -> Vec<Piece> {
+pub(crate) fn split_randomly(
+    bytes: Vec<u8>,
+    fin: bool,
+    most: usize,
+    rng: &mut SimRng,
+) -> Vec<Piece> {
     let count = rng.between(1, most.max(1));
     let mut cuts: Vec<usize> = (1..count).map(|_| rng.below(bytes.len() + 1)).collect();
     if cuts.is_empty() {
@@ -175,7 +202,7 @@ mod tests {
         let mut rng = SimRng::new(3, 3);
         let bytes: Vec<u8> = (0..200).collect();
         for most in 1..8 {
-            let pieces = chop(bytes.clone(), true, most, &mut rng);
+            let pieces = split_randomly(bytes.clone(), true, most, &mut rng);
             assert!((1..=most).contains(&pieces.len()));
             let (last, rest) = pieces.split_last().unwrap();
             assert!(last.fin && rest.iter().all(|piece| !piece.fin));
@@ -186,19 +213,19 @@ mod tests {
 
     #[test]
     fn an_empty_answer_still_ends_the_stream() {
-        let pieces = chop(Vec::new(), true, 4, &mut SimRng::new(1, 1));
+        let pieces = split_randomly(Vec::new(), true, 4, &mut SimRng::new(1, 1));
         assert_eq!(pieces, [Piece { bytes: Vec::new(), fin: true }]);
     }
 
     #[test]
     fn both_ends_find_their_stream_until_it_is_removed() {
-        let mut streams = Streams::default();
+        let mut streams = ModelStreams::default();
         let (ada, bob) = (HostId(0), HostId(1));
         let id = StreamId::outgoing(5);
         let number = streams.insert((ada, 1, id), (bob, 1), Time::ZERO);
-        assert_eq!(streams.find(ada, id), Some((number, Side::Opener)));
+        assert_eq!(streams.find(ada, id), Some((number, StreamSide::Opener)));
         let incoming = StreamId::incoming(number);
-        assert_eq!(streams.find(bob, incoming), Some((number, Side::Acceptor)));
+        assert_eq!(streams.find(bob, incoming), Some((number, StreamSide::Acceptor)));
         assert!(streams.remove(number).is_some());
         assert_eq!((streams.find(ada, id), streams.len()), (None, 0));
     }

@@ -69,7 +69,7 @@ pub(crate) struct StreamTrouble {
     pub(crate) pieces: usize,
 }
 
-/// What becomes of a packet.
+/// What happens to a packet on its way.
 #[derive(Debug)]
 pub(crate) enum Fate {
     /// It is gone.
@@ -237,6 +237,10 @@ impl Network {
 
     pub(crate) fn stream_trouble(&self) -> StreamTrouble {
         self.everywhere.streams
+    }
+
+    pub(crate) fn latency(&self) -> Latency {
+        self.latency
     }
 
     pub(crate) fn rng(&mut self) -> &mut SimRng {

@@ -1,0 +1,35 @@
+//! What can be planned in a simulation.
+
+use crate::sim::arrival::Arrival;
+use crate::sim::fault::HostId;
+use crate::sim::hosts::ProcessNumber;
+use crate::sim::transport::TransportTimer;
+
+/// A planned event.
+pub(crate) enum SimEvent {
+    /// A deadline of the member's own.
+    Wake(HostId),
+    /// Something reaches a host; lost unless the process it is meant for still runs.
+    Arrive(Delivery),
+    Transport(TransportTimer),
+    /// A stalling host blocks.
+    Block {
+        host: HostId,
+        cycle: u32,
+    },
+    /// A stalling host runs again.
+    Unblock {
+        host: HostId,
+        process: ProcessNumber,
+        cycle: u32,
+    },
+    /// All views are checked, where they are not checked after every step.
+    CheckViews,
+}
+
+/// Something that reaches one process of a host.
+pub(crate) struct Delivery {
+    pub(crate) host: HostId,
+    pub(crate) process: ProcessNumber,
+    pub(crate) arrival: Arrival,
+}
