@@ -9,18 +9,15 @@
 
 mod bench;
 mod certs;
-mod child;
 mod clock;
 mod demo;
 mod fleet;
-mod folder;
 mod fuzz;
 mod interop;
 mod prerequisites;
 mod process;
 mod sim;
 mod soak;
-mod stall_detector;
 mod stop;
 mod test;
 mod tidy;

@@ -6,7 +6,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Stop, clock, interop, prerequisites, process, workspace};
+use crate::fleet::programs;
+use crate::{Stop, clock, prerequisites, process, workspace};
 
 /// The steps, in order: cheap ones first.
 const STEPS: &[Step] = &[
@@ -196,7 +197,7 @@ impl Work {
             Self::Xtask(arguments) => {
                 Ok(process::run(this.args(*arguments), name)?.success().into())
             }
-            Self::WithGo(arguments) => match interop::tools::find_go() {
+            Self::WithGo(arguments) => match programs::find_go() {
                 Ok(_) => Ok(process::run(this.args(*arguments), name)?.success().into()),
                 Err(missing) => {
                     println!("{missing}");

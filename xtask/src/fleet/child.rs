@@ -11,14 +11,14 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What a child does.
-pub(super) enum Output {
+pub(crate) enum Output {
     /// It wrote a line to stdout.
     Line(String),
     /// It ended, with this code unless by a signal. Always the last one.
     Ended(Option<i32>),
 }
 
-pub(super) struct Child {
+pub(crate) struct Child {
     pid: Pid,
     id: u32,
     stdin: ChildStdin,
@@ -28,7 +28,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts `command` with its stderr appended to `log`; `hear` runs on a thread of its own.
-    pub(super) fn start(
+    pub(crate) fn start(
         command: &mut Command,
         log: &Path,
         mut hear: impl FnMut(Output) + Send + 'static,
@@ -52,29 +52,29 @@ impl Child {
         Ok(Self { pid, id, stdin, reader, running: true })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.id
     }
 
     /// Writes one line; a child that cannot take it has ended, which is heard by itself.
-    pub(super) fn write_line(&mut self, line: &str) {
+    pub(crate) fn write_line(&mut self, line: &str) {
         let _ = writeln!(self.stdin, "{line}");
     }
 
     /// Sends a signal, unless the child has ended.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if self.running {
             let _ = kill_process(self.pid, signal);
         }
     }
 
     /// To be called once [`Output::Ended`] was heard, so that its process id is not used again.
-    pub(super) fn ended(&mut self) {
+    pub(crate) fn ended(&mut self) {
         self.running = false;
     }
 
     /// Waits until all is heard. Whoever hears must not wait for the caller by then.
-    pub(super) fn join(self) {
+    pub(crate) fn join(self) {
         drop(self.stdin);
         let _ = self.reader.join();
     }

@@ -4,15 +4,19 @@
 //! between them whose links can be broken. Whatever way a run ends, no process outlives its
 //! [`Fleet`]: dropping it kills and reaps them, the stopped ones too.
 
-#![expect(dead_code, unused_imports, reason = "its users move here one by one")]
+#![expect(dead_code, reason = "its users move here one by one")]
 
-mod child;
+pub(crate) mod child;
 pub(crate) mod event;
 pub(crate) mod folder;
+pub(crate) mod history;
 pub(crate) mod logs;
 mod processes;
 pub(crate) mod programs;
+pub(crate) mod reporter;
+pub(crate) mod stage;
 pub(crate) mod stall_detector;
+pub(crate) mod transcript;
 pub(crate) mod udp_proxy;
 
 use std::io;
@@ -78,6 +82,13 @@ pub(crate) enum Program {
     Node,
     /// The member built on hashicorp/memberlist.
     GoPeer,
+}
+
+impl Program {
+    /// The program of a member of this name: names of Go peers begin with `g`.
+    pub(crate) fn named(name: &str) -> Self {
+        if name.starts_with('g') { Self::GoPeer } else { Self::Node }
+    }
 }
 
 /// How a member's process is started.

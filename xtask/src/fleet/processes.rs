@@ -270,7 +270,9 @@ impl Fleet {
             command.args(["--advertise", &announced.to_string()]);
             self.processes[member.0].bind = Some(own);
         }
-        command.args(["--bind", &bind.to_string()]);
+        if !spec.flags.iter().any(|flag| flag == "--bind") {
+            command.args(["--bind", &bind.to_string()]);
+        }
         let join: Vec<String> = spec.join.iter().map(SocketAddr::to_string).collect();
         if !join.is_empty() {
             command.args(["--join", &join.join(",")]);

@@ -98,7 +98,7 @@ fn failed(folder: &Path, error: io::Error) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folder::Folder;
+    use crate::fleet::folder::Folder;
 
     #[test]
     fn a_corpus_is_replaced_whole() {

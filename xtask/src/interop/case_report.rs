@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::cases::Case;
 use crate::clock;
+use crate::fleet::reporter::milliseconds;
 
 /// What became of a case.
 pub(super) struct Outcome {
@@ -21,7 +22,7 @@ pub(super) struct Outcome {
     pub(super) notes: String,
     pub(super) took: Duration,
     pub(super) directory: PathBuf,
-    pub(super) logs: Vec<(&'static str, PathBuf)>,
+    pub(super) logs: Vec<(String, PathBuf)>,
 }
 
 impl Outcome {
@@ -138,13 +139,9 @@ fn object(outcome: &Outcome, ok: bool) -> serde_json::Value {
     if !ok {
         object["directory"] = json!(outcome.directory);
         object["logs"] =
-            outcome.logs.iter().map(|(name, log)| ((*name).to_owned(), json!(log))).collect();
+            outcome.logs.iter().map(|(name, log)| (name.clone(), json!(log))).collect();
     }
     object
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -161,7 +158,7 @@ mod tests {
             notes: "after 1 s".to_owned(),
             took: Duration::from_millis(1_234),
             directory: "d".into(),
-            logs: vec![("r1", "d/r1.log".into())],
+            logs: vec![("r1".to_owned(), "d/r1.log".into())],
         }
     }
 

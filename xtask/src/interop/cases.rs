@@ -3,12 +3,12 @@
 //! A sabotage leaves out or breaks what the story is about; a story that ends well all the same is
 //! a defect.
 
-use super::stage::Stage;
 use super::stories::{
     certificates, crash, credit, gather, indirect, leave, pause, refusals, restart, user_messages,
     wire_layers,
 };
 use crate::Stop;
+use crate::fleet::stage::Stage;
 
 /// One story and what is needed to run it.
 pub(super) struct Case {
@@ -23,7 +23,7 @@ pub(super) struct Case {
     /// Nothing happens in it that a Go peer would have to complain of.
     pub(super) calm: bool,
     /// Tells the story, sabotaged or not.
-    pub(super) tell: fn(&mut Stage<'_>, bool) -> Result<(), Stop>,
+    pub(super) tell: fn(&mut Stage, bool) -> Result<(), Stop>,
 }
 
 /// A sabotage that is noticed within about this many seconds belongs to the quick ones.

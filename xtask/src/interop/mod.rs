@@ -4,13 +4,9 @@
 
 mod case_report;
 mod cases;
-mod logs;
 mod quiet;
-mod record;
-mod stage;
+mod setup;
 mod stories;
-pub(crate) mod tools;
-mod udp_proxy;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -20,16 +16,20 @@ use std::time::Duration;
 
 use case_report::{Outcome, Report};
 use cases::{CASES, Case};
-use stage::Stage;
-use tools::Tools;
 
-use crate::folder::Folder;
-use crate::stall_detector::StallDetector;
+use crate::fleet::folder::Folder;
+use crate::fleet::programs::{GoPeer, Programs};
+use crate::fleet::stage::Stage;
+use crate::fleet::stall_detector::StallDetector;
+use crate::fleet::transcript::Transcript;
+use crate::fleet::{Fleet, Program, logs};
 use crate::{Stop, clock};
 
 /// A failed case says so if the machine itself paused for longer: members take half a second of
 /// silence for a failed probe.
 const UNUSUAL: Duration = Duration::from_millis(100);
+/// A paused or stuck member does not hold up a failed case's counters for longer.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Cases at a time: they mostly wait.
 const WORKERS: usize = 4;
 
@@ -101,19 +101,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         }
         return Ok(());
     }
-    let tools = tools::build(arguments.newest)?;
-    let folder = Folder::create("interop")
-        .map_err(|error| Stop::Failed(format!("cannot make a temporary folder: {error}")))?;
+    let go = if arguments.newest { GoPeer::Newest } else { GoPeer::Pinned };
+    let programs = Programs::build(go)?;
+    let mut folder = Folder::create("interop")?;
     if arguments.keep {
         folder.keep();
         eprintln!("xtask: certificates, logs and transcripts stay in {}", folder.path().display());
     }
     if let Some(minutes) = arguments.quiet {
-        return quiet::run(&tools, &folder, minutes);
+        return quiet::run(programs, &mut folder, minutes);
     }
     let mut report = Report::new(arguments.json, arguments.prove);
     let tasks = choose(arguments);
-    play(&tools, &folder, arguments.keep, tasks, &mut report)?;
+    play(&programs, folder.path(), arguments.keep, tasks, &mut report)?;
     if report.close() {
         return Ok(());
     }
@@ -139,8 +139,8 @@ fn choose(arguments: &Arguments) -> VecDeque<Task> {
 
 /// Carries out the tasks, several at a time, and reports each as it ends.
 fn play(
-    tools: &Tools,
-    folder: &Folder,
+    programs: &Programs,
+    folder: &Path,
     keep: bool,
     tasks: VecDeque<Task>,
     report: &mut Report,
@@ -153,7 +153,7 @@ fn play(
             let (sender, tasks, interrupted) = (sender.clone(), &tasks, &interrupted);
             scope.spawn(move || {
                 while let Some(task) = next(tasks) {
-                    match perform(tools, folder.path(), keep, task) {
+                    match perform(programs, folder, keep, task) {
                         Ok(outcome) => {
                             let _ = sender.send(outcome);
                         }
@@ -178,7 +178,7 @@ fn next(tasks: &Mutex<VecDeque<Task>>) -> Option<Task> {
 }
 
 /// Tells one story from beginning to end. The only error is an interrupt.
-fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outcome, Stop> {
+fn perform(programs: &Programs, folder: &Path, keep: bool, task: Task) -> Result<Outcome, Stop> {
     let own = folder.join(format!("{}-{}", task.case.name, task.run));
     let began = clock::now();
     let mut outcome = Outcome {
@@ -193,15 +193,18 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
     };
     let stall_detector = StallDetector::start();
     let told = std::fs::create_dir(&own)
-        .map_err(|error| Stop::Failed(format!("cannot make {}: {error}", own.display())))
-        .and_then(|()| Stage::new(tools, own.clone()))
-        .and_then(|mut stage| {
+        .map_err(|error| Stop::cannot(format!("make {}", own.display()), error))
+        .and_then(|()| Transcript::create(&own))
+        .and_then(|transcript| {
+            let mut stage = Stage::new(Fleet::new(programs.clone(), &own), transcript);
             let told = (task.case.tell)(&mut stage, task.sabotaged);
             if matches!(told, Err(Stop::Failed(_) | Stop::Cannot { .. })) {
-                stage.failure_stats()?;
+                stage.collect_counters(FAREWELL)?;
             }
             outcome.notes = stage.notes();
-            outcome.logs = stage.names().into_iter().map(|name| (name, stage.log(name))).collect();
+            let fleet = &stage.fleet;
+            outcome.logs =
+                fleet.ids().map(|id| (fleet.name(id).to_owned(), fleet.log(id))).collect();
             told
         });
     let late = stall_detector.end();
@@ -209,7 +212,7 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
     outcome.failure = match told {
         Err(Stop::Interrupted) => return Err(Stop::Interrupted),
         Err(stop) => Some(stop.told()),
-        Ok(()) => logs::first_unaccepted(&outcome.logs, task.case.calm),
+        Ok(()) => first_unaccepted(&outcome),
     };
     if let Some(reason) = outcome.failure.as_mut().filter(|_| late > UNUSUAL) {
         reason.push_str(&format!("; the machine stood still for {late:.0?} meanwhile"));
@@ -218,6 +221,15 @@ fn perform(tools: &Tools, folder: &Path, keep: bool, task: Task) -> Result<Outco
         let _ = std::fs::remove_dir_all(&own);
     }
     Ok(outcome)
+}
+
+/// The first line of any log that nobody accepts in this case.
+fn first_unaccepted(outcome: &Outcome) -> Option<String> {
+    outcome.logs.iter().find_map(|(name, path)| {
+        let log = logs::read(path);
+        let line = logs::first_unaccepted(&log, Program::named(name), !outcome.case.calm)?;
+        Some(format!("{name} logged: {line}"))
+    })
 }
 
 #[cfg(test)]

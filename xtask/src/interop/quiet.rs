@@ -3,23 +3,24 @@
 //! Fails at the first change of anybody's view, and if a Go peer logged a warning or an error:
 //! where nothing happens, there is nothing to complain of.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::stage::Stage;
 use super::stories::first_suspicion;
 use super::stories::gather::SPREAD;
-use super::tools::Tools;
-use super::{logs, stage};
 use crate::Stop;
-use crate::folder::Folder;
+use crate::fleet::folder::Folder;
+use crate::fleet::programs::Programs;
+use crate::fleet::stage::{Stage, fail};
+use crate::fleet::transcript::Transcript;
+use crate::fleet::{Fleet, Program, logs};
 
 /// How often it says that it still watches.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// Watches for so many minutes.
-pub(super) fn run(tools: &Tools, folder: &Folder, minutes: u16) -> Result<(), Stop> {
-    let mut stage = Stage::new(tools, folder.path().to_path_buf())?;
+pub(super) fn run(programs: Programs, folder: &mut Folder, minutes: u16) -> Result<(), Stop> {
+    let fleet = Fleet::new(programs, folder.path());
+    let mut stage = Stage::new(fleet, Transcript::create(folder.path())?);
     let told = watch(&mut stage, minutes);
     if let Err(Stop::Failed(_) | Stop::Cannot { .. }) = &told {
         folder.keep();
@@ -28,7 +29,7 @@ pub(super) fn run(tools: &Tools, folder: &Folder, minutes: u16) -> Result<(), St
     told
 }
 
-fn watch(stage: &mut Stage<'_>, minutes: u16) -> Result<(), Stop> {
+fn watch(stage: &mut Stage, minutes: u16) -> Result<(), Stop> {
     let names = ["g1", "r1", "g2", "r2", "g3", "r3"];
     let mut last = String::new();
     for name in names {
@@ -44,23 +45,17 @@ fn watch(stage: &mut Stage<'_>, minutes: u16) -> Result<(), Stop> {
     }
     let after = stage.agree(&names)?;
     if after != before {
-        return stage::fail(format!("the lists changed from {before:?} to {after:?}"));
+        return fail(format!("the lists changed from {before:?} to {after:?}"));
     }
-    let mut complaints = 0;
-    for name in names.into_iter().filter(|name| stage::is_go(name)) {
-        let text = std::fs::read_to_string(stage.log(name)).unwrap_or_default();
-        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-        for line in logs::complaints(&text) {
-            complaints += 1;
-            // Date and time differ from line to line.
-            *kinds.entry(line.splitn(3, ' ').last().unwrap_or(line)).or_default() += 1;
-        }
-        for (kind, count) in kinds {
+    let mut warnings = 0;
+    for name in names.into_iter().filter(|name| Program::named(name) == Program::GoPeer) {
+        for (kind, count) in logs::count_warnings_of_go(&stage.log(name)) {
+            warnings += count;
             println!("{name}: {count} × {kind}");
         }
     }
-    if complaints > 0 {
-        return stage::fail(format!("the Go peers logged {complaints} warnings or errors"));
+    if warnings > 0 {
+        return fail(format!("the Go peers logged {warnings} warnings or errors"));
     }
     println!("quiet for {minutes} minutes");
     Ok(())

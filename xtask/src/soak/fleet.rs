@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::participants::Participants;
-use crate::child::{Child, Said};
+use crate::fleet::child::{Child, Output as Said};
 use crate::{clock, process};
 
 /// Lines that may wait for the judge; a process that writes more waits in its write.
@@ -143,7 +143,7 @@ impl Fleet {
     /// Writes one command line; a process that cannot take it has ended, which is heard.
     pub(super) fn tell(&mut self, node: usize, command: &str) {
         if let Some(child) = &mut self.seats[node].child {
-            child.tell(command);
+            child.write_line(command);
         }
     }
 

@@ -18,7 +18,7 @@ use super::replies::Replies;
 use super::soak_event::{Event, Row, Usage, Words};
 use super::time_bounds::Bounds;
 use super::timings::{ChangeKind, Timings};
-use crate::demo::node_event::State;
+use crate::fleet::event::SeenState as State;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,9 +31,10 @@ use plan::{Fault, Plan};
 use play::Play;
 use screen::Screen;
 
-use crate::demo::node_event::first_error;
-use crate::folder::Folder;
-use crate::{Stop, certs, interop, prerequisites, workspace};
+use crate::fleet::folder::Folder;
+use crate::fleet::logs::first_error;
+use crate::fleet::programs;
+use crate::{Stop, certs, prerequisites, workspace};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -81,10 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     }
     prerequisites::ensure()?;
     let node = workspace::build_example("swim-quic", "node")?;
-    let go_peer = (participants.go > 0).then(|| interop::tools::go_peer(false)).transpose()?;
+    let go_peer = (participants.go > 0).then(programs::go_peer).transpose()?;
     let tool = certs::build()?;
-    let folder = Folder::create("soak")
-        .map_err(|error| Stop::Failed(format!("cannot make a temporary folder: {error}")))?;
+    let mut folder = Folder::create("soak")?;
     let programs = Programs {
         node: snapshot(&node, folder.path())?,
         go_peer: go_peer.map(|go_peer| snapshot(&go_peer, folder.path())).transpose()?,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::soak_event::Row;
 use super::time_bounds::Bounds;
-use crate::demo::node_event::State;
+use crate::fleet::event::SeenState as State;
 
 /// Beyond the end of any soak.
 const NEVER: Duration = Duration::MAX;

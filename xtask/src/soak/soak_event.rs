@@ -5,9 +5,10 @@
 
 use std::net::SocketAddr;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::demo::node_event::State;
+use crate::fleet::event::SeenState as State;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Event {
@@ -132,7 +133,8 @@ fn row(member: &Value) -> Result<Row, String> {
     let word = text(member, "state")?;
     Ok(Row {
         name: text(member, "node")?,
-        state: State::listed(&word).ok_or(format!("a member in state \"{word}\""))?,
+        state: State::deserialize(&member["state"])
+            .map_err(|_| format!("a member in state \"{word}\""))?,
         incarnation: number(&member["incarnation"], "incarnation")?,
         meta: text(member, "meta")?,
     })

@@ -5,16 +5,13 @@
 
 use super::{GATHER, user_messages};
 use crate::Stop;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::stage::{Stage, fail};
 
-pub(in crate::interop) fn of_both_tools(
-    stage: &mut Stage<'_>,
-    sabotaged: bool,
-) -> Result<(), Stop> {
+pub(in crate::interop) fn of_both_tools(stage: &mut Stage, sabotaged: bool) -> Result<(), Stop> {
     // Whoever makes the first certificate of a folder makes the authority.
     for makers in [["g1", "r1"], ["r2", "g2"]] {
         for file in ["ca.pem", "ca.key"] {
-            let _ = std::fs::remove_file(stage.folder().join(file));
+            let _ = std::fs::remove_file(stage.fleet.folder().join(file));
         }
         for name in makers {
             let wrong = sabotaged && name == "r1";
@@ -25,8 +22,8 @@ pub(in crate::interop) fn of_both_tools(
         stage.start(peer, &[])?;
         // Go dials, so Go checks.
         let joined = stage.attempt(peer, &format!("join {at_node}"))?;
-        if joined["ok"] != true {
-            return fail(format!("{peer} cannot join {node}: {}", joined["failed"]));
+        if !joined.ok {
+            return fail(format!("{peer} cannot join {node}: {}", joined.fields["failed"]));
         }
         stage.gathered(&[node, peer], GATHER)?;
         user_messages::a_few(stage, &[(node, peer), (peer, node)])?;
@@ -35,9 +32,9 @@ pub(in crate::interop) fn of_both_tools(
     stage.certify("r3", "10.9.9.9")?;
     let address = stage.start("r3", &[])?;
     let joined = stage.attempt("g2", &format!("join {address}"))?;
-    let reason = joined["failed"].to_string();
-    if joined["ok"] == true || !reason.contains("certificate is valid for 10.9.9.9") {
-        return fail(format!("Go did not check the address in r3's certificate: {joined}"));
+    let reason = joined.fields["failed"].to_string();
+    if joined.ok || !reason.contains("certificate is valid for 10.9.9.9") {
+        return fail(format!("Go did not check the address in r3's certificate: {joined:?}"));
     }
     Ok(())
 }

@@ -5,12 +5,12 @@
 
 use super::GATHER;
 use crate::Stop;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::stage::{Stage, fail};
 
 const EXCHANGES: usize = 300;
 
 pub(in crate::interop) fn three_hundred_exchanges(
-    stage: &mut Stage<'_>,
+    stage: &mut Stage,
     sabotaged: bool,
 ) -> Result<(), Stop> {
     let peer = stage.start("g1", &[])?;
@@ -25,8 +25,8 @@ pub(in crate::interop) fn three_hundred_exchanges(
     for (from, address) in [(initiator, &peer), ("g1", &node)] {
         for number in 1..=EXCHANGES {
             let reply = stage.attempt(from, &format!("join {address}"))?;
-            if reply["ok"] != true {
-                let failed = &reply["failed"];
+            if !reply.ok {
+                let failed = &reply.fields["failed"];
                 return fail(format!("exchange {number} of {from} failed: {failed}"));
             }
         }
@@ -40,6 +40,6 @@ pub(in crate::interop) fn three_hundred_exchanges(
 }
 
 /// How many connections the Go peer has ever had.
-fn connections(stage: &mut Stage<'_>) -> Result<u64, Stop> {
+fn connections(stage: &mut Stage) -> Result<u64, Stop> {
     Ok(stage.count("g1", "/transport/dialed")? + stage.count("g1", "/transport/accepted")?)
 }

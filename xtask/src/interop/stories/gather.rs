@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::GATHER;
 use crate::Stop;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::stage::{Stage, fail};
 
 /// Updates are gossiped a limited number of times to random members, so in a cluster of six one
 /// member in a hundred misses them; it learns them from its next push-pull. The first that a
@@ -15,25 +15,15 @@ pub(in crate::interop) const SPREAD: Duration = Duration::from_secs(65);
 /// As much metadata as a member may have.
 const LARGEST_META: usize = 512;
 
-pub(in crate::interop) fn rust_joins_go(
-    stage: &mut Stage<'_>,
-    sabotaged: bool,
-) -> Result<(), Stop> {
+pub(in crate::interop) fn rust_joins_go(stage: &mut Stage, sabotaged: bool) -> Result<(), Stop> {
     one_joins_two(stage, ["g1", "g2", "r1"], sabotaged)
 }
 
-pub(in crate::interop) fn go_joins_rust(
-    stage: &mut Stage<'_>,
-    sabotaged: bool,
-) -> Result<(), Stop> {
+pub(in crate::interop) fn go_joins_rust(stage: &mut Stage, sabotaged: bool) -> Result<(), Stop> {
     one_joins_two(stage, ["r1", "r2", "g1"], sabotaged)
 }
 
-fn one_joins_two(
-    stage: &mut Stage<'_>,
-    names: [&'static str; 3],
-    sabotaged: bool,
-) -> Result<(), Stop> {
+fn one_joins_two(stage: &mut Stage, names: [&'static str; 3], sabotaged: bool) -> Result<(), Stop> {
     let [first, second, third] = names;
     let large = "m".repeat(LARGEST_META);
     let metas = ["größe=∞, first", "", large.as_str()];
@@ -52,8 +42,8 @@ fn one_joins_two(
         if rows[*name].meta != meta {
             return fail(format!("all see the metadata \"{}\" of {name}", rows[*name].meta));
         }
-        if rows[*name].address != stage.address(name) {
-            return fail(format!("all see {name} at {}", rows[*name].address));
+        if rows[*name].addr != stage.address(name) {
+            return fail(format!("all see {name} at {}", rows[*name].addr));
         }
     }
     stage.note(format!("gathered after {:.1} s", took.as_secs_f64()));
@@ -63,10 +53,7 @@ fn one_joins_two(
     Ok(())
 }
 
-pub(in crate::interop) fn three_and_three(
-    stage: &mut Stage<'_>,
-    sabotaged: bool,
-) -> Result<(), Stop> {
+pub(in crate::interop) fn three_and_three(stage: &mut Stage, sabotaged: bool) -> Result<(), Stop> {
     let names = ["g1", "r1", "g2", "r2", "g3", "r3"];
     let mut last = String::new();
     for name in names {
@@ -95,16 +82,16 @@ pub(in crate::interop) fn three_and_three(
 }
 
 /// Changes a member's metadata and waits until all others have seen it.
-fn update(stage: &mut Stage<'_>, name: &str, meta: &str, all: &[&str]) -> Result<(), Stop> {
+fn update(stage: &mut Stage, name: &str, meta: &str, all: &[&str]) -> Result<(), Stop> {
     stage.ask(name, &format!("meta {meta}"))?;
     updated(stage, name, meta, all)
 }
 
-fn updated(stage: &mut Stage<'_>, name: &str, meta: &str, all: &[&str]) -> Result<(), Stop> {
+fn updated(stage: &mut Stage, name: &str, meta: &str, all: &[&str]) -> Result<(), Stop> {
     for observer in all.iter().filter(|observer| **observer != name) {
         let what = format!("{observer} sees the new metadata of {name}");
         stage.wait(&what, SPREAD, |stage| {
-            stage.record(observer).sights.get(name).is_some_and(|sight| sight.meta == meta)
+            stage.history(observer).beliefs.get(name).is_some_and(|belief| belief.meta == meta)
         })?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{GATHER, first_suspicion};
 use crate::Stop;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::stage::{Stage, fail};
 
 /// Three members to probe, one a second: three or four rounds for each pair, well before a
 /// silent connection is idle for the 30 s that Go allows it.
@@ -15,11 +15,11 @@ const CUT: Duration = Duration::from_secs(11);
 /// What memberlist logs when a direct probe was not answered in time.
 const GO_PROBE_FAILED: &str = "Failed UDP ping";
 
-pub(in crate::interop) fn across_kinds(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {
-    let first = stage.start_wired("r1", &[])?;
-    stage.start_wired("g1", &["--join", &first])?;
-    stage.start_wired("r2", &["--join", &first])?;
-    stage.start_wired("g2", &["--join", &first])?;
+pub(in crate::interop) fn across_kinds(stage: &mut Stage, sabotaged: bool) -> Result<(), Stop> {
+    let first = stage.start_proxied("r1", &[])?;
+    stage.start_proxied("g1", &["--join", &first])?;
+    stage.start_proxied("r2", &["--join", &first])?;
+    stage.start_proxied("g2", &["--join", &first])?;
     let all = ["r1", "r2", "g1", "g2"];
     stage.gathered(&all, GATHER)?;
     stage.agree(&all)?;
@@ -27,7 +27,7 @@ pub(in crate::interop) fn across_kinds(stage: &mut Stage<'_>, sabotaged: bool) -
     for (from, to) in [("g1", "g2"), ("g2", "g1"), ("r1", "r2"), ("r2", "r1")] {
         stage.ask(from, &format!("ping {to}"))?;
     }
-    let udp_proxy = stage.udp_proxy()?;
+    let udp_proxy = stage.fleet.proxy().map_err(|error| Stop::cannot("make a proxy", error))?;
     udp_proxy.cut("r1", "r2");
     udp_proxy.cut("g1", "g2");
     if sabotaged {
@@ -45,7 +45,7 @@ pub(in crate::interop) fn across_kinds(stage: &mut Stage<'_>, sabotaged: bool) -
         stage.note(format!("{node} asked {relayed} times"));
     }
     for peer in ["g1", "g2"] {
-        let log = std::fs::read_to_string(stage.log(peer)).unwrap_or_default();
+        let log = stage.log(peer);
         let failed = log.lines().filter(|line| line.contains(GO_PROBE_FAILED)).count();
         if failed < 2 {
             return fail(format!("{peer} missed {failed} direct answers: nothing was tried"));

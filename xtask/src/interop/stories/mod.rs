@@ -17,15 +17,16 @@ pub(super) mod wire_layers;
 
 use std::time::Duration;
 
-use super::stage::{Stage, fail};
 use crate::Stop;
-use crate::demo::node_event::State;
+use crate::fleet::Program;
+use crate::fleet::event::SeenState;
+use crate::fleet::stage::{Stage, fail};
 
 /// How long a few members on one idle machine may take to see each other.
 pub(super) const GATHER: Duration = Duration::from_secs(8);
 
 /// Two nodes and two Go peers, joined crosswise so that both kinds have dialed both.
-pub(super) fn two_and_two(stage: &mut Stage<'_>) -> Result<[&'static str; 4], Stop> {
+pub(super) fn two_and_two(stage: &mut Stage) -> Result<[&'static str; 4], Stop> {
     let first = stage.start("r1", &[])?;
     let second = stage.start("g1", &["--join", &first])?;
     let third = stage.start("r2", &["--join", &second])?;
@@ -37,10 +38,10 @@ pub(super) fn two_and_two(stage: &mut Stage<'_>) -> Result<[&'static str; 4], St
 }
 
 /// The first member that somebody said to be gone, or suspect, where nobody should be.
-pub(super) fn first_suspicion(stage: &Stage<'_>) -> Option<String> {
+pub(super) fn first_suspicion(stage: &Stage) -> Option<String> {
     stage.names().into_iter().find_map(|observer| {
-        let changes = &stage.record(observer).changes;
-        let (about, state) = changes.iter().find(|(_, state)| *state != State::Alive)?;
+        let changes = &stage.history(&observer).changes;
+        let (about, state) = changes.iter().find(|(_, state)| *state != SeenState::Alive)?;
         Some(format!("{observer} says that {about} {state}, and nothing happened to it"))
     })
 }
@@ -59,7 +60,7 @@ pub(super) fn noise(tag: &str, size: usize) -> String {
 
 /// Sends one message and waits until it is received, whole and on the right way.
 pub(super) fn deliver(
-    stage: &mut Stage<'_>,
+    stage: &mut Stage,
     from: &str,
     to: &str,
     reliable: bool,
@@ -72,7 +73,7 @@ pub(super) fn deliver(
 
 /// Waits until a message is received; nodes must also know from whom.
 pub(super) fn received(
-    stage: &mut Stage<'_>,
+    stage: &mut Stage,
     from: &str,
     to: &str,
     reliable: Option<bool>,
@@ -85,9 +86,9 @@ pub(super) fn received(
     };
     let what = format!("a {way} of {} bytes from {from} is received by {to}", text.len());
     stage.wait(&what, Duration::from_secs(5), |stage| {
-        stage.record(to).messages.iter().any(|message| message.text == text)
+        stage.history(to).messages.iter().any(|message| message.text == text)
     })?;
-    let messages = &stage.record(to).messages;
+    let messages = &stage.history(to).messages;
     let Some(message) = messages.iter().find(|message| message.text == text) else {
         return fail(what);
     };
@@ -98,7 +99,7 @@ pub(super) fn received(
         return fail(format!("{to} says that {:?} sent what {from} sent", message.from));
     }
     let told_from = message.from.is_some();
-    if told_from == super::stage::is_go(to) {
+    if told_from == (Program::named(to) == Program::GoPeer) {
         return fail(format!("{to} says that the sender is {:?}", message.from));
     }
     Ok(())

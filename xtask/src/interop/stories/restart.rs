@@ -7,12 +7,10 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use super::GATHER;
 use crate::Stop;
-use crate::demo::node_event::State;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::event::SeenState;
+use crate::fleet::stage::{Stage, fail};
 
 /// From the restarted node's first packet to Go's first one on a new connection.
 const BOUND: Duration = Duration::from_secs(2);
@@ -20,7 +18,7 @@ const BOUND: Duration = Duration::from_secs(2);
 const WATCHED: Duration = Duration::from_secs(4);
 
 pub(in crate::interop) fn of_a_node_that_go_dialed(
-    stage: &mut Stage<'_>,
+    stage: &mut Stage,
     sabotaged: bool,
 ) -> Result<(), Stop> {
     let node = stage.start("r1", &[])?;
@@ -35,7 +33,7 @@ pub(in crate::interop) fn of_a_node_that_go_dialed(
 }
 
 pub(in crate::interop) fn of_a_node_that_dialed(
-    stage: &mut Stage<'_>,
+    stage: &mut Stage,
     sabotaged: bool,
 ) -> Result<(), Stop> {
     let peer = stage.start("g1", &[])?;
@@ -49,23 +47,23 @@ pub(in crate::interop) fn of_a_node_that_dialed(
     restart(stage, &node, sabotaged)
 }
 
-fn restart(stage: &mut Stage<'_>, node: &str, sabotaged: bool) -> Result<(), Stop> {
+fn restart(stage: &mut Stage, node: &str, sabotaged: bool) -> Result<(), Stop> {
     // The connection is in use both ways before it breaks.
     stage.ask("g1", "ping r1")?;
     stage.ask("r1", "ping g1")?;
-    stage.signal("r1", Signal::KILL)?;
+    stage.kill("r1")?;
     if sabotaged {
-        let forgotten = stage.folder().join("r1.reset");
+        let forgotten = stage.fleet.folder().join("r1.reset");
         std::fs::write(&forgotten, "5a".repeat(32))
             .map_err(|error| Stop::Failed(format!("cannot write r1.reset: {error}")))?;
     }
     let peer = stage.address("g1");
     stage.start("r1", &["--bind", node, "--join", &peer])?;
-    let began = stage.record("r1").ready.as_ref().map_or(Duration::ZERO, |(_, at)| *at);
+    let began = stage.history("r1").ready.as_ref().map_or(Duration::ZERO, |(_, at)| *at);
     let deadline = began + BOUND + Duration::from_millis(500);
     // A ping of Go's that gets no answer takes half a second.
     let answered = loop {
-        if stage.attempt("g1", "ping r1")?["ok"] == true {
+        if stage.attempt("g1", "ping r1")?.ok {
             break stage.elapsed();
         }
         if stage.elapsed() > deadline {
@@ -83,13 +81,13 @@ fn restart(stage: &mut Stage<'_>, node: &str, sabotaged: bool) -> Result<(), Sto
 }
 
 /// Pings both ways for a while; each must be answered.
-fn no_pause(stage: &mut Stage<'_>) -> Result<(), Stop> {
+fn no_pause(stage: &mut Stage) -> Result<(), Stop> {
     let end = stage.elapsed() + WATCHED;
     while stage.elapsed() < end {
         stage.ask("g1", "ping r1")?;
         stage.ask("r1", "ping g1")?;
         stage.watch(Duration::from_millis(250), |stage| {
-            let failed = stage.record("g1").told("r1", State::Failed);
+            let failed = stage.history("g1").told("r1", SeenState::Failed);
             failed.then(|| "g1 says that the restarted r1 failed".to_owned())
         })?;
     }

@@ -5,7 +5,8 @@
 
 use super::{noise, received};
 use crate::Stop;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::Program;
+use crate::fleet::stage::{Stage, fail};
 
 /// Two within a datagram at first, three that need a stream of their own. The longest leaves
 /// room for the type byte and a checksum within the 65,536 bytes that Go takes.
@@ -13,7 +14,7 @@ const BEST_EFFORT: [usize; 6] = [1, 1_000, 1_300, 5_000, 20_000, 65_500];
 const RELIABLE: [usize; 5] = [1, 1_000, 5_000, 20_000, 100_000];
 const PAIRS: [(&str, &str); 4] = [("r1", "g1"), ("g1", "r1"), ("r1", "r2"), ("g2", "r2")];
 
-pub(in crate::interop) fn all_ways(stage: &mut Stage<'_>, sabotaged: bool) -> Result<(), Stop> {
+pub(in crate::interop) fn all_ways(stage: &mut Stage, sabotaged: bool) -> Result<(), Stop> {
     let first = stage.start("r1", &["--compress", "off"])?;
     // Often enough that everybody gets each broadcast: Go tells three random members a round.
     let go = ["--compress", "off", "--broadcast-mult", "40", "--join", &first];
@@ -53,7 +54,7 @@ pub(in crate::interop) fn all_ways(stage: &mut Stage<'_>, sabotaged: bool) -> Re
     broadcasts(stage, &all)
 }
 
-fn broadcasts(stage: &mut Stage<'_>, all: &[&'static str]) -> Result<(), Stop> {
+fn broadcasts(stage: &mut Stage, all: &[&'static str]) -> Result<(), Stop> {
     let mut sent = Vec::new();
     for from in ["r1", "g1", "r2"] {
         for size in [8, 1_000] {
@@ -66,9 +67,9 @@ fn broadcasts(stage: &mut Stage<'_>, all: &[&'static str]) -> Result<(), Stop> {
         for to in all.iter().filter(|to| *to != from) {
             received(stage, from, to, None, text)?;
             let copies =
-                stage.record(to).messages.iter().filter(|message| message.text == *text).count();
+                stage.history(to).messages.iter().filter(|message| message.text == *text).count();
             // Go repeats its gossip without an end that a receiver could know of.
-            if copies != 1 && !crate::interop::stage::is_go(from) {
+            if copies != 1 && Program::named(from) == Program::Node {
                 return fail(format!("{to} got {copies} copies of a broadcast of {from}"));
             }
         }
@@ -77,7 +78,7 @@ fn broadcasts(stage: &mut Stage<'_>, all: &[&'static str]) -> Result<(), Stop> {
 }
 
 /// A few messages each way, for cases about what lies beneath them.
-pub(super) fn a_few(stage: &mut Stage<'_>, pairs: &[(&str, &str)]) -> Result<(), Stop> {
+pub(super) fn a_few(stage: &mut Stage, pairs: &[(&str, &str)]) -> Result<(), Stop> {
     for (from, to) in pairs {
         for (reliable, size) in [(false, 300), (false, 9_000), (true, 3_000)] {
             let kind = if reliable { 'k' } else { 'e' };

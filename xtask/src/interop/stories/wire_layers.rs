@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{GATHER, user_messages};
 use crate::Stop;
-use crate::interop::stage::{Stage, fail};
+use crate::fleet::stage::{Stage, fail};
 
 const KEY_16: &str = "000102030405060708090a0b0c0d0e0f";
 const KEY_24: &str = "000102030405060708090a0b0c0d0e0f1011121314151617";
@@ -16,29 +16,29 @@ const OTHER_KEY: &str = "ff0102030405060708090a0b0c0d0e0f";
 
 type Told = Result<(), Stop>;
 
-pub(in crate::interop) fn label(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn label(stage: &mut Stage, sabotaged: bool) -> Told {
     let other = ["--label", "green"];
     cluster(stage, &["--label", "blue"], &["--label", "blue"], sabotaged.then_some(&other[..]))
 }
 
-pub(in crate::interop) fn key_16(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn key_16(stage: &mut Stage, sabotaged: bool) -> Told {
     key(stage, KEY_16, sabotaged)
 }
 
-pub(in crate::interop) fn key_24(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn key_24(stage: &mut Stage, sabotaged: bool) -> Told {
     key(stage, KEY_24, sabotaged)
 }
 
-pub(in crate::interop) fn key_32(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn key_32(stage: &mut Stage, sabotaged: bool) -> Told {
     key(stage, KEY_32, sabotaged)
 }
 
-fn key(stage: &mut Stage<'_>, key: &str, sabotaged: bool) -> Told {
+fn key(stage: &mut Stage, key: &str, sabotaged: bool) -> Told {
     let other = ["--key", OTHER_KEY];
     cluster(stage, &["--key", key], &["--key", key], sabotaged.then_some(&other[..]))
 }
 
-pub(in crate::interop) fn key_ring(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn key_ring(stage: &mut Stage, sabotaged: bool) -> Told {
     let node = ["--key", KEY_16, "--key", KEY_32];
     let go = ["--key", KEY_32, "--key", KEY_16];
     cluster(stage, &node, &go, sabotaged.then_some(&node[..2]))
@@ -46,7 +46,7 @@ pub(in crate::interop) fn key_ring(stage: &mut Stage<'_>, sabotaged: bool) -> To
 
 /// Each step is taken everywhere before the next; in between, everything that is sealed with
 /// either key arrives.
-pub(in crate::interop) fn key_rotation(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn key_rotation(stage: &mut Stage, sabotaged: bool) -> Told {
     let all = ["r1", "g1", "g2"];
     let pairs = [("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")];
     let first = ["--key", KEY_16];
@@ -69,8 +69,8 @@ pub(in crate::interop) fn key_rotation(stage: &mut Stage<'_>, sabotaged: bool) -
     for name in all {
         stage.ask(name, &format!("key-remove {KEY_16}"))?;
         let keys = stage.ask(name, "keys")?;
-        if keys["keys"] != serde_json::json!([KEY_32]) {
-            return fail(format!("{name} holds other keys than the new one: {keys}"));
+        if keys.fields["keys"] != serde_json::json!([KEY_32]) {
+            return fail(format!("{name} holds other keys than the new one: {keys:?}"));
         }
     }
     converse(stage)
@@ -78,7 +78,7 @@ pub(in crate::interop) fn key_rotation(stage: &mut Stage<'_>, sabotaged: bool) -
 
 /// A member of protocol version 1 takes its own port for everybody's, so all have the same one,
 /// on addresses of their own.
-pub(in crate::interop) fn key_old_format(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn key_old_format(stage: &mut Stage, sabotaged: bool) -> Told {
     let homes = [("g1", "127.78.0.1"), ("r1", "127.78.0.2"), ("g2", "127.78.0.3")];
     for (name, ip) in homes {
         stage.certify(name, ip)?;
@@ -94,7 +94,7 @@ pub(in crate::interop) fn key_old_format(stage: &mut Stage<'_>, sabotaged: bool)
     converse(stage)
 }
 
-pub(in crate::interop) fn label_and_key(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn label_and_key(stage: &mut Stage, sabotaged: bool) -> Told {
     let both = ["--label", "blue", "--key", KEY_24];
     let other = ["--label", "green", "--key", KEY_24];
     cluster(stage, &both, &both, sabotaged.then_some(&other[..]))
@@ -102,7 +102,7 @@ pub(in crate::interop) fn label_and_key(stage: &mut Stage<'_>, sabotaged: bool) 
 
 /// A node between two Go peers: one that it joins, and one that joins it.
 fn cluster(
-    stage: &mut Stage<'_>,
+    stage: &mut Stage,
     node_flags: &[&str],
     go_flags: &[&str],
     instead: Option<&[&str]>,
@@ -115,13 +115,13 @@ fn cluster(
 }
 
 /// All see each other, exchange messages and see each other's new metadata.
-fn converse(stage: &mut Stage<'_>) -> Told {
+fn converse(stage: &mut Stage) -> Told {
     stage.gathered(&["r1", "g1", "g2"], GATHER)?;
     user_messages::a_few(stage, &[("r1", "g1"), ("g1", "r1"), ("g2", "r1"), ("r1", "g2")])?;
     stage.ask("r1", "meta changed")?;
     stage.ask("g2", "meta changed too")?;
-    let seen = |stage: &Stage<'_>, observer: &str, of: &str, meta: &str| {
-        stage.record(observer).sights.get(of).is_some_and(|sight| sight.meta == meta)
+    let seen = |stage: &Stage, observer: &str, of: &str, meta: &str| {
+        stage.history(observer).beliefs.get(of).is_some_and(|belief| belief.meta == meta)
     };
     stage.wait("both see the new metadata", GATHER, |stage| {
         seen(stage, "g1", "r1", "changed") && seen(stage, "r1", "g2", "changed too")
@@ -135,7 +135,7 @@ fn with_join<'a>(flags: &[&'a str], address: &'a str) -> Vec<&'a str> {
 }
 
 /// What compresses to a fraction: 20 kB that fit into one datagram, or do not.
-pub(in crate::interop) fn compression(stage: &mut Stage<'_>, sabotaged: bool) -> Told {
+pub(in crate::interop) fn compression(stage: &mut Stage, sabotaged: bool) -> Told {
     let compress = if sabotaged { "off" } else { "on" };
     let first = stage.start("r1", &["--compress", compress])?;
     stage.start("g1", &["--compress", "off", "--join", &first])?;

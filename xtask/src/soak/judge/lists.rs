@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Judge;
-use crate::demo::node_event::State;
+use crate::fleet::event::SeenState as State;
 use crate::soak::soak_event::Row;
 
 /// Lists that may differ from the events told so far: those under way when something changed.

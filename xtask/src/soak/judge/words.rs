@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::Judge;
-use crate::demo::node_event::State;
+use crate::fleet::event::SeenState as State;
 use crate::soak::soak_event::{Reply, Words};
 use crate::soak::timings::ChangeKind;
 

@@ -1,0 +1,459 @@
+//! Members in a story: what each was told and has said, and waiting for what they say.
+//!
+//! Every wait ends with an event or at its deadline; nothing sleeps. A line that is no event and
+//! a process that ends unasked fail the story.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::event::{Reply, Row, SeenState};
+use super::history::History;
+use super::transcript::Transcript;
+use super::{Fleet, MemberId, MemberSpec, Members, Observation, Observed};
+use crate::Stop;
+
+/// How long a process may take to listen or to end, and a command to be answered.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks at what no event tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A failure with its reason.
+pub(crate) fn fail<T>(reason: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Failed(reason.into()))
+}
+
+/// What is done to a member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed<'a> {
+    Start(&'a MemberSpec),
+    Signal(Signal),
+    Command(&'a str),
+}
+
+/// Whoever shows or keeps what happens on a stage.
+pub(crate) trait Observer {
+    fn did(&mut self, name: &str, deed: Deed<'_>, at: Duration);
+    fn saw(&mut self, name: &str, what: &Observed, at: Duration);
+    /// From now on the story waits for this.
+    fn waits(&mut self, what: &str);
+}
+
+/// How a member's process is meant to fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Runs,
+    Killed,
+    Quits,
+    Ended(Option<i32>),
+}
+
+struct Actor {
+    id: MemberId,
+    fate: Fate,
+    /// It was asked to leave since it started.
+    leaves: bool,
+    /// Where it listened first.
+    address: Option<SocketAddr>,
+    history: History,
+}
+
+/// See the [module](self).
+pub(crate) struct Stage<F = Fleet, O = Transcript> {
+    pub(crate) fleet: F,
+    pub(crate) observer: O,
+    actors: BTreeMap<String, Actor>,
+    /// Whether it fails the story that a member refuses a command, speaks of strangers, or says
+    /// of another what is not so.
+    strict: bool,
+    /// What the story measured, for its line in the report.
+    notes: Vec<String>,
+}
+
+impl<F: Members, O: Observer> Stage<F, O> {
+    /// An empty stage.
+    pub(crate) fn new(fleet: F, observer: O) -> Self {
+        Self { fleet, observer, actors: BTreeMap::new(), strict: false, notes: Vec::new() }
+    }
+
+    /// From now on, whether members may be mistaken about each other.
+    pub(crate) fn be_strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
+    /// Time since the story began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.fleet.elapsed()
+    }
+
+    /// Adds a measurement to the story's line.
+    pub(crate) fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    pub(crate) fn notes(&self) -> String {
+        self.notes.join(", ")
+    }
+
+    /// The names of all members that were ever started.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.actors.keys().cloned().collect()
+    }
+
+    /// Starts a member's process.
+    pub(crate) fn spawn(&mut self, spec: &MemberSpec) -> Result<(), Stop> {
+        self.observer.did(&spec.name, Deed::Start(spec), self.fleet.elapsed());
+        let id = self.fleet.spawn(spec)?;
+        let address = self.actors.get(&spec.name).and_then(|former| former.address);
+        let (fate, history) = (Fate::Runs, History::default());
+        let actor = Actor { id, fate, leaves: false, address, history };
+        self.actors.insert(spec.name.clone(), actor);
+        Ok(())
+    }
+
+    /// Starts a member's process, waits until it listens, and says where.
+    pub(crate) fn launch(&mut self, spec: &MemberSpec) -> Result<SocketAddr, Stop> {
+        self.spawn(spec)?;
+        self.wait(&format!("{} listens", spec.name), PATIENCE, |stage| {
+            stage.history(&spec.name).ready.is_some()
+        })?;
+        let listening = self.history(&spec.name).ready;
+        listening.map(|(address, _)| address).ok_or(Stop::Interrupted)
+    }
+
+    /// What the member has said.
+    pub(crate) fn history(&self, name: &str) -> &History {
+        static SILENT: std::sync::LazyLock<History> = std::sync::LazyLock::new(History::default);
+        self.actors.get(name).map_or(&SILENT, |actor| &actor.history)
+    }
+
+    /// Whether its process has ended.
+    pub(crate) fn has_ended(&self, name: &str) -> bool {
+        self.actors.get(name).is_some_and(|actor| matches!(actor.fate, Fate::Ended(_)))
+    }
+
+    /// Writes a command and does not wait for the reply.
+    pub(crate) fn tell(&mut self, name: &str, command: &str) {
+        let Some(actor) = self.actors.get_mut(name) else { return };
+        actor.leaves |= command == "leave";
+        if command == "quit" {
+            actor.fate = Fate::Quits;
+        }
+        self.observer.did(name, Deed::Command(command), self.fleet.elapsed());
+        self.fleet.send(actor.id, command);
+    }
+
+    /// The member's next reply.
+    pub(crate) fn reply(&mut self, name: &str) -> Result<Reply, Stop> {
+        self.wait(&format!("{name} answers a command"), PATIENCE, |stage| {
+            !stage.history(name).replies.is_empty()
+        })?;
+        let actor = self.actors.get_mut(name);
+        actor.and_then(|actor| actor.history.replies.pop_front()).ok_or(Stop::Interrupted)
+    }
+
+    /// Carries out a command that must succeed, and returns its reply.
+    pub(crate) fn ask(&mut self, name: &str, command: &str) -> Result<Reply, Stop> {
+        let reply = self.attempt(name, command)?;
+        match reply.refusal() {
+            None => Ok(reply),
+            Some(reason) => refused(name, &reply.cmd, reason),
+        }
+    }
+
+    /// Carries out a command that may fail, and returns its reply.
+    pub(crate) fn attempt(&mut self, name: &str, command: &str) -> Result<Reply, Stop> {
+        self.tell(name, command);
+        let reply = self.reply(name)?;
+        let word = command.split(' ').next().unwrap_or_default();
+        if reply.cmd == word {
+            return Ok(reply);
+        }
+        fail(format!("{name} answered {word} with a reply to {}", reply.cmd))
+    }
+
+    /// A counter out of a reply to `stats`, by its path.
+    pub(crate) fn count(&mut self, name: &str, path: &str) -> Result<u64, Stop> {
+        let count = self.ask(name, "stats")?.count(path);
+        count.ok_or_else(|| Stop::Failed(format!("{name} counts nothing under {path}")))
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&mut self, name: &str, signal: Signal) {
+        let Some(actor) = self.actors.get_mut(name) else { return };
+        if signal == Signal::KILL {
+            actor.fate = Fate::Killed;
+        }
+        self.observer.did(name, Deed::Signal(signal), self.fleet.elapsed());
+        self.fleet.signal(actor.id, signal);
+    }
+
+    /// Kills a member's process and waits for its end.
+    pub(crate) fn kill(&mut self, name: &str) -> Result<(), Stop> {
+        self.signal(name, Signal::KILL);
+        self.ended(name)
+    }
+
+    /// Waits for the end of a member's process.
+    pub(crate) fn ended(&mut self, name: &str) -> Result<(), Stop> {
+        self.wait(&format!("{name} has ended"), PATIENCE, |stage| stage.has_ended(name))
+    }
+
+    /// Waits until `holds`, for at most `within`.
+    pub(crate) fn wait(
+        &mut self,
+        what: &str,
+        within: Duration,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<(), Stop> {
+        let all = self.names();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        self.wait_for_each(what, &all, within, |stage, _| holds(stage)).map(drop)
+    }
+
+    /// Waits until `holds` for each of these at the same time; returns since when it does for
+    /// each, ascending.
+    pub(crate) fn wait_for_each(
+        &mut self,
+        what: &str,
+        names: &[&str],
+        within: Duration,
+        holds: impl Fn(&Self, &str) -> bool,
+    ) -> Result<Vec<Duration>, Stop> {
+        self.observer.waits(what);
+        let deadline = self.elapsed() + within;
+        let mut since = BTreeMap::new();
+        loop {
+            let now = self.elapsed();
+            for name in names {
+                if holds(self, name) {
+                    since.entry(*name).or_insert(now);
+                } else {
+                    since.remove(name);
+                }
+            }
+            if since.len() == names.len() {
+                let mut times: Vec<Duration> = since.into_values().collect();
+                times.sort_unstable();
+                return Ok(times);
+            }
+            if !self.pump(deadline).map_err(|stop| meanwhile(stop, what))? {
+                let late = names.iter().filter(|name| !since.contains_key(*name));
+                let views: String = late.map(|name| self.views_of(name)).collect();
+                let seconds = within.as_secs_f64();
+                return fail(format!("gave up after {seconds} s waiting until {what}{views}"));
+            }
+        }
+    }
+
+    /// Lets time pass; fails as soon as `spoils` names a reason.
+    pub(crate) fn watch(
+        &mut self,
+        duration: Duration,
+        spoils: impl Fn(&Self) -> Option<String>,
+    ) -> Result<(), Stop> {
+        let deadline = self.elapsed() + duration;
+        loop {
+            if let Some(reason) = spoils(self) {
+                return fail(reason);
+            }
+            if !self.pump(deadline)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the observer sees all of these alive, itself aside.
+    pub(crate) fn sees_alive(&self, observer: &str, names: &[&str]) -> bool {
+        let mut others = names.iter().filter(|name| **name != observer);
+        others.all(|name| self.history(observer).state(name) == Some(SeenState::Alive))
+    }
+
+    /// Waits until each of the members sees all the others alive.
+    pub(crate) fn gathered(&mut self, names: &[&str], within: Duration) -> Result<(), Stop> {
+        let what = format!("{} see each other", names.join(", "));
+        self.wait_for_each(&what, names, within, |stage, name| stage.sees_alive(name, names))
+            .map(drop)
+    }
+
+    /// Waits until each observer sees the subject in this state.
+    pub(crate) fn all_see(
+        &mut self,
+        observers: &[&str],
+        subject: &str,
+        state: SeenState,
+        within: Duration,
+    ) -> Result<(), Stop> {
+        let what = format!("{} see {subject} {state}", observers.join(", "));
+        self.wait_for_each(&what, observers, within, |stage, name| {
+            stage.history(name).state(subject) == Some(state)
+        })
+        .map(drop)
+    }
+
+    /// Asks everybody until their lists of members are the same, with exactly these alive.
+    pub(crate) fn agree(&mut self, names: &[&str]) -> Result<BTreeMap<String, Row>, Stop> {
+        self.agree_within(names, Duration::from_secs(10))
+    }
+
+    /// The same with a bound of its own.
+    pub(crate) fn agree_within(
+        &mut self,
+        names: &[&str],
+        bound: Duration,
+    ) -> Result<BTreeMap<String, Row>, Stop> {
+        let wanted: BTreeSet<&str> = names.iter().copied().collect();
+        let deadline = self.elapsed() + bound;
+        loop {
+            let mut lists = BTreeMap::new();
+            for name in names {
+                let mut list = self.list(name)?;
+                list.retain(|_, row| matches!(row.state, SeenState::Alive | SeenState::Suspect));
+                lists.insert(*name, list);
+            }
+            let first = lists.values().next().cloned().unwrap_or_default();
+            let complete = first.values().all(|row| row.state == SeenState::Alive)
+                && first.keys().map(String::as_str).collect::<BTreeSet<_>>() == wanted;
+            if complete && lists.values().all(|list| *list == first) {
+                return Ok(first);
+            }
+            if self.elapsed() > deadline {
+                return fail(format!("the lists of members differ: {lists:?}"));
+            }
+            self.watch(LOOK_AGAIN, |_| None)?;
+        }
+    }
+
+    /// A member's list of members.
+    pub(crate) fn list(&mut self, name: &str) -> Result<BTreeMap<String, Row>, Stop> {
+        let reply = self.ask(name, "members")?;
+        reply.members().map_err(|error| Stop::Failed(format!("{name} lists no members: {error}")))
+    }
+
+    /// Hands every living member's counters to the observer, for a failure that must be told from
+    /// the transcript alone. The only error is an interrupt: whatever else goes wrong from here
+    /// on is not what the story failed by.
+    pub(crate) fn collect_counters(&mut self, within: Duration) -> Result<(), Stop> {
+        let counted = |stage: &Self, name: &str| {
+            let mut replies = stage.history(name).replies.iter();
+            stage.has_ended(name) || replies.any(|reply| reply.cmd == "stats")
+        };
+        let names = self.names();
+        for name in &names {
+            self.tell(name, "stats");
+        }
+        let deadline = self.elapsed() + within;
+        while !names.iter().all(|name| counted(self, name)) {
+            match self.pump(deadline) {
+                Ok(false) => break,
+                Err(Stop::Interrupted) => return Err(Stop::Interrupted),
+                Ok(true) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What somebody sees, for the report of a failure.
+    fn views_of(&self, name: &str) -> String {
+        let history = self.history(name);
+        if history.ready.is_none() {
+            return format!("; {name} is not ready");
+        }
+        let mut text = format!("; {name} sees");
+        let mut subjects: BTreeSet<&str> = self.actors.keys().map(String::as_str).collect();
+        subjects.extend(history.beliefs.keys().map(String::as_str));
+        for (number, subject) in subjects.into_iter().filter(|other| *other != name).enumerate() {
+            let state = history.state(subject).map_or("unknown", SeenState::word);
+            let _ = write!(text, "{} {subject} {state}", if number > 0 { "," } else { "" });
+        }
+        text
+    }
+
+    /// Takes what comes next; `false` at the deadline.
+    fn pump(&mut self, deadline: Duration) -> Result<bool, Stop> {
+        let Some(observation) = self.fleet.next(deadline)? else { return Ok(false) };
+        let at = observation.at;
+        self.take(observation)?;
+        Ok(at <= deadline)
+    }
+
+    fn take(&mut self, observation: Observation) -> Result<(), Stop> {
+        let Observation { member, at, what } = observation;
+        let Some((name, actor)) = self.actors.iter_mut().find(|(_, actor)| actor.id == member)
+        else {
+            return Ok(());
+        };
+        self.observer.saw(name, &what, at);
+        match what {
+            Observed::Malformed { line, error } => {
+                fail(format!("{name} wrote a line that is no event ({error}): {line}"))
+            }
+            Observed::Exited(code) => {
+                let asked_for = match actor.fate {
+                    Fate::Killed => code.is_none(),
+                    Fate::Quits => code == Some(0),
+                    Fate::Runs | Fate::Ended(_) => false,
+                };
+                actor.fate = Fate::Ended(code);
+                if asked_for {
+                    return Ok(());
+                }
+                let how = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
+                fail(format!("{name} ended with {how}"))
+            }
+            Observed::Event(event, _) => {
+                actor.history.add(&event, at);
+                let (name, strict) = (name.clone(), self.strict);
+                if let Some((address, _)) = actor.history.ready {
+                    let known = *actor.address.get_or_insert(address);
+                    if strict && known != address {
+                        let now = format!("restarted on {known} but listens on {address}");
+                        return fail(format!("{name} was {now}"));
+                    }
+                }
+                match (strict, event.belief()) {
+                    (true, Some((subject, state))) => self.check(&name, &subject.node, state),
+                    (true, None) => match actor.history.replies.back() {
+                        Some(reply) if !reply.ok => {
+                            refused(&name, &reply.cmd, reply.refusal().unwrap_or_default())
+                        }
+                        Some(_) | None => Ok(()),
+                    },
+                    (false, _) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Fails when a member says of another what is not so.
+    fn check(&self, name: &str, about: &str, state: SeenState) -> Result<(), Stop> {
+        let Some(subject) = self.actors.get(about) else {
+            return fail(format!("{name} speaks of {about}, who is not of this cluster"));
+        };
+        let wrong = match state {
+            SeenState::Failed => subject.leaves || subject.fate == Fate::Runs,
+            SeenState::Left => !subject.leaves,
+            SeenState::Alive | SeenState::Suspect => false,
+        };
+        if wrong {
+            fail(format!("{name} says that {about} {state}, which is not so"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn refused<T>(name: &str, command: &str, reason: &str) -> Result<T, Stop> {
+    fail(format!("{name} refused the command {command}: {reason}"))
+}
+
+/// A failure with what was waited for when it happened.
+fn meanwhile(stop: Stop, what: &str) -> Stop {
+    match stop {
+        Stop::Failed(reason) => Stop::Failed(format!("{reason}, while waiting until {what}")),
+        Stop::BadInput(_) | Stop::Cannot { .. } | Stop::Said(_) | Stop::Interrupted => stop,
+    }
+}
