@@ -11,17 +11,39 @@ pub(super) struct Source<'a> {
     pub(super) code: String,
     /// Code and the contents of literals are blanks here.
     pub(super) comments: String,
+    /// Whether the file belongs to a module that another file declares for tests only.
+    pub(super) is_declared_for_tests: bool,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(path: &'a str, text: &'a str) -> Self {
         let (code, comments) = split(text);
-        Self { path, text, code, comments }
+        Self { path, text, code, comments, is_declared_for_tests: false }
+    }
+
+    /// The modules that this file declares for tests only, as their paths without `.rs`.
+    pub(super) fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs");
+        let folder = match stem.rsplit_once('/') {
+            Some((folder, "lib" | "main" | "mod")) => folder,
+            _ => stem,
+        };
+        let declared = self.code.match_indices("#[cfg(test)]").filter_map(|(at, mark)| {
+            let item = self.code[at + mark.len()..].trim_start();
+            let (name, _) =
+                item.trim_start_matches("pub(crate) ").strip_prefix("mod ")?.split_once(';')?;
+            name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(name)
+        });
+        declared.map(|name| format!("{folder}/{name}")).collect()
     }
 
     /// Whether the whole file is tests.
     pub(super) fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests" || part == "tests.rs" || part == "benches")
+        self.is_declared_for_tests
+            || self
+                .path
+                .split('/')
+                .any(|part| part == "tests" || part == "tests.rs" || part == "benches")
     }
 
     pub(super) fn is_example(&self) -> bool {
@@ -184,6 +206,13 @@ mod tests {
         let outside = Source::new("x/src/y.rs", "#[cfg(test)]\nmod tests;\nfn d() {}\n");
         assert!(outside.production().contains("fn d"));
         assert_eq!(Source::new("x/src/y/tests.rs", text).production(), "");
+    }
+
+    #[test]
+    fn modules_declared_for_tests_are_known_by_their_paths() {
+        let text = "mod a;\n#[cfg(test)]\nmod b;\n#[cfg(test)]\nmod c { mod d; }\n";
+        assert_eq!(Source::new("x/src/lib.rs", text).test_modules(), ["x/src/b"]);
+        assert_eq!(Source::new("x/src/y.rs", text).test_modules(), ["x/src/y/b"]);
     }
 
     #[test]

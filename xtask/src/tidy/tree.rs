@@ -82,7 +82,17 @@ impl Tree {
     }
 
     pub(super) fn sources(&self) -> Vec<Source<'_>> {
-        self.ending(".rs").map(|(path, text)| Source::new(path, text)).collect()
+        let mut sources: Vec<Source<'_>> =
+            self.ending(".rs").map(|(path, text)| Source::new(path, text)).collect();
+        let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+        for source in &mut sources {
+            let stem = source.path.trim_end_matches(".rs");
+            source.is_declared_for_tests = tests.iter().any(|module| {
+                stem.strip_prefix(module)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+        }
+        sources
     }
 }
 
