@@ -1,6 +1,6 @@
 //! Fuzzes a function with a planted bug, which must be found.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::canary`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::canary`.
 
 #![no_main]
 

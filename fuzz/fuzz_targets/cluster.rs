@@ -1,6 +1,6 @@
 //! Fuzzes three machines on a network that loses, repeats, reorders and damages.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::cluster`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::cluster`.
 
 #![no_main]
 

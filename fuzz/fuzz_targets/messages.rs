@@ -1,6 +1,6 @@
 //! Fuzzes the encoding and decoding of every message.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::messages`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::messages`.
 
 #![no_main]
 

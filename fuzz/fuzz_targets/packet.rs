@@ -1,6 +1,6 @@
 //! Fuzzes the packet decoder through all its layers.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::packet`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::packet`.
 
 #![no_main]
 

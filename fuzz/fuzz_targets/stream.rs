@@ -1,6 +1,6 @@
 //! Fuzzes the stream decoder, fed in pieces.
 //!
-//! What is checked, and how an input is read, is in `fuzz_checks::stream`; nothing else is here.
+//! What is checked, and how an input is read, is in `fuzz_checks::stream`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! LZW: what is packed unpacks again, and arbitrary bytes are judged as a second decoder does.
+//! LZW: what is compressed decompresses to the same, and a second, simpler decoder agrees on any
+//! bytes.
 //!
 //! The first byte chooses the direction.
 
@@ -13,23 +14,23 @@ use crate::lzw::{self, Refusal};
 /// The most output that the comparison of two decoders goes on for.
 const LIMIT: usize = 32 * 1024;
 
-/// Checks one input. Returns whether something was unpacked.
+/// Checks one input. Returns whether something was decompressed.
 ///
 /// # Panics
 /// On a finding.
 pub fn check(input: &[u8]) -> bool {
     let mut draw = Draw::new(input);
-    if draw.flag() { packs(draw.rest()) } else { unpacks(draw.rest()) }
+    if draw.flag() { compresses(draw.rest()) } else { decompresses(draw.rest()) }
 }
 
-fn packs(plain: &[u8]) -> bool {
-    let packed = compress(plain);
+fn compresses(plain: &[u8]) -> bool {
+    let compressed = compress(plain);
     let mut out = b"before".to_vec();
-    assert_eq!(decompress(&packed, plain.len(), &mut out), Ok(()));
+    assert_eq!(decompress(&compressed, plain.len(), &mut out), Ok(()));
     assert_eq!(out.strip_prefix(b"before"), Some(plain));
-    assert_eq!(lzw::unpack(&packed, plain.len()).as_deref(), Ok(plain));
+    assert_eq!(lzw::decompress(&compressed, plain.len()).as_deref(), Ok(plain));
     if let Some(limit) = plain.len().checked_sub(1) {
-        let refused = decompress(&packed, limit, &mut Vec::new());
+        let refused = decompress(&compressed, limit, &mut Vec::new());
         assert_eq!(refused, Err(DecompressError::TooLarge { limit }));
     }
 
@@ -37,20 +38,20 @@ fn packs(plain: &[u8]) -> bool {
     let mut scratch = Vec::new();
     let (message, consumed) =
         Compress::decode(&message[1..], &mut scratch).expect("our own message");
-    assert!(consumed > packed.len());
+    assert!(consumed > compressed.len());
     let mut out = Vec::new();
     assert_eq!(decompress_message(&message, plain.len(), &mut out), Ok(()));
     assert_eq!(out, plain);
     true
 }
 
-fn unpacks(packed: &[u8]) -> bool {
+fn decompresses(compressed: &[u8]) -> bool {
     let mut out = Vec::new();
-    let result = decompress(packed, LIMIT, &mut out);
+    let result = decompress(compressed, LIMIT, &mut out);
     assert!(out.len() <= LIMIT + 1, "{} bytes come out of a limit of {LIMIT}", out.len());
-    match (result, lzw::unpack(packed, LIMIT)) {
+    match (result, lzw::decompress(compressed, LIMIT)) {
         (Ok(()), Ok(plain)) => {
-            assert!(out == plain, "the decoders differ in what they unpack");
+            assert!(out == plain, "the decoders differ in their output");
             true
         }
         (Err(DecompressError::InvalidCode), Err(Refusal::InvalidCode))

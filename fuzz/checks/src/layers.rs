@@ -4,8 +4,8 @@
 
 use swim_core::wire::{EncryptionVersion, Keyring, Label, NONCE_LENGTH, WireSettings};
 
-/// Seal the rest of the input first, so that what is inside the layers is reached.
-pub(crate) const SEAL: u8 = 0x80;
+/// Encode the rest of the input first, so that what is inside the layers is reached.
+pub(crate) const ENCODE: u8 = 0x80;
 
 /// Every input uses the same one; nothing here is secret.
 pub(crate) const NONCE: [u8; NONCE_LENGTH] = *b"not a secret";

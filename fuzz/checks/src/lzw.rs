@@ -1,4 +1,4 @@
-//! An LZW decoder of the plainest kind, to compare the real one with.
+//! A simple LZW decoder, to compare the library's with.
 //!
 //! Follows the rules of Go's `compress/lzw` (least significant bit first, 8-bit literals): a code
 //! completes the table's next entry until the table holds 4,096, and from then on changes nothing.
@@ -16,9 +16,9 @@ pub(crate) enum Refusal {
     TooLarge,
 }
 
-/// What `packed` holds, `limit` bytes at most.
-pub(crate) fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
-    let mut bits = Bits { packed, at: 0 };
+/// What `compressed` expands to, `limit` bytes at most.
+pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
+    let mut bits = Bits { compressed, at: 0 };
     let mut out: Vec<u8> = Vec::new();
     // Where in the output the string of each entry beyond `END` is.
     let mut table: Vec<(usize, usize)> = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Refusal> {
 }
 
 struct Bits<'a> {
-    packed: &'a [u8],
+    compressed: &'a [u8],
     at: usize,
 }
 
@@ -77,12 +77,12 @@ impl Bits<'_> {
     /// The next `width` bits, the first one being the least significant.
     fn take(&mut self, width: usize) -> Option<usize> {
         let end = self.at + width;
-        if end > 8 * self.packed.len() {
+        if end > 8 * self.compressed.len() {
             return None;
         }
         // Up to 12 bits lie in at most three bytes.
         let first = self.at / 8;
-        let bytes = self.packed.get(first..)?.iter().take(3).rev();
+        let bytes = self.compressed.get(first..)?.iter().take(3).rev();
         let word = bytes.fold(0, |word, byte| word << 8 | usize::from(*byte));
         let code = word >> (self.at % 8) & ((1 << width) - 1);
         self.at = end;
@@ -95,31 +95,31 @@ mod tests {
     use super::*;
 
     /// Codes of 9 bits.
-    fn pack(codes: &[u32]) -> Vec<u8> {
-        let mut packed = vec![0; (codes.len() * 9).div_ceil(8)];
+    fn bytes_of(codes: &[u32]) -> Vec<u8> {
+        let mut compressed = vec![0; (codes.len() * 9).div_ceil(8)];
         for (index, code) in codes.iter().enumerate() {
             for bit in 0..9 {
                 let at = index * 9 + bit;
-                packed[at / 8] |= u8::from(code >> bit & 1 == 1) << (at % 8);
+                compressed[at / 8] |= u8::from(code >> bit & 1 == 1) << (at % 8);
             }
         }
-        packed
+        compressed
     }
 
     #[test]
     fn strings_repeat_by_their_code() {
         let a = u32::from(b'a');
-        assert_eq!(unpack(&pack(&[256, a, 258, 259, 257]), 99), Ok(b"aaaaaa".to_vec()));
-        assert_eq!(unpack(&pack(&[a, a + 1, 258, 257]), 99), Ok(b"abab".to_vec()));
+        assert_eq!(decompress(&bytes_of(&[256, a, 258, 259, 257]), 99), Ok(b"aaaaaa".to_vec()));
+        assert_eq!(decompress(&bytes_of(&[a, a + 1, 258, 257]), 99), Ok(b"abab".to_vec()));
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn impossible_streams_are_refused() {
         let a = u32::from(b'a');
-        assert_eq!(unpack(&pack(&[258]), 9), Err(Refusal::InvalidCode));
-        assert_eq!(unpack(&pack(&[a, 259, 257]), 9), Err(Refusal::InvalidCode));
-        assert_eq!(unpack(&pack(&[a, a, 256, 258]), 9), Err(Refusal::InvalidCode));
-        assert_eq!(unpack(&pack(&[a]), 9), Err(Refusal::Truncated));
-        assert_eq!(unpack(&pack(&[a, a, 257]), 1), Err(Refusal::TooLarge));
+        assert_eq!(decompress(&bytes_of(&[258]), 9), Err(Refusal::InvalidCode));
+        assert_eq!(decompress(&bytes_of(&[a, 259, 257]), 9), Err(Refusal::InvalidCode));
+        assert_eq!(decompress(&bytes_of(&[a, a, 256, 258]), 9), Err(Refusal::InvalidCode));
+        assert_eq!(decompress(&bytes_of(&[a]), 9), Err(Refusal::Truncated));
+        assert_eq!(decompress(&bytes_of(&[a, a, 257]), 1), Err(Refusal::TooLarge));
     }
 }

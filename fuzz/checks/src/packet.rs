@@ -1,16 +1,16 @@
-//! Packets: no input panics, what was decoded is written and read again, damage is noticed.
+//! Packets: no input panics, what was decoded is encoded and decoded again, damage is noticed.
 //!
-//! The first byte chooses the settings (see `layers`); with the sealing bit three more bytes say
+//! The first byte chooses the settings (see `layers`); with its `ENCODE` bit three more bytes say
 //! whether there is a checksum and which byte is damaged how. The rest is the packet, or what is
-//! sealed into one.
+//! encoded as one.
 
 use swim_core::wire::{
-    MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MAX_PART_LENGTH, Message, PacketDecoder,
-    WireSettings, compound, encode_packet,
+    MAX_PACKET_EXPANSION, MAX_PACKET_MESSAGES, MAX_PART_LENGTH, Message, PacketBuilder,
+    PacketDecoder, WireSettings, compound, crc, encode_packet,
 };
 
 use crate::draw::Draw;
-use crate::layers::{NONCE, SEAL, chosen};
+use crate::layers::{ENCODE, NONCE, chosen};
 
 /// Longer ones are not written again: it would only be slow.
 const LONGEST_ROUND_TRIP: usize = 128 * 1024;
@@ -23,17 +23,17 @@ pub fn check(input: &[u8]) -> bool {
     let mut draw = Draw::new(input);
     let flags = draw.byte();
     let mut settings = chosen(flags);
-    if flags & SEAL == 0 {
+    if flags & ENCODE == 0 {
         return decodes(draw.rest(), &settings);
     }
-    // Who has its labels taken off by somebody else gets no packet as we write it.
+    // A member behind a proxy that removes labels cannot read a packet with one.
     settings.skip_inbound_label_check = false;
     let checksum = draw.flag();
     let (place, damage) = (draw.u16(), draw.byte());
     let message = draw.rest();
     let packet = encode_packet(message, &settings, checksum, NONCE);
-    let most = settings.packet_overhead() + 5 + message.len();
-    assert!(packet.len() <= most, "{} bytes sealed into {}", message.len(), packet.len());
+    let most = settings.packet_overhead() + crc::HEADER_LENGTH + message.len();
+    assert!(packet.len() <= most, "{} bytes encoded as {}", message.len(), packet.len());
     notices_damage(&packet, &settings, checksum, place.into(), damage);
     decodes(&packet, &settings)
 }
@@ -76,17 +76,30 @@ fn writes_again(messages: &[Message<'_>], encoded: &[Vec<u8>], settings: &WireSe
     let mut decoder = PacketDecoder::default();
     let mut expected = messages;
     for (index, packet) in packets.iter().enumerate() {
-        let sealed = encode_packet(packet, settings, index % 2 == 0, NONCE);
-        let read = decoder.decode(&sealed, settings).expect("what we write, we read");
+        let checksum = index % 2 == 0;
+        let encoded = encode_packet(packet, settings, checksum, NONCE);
+        let read = decoder.decode(&encoded, settings).expect("what we write, we read");
         assert_eq!((read.truncated, read.unknown, read.empty), (0, 0, 0));
         let (ours, rest) = expected.split_at(read.messages.len());
         assert_eq!(read.messages, ours);
+        if !is_long && ours.len() > 1 {
+            assert_eq!(built(ours, settings, checksum), encoded);
+        }
         expected = rest;
     }
     assert!(expected.is_empty(), "{} messages got lost", expected.len());
 }
 
-/// A sealed packet with one byte changed is refused, where a layer can know.
+/// The messages encoded straight into one packet.
+fn built(messages: &[Message<'_>], settings: &WireSettings, checksum: bool) -> Vec<u8> {
+    let mut packet = PacketBuilder::new(settings, checksum, 0);
+    for message in messages {
+        packet.push(message).expect("a compound holds as many");
+    }
+    packet.finish(settings, NONCE)
+}
+
+/// A packet with one byte changed is refused, where a layer can know.
 fn notices_damage(
     packet: &[u8],
     settings: &WireSettings,

@@ -1,7 +1,7 @@
 //! Streams: in whatever pieces the bytes come, they mean the same; what was read is written again.
 //!
 //! The first byte chooses the settings (see `layers`), the second the side and how the end comes,
-//! four more the lengths of the pieces. The rest is the stream, or what is sealed into one.
+//! four more the lengths of the pieces. The rest is the stream, or what is encoded as one.
 
 use swim_core::wire::{
     PacketDecoder, Side, StreamDecodeError, StreamDecoder, StreamMessage, WireSettings,
@@ -10,7 +10,7 @@ use swim_core::wire::{
 use swim_core::wire::{encode_push_pull, encode_user};
 
 use crate::draw::Draw;
-use crate::layers::{NONCE, SEAL, chosen};
+use crate::layers::{ENCODE, NONCE, chosen};
 
 /// Streams of more members are not written again: it would only be slow.
 const MOST_NODES: usize = 1_000;
@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) -> bool {
     let mut settings = chosen(flags);
     let side = if ending & 1 == 0 { Side::Opener } else { Side::Answerer };
     let mut bytes = draw.rest().to_vec();
-    if flags & SEAL != 0 {
+    if flags & ENCODE != 0 {
         settings.skip_inbound_label_check = false;
         bytes = encode_stream(&bytes, &settings, side, NONCE).expect("an input is short");
     }
@@ -45,8 +45,8 @@ pub fn check(input: &[u8]) -> bool {
     };
     if let Some(plain) = plain {
         settings.skip_inbound_label_check = false;
-        let sealed = encode_stream(&plain, &settings, side, NONCE).expect("it was short before");
-        let again = Reading::of(&[&sealed], false, side, &settings, &mut used);
+        let encoded = encode_stream(&plain, &settings, side, NONCE).expect("it was short before");
+        let again = Reading::of(&[&encoded], false, side, &settings, &mut used);
         assert_eq!(again.result, Ok(Some(Some(plain))), "what we write, we read");
         assert_eq!(again.trailing, 0);
     }

@@ -18,7 +18,7 @@ mod tree;
 /// any input failed, 2 for bad arguments.
 ///
 /// Field names are memberlist's; bytes are hex and nil is null. Names are text (bytes that are
-/// not UTF-8 as \xNN), except with --body, where Node, From and SourceNode are hex. WireSettings are
+/// not UTF-8 as \xNN), except with --body, where Node, From and SourceNode are hex. Layers are
 /// nested: label, hasCrc, compress, compound; encryption is undone without a trace. A message of
 /// a type that packets do not carry is shown as {"type":"unknown"}.
 #[derive(Parser)]

@@ -11,7 +11,7 @@ const FIRST_WIDTH: u32 = 9;
 /// Room for the output of an input of unknown compressibility, at most.
 const FIRST_CAPACITY: usize = 4_096;
 
-/// The LZW stream of `plain`; `None` as soon as the stream is known to be longer than `limit` bytes.
+/// The LZW stream of `plain`; `None` as soon as it is known to be longer than `limit` bytes.
 pub(super) fn compress_within(plain: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut encoder = LzwEncoder::new(plain.len());
     encoder.put(CLEAR);

@@ -133,7 +133,7 @@ pub struct PushPullHeader {
 /// One member in a push-pull.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeState<'a> {
-    /// Its name.
+    /// The member's name.
     pub name: &'a [u8],
     /// Its IP.
     pub addr: Option<&'a [u8]>,
@@ -141,7 +141,7 @@ pub struct NodeState<'a> {
     pub port: u16,
     /// Its metadata.
     pub meta: Option<&'a [u8]>,
-    /// Its incarnation.
+    /// The incarnation at which its sender knows it.
     pub incarnation: u32,
     /// 0 alive, 1 suspect, 2 dead, 3 left; Go ignores an entry with any other number.
     pub state: i64,
