@@ -1,15 +1,16 @@
 //! The endpoint: everything about QUIC peers except the socket.
 //!
-//! Decides which connection carries what, when to dial, and what is refused at a bound. It
-//! never blocks, never touches a socket, and gives no meaning to the bytes it carries.
+//! Its parts: `receive` leads a datagram to its connection, `dial` finds or makes the
+//! connection that a packet or a stream needs, `admission` says which connections stay,
+//! `scheduling` whose turn it is.
 
+mod admission;
+mod connectionless;
 mod dial;
+mod endpoint_streams;
 mod receive;
-mod streams;
-mod upkeep;
+mod scheduling;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,27 +18,28 @@ use std::time::{Duration, Instant};
 
 use boring::ssl::SslContextBuilder;
 
+use crate::canonical_address::canonical;
 use crate::config::EndpointConfig;
-use crate::connection::{Connection, Ending, Phase};
+use crate::connection::{Changes, Connection, Ending, Phase};
 use crate::connection_id::Secrets;
 use crate::connection_key::ConnectionKey;
-use crate::error::{EndpointError, SendFailure};
+use crate::context::EndpointContext;
+use crate::error::EndpointError;
 use crate::event::{EndpointEvent, PeerIdentity};
-use crate::limits::MAX_PACKET;
 use crate::pool::Pool;
 use crate::reason::CloseReason;
-use crate::reset::Limiter;
-use crate::shared::Shared;
+use crate::reset::ResetLimiter;
 use crate::stats::{ConnectionStats, EndpointStats};
 use crate::tls;
-use dial::Urgency;
+use connectionless::ConnectionlessQueue;
+use scheduling::Scheduler;
 
 /// A QUIC endpoint without a socket: it dials and accepts, on one UDP address.
 ///
 /// Methods come in four kinds:
 ///
 /// - `handle_*`: a datagram arrived, or a deadline passed;
-/// - commands (`send_packet`, `open_stream`, `write`, `close`, …): the application wants
+/// - commands (`send_packet`, `open_stream`, `write`, `close`, ...): the application wants
 ///   something; none of them waits, failures come as [`EndpointEvent`]s;
 /// - `poll_*`: what must leave the machine;
 /// - getters, taking `&self`.
@@ -49,24 +51,21 @@ use dial::Urgency;
 /// random numbers by itself. Dropping an endpoint sends nothing at all.
 ///
 /// A packet goes to its peer as one datagram, or as a unidirectional stream where it does not
-/// fit. Streams are bidirectional. Packets and streams are served on every connection, whoever
-/// dialed it. A peer is known by the address it is dialed at; addresses are compared with
-/// IPv4-mapped ones unmapped.
+/// fit. Streams are bidirectional and named by [`StreamToken`](crate::StreamToken)s. Packets and
+/// streams are served on every connection, whoever dialed it. A peer is known by the address it is
+/// dialed at; addresses are compared with IPv4-mapped ones unmapped.
 pub struct Endpoint {
-    shared: Shared,
+    context: EndpointContext,
+    /// The configuration of new connections.
     tls: quiche::Config,
     pool: Pool,
-    timers: BinaryHeap<Reverse<(Instant, ConnectionKey)>>,
-    /// Connections that may have something to send.
-    sending: VecDeque<ConnectionKey>,
-    /// Connections that have sent their share of this turn.
-    deferred: VecDeque<ConnectionKey>,
-    turn: u64,
-    /// Datagrams that belong to no connection: resets, Retry, farewells, raw datagrams.
-    outbox: VecDeque<(SocketAddr, Option<IpAddr>, Vec<u8>)>,
-    resets: Limiter,
-    authenticated: u64,
+    scheduler: Scheduler,
+    connectionless: ConnectionlessQueue,
+    resets: ResetLimiter,
+    /// Connections confirmed so far.
+    confirmations: u64,
     started: Instant,
+    /// The time of the last call.
     now: Instant,
     next_sweep: Instant,
     /// Set by [`shutdown`](Self::shutdown): when the last connections are closed.
@@ -90,6 +89,9 @@ pub struct Transmit {
 impl Endpoint {
     /// An endpoint that authenticates itself and its peers with `tls`, which must demand and
     /// verify a certificate on both sides.
+    ///
+    /// # Errors
+    /// [`EndpointError`], for a configuration that no connection could work with.
     pub fn new(
         config: EndpointConfig,
         tls: SslContextBuilder,
@@ -97,19 +99,17 @@ impl Endpoint {
     ) -> Result<Self, EndpointError> {
         config.validate()?;
         let tls = tls::quic_config(&config, tls)?;
+        // ring tells no cause.
         let secrets = Secrets::new(&config.reset_secret).map_err(|_| EndpointError::Random)?;
         let next_sweep = now + config.limits.sweep_interval;
         Ok(Self {
-            shared: Shared::new(config, secrets),
+            context: EndpointContext::new(config, secrets),
             tls,
             pool: Pool::default(),
-            timers: BinaryHeap::new(),
-            sending: VecDeque::new(),
-            deferred: VecDeque::new(),
-            turn: 0,
-            outbox: VecDeque::new(),
-            resets: Limiter::new(now),
-            authenticated: 0,
+            scheduler: Scheduler::default(),
+            connectionless: ConnectionlessQueue::default(),
+            resets: ResetLimiter::new(now),
+            confirmations: 0,
             started: now,
             now,
             next_sweep,
@@ -118,27 +118,25 @@ impl Endpoint {
     }
 
     /// Uses another TLS context for new connections. Existing ones keep theirs.
+    ///
+    /// # Errors
+    /// [`EndpointError::Tls`]; the context before stays in use.
     pub fn replace_tls(&mut self, tls: SslContextBuilder) -> Result<(), EndpointError> {
-        self.tls = tls::quic_config(&self.shared.config, tls)?;
+        self.tls = tls::quic_config(self.context.config(), tls)?;
         Ok(())
     }
 
     /// A deadline passed. Calling it too early does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        while let Some(&Reverse((due, key))) = self.timers.peek()
-            && due <= now
-        {
-            self.timers.pop();
-            let Some(connection) = self.pool.get_mut(key) else { continue };
-            if connection.armed == Some(due) {
-                connection.armed = None;
+        while let Some(key) = self.scheduler.pop_due(now) {
+            if let Some(connection) = self.pool.get_mut(key) {
                 connection.on_timeout(now);
-                self.settle(key);
+                self.advance(key);
             }
         }
         if now >= self.next_sweep {
-            self.next_sweep = now + self.shared.config.limits.sweep_interval;
+            self.next_sweep = now + self.context.limits().sweep_interval;
             self.sweep();
         }
         if self.shutdown.is_some() {
@@ -146,84 +144,18 @@ impl Endpoint {
         }
     }
 
-    /// Sends a packet of at most [`MAX_PACKET`] bytes to the peer at `to`, best effort, dialing
-    /// it if need be. `expected` is the name that its certificate must prove. The first byte
-    /// `0xF6` is reserved, `0xF5` marks packets of an application protocol and needs a peer that
-    /// speaks the extended one.
-    pub fn send_packet(
-        &mut self,
-        to: SocketAddr,
-        expected: Option<&[u8]>,
-        bytes: &[u8],
-        now: Instant,
-    ) {
-        self.now = now;
-        let to = canonical(to);
-        if let Err(reason) = self.try_send_packet(to, expected, bytes) {
-            self.shared.emit(EndpointEvent::SendFailed { to, reason });
-        }
-    }
-
-    fn try_send_packet(
-        &mut self,
-        to: SocketAddr,
-        expected: Option<&[u8]>,
-        bytes: &[u8],
-    ) -> Result<(), SendFailure> {
-        if bytes.len() > MAX_PACKET {
-            return Err(SendFailure::TooLarge);
-        }
-        let key = self.connection_for(to, expected, Urgency::Packet)?;
-        let Some(connection) = self.pool.get_mut(key) else { return Err(SendFailure::Unavailable) };
-        connection.send_packet(&mut self.shared, expected, bytes, self.now)?;
-        self.schedule(key);
-        Ok(())
-    }
-
-    /// Sends a datagram that is not QUIC from the endpoint's port, once. Its first byte must be
-    /// below `0x40`, else it is not sent and `false` is returned. For STUN and the like.
-    pub fn send_raw(&mut self, to: SocketAddr, bytes: &[u8]) -> bool {
-        let fits = bytes.first().is_some_and(|first| *first < FIRST_QUIC_BYTE);
-        let room = self.outbox.len() < OUTBOX && bytes.len() <= MAX_RAW_DATAGRAM;
-        if fits && room {
-            self.outbox.push_back((canonical(to), None, bytes.to_vec()));
-        }
-        fits && room
-    }
-
-    /// Dials the peer at `to` unless there is a connection, or one on its way. Returns the peer
-    /// if it is authenticated already; else [`EndpointEvent::Connected`] will tell, or
-    /// [`EndpointEvent::SendFailed`].
-    pub fn connect(
-        &mut self,
-        to: SocketAddr,
-        now: Instant,
-    ) -> Result<Option<Arc<PeerIdentity>>, SendFailure> {
-        self.now = now;
-        let key = self.connection_for(canonical(to), None, Urgency::Stream)?;
-        let Some(connection) = self.pool.get_mut(key) else { return Ok(None) };
-        connection.awaited = connection.phase != Phase::Confirmed;
-        Ok(connection.peer.clone().filter(|_| !connection.awaited))
-    }
-
-    /// The authenticated peer that packets for `address` go to, if there is one.
-    pub fn peer(&self, address: SocketAddr) -> Option<Arc<PeerIdentity>> {
-        let key = self.pool.choose(canonical(address), None)?;
-        self.pool.get(key)?.peer.clone()
-    }
-
     /// Closes every connection to `peer`, dropping what was not sent, and forgets its failed
-    /// dials.
-    pub fn close(&mut self, peer: SocketAddr, reason: CloseReason, now: Instant) {
+    /// dials. Returns how many there were.
+    pub fn close(&mut self, peer: SocketAddr, reason: CloseReason, now: Instant) -> usize {
         self.now = now;
         let peer = canonical(peer);
-        for key in self.pool.at(peer).to_vec() {
-            self.end(key, &Ending::Closed(reason.clone()));
+        let keys = self.pool.at(peer).to_vec();
+        for key in &keys {
+            self.end(*key, &Ending::Closed(reason.clone()));
         }
-        let record = self.pool.record(peer);
-        record.failures = 0;
-        record.not_before = None;
+        self.pool.forget_failures(peer);
         self.pool.sweep(now);
+        keys.len()
     }
 
     /// Closes every connection whose peer matches: for revoked certificates.
@@ -235,8 +167,8 @@ impl Endpoint {
     ) {
         self.now = now;
         for key in self.pool.keys() {
-            let peer = self.pool.get(key).and_then(|connection| connection.peer.clone());
-            if peer.is_some_and(|peer| matches(&peer)) {
+            let peer = self.pool.get(key).and_then(Connection::peer);
+            if peer.is_some_and(|peer| matches(peer)) {
                 self.end(key, &Ending::Closed(reason.clone()));
             }
         }
@@ -253,7 +185,7 @@ impl Endpoint {
     /// Whether a [`shutdown`](Self::shutdown) is complete: no connection is left and nothing is
     /// waiting to be sent.
     pub fn is_shut_down(&self) -> bool {
-        self.shutdown.is_some() && self.pool.len() == 0 && self.outbox.is_empty()
+        self.shutdown.is_some() && self.pool.len() == 0 && self.connectionless.is_empty()
     }
 
     /// Writes datagrams that are to be sent to `buffer`, which should have room for some 16
@@ -261,42 +193,37 @@ impl Endpoint {
     /// turn, though some may have more to send: [`poll_timeout`](Self::poll_timeout) is then due.
     pub fn poll_transmit(&mut self, buffer: &mut [u8], now: Instant) -> Option<Transmit> {
         self.now = now;
-        if let Some((to, source, bytes)) = self.outbox.pop_front() {
-            let len = bytes.len().min(buffer.len());
-            buffer.iter_mut().zip(&bytes).for_each(|(slot, byte)| *slot = *byte);
+        if let Some(datagram) = self.connectionless.pop() {
+            let len = datagram.bytes.len().min(buffer.len());
+            buffer.get_mut(..len)?.copy_from_slice(datagram.bytes.get(..len)?);
             self.count_sent(1, len);
+            let (to, source) = (datagram.to, datagram.source);
             return Some(Transmit { to, source, len, segment: None });
         }
-        while let Some(key) = self.sending.pop_front() {
-            if let Some(transmit) = self.emit(key, buffer) {
+        let share = self.context.limits().packets_per_turn.max(1);
+        while let Some((key, allowance)) = self.scheduler.next_sender(share) {
+            if let Some(transmit) = self.emit(key, allowance, share, buffer) {
                 return Some(transmit);
             }
         }
-        self.turn += 1;
-        std::mem::swap(&mut self.sending, &mut self.deferred);
+        self.scheduler.end_turn();
         None
     }
 
-    fn emit(&mut self, key: ConnectionKey, buffer: &mut [u8]) -> Option<Transmit> {
-        let turn = self.turn;
-        let share = self.shared.config.limits.packets_per_turn.max(1);
+    fn emit(
+        &mut self,
+        key: ConnectionKey,
+        allowance: usize,
+        share: usize,
+        buffer: &mut [u8],
+    ) -> Option<Transmit> {
         let connection = self.pool.get_mut(key)?;
-        if connection.turn != turn {
-            connection.turn = turn;
-            connection.turn_packets = 0;
-        }
-        let emission = connection.emit(buffer, share - connection.turn_packets.min(share));
-        connection.turn_packets += emission.packets;
-        connection.in_send_queue = emission.more;
-        let (to, source) = (connection.address, connection.source);
-        if emission.more {
-            match connection.turn_packets < share {
-                true => self.sending.push_back(key),
-                false => self.deferred.push_back(key),
-            }
-        } else {
+        let emission = connection.emit(buffer, allowance);
+        let (to, source) = (connection.address(), connection.source());
+        self.scheduler.note_sent(key, emission.packets, emission.more, share);
+        if !emission.more {
             // Sending makes room for what quiche could not take before, and moves the timers.
-            self.settle_after_sending(key);
+            self.advance_after_sending(key);
         }
         if emission.packets == 0 {
             return None;
@@ -305,56 +232,120 @@ impl Endpoint {
         Some(Transmit { to, source, len: emission.length, segment: emission.segment })
     }
 
+    fn count_sent(&mut self, packets: usize, bytes: usize) {
+        let stats = self.context.count();
+        stats.udp_sent += u64::try_from(packets).unwrap_or(0);
+        stats.bytes_sent += u64::try_from(bytes).unwrap_or(0);
+    }
+
     /// What has happened since the last call.
     pub fn poll_event(&mut self) -> Option<EndpointEvent> {
-        self.shared.poll_event()
+        self.context.poll_event()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and to poll for transmits.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.sending.is_empty() || !self.outbox.is_empty() {
+        if self.scheduler.has_senders() || !self.connectionless.is_empty() {
             return Some(self.now);
         }
-        let timer = self.timers.peek().map(|Reverse((due, _))| *due);
         let shutdown = self.shutdown.filter(|_| self.pool.len() > 0);
         let quiet = shutdown.map(|deadline| deadline.min(self.now + SHUTDOWN_POLL));
-        [timer, Some(self.next_sweep), quiet].into_iter().flatten().min()
+        [self.scheduler.next_timer(), Some(self.next_sweep), quiet].into_iter().flatten().min()
     }
 
-    /// Counters and gauges.
+    /// The authenticated peer that packets for `address` go to, if there is one.
+    pub fn peer(&self, address: SocketAddr) -> Option<Arc<PeerIdentity>> {
+        let key = self.pool.choose(canonical(address), None)?;
+        self.pool.get(key)?.peer().map(Arc::clone)
+    }
+
+    /// Counters since the start, and gauges of this moment.
     pub fn stats(&self) -> EndpointStats {
-        let mut stats = self.shared.stats.clone();
+        let handshaking = |connection: &&Connection| connection.phase() == Phase::Handshaking;
+        let mut stats = self.context.stats().clone();
         stats.connections = self.pool.len();
-        stats.handshakes =
-            self.pool.iter().filter(|connection| connection.phase == Phase::Handshaking).count();
+        stats.handshakes = self.pool.iter().filter(handshaking).count();
         stats
     }
 
     /// The connections whose peer is authenticated.
     pub fn connections(&self) -> Vec<ConnectionStats> {
-        self.pool.iter().filter_map(|connection| self.describe(connection)).collect()
+        self.pool.iter().filter_map(|connection| self.connection_stats(connection)).collect()
     }
 
-    fn describe(&self, connection: &Connection) -> Option<ConnectionStats> {
-        let peer = connection.peer.clone()?;
-        let stats = connection.stats();
-        let path = connection.path();
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        Some(ConnectionStats {
-            peer,
-            preferred: self.pool.choose(connection.address, None) == Some(connection.key),
-            rtt: path.as_ref().map_or(Duration::ZERO, |path| path.rtt),
-            congestion_window: path.as_ref().map_or(0, |path| path.cwnd),
-            age: self.now.saturating_duration_since(connection.born),
-            idle: self.now.saturating_duration_since(connection.last_payload),
-            streams: connection.stream_count(),
-            packet_limit: connection.packet_limit(),
-            received: count(stats.recv),
-            sent: count(stats.sent),
-            lost: count(stats.lost),
-            bytes_received: stats.recv_bytes,
-            bytes_sent: stats.sent_bytes,
-        })
+    /// The connection that packets for `address` go to, if its peer is authenticated.
+    pub fn connection(&self, address: SocketAddr) -> Option<ConnectionStats> {
+        let key = self.pool.choose(canonical(address), None)?;
+        self.connection_stats(self.pool.get(key)?)
+    }
+
+    fn connection_stats(&self, connection: &Connection) -> Option<ConnectionStats> {
+        let chosen = self.pool.choose(connection.address(), None);
+        connection.stats(chosen == Some(connection.key()), self.now)
+    }
+
+    /// Lets a connection do what has become possible, and updates the tables.
+    fn advance(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let changes = connection.advance(&mut self.context, self.now);
+        self.apply(key, changes);
+        self.schedule(key);
+    }
+
+    /// As [`advance`](Self::advance), for a connection that has just sent all it could: it is
+    /// queued again only if quiche took more from it since.
+    fn advance_after_sending(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let before = connection.unwritten();
+        if before > 0 {
+            let changes = connection.advance(&mut self.context, self.now);
+            let progress = connection.unwritten() < before;
+            self.apply(key, changes);
+            if progress {
+                self.schedule(key);
+            }
+        }
+        self.rearm(key);
+    }
+
+    /// Brings the tables in line with what a connection has found out.
+    fn apply(&mut self, key: ConnectionKey, changes: Changes) {
+        for id in changes.new_ids {
+            self.pool.add_id(id, key);
+        }
+        for id in &changes.retired_ids {
+            self.pool.remove_id(id);
+        }
+        for token in changes.new_reset_tokens {
+            self.pool.add_reset_token(token, key);
+        }
+        if changes.established {
+            self.note_established(key);
+        }
+        if changes.confirmed {
+            self.note_confirmed(key);
+        }
+        if let Some(ending) = changes.ended {
+            self.end(key, &ending);
+        } else if changes.starved {
+            self.replace_starved(key);
+        }
+    }
+
+    /// Queues a connection for sending and sets its timer.
+    fn schedule(&mut self, key: ConnectionKey) {
+        if self.pool.get(key).is_some() {
+            self.scheduler.wake(key);
+            self.rearm(key);
+        }
+    }
+
+    /// Makes sure that a timer fires when the connection is due. Later deadlines are found out
+    /// when the earlier timer fires.
+    fn rearm(&mut self, key: ConnectionKey) {
+        if let Some(due) = self.pool.get(key).and_then(|connection| connection.due(self.now)) {
+            self.scheduler.arm(key, due, self.pool.len());
+        }
     }
 }
 
@@ -362,17 +353,9 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Endpoint")
-            .field("config", &self.shared.config)
+            .field("config", self.context.config())
             .field("connections", &self.pool.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The one form of an address that tables are keyed with.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        IpAddr::V6(_) => address,
     }
 }
 
@@ -381,7 +364,5 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 pub const FIRST_QUIC_BYTE: u8 = 0x40;
 /// Longest raw datagram in bytes: what any path carries (RFC 9000 section 14).
 pub const MAX_RAW_DATAGRAM: usize = 1200;
-/// Datagrams without a connection that wait to be sent; more are dropped.
-const OUTBOX: usize = 1024;
 /// How often a shutdown looks for connections that have become quiet.
 const SHUTDOWN_POLL: Duration = Duration::from_millis(10);

@@ -27,7 +27,7 @@ pub enum SendFailure {
     /// The certificate at that address proves other names than the expected one.
     #[error("the certificate at this address names someone else: check who listens there")]
     NameMismatch,
-    /// The packet is longer than [`MAX_PACKET`](crate::MAX_PACKET).
+    /// The packet is longer than [`MAX_PACKET`].
     #[error("longer than {MAX_PACKET} bytes: use a stream")]
     TooLarge,
     /// The peer does not speak the extended protocol, which a first byte `0xF5` or `0xF6` needs.

@@ -1,18 +1,12 @@
-//! HELLO, the first message on every connection of the extended protocol.
+//! HELLO, the first packet on every connection of the extended protocol.
 //!
-//! Decides its bytes: `f6 00 | length u16 BE | msgpack map {Label, Name, ResetToken}`. Decoding
-//! is total: unknown keys are skipped, anything malformed is `None`.
+//! Its bytes are `f6 00 | length u16 BE | msgpack map {Label, Name, ResetToken}`. Decoding is
+//! total: unknown keys are skipped, anything malformed is `None`.
 
 use crate::connection_id::ResetToken;
+use crate::first_byte::{EXTENSION_BYTE, HELLO_KIND};
 
-/// First byte of every extension.
-pub(crate) const EXTENSION: u8 = 0xF6;
-/// First byte of everything that belongs to an application protocol.
-pub(crate) const APPLICATION: u8 = 0xF5;
-/// The kind of a HELLO.
-pub(crate) const KIND: u8 = 0;
-
-/// What a peer says of itself.
+/// What a peer says of itself: name and label, each at most 65,535 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) name: Vec<u8>,
@@ -36,7 +30,7 @@ impl Hello {
             map.extend_from_slice(&value[..usize::from(byte(value.len()))]);
         }
         let length = u16::try_from(map.len()).unwrap_or(u16::MAX).to_be_bytes();
-        [&[EXTENSION, KIND][..], &length, &map].concat()
+        [&[EXTENSION_BYTE, HELLO_KIND][..], &length, &map].concat()
     }
 
     /// Reads a message, starting after its kind byte. Bytes after the announced length are
@@ -101,7 +95,7 @@ mod tests {
         let hello =
             Hello { name: b"ada".to_vec(), label: vec![0xFF; 255], reset_token: Some([9; 16]) };
         let bytes = hello.encode();
-        assert_eq!(bytes[..2], [EXTENSION, KIND]);
+        assert_eq!(bytes[..2], [EXTENSION_BYTE, HELLO_KIND]);
         assert_eq!(Hello::decode(&bytes[2..]), Some(hello));
         for length in 2..bytes.len() {
             assert_eq!(Hello::decode(&bytes[2..length]), None, "{length}");

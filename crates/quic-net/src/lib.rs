@@ -2,8 +2,8 @@
 //! bounded pool of mutually authenticated connections, packets and streams on each of them.
 //!
 //! [`Endpoint`] is the machine, without a socket; [`EventLoop`] gives it sockets and a place to
-//! sleep. It decides which connection carries what; who is a peer, and what the bytes mean, is
-//! for the application to say.
+//! sleep. The endpoint chooses the connection that carries a packet or a stream; who is a peer, and
+//! what the bytes mean, is for the application to say.
 //!
 //! A driver's turn:
 //!
@@ -28,32 +28,42 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod backoff;
+mod canonical_address;
 mod config;
 mod connection;
 mod connection_id;
 mod connection_key;
+mod context;
 mod endpoint;
 mod error;
 mod event;
 mod event_loop;
+mod event_queue;
+mod first_byte;
 mod hello;
 mod limits;
 mod pool;
+mod quic_stream;
 mod reason;
 mod reset;
-mod shared;
+mod retry;
 mod socket;
 mod stats;
-mod stream;
+mod stream_directory;
+mod stream_limits;
+mod stream_slab;
+mod stream_state;
 mod stream_token;
 mod tls;
-mod token;
+mod unread_streams;
 
 pub use config::{EndpointConfig, Identify};
 pub use endpoint::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM, Transmit};
 pub use error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
 pub use event::{EndpointEvent, PeerIdentity, Protocol, Read};
 pub use event_loop::{EventLoop, LoopWaker, SocketId};
+pub use first_byte::APPLICATION_BYTE;
 pub use limits::{Limits, LimitsError, MAX_PACKET};
 pub use reason::{CloseReason, Refusal};
 pub use stats::{ConnectionStats, EndpointStats};

@@ -1,39 +1,38 @@
-//! The connections of an endpoint and the tables that lead to them.
-//!
-//! Decides which connection to a peer is used for sending, and which one may be closed to make
-//! room. It never speaks QUIC.
+//! The connections of an endpoint, and the tables that lead to them: by key, by connection id, by
+//! reset token, by name, by address.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::backoff::{Backoff, Urgency};
 use crate::connection::{Connection, Phase};
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
+use crate::limits::Limits;
 
-/// What is remembered of an address.
-#[derive(Debug, Default)]
-pub(crate) struct AddressRecord {
-    connections: Vec<ConnectionKey>,
-    /// Dials that failed in a row.
-    pub(crate) failures: u32,
-    /// No packet dials before this moment.
-    pub(crate) not_before: Option<Instant>,
-}
-
+/// The connections of an endpoint. Bounded by [`Limits::connections`].
 #[derive(Default)]
 pub(crate) struct Pool {
-    slots: Vec<Slot>,
+    places: Vec<Place>,
     free: Vec<u32>,
     ids: HashMap<Id, ConnectionKey>,
-    tokens: HashMap<ResetToken, ConnectionKey>,
+    reset_tokens: HashMap<ResetToken, ConnectionKey>,
     names: HashMap<Vec<u8>, ConnectionKey>,
-    records: BTreeMap<SocketAddr, AddressRecord>,
+    addresses: BTreeMap<SocketAddr, AddressRecord>,
+    /// Handshakes of accepted connections under way.
     accepting: usize,
 }
 
+/// What is remembered of an address.
+#[derive(Debug, Default)]
+struct AddressRecord {
+    connections: Vec<ConnectionKey>,
+    backoff: Backoff,
+}
+
 #[derive(Default)]
-struct Slot {
+struct Place {
     generation: u32,
     connection: Option<Box<Connection>>,
 }
@@ -43,80 +42,80 @@ impl Pool {
     pub(crate) fn next_key(&self) -> Option<ConnectionKey> {
         let index = match self.free.last() {
             Some(&index) => index,
-            None => u32::try_from(self.slots.len()).ok()?,
+            None => u32::try_from(self.places.len()).ok()?,
         };
-        let generation = self.slot(index).map_or(0, |slot| slot.generation);
+        let generation = self.place(index).map_or(0, |place| place.generation);
         Some(ConnectionKey::new(index, generation))
     }
 
     /// Takes a connection whose key came from [`next_key`](Self::next_key).
     pub(crate) fn insert(&mut self, connection: Box<Connection>) {
-        let key = connection.key;
+        let key = connection.key();
+        debug_assert_eq!(self.next_key(), Some(key), "one connection is made at a time");
         if self.free.pop().is_none() {
-            self.slots.push(Slot::default());
+            self.places.push(Place::default());
         }
-        for id in &connection.ids {
+        for id in connection.ids() {
             self.ids.insert(*id, key);
         }
-        self.accepting += usize::from(!connection.dialed);
-        self.records.entry(connection.address).or_default().connections.push(key);
-        if let Some(slot) = usize::try_from(key.index()).ok().and_then(|at| self.slots.get_mut(at))
-        {
-            slot.connection = Some(connection);
+        self.accepting += usize::from(!connection.dialed());
+        self.addresses.entry(connection.address()).or_default().connections.push(key);
+        if let Some(place) = self.place_mut(key.index()) {
+            place.connection = Some(connection);
         }
     }
 
     pub(crate) fn remove(&mut self, key: ConnectionKey) -> Option<Box<Connection>> {
-        let slot = self.slot_mut(key.index()).filter(|slot| slot.generation == key.generation())?;
-        let connection = slot.connection.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        let place = self.place_mut(key.index())?;
+        let connection = place.connection.take_if(|connection| connection.key() == key)?;
+        place.generation = place.generation.wrapping_add(1);
         self.free.push(key.index());
-        for id in &connection.ids {
+        for id in connection.ids() {
             self.ids.remove(id);
         }
-        for token in &connection.tokens {
-            if self.tokens.get(token) == Some(&key) {
-                self.tokens.remove(token);
+        for token in connection.reset_tokens() {
+            if self.reset_tokens.get(token) == Some(&key) {
+                self.reset_tokens.remove(token);
             }
         }
-        for name in connection.peer.iter().flat_map(|peer| &peer.names) {
+        for name in connection.peer().iter().flat_map(|peer| &peer.names) {
             if self.names.get(name) == Some(&key) {
                 self.names.remove(name);
             }
         }
-        if !connection.dialed && connection.phase == Phase::Handshaking {
-            self.accepting = self.accepting.saturating_sub(1);
+        if !connection.dialed() && connection.phase() == Phase::Handshaking {
+            self.note_accepted();
         }
-        if let Some(record) = self.records.get_mut(&connection.address) {
-            record.connections.retain(|held| *held != key);
-            if record.connections.is_empty() && record.not_before.is_none() {
-                self.records.remove(&connection.address);
+        if let Some(record) = self.addresses.get_mut(&connection.address()) {
+            record.connections.retain(|kept| *kept != key);
+            if record.connections.is_empty() && !record.backoff.has_failed() {
+                self.addresses.remove(&connection.address());
             }
         }
         Some(connection)
     }
 
     pub(crate) fn get(&self, key: ConnectionKey) -> Option<&Connection> {
-        let slot = self.slot(key.index()).filter(|slot| slot.generation == key.generation())?;
-        slot.connection.as_deref()
+        let connection = self.place(key.index())?.connection.as_deref();
+        connection.filter(|connection| connection.key() == key)
     }
 
     pub(crate) fn get_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
-        let slot = self.slot_mut(key.index()).filter(|slot| slot.generation == key.generation())?;
-        slot.connection.as_deref_mut()
+        let connection = self.place_mut(key.index())?.connection.as_deref_mut();
+        connection.filter(|connection| connection.key() == key)
     }
 
     /// All connections, in no particular but a stable order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.slots.iter().filter_map(|slot| slot.connection.as_deref())
+        self.places.iter().filter_map(|place| place.connection.as_deref())
     }
 
     pub(crate) fn keys(&self) -> Vec<ConnectionKey> {
-        self.iter().map(|connection| connection.key).collect()
+        self.iter().map(Connection::key).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.places.len() - self.free.len()
     }
 
     /// Handshakes of accepted connections under way.
@@ -124,7 +123,9 @@ impl Pool {
         self.accepting
     }
 
-    pub(crate) fn accepted_one(&mut self) {
+    /// The handshake of an accepted connection is over.
+    pub(crate) fn note_accepted(&mut self) {
+        debug_assert!(self.accepting > 0, "an accepted handshake is counted once");
         self.accepting = self.accepting.saturating_sub(1);
     }
 
@@ -132,37 +133,57 @@ impl Pool {
         self.ids.get(id).copied()
     }
 
-    pub(crate) fn by_token(&self, token: &ResetToken) -> Option<ConnectionKey> {
-        self.tokens.get(token).copied()
+    pub(crate) fn by_reset_token(&self, token: &ResetToken) -> Option<ConnectionKey> {
+        self.reset_tokens.get(token).copied()
     }
 
-    pub(crate) fn route(&mut self, id: Id, key: ConnectionKey) {
+    pub(crate) fn add_id(&mut self, id: Id, key: ConnectionKey) {
         self.ids.insert(id, key);
     }
 
-    pub(crate) fn unroute(&mut self, id: &Id) {
+    pub(crate) fn remove_id(&mut self, id: &Id) {
         self.ids.remove(id);
     }
 
-    pub(crate) fn watch_token(&mut self, token: ResetToken, key: ConnectionKey) {
-        self.tokens.insert(token, key);
+    pub(crate) fn add_reset_token(&mut self, token: ResetToken, key: ConnectionKey) {
+        self.reset_tokens.insert(token, key);
     }
 
-    pub(crate) fn learn_name(&mut self, name: &[u8], key: ConnectionKey) {
+    /// The latest connection to whoever proves this name.
+    pub(crate) fn add_name(&mut self, name: &[u8], key: ConnectionKey) {
         self.names.insert(name.to_vec(), key);
     }
 
+    /// The connections to an address.
     pub(crate) fn at(&self, address: SocketAddr) -> &[ConnectionKey] {
-        self.records.get(&address).map_or(&[], |record| &record.connections)
+        self.addresses.get(&address).map_or(&[], |record| &record.connections)
     }
 
-    pub(crate) fn record(&mut self, address: SocketAddr) -> &mut AddressRecord {
-        self.records.entry(address).or_default()
+    /// Whether the address may be dialed, after the dials that have failed.
+    pub(crate) fn may_dial(&self, address: SocketAddr, urgency: Urgency, now: Instant) -> bool {
+        self.addresses.get(&address).is_none_or(|record| record.backoff.allows(urgency, now))
     }
 
-    pub(crate) fn held_back(&self, address: SocketAddr, now: Instant) -> bool {
-        let until = self.records.get(&address).and_then(|record| record.not_before);
-        until.is_some_and(|until| now < until)
+    /// A dial failed. `jitter` is a random number of at most 1.
+    pub(crate) fn note_dial_failed(
+        &mut self,
+        address: SocketAddr,
+        limits: &Limits,
+        jitter: f64,
+        now: Instant,
+    ) {
+        let record = self.addresses.entry(address).or_default();
+        record.backoff.dial_failed(limits, jitter, now);
+    }
+
+    /// Forgets the failed dials of an address.
+    pub(crate) fn forget_failures(&mut self, address: SocketAddr) {
+        if let Some(record) = self.addresses.get_mut(&address) {
+            record.backoff.clear();
+            if record.connections.is_empty() {
+                self.addresses.remove(&address);
+            }
+        }
     }
 
     /// The connection that packets and streams for `address` use: of those not retired, a
@@ -174,38 +195,55 @@ impl Pool {
             .at(address)
             .iter()
             .filter_map(|key| self.get(*key))
-            .filter(|connection| connection.retired.is_none() && connection.is_trustworthy())
-            .max_by_key(|connection| (connection.phase, connection.authenticated, connection.born))
-            .map(|connection| connection.key);
-        here.or_else(|| {
-            let key = *self.names.get(name?)?;
-            self.get(key).filter(|connection| connection.retired.is_none()).map(|_| key)
-        })
+            .filter(|connection| !connection.is_retired() && connection.is_trustworthy())
+            .max_by_key(|connection| {
+                (connection.phase(), connection.confirmation(), connection.born())
+            });
+        let elsewhere = || self.get(*self.names.get(name?)?).filter(|found| !found.is_retired());
+        here.or_else(elsewhere).map(Connection::key)
     }
 
     /// The connection to close when room is needed: without work, unused longest, and unused
     /// for at least [`BUSY`].
     pub(crate) fn evictable(&self, now: Instant) -> Option<ConnectionKey> {
         self.iter()
-            .filter(|connection| connection.phase == Phase::Confirmed && connection.is_quiet())
-            .filter(|connection| now.saturating_duration_since(connection.last_payload) >= BUSY)
-            .min_by_key(|connection| connection.last_payload)
-            .map(|connection| connection.key)
+            .filter(|connection| connection.phase() == Phase::Confirmed && connection.is_quiet())
+            .filter(|connection| now.saturating_duration_since(connection.last_payload()) >= BUSY)
+            .min_by_key(|connection| connection.last_payload())
+            .map(Connection::key)
+    }
+
+    /// The connection to close because the certificate of `fresh` holds more than `limit`: its own
+    /// that was used longest ago. `None` while there are no more, and where names are not
+    /// enforced, since many peers may then share a certificate.
+    pub(crate) fn beyond_certificate_limit(
+        &self,
+        fresh: ConnectionKey,
+        limit: usize,
+    ) -> Option<ConnectionKey> {
+        let peer = self.get(fresh)?.peer().filter(|peer| !peer.names.is_empty())?;
+        let is_same = |connection: &&Connection| {
+            connection.peer().is_some_and(|other| other.fingerprint == peer.fingerprint)
+        };
+        if self.iter().filter(is_same).count() <= limit {
+            return None;
+        }
+        let others = self.iter().filter(is_same).filter(|connection| connection.key() != fresh);
+        others.min_by_key(|connection| connection.last_payload()).map(Connection::key)
     }
 
     /// Forgets addresses without connections whose pause is over.
     pub(crate) fn sweep(&mut self, now: Instant) {
-        self.records.retain(|_, record| {
-            !record.connections.is_empty() || record.not_before.is_some_and(|until| now < until)
-        });
+        self.addresses
+            .retain(|_, record| !record.connections.is_empty() || record.backoff.is_pausing(now));
     }
 
-    fn slot(&self, index: u32) -> Option<&Slot> {
-        self.slots.get(usize::try_from(index).ok()?)
+    fn place(&self, index: u32) -> Option<&Place> {
+        self.places.get(usize::try_from(index).ok()?)
     }
 
-    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(usize::try_from(index).ok()?)
+    fn place_mut(&mut self, index: u32) -> Option<&mut Place> {
+        self.places.get_mut(usize::try_from(index).ok()?)
     }
 }
 

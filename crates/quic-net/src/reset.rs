@@ -1,7 +1,7 @@
 //! Stateless resets: how a restarted endpoint tells its peers that their connections are gone.
 //!
-//! Decides what a reset looks like and how many are sent. Which packets deserve one is for the
-//! endpoint to say. See RFC 9000 section 10.3.
+//! A reset is sent for a packet with a short header that belongs to no connection, at most
+//! [`Limits::resets_per_second`](crate::Limits::resets_per_second). See RFC 9000 section 10.3.
 
 use std::time::{Duration, Instant};
 
@@ -29,14 +29,14 @@ pub(crate) fn token_of(packet: &[u8]) -> Option<ResetToken> {
     packet.last_chunk::<16>().copied()
 }
 
-/// Keeps resets below a rate.
+/// Counts the resets of a second.
 #[derive(Debug)]
-pub(crate) struct Limiter {
+pub(crate) struct ResetLimiter {
     since: Instant,
     sent: u32,
 }
 
-impl Limiter {
+impl ResetLimiter {
     pub(crate) fn new(now: Instant) -> Self {
         Self { since: now, sent: 0 }
     }
@@ -51,8 +51,9 @@ impl Limiter {
     }
 }
 
-/// Five unpredictable bytes and the token: the least that RFC 9000 allows.
+/// Five unpredictable bytes and the token: the least that RFC 9000 allows, in bytes.
 const SHORTEST: usize = 21;
+/// Resets look like packets of a small, varying size, in bytes.
 const LONGEST: usize = 42;
 
 #[cfg(test)]
@@ -79,7 +80,7 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn limiter_admits_the_rate_and_recovers() {
         let start = Instant::now();
-        let mut limiter = Limiter::new(start);
+        let mut limiter = ResetLimiter::new(start);
         let admitted = (0..10).filter(|_| limiter.admit(3, start)).count();
         assert_eq!(admitted, 3);
         assert!(limiter.admit(3, start + Duration::from_secs(1)));

@@ -1,14 +1,15 @@
 //! From a TLS context to a QUIC configuration, and from TLS alerts to refusals.
 //!
-//! Decides every transport parameter. Certificates, trust and verification come finished inside
-//! the context and are never touched here: quiche's own `verify_peer` would silently drop the
-//! demand for a client certificate.
+//! Sets every transport parameter. Certificates, trust and verification come finished inside the
+//! context and are never touched here: quiche's own `verify_peer` would silently drop the demand
+//! for a client certificate.
 
 use boring::ssl::SslContextBuilder;
 
 use crate::config::EndpointConfig;
 use crate::error::EndpointError;
 use crate::reason::Refusal;
+use crate::stream_limits::receive_window;
 
 /// The configuration of connections made with `tls`.
 pub(crate) fn quic_config(
@@ -30,11 +31,9 @@ pub(crate) fn quic_config(
     quic.enable_pacing(false);
     quic.enable_dgram(true, limits.datagrams, limits.datagrams);
     quic.set_initial_max_data(limits.receive_window);
-    // A stream that nobody reads must leave room in the connection's window for the others.
-    // quiche announces a window anew once half of it is used up by what was read, so what is left
-    // of the connection's may be no more than half. Windows do not grow: quiche would only keep
-    // the connection's at 1.5 times the largest stream's, which one stream can use up.
-    let stream_window = limits.receive_window / STREAM_SHARE;
+    // Windows do not grow: quiche would only keep the connection's at 1.5 times the largest
+    // stream's, which one stream can use up.
+    let stream_window = receive_window(limits);
     quic.set_initial_max_stream_data_bidi_local(stream_window);
     quic.set_initial_max_stream_data_bidi_remote(stream_window);
     quic.set_initial_max_stream_data_uni(stream_window);
@@ -70,10 +69,7 @@ pub(crate) fn refusal(code: u64) -> Option<Refusal> {
 /// The first retransmission of an Initial comes after three times this, instead of after the
 /// second that quiche's default gives.
 const INITIAL_RTT: std::time::Duration = std::time::Duration::from_millis(100);
-/// One stream's part of its connection's receive window: three streams that nobody reads leave
-/// room for a fourth, even when no more than half of the connection's window is announced.
-const STREAM_SHARE: u64 = 8;
-/// Largest UDP payload taken from a peer: what a slot of the receive buffer surely holds.
+/// Largest UDP payload taken from a peer, in bytes: what a slot of the receive buffer surely holds.
 const MAX_RECEIVE: usize = 65_527;
 /// Connection ids that each side may hold for the other.
 const CONNECTION_IDS: u64 = 4;

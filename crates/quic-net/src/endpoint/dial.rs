@@ -1,19 +1,128 @@
-//! Which connection to use, and when to make another one.
-//!
-//! Decides when to dial and how long an unreachable peer is left alone, which of two
-//! connections to one peer stays, and what happens when all places are taken.
+//! What needs a connection (a packet, a stream, the application itself), which one it uses, and
+//! when another one is dialed.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::Endpoint;
-use crate::connection::{Connection, Ending, LOCAL, Phase, Retirement};
+use super::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
+use crate::backoff::Urgency;
+use crate::canonical_address::canonical;
+use crate::connection::{Beginning, Connection, LOCAL};
 use crate::connection_key::ConnectionKey;
 use crate::error::{SendFailure, StreamError};
-use crate::event::{EndpointEvent, Protocol};
+use crate::event::{EndpointEvent, PeerIdentity};
+use crate::limits::MAX_PACKET;
 use crate::reason::CloseReason;
+use crate::stream_state::StreamState;
+use crate::stream_token::StreamToken;
 
 impl Endpoint {
+    /// Sends a packet of at most [`MAX_PACKET`] bytes to the peer at `to`, best effort, dialing
+    /// it if need be. `expected` is the name that its certificate must prove. The first byte
+    /// `0xF6` is reserved, `0xF5` marks packets of an application protocol and needs a peer that
+    /// speaks the extended one. A packet that is known not to have been sent is reported with
+    /// [`EndpointEvent::SendFailed`], one dropped at a bound is counted in
+    /// [`stats`](Self::stats).
+    pub fn send_packet(
+        &mut self,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        self.now = now;
+        let to = canonical(to);
+        if let Err(reason) = self.try_send_packet(to, expected, bytes) {
+            self.context.emit(EndpointEvent::SendFailed { to, reason });
+        }
+    }
+
+    fn try_send_packet(
+        &mut self,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        bytes: &[u8],
+    ) -> Result<(), SendFailure> {
+        if bytes.len() > MAX_PACKET {
+            return Err(SendFailure::TooLarge);
+        }
+        let key = self.connection_for(to, expected, Urgency::Packet)?;
+        let Some(connection) = self.pool.get_mut(key) else { return Err(SendFailure::Unavailable) };
+        connection.send_packet(&mut self.context, expected, bytes, self.now)?;
+        self.schedule(key);
+        Ok(())
+    }
+
+    /// Sends a datagram that is not QUIC from the endpoint's port, once, as STUN needs it. Its
+    /// first byte must be below [`FIRST_QUIC_BYTE`] and its length at most [`MAX_RAW_DATAGRAM`];
+    /// else, and while too many datagrams wait, it is not sent and `false` is returned.
+    pub fn send_raw(&mut self, to: SocketAddr, bytes: &[u8]) -> bool {
+        let is_raw = bytes.first().is_some_and(|first| *first < FIRST_QUIC_BYTE);
+        is_raw
+            && bytes.len() <= MAX_RAW_DATAGRAM
+            && self.connectionless.push(canonical(to), None, bytes.to_vec())
+    }
+
+    /// Dials the peer at `to` unless there is a connection, or one on its way. Returns the peer
+    /// if it is authenticated already; else [`EndpointEvent::Connected`] will tell, or
+    /// [`EndpointEvent::SendFailed`].
+    ///
+    /// # Errors
+    /// [`SendFailure::Unavailable`] if there can be no further connection.
+    pub fn connect(
+        &mut self,
+        to: SocketAddr,
+        now: Instant,
+    ) -> Result<Option<Arc<PeerIdentity>>, SendFailure> {
+        self.now = now;
+        let key = self.connection_for(canonical(to), None, Urgency::Stream)?;
+        Ok(self.pool.get_mut(key).and_then(Connection::await_peer))
+    }
+
+    /// Opens a bidirectional stream to the peer at `to`, dialing it if need be, and calls it
+    /// `token`: one of [`StreamToken::from_caller`] that no stream has. Data may be written at
+    /// once. `expected` is the name that the peer's certificate must prove. If the stream is not
+    /// over by `deadline` it fails; [`set_deadline`](Self::set_deadline) moves or lifts that.
+    ///
+    /// A stream that cannot be opened fails with
+    /// [`StreamFailed`](EndpointEvent::StreamFailed): among other reasons, because the token names
+    /// a stream already, which is a mistake of the caller and panics in debug builds.
+    pub fn open_stream(
+        &mut self,
+        token: StreamToken,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        deadline: Instant,
+        now: Instant,
+    ) {
+        self.now = now;
+        if let Err(reason) = self.try_open_stream(token, canonical(to), expected, deadline) {
+            self.context.emit(EndpointEvent::StreamFailed { stream: token, reason });
+        }
+    }
+
+    fn try_open_stream(
+        &mut self,
+        token: StreamToken,
+        to: SocketAddr,
+        expected: Option<&[u8]>,
+        deadline: Instant,
+    ) -> Result<(), StreamError> {
+        if self.context.is_taken(token) {
+            debug_assert!(false, "the token {token} is in use, or is one that the endpoint mints");
+            return Err(StreamError::TokenInUse);
+        }
+        let key = self
+            .connection_for(to, expected, Urgency::Stream)
+            .map_err(|_| StreamError::Unavailable)?;
+        let connection = self.pool.get_mut(key).ok_or(StreamError::Unavailable)?;
+        let stream = StreamState::opening(token, expected, deadline);
+        connection.adopt_stream(&mut self.context, stream, self.now);
+        self.schedule(key);
+        Ok(())
+    }
+
     /// The connection to use for `to`, dialing if there is none.
     pub(super) fn connection_for(
         &mut self,
@@ -24,25 +133,26 @@ impl Endpoint {
         if self.shutdown.is_some() {
             return Err(SendFailure::Unavailable);
         }
-        if let Some(key) = self.pool.choose(to, expected) {
-            let stalled = self.pool.get(key).is_some_and(|c| c.is_stalled(&self.shared, self.now));
-            if !stalled {
+        if let Some(connection) = self.pool.choose(to, expected).and_then(|key| self.pool.get(key))
+        {
+            let key = connection.key();
+            if !connection.is_stalled(&self.context, self.now) {
                 return Ok(key);
             }
             // Whatever is sent into a black hole fills the congestion window and leaves late.
-            self.shared.stats.stalled += 1;
+            self.context.count().stalled += 1;
             self.retire(key, CloseReason::TimedOut, STALLED);
         }
-        if urgency == Urgency::Packet && self.pool.held_back(to, self.now) {
+        if !self.pool.may_dial(to, urgency, self.now) {
             return Err(SendFailure::Backoff);
         }
         self.dial(to).ok_or(SendFailure::Unavailable)
     }
 
-    pub(super) fn dial(&mut self, to: SocketAddr) -> Option<ConnectionKey> {
+    fn dial(&mut self, to: SocketAddr) -> Option<ConnectionKey> {
         self.make_room()?;
         let key = self.pool.next_key()?;
-        let id = self.shared.secrets.fresh_id();
+        let id = self.context.secrets_mut().fresh_id();
         self.tls.set_stateless_reset_token(None);
         let id_for_quic = quiche::ConnectionId::from_ref(&id);
         let quic = match quiche::connect(None, &id_for_quic, LOCAL, to, &mut self.tls) {
@@ -52,159 +162,41 @@ impl Endpoint {
                 return None;
             }
         };
-        self.shared.stats.dials += 1;
-        let deadline = self.now + self.shared.config.limits.dial_timeout;
-        let connection = Connection::new(quic, key, to, id, true, self.now, deadline);
-        self.pool.insert(Box::new(connection));
+        self.context.count().dials += 1;
+        let deadline = self.now + self.context.limits().dial_timeout;
+        let beginning = Beginning { key, address: to, id, dialed: true, now: self.now, deadline };
+        self.pool.insert(Box::new(Connection::new(quic, &beginning)));
         self.schedule(key);
         Some(key)
     }
 
-    pub(super) fn retire(&mut self, key: ConnectionKey, reason: CloseReason, grace: Duration) {
-        if let Some(connection) = self.pool.get_mut(key)
-            && connection.retired.is_none()
-        {
-            connection.retired = Some(Retirement { reason, close_at: self.now + grace });
-            self.rearm(key);
-        }
-    }
-
-    /// Retires one of two connections between the same two peers, the same one on both sides.
-    pub(super) fn resolve_duplicates(&mut self, fresh: ConnectionKey) {
-        let Some(connection) = self.pool.get(fresh) else { return };
-        let mut losers = Vec::new();
-        for key in self.pool.at(connection.address) {
-            if let Some(other) = self.pool.get(*key).filter(|_| *key != fresh)
-                && let Some(loses) = self.loser(connection, other)
-            {
-                losers.push(loses);
-            }
-        }
-        let grace = self.shared.config.limits.duplicate_grace;
-        for (key, reason) in losers {
-            self.shared.stats.duplicates += 1;
-            self.retire(key, reason, grace);
-        }
-    }
-
-    /// Which of two connections to one address is to go, if that can be told.
-    fn loser(
-        &self,
-        fresh: &Connection,
-        other: &Connection,
-    ) -> Option<(ConnectionKey, CloseReason)> {
-        let extended = Some(Protocol::Extended);
-        if other.phase != Phase::Confirmed
-            || other.retired.is_some()
-            || fresh.protocol() != extended
-            || other.protocol() != extended
-            || fresh.hello_name != other.hello_name
-        {
-            return None;
-        }
-        let apart = fresh.born.saturating_duration_since(other.born);
-        if fresh.dialed == other.dialed || apart > self.shared.config.limits.dial_timeout {
-            // Who dials again does not have the older one any more, or does not want it.
-            return Some((other.key, CloseReason::Superseded));
-        }
-        let theirs = fresh.hello_name.as_ref()?;
-        let ours = &self.shared.config.name;
-        if theirs == ours {
-            return None;
-        }
-        let keep_dialed = ours < theirs;
-        let loser = if fresh.dialed == keep_dialed { other } else { fresh };
-        Some((loser.key, CloseReason::Duplicate))
-    }
-
     /// The peer grants no stream: what waits for one moves to a new connection.
     pub(super) fn replace_starved(&mut self, key: ConnectionKey) {
+        let grace = self.context.limits().duplicate_grace;
         let Some(connection) = self.pool.get_mut(key) else { return };
-        let address = connection.address;
+        let (address, waiting) = (connection.address(), connection.release_waiting());
         // What waits there misses its deadlines one by one; it is replaced only once.
-        self.shared.stats.credit_replacements += u64::from(connection.retired.is_none());
-        let waiting = connection.release_waiting();
-        let grace = self.shared.config.limits.duplicate_grace;
-        self.retire(key, CloseReason::Superseded, grace);
+        let is_first = self.retire(key, CloseReason::Superseded, grace);
+        self.context.count().credit_replacements += u64::from(is_first);
         let next = self.pool.choose(address, None).filter(|next| *next != key);
-        let Some(next) = next.or_else(|| self.dial(address)) else {
-            for (handle, _) in waiting {
-                self.shared.owners.remove(&handle);
+        let next = next.or_else(|| self.dial(address));
+        let Some((next, connection)) = next.and_then(|key| Some((key, self.pool.get_mut(key)?)))
+        else {
+            for stream in waiting {
                 let reason = StreamError::Unavailable;
-                self.shared.emit(EndpointEvent::StreamFailed { stream: handle, reason });
+                // Nobody waits for a stream that the application is done with.
+                if self.context.streams_mut().remove(stream.token()) {
+                    let stream = stream.token();
+                    self.context.emit(EndpointEvent::StreamFailed { stream, reason });
+                }
             }
             return;
         };
-        if let Some(connection) = self.pool.get_mut(next) {
-            for (handle, stream) in waiting {
-                connection.adopt_stream(&mut self.shared, handle, stream, self.now);
-            }
+        for stream in waiting {
+            connection.adopt_stream(&mut self.context, stream, self.now);
         }
         self.schedule(next);
     }
-
-    /// Leaves an address alone for a while.
-    pub(super) fn back_off(&mut self, address: SocketAddr) {
-        let limits = &self.shared.config.limits;
-        let (first, longest) = (limits.dial_backoff, limits.dial_backoff_max);
-        let jitter = f64::from(self.shared.secrets.fresh_number()) / f64::from(u32::MAX);
-        let record = self.pool.record(address);
-        let pause = first.saturating_mul(1 << record.failures.min(16)).min(longest);
-        record.failures = record.failures.saturating_add(1);
-        record.not_before = Some(self.now + pause.mul_f64(0.5 + jitter / 2.0));
-    }
-
-    /// Makes room for one connection; `None` if every one held is in use.
-    pub(super) fn make_room(&mut self) -> Option<()> {
-        if self.pool.len() < self.shared.config.limits.connections {
-            return Some(());
-        }
-        let key = self.pool.evictable(self.now)?;
-        self.shared.stats.evicted += 1;
-        self.end(key, &Ending::Closed(CloseReason::Evicted));
-        Some(())
-    }
-
-    /// Closes idle connections beyond the soft target, those unused longest first.
-    pub(super) fn cool_down(&mut self) {
-        let warm = self.shared.config.limits.warm_connections;
-        while self.pool.len() > warm
-            && let Some(key) = self.pool.evictable(self.now)
-        {
-            self.shared.stats.cooled += 1;
-            self.end(key, &Ending::Closed(CloseReason::Evicted));
-        }
-    }
-
-    /// Keeps one certificate from taking every place: its own connection that was used longest
-    /// ago makes room. Where names are not enforced many peers may share a certificate.
-    pub(super) fn limit_certificate(&mut self, fresh: ConnectionKey) {
-        let Some(peer) = self.pool.get(fresh).and_then(|connection| connection.peer.clone()) else {
-            return;
-        };
-        if peer.names.is_empty() {
-            return;
-        }
-        let same = |connection: &&Connection| {
-            connection.peer.as_ref().is_some_and(|other| other.fingerprint == peer.fingerprint)
-        };
-        if self.pool.iter().filter(same).count() <= self.shared.config.limits.per_certificate {
-            return;
-        }
-        let others = self.pool.iter().filter(same).filter(|connection| connection.key != fresh);
-        let oldest = others.min_by_key(|connection| connection.last_payload);
-        if let Some(key) = oldest.map(|connection| connection.key) {
-            self.shared.stats.certificate_limit_closed += 1;
-            self.end(key, &Ending::Closed(CloseReason::Evicted));
-        }
-    }
-}
-
-/// Whether a pause after failed dials is respected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
-    Packet,
-    Stream,
 }
 
 /// How long a connection that fell silent is kept in case it was only slow.

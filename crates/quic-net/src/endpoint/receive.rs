@@ -1,21 +1,22 @@
-//! From a UDP datagram to its connection, or to the answer that strangers get.
+//! From a UDP datagram to its connection, or to the answer that strangers get: a handshake, a
+//! Retry (see [`retry`]), a stateless reset, or other versions.
 //!
-//! Decides who is a stranger, when a stranger may begin a handshake, and when it is told that
-//! its connection is gone. Nothing is stored for an address that has proved nothing, beyond the
-//! bounded number of handshakes.
+//! Nothing is stored for an address that has proved nothing, beyond the bounded number of
+//! handshakes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use quiche::{ConnectionId, Header, Type};
 
-use super::{Endpoint, FIRST_QUIC_BYTE, OUTBOX, canonical};
-use crate::connection::{Connection, Ending, LOCAL};
+use super::{Endpoint, FIRST_QUIC_BYTE};
+use crate::canonical_address::canonical;
+use crate::connection::{Beginning, Connection, Ending, LOCAL};
 use crate::connection_id::{ID_LENGTH, Id};
 use crate::connection_key::ConnectionKey;
 use crate::event::EndpointEvent;
 use crate::reason::{CloseReason, Refusal};
-use crate::{reset, token};
+use crate::{reset, retry};
 
 impl Endpoint {
     /// A UDP datagram arrived from `from`; `to` is the local address it was sent to, if known.
@@ -30,22 +31,23 @@ impl Endpoint {
         self.now = now;
         let from = canonical(from);
         let to = to.map(|ip| ip.to_canonical());
-        self.shared.stats.udp_received += 1;
-        self.shared.stats.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
+        let stats = self.context.count();
+        stats.udp_received += 1;
+        stats.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
         match bytes.first() {
             None => {}
             Some(&first) if first < FIRST_QUIC_BYTE => {
-                self.shared
-                    .emit_payload(EndpointEvent::RawDatagram { from, bytes: bytes.to_vec() });
+                let bytes = bytes.to_vec();
+                self.context.emit_payload(EndpointEvent::RawDatagram { from, bytes });
             }
-            Some(&first) if first & LONG_HEADER != 0 => self.long_header(from, to, bytes),
-            Some(_) => self.short_header(from, to, bytes),
+            Some(&first) if first & LONG_HEADER != 0 => self.handle_long_header(from, to, bytes),
+            Some(_) => self.handle_short_header(from, to, bytes),
         }
     }
 
-    fn short_header(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &mut [u8]) {
+    fn handle_short_header(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &mut [u8]) {
         let Some(id) = bytes.get(1..=ID_LENGTH).and_then(|id| Id::try_from(id).ok()) else {
-            self.shared.stats.stray_datagrams += 1;
+            self.context.count().stray_datagrams += 1;
             return;
         };
         if let Some(key) = self.pool.by_id(&id) {
@@ -53,27 +55,27 @@ impl Endpoint {
             return;
         }
         // A reset comes under a random id; only its end tells whom it concerns.
-        if let Some(key) = reset::token_of(bytes).and_then(|token| self.pool.by_token(&token))
-            && self.pool.get(key).is_some_and(|connection| connection.address == from)
+        if let Some(key) = reset::token_of(bytes).and_then(|token| self.pool.by_reset_token(&token))
+            && self.pool.get(key).is_some_and(|connection| connection.address() == from)
         {
-            self.shared.stats.resets_received += 1;
+            self.context.count().resets_received += 1;
             self.end(key, &Ending::Closed(CloseReason::Reset));
             return;
         }
-        self.shared.stats.stray_datagrams += 1;
-        if !self.resets.admit(self.shared.config.limits.resets_per_second, self.now) {
-            self.shared.stats.resets_withheld += 1;
+        self.context.count().stray_datagrams += 1;
+        if !self.resets.admit(self.context.limits().resets_per_second, self.now) {
+            self.context.count().resets_withheld += 1;
             return;
         }
-        if let Some(packet) = reset::build(&mut self.shared.secrets, &id, bytes.len()) {
-            self.shared.stats.resets_sent += 1;
-            self.answer(from, to, packet);
+        if let Some(packet) = reset::build(self.context.secrets_mut(), &id, bytes.len()) {
+            self.context.count().resets_sent += 1;
+            self.connectionless.push(from, to, packet);
         }
     }
 
-    fn long_header(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &mut [u8]) {
+    fn handle_long_header(&mut self, from: SocketAddr, to: Option<IpAddr>, bytes: &mut [u8]) {
         let Ok(header) = Header::from_slice(bytes, ID_LENGTH) else {
-            self.shared.stats.stray_datagrams += 1;
+            self.context.count().stray_datagrams += 1;
             return;
         };
         if let Some(key) = self.pool.by_id(&header.dcid) {
@@ -83,7 +85,7 @@ impl Endpoint {
         // Servers ignore Initials in small datagrams (RFC 9000 section 14.1), so that answers
         // never amplify.
         if bytes.len() < LEAST_INITIAL || self.shutdown.is_some() {
-            self.shared.stats.stray_datagrams += 1;
+            self.context.count().stray_datagrams += 1;
             return;
         }
         if !quiche::version_is_supported(header.version) {
@@ -91,19 +93,17 @@ impl Endpoint {
             return;
         }
         if header.ty != Type::Initial || header.dcid.len() < ID_LENGTH {
-            self.shared.stats.stray_datagrams += 1;
+            self.context.count().stray_datagrams += 1;
             return;
         }
-        let derived = self.shared.secrets.accepted_id(from, &header.dcid);
-        if let Some(key) = self.pool.by_id(&derived) {
-            self.hand_over(key, from, to, bytes);
-            return;
-        }
-        if let Some(key) = self.accept(from, to, &header, derived) {
+        let derived = self.context.secrets().accepted_id(from, &header.dcid);
+        let known = self.pool.by_id(&derived);
+        if let Some(key) = known.or_else(|| self.accept(from, to, &header, derived)) {
             self.hand_over(key, from, to, bytes);
         }
     }
 
+    /// Gives a datagram to the connection that it is addressed to.
     fn hand_over(
         &mut self,
         key: ConnectionKey,
@@ -112,13 +112,13 @@ impl Endpoint {
         bytes: &mut [u8],
     ) {
         let Some(connection) = self.pool.get_mut(key) else { return };
-        if connection.address != from {
+        if connection.address() != from {
             // A peer whose address changed dials anew once this connection falls silent.
-            self.shared.stats.moved_peers += 1;
+            self.context.count().moved_peers += 1;
             return;
         }
         connection.receive(bytes, to);
-        self.settle(key);
+        self.advance(key);
     }
 
     /// Takes on a new connection, unless there are too many.
@@ -131,54 +131,52 @@ impl Endpoint {
     ) -> Option<ConnectionKey> {
         let uptime = self.now.saturating_duration_since(self.started);
         let token = header.token.as_deref().unwrap_or_default();
-        let proven = token::check(&self.shared.secrets, from, token, &header.dcid, uptime);
-        self.shared.stats.bad_retry_tokens += u64::from(proven.is_none() && !token.is_empty());
-        let limits = &self.shared.config.limits;
-        if self.pool.accepting() >= limits.half_open {
-            self.shared.refuse_quietly(Refusal::TooMany);
-            return None;
-        }
-        if proven.is_none() && self.pool.accepting() >= limits.handshakes {
-            self.demand_proof(from, to, header, derived);
-            return None;
-        }
-        if self.make_room().is_none() {
-            self.shared.refuse_quietly(Refusal::TooMany);
-            return None;
+        let original = retry::check(self.context.secrets(), from, token, &header.dcid, uptime);
+        let is_validated = original.is_some();
+        self.context.count().bad_retry_tokens += u64::from(!is_validated && !token.is_empty());
+        match retry::answer(self.context.limits(), self.pool.accepting(), is_validated) {
+            retry::Answer::Accept if self.make_room().is_some() => {}
+            retry::Answer::Accept | retry::Answer::Refuse => {
+                self.context.refuse_quietly(Refusal::TooMany);
+                return None;
+            }
+            retry::Answer::Retry => {
+                self.send_retry(from, to, header, &derived);
+                return None;
+            }
         }
         let key = self.pool.next_key()?;
         // After a Retry the client addresses the id that the Retry gave it.
-        let id = match proven {
-            Some(_) => Id::try_from(header.dcid.as_ref()).ok()?,
-            None => derived,
+        let id = match is_validated {
+            true => Id::try_from(header.dcid.as_ref()).ok()?,
+            false => derived,
         };
-        let token = u128::from_be_bytes(self.shared.secrets.reset_token(&id));
-        self.tls.set_stateless_reset_token(Some(token));
-        let original = proven.map(ConnectionId::from_ref);
+        let reset_token = u128::from_be_bytes(self.context.secrets().reset_token(&id));
+        self.tls.set_stateless_reset_token(Some(reset_token));
+        let original = original.map(ConnectionId::from_ref);
         let id_for_quic = ConnectionId::from_ref(&id);
         let quic =
             quiche::accept(&id_for_quic, original.as_ref(), LOCAL, from, &mut self.tls).ok()?;
-        self.shared.stats.accepted += 1;
-        let deadline = self.now + self.shared.config.limits.dial_timeout;
-        let mut connection = Connection::new(quic, key, from, id, false, self.now, deadline);
-        if original.is_none() {
-            connection.distrust_address();
+        self.context.count().accepted += 1;
+        let deadline = self.now + self.context.limits().dial_timeout;
+        let beginning =
+            Beginning { key, address: from, id, dialed: false, now: self.now, deadline };
+        let mut connection = Connection::new(quic, &beginning);
+        if !is_validated {
+            connection.require_address_validation();
         }
         self.pool.insert(Box::new(connection));
         Some(key)
     }
 
-    fn demand_proof(&mut self, from: SocketAddr, to: Option<IpAddr>, header: &Header<'_>, id: Id) {
+    fn send_retry(&mut self, from: SocketAddr, to: Option<IpAddr>, header: &Header<'_>, id: &Id) {
         let uptime = self.now.saturating_duration_since(self.started);
-        let token = token::mint(&self.shared.secrets, from, &header.dcid, &id, uptime);
-        let mut packet = vec![0; LEAST_INITIAL];
-        let id = ConnectionId::from_ref(&id);
-        let written =
-            quiche::retry(&header.scid, &header.dcid, &id, &token, header.version, &mut packet);
-        if let Ok(length) = written {
-            packet.truncate(length);
-            self.shared.stats.retries_sent += 1;
-            self.answer(from, to, packet);
+        match retry::packet(self.context.secrets(), from, header, id, uptime) {
+            Ok(packet) => {
+                self.context.count().retries_sent += 1;
+                self.connectionless.push(from, to, packet);
+            }
+            Err(error) => log::debug!("{from}: no Retry: {error:?}"),
         }
     }
 
@@ -186,22 +184,16 @@ impl Endpoint {
         if header.ty == Type::VersionNegotiation {
             return;
         }
-        self.shared.refuse_quietly(Refusal::VersionMismatch);
+        self.context.refuse_quietly(Refusal::VersionMismatch);
         let mut packet = vec![0; LEAST_INITIAL];
         if let Ok(length) = quiche::negotiate_version(&header.scid, &header.dcid, &mut packet) {
             packet.truncate(length);
-            self.answer(from, to, packet);
-        }
-    }
-
-    /// Queues a datagram that belongs to no connection, unless too many wait.
-    pub(super) fn answer(&mut self, to: SocketAddr, source: Option<IpAddr>, packet: Vec<u8>) {
-        if self.outbox.len() < OUTBOX {
-            self.outbox.push_back((to, source, packet));
+            self.connectionless.push(from, to, packet);
         }
     }
 }
 
+/// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
 const LONG_HEADER: u8 = 0x80;
-/// Least size of a datagram with an Initial (RFC 9000 section 14.1).
+/// Least size of a datagram with an Initial (RFC 9000 section 14.1), in bytes.
 const LEAST_INITIAL: usize = 1200;

@@ -213,10 +213,12 @@ fn packets_for_a_silent_address_fail_within_the_dial_deadline() {
     }
     let stream = world.open_at(ADA, nobody, None);
     world.run_until("both failures", |world| {
-        let packets =
-            |event: &EndpointEvent| matches!(event, EndpointEvent::SendFailed { to, .. } if *to == nobody);
-        let streams =
-            |event: &EndpointEvent| matches!(event, EndpointEvent::StreamFailed { stream: s, .. } if *s == stream);
+        let packets = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::SendFailed { to, .. } if *to == nobody)
+        };
+        let streams = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::StreamFailed { stream: s, .. } if *s == stream)
+        };
         world.actors[ADA].count(packets) == 1 && world.actors[ADA].count(streams) == 1
     });
     let stats = world.actors[ADA].endpoint.stats();

@@ -203,9 +203,12 @@ fn application_bytes_are_told_apart_on_the_extended_protocol() {
     world.actors[0].endpoint.write(stream, b"\xF5\x02hi", true).unwrap();
     world.run_until("packet and stream", |world| {
         let packet = |event: &EndpointEvent| {
-            matches!(event, EndpointEvent::ApplicationPacket { bytes, .. } if bytes == b"\xF5\x02hi")
+            matches!(event, EndpointEvent::ApplicationPacket { bytes, .. }
+                if bytes == b"\xF5\x02hi")
         };
-        let opened = |event: &EndpointEvent| matches!(event, EndpointEvent::StreamOpened { application: true, .. });
+        let opened = |event: &EndpointEvent| {
+            matches!(event, EndpointEvent::StreamOpened { application: true, .. })
+        };
         world.actors[1].count(packet) == 1 && world.actors[1].count(opened) == 1
     });
     assert!(world.actors[1].packets().is_empty());

@@ -1,0 +1,140 @@
+//! What the endpoint may know of one connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Connection, Phase};
+use crate::connection_id::{Id, ResetToken};
+use crate::connection_key::ConnectionKey;
+use crate::context::EndpointContext;
+use crate::event::{PeerIdentity, Protocol};
+use crate::stats::ConnectionStats;
+
+impl Connection {
+    pub(crate) fn key(&self) -> ConnectionKey {
+        self.key
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.datagrams.address()
+    }
+
+    /// The local address to send from, once the peer has used one.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.datagrams.source()
+    }
+
+    /// Whether we dialed; else the peer did.
+    pub(crate) fn dialed(&self) -> bool {
+        self.handshake.dialed()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.handshake.phase()
+    }
+
+    pub(crate) fn peer(&self) -> Option<&Arc<PeerIdentity>> {
+        self.handshake.peer()
+    }
+
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        self.handshake.protocol()
+    }
+
+    /// The name in the peer's HELLO.
+    pub(crate) fn hello_name(&self) -> Option<&[u8]> {
+        self.handshake.hello_name()
+    }
+
+    pub(crate) fn ids(&self) -> &[Id] {
+        self.handshake.ids()
+    }
+
+    /// Tokens that end a stateless reset from the peer.
+    pub(crate) fn reset_tokens(&self) -> &[ResetToken] {
+        self.handshake.reset_tokens()
+    }
+
+    /// When the handshake began.
+    pub(crate) fn born(&self) -> Instant {
+        self.lifecycle.born()
+    }
+
+    /// When a packet or stream payload last went either way.
+    pub(crate) fn last_payload(&self) -> Instant {
+        self.lifecycle.last_payload()
+    }
+
+    /// Its number in the order of confirmations; 0 before.
+    pub(crate) fn confirmation(&self) -> u64 {
+        self.lifecycle.confirmation()
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.lifecycle.is_retired()
+    }
+
+    /// Whether the peer has left everything unanswered for too long.
+    pub(crate) fn is_stalled(&self, context: &EndpointContext, now: Instant) -> bool {
+        self.phase() == Phase::Confirmed && self.lifecycle.is_stalled(context.limits(), now)
+    }
+
+    /// Whether the peer at the other end is the one that we dialed or has shown its certificate.
+    pub(crate) fn is_trustworthy(&self) -> bool {
+        self.dialed() || self.phase() != Phase::Handshaking
+    }
+
+    /// Whether no stream and no packet is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.streams.is_empty()
+            && self.outbox.is_empty()
+            && self.inbox.is_quiet()
+            && self.quic.dgram_send_queue_len() == 0
+    }
+
+    /// How much waits for room in quiche: bytes, and ends of streams.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.streams.unwritten() + self.outbox.unwritten()
+    }
+
+    /// Packets in the direction that has carried more: each wears out the key of its direction.
+    pub(crate) fn packet_count(&self) -> usize {
+        let stats = self.quic.stats();
+        stats.sent.max(stats.recv)
+    }
+
+    /// How long after its last payload a connection may be closed without cutting it off: a
+    /// lost packet is noticed and sent again in that time.
+    pub(crate) fn loss_detection_time(&self) -> Duration {
+        let rtt = self.path().map_or(Duration::ZERO, |path| path.rtt);
+        rtt.saturating_mul(3).clamp(Duration::from_millis(20), Duration::from_millis(500))
+    }
+
+    /// What people and metrics want to know, once the peer is authenticated.
+    pub(crate) fn stats(&self, preferred: bool, now: Instant) -> Option<ConnectionStats> {
+        let peer = self.handshake.peer().map(Arc::clone)?;
+        let stats = self.quic.stats();
+        let path = self.path();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Some(ConnectionStats {
+            peer,
+            preferred,
+            rtt: path.as_ref().map_or(Duration::ZERO, |path| path.rtt),
+            congestion_window: path.as_ref().map_or(0, |path| path.cwnd),
+            age: now.saturating_duration_since(self.born()),
+            idle: now.saturating_duration_since(self.last_payload()),
+            streams: self.streams.len(),
+            packet_limit: self.outbox.packet_limit(),
+            received: count(stats.recv),
+            sent: count(stats.sent),
+            lost: count(stats.lost),
+            bytes_received: stats.recv_bytes,
+            bytes_sent: stats.sent_bytes,
+        })
+    }
+
+    fn path(&self) -> Option<quiche::PathStats> {
+        self.quic.path_stats().find(|path| path.active)
+    }
+}

@@ -1,0 +1,205 @@
+//! UDP datagrams in and out of one connection.
+//!
+//! Incoming ones wait for the keys if they have overtaken the handshake. Outgoing ones keep within
+//! the anti-amplification limit of RFC 9000 section 8.1, and those of equal size are written side
+//! by side, so that one call can send them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The addresses of a connection, and what stands between it and the socket.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    /// The peer's.
+    address: SocketAddr,
+    /// The local address that the peer last used.
+    source: Option<IpAddr>,
+    /// At most [`MAX_UNDECRYPTABLE`] datagrams that overtook the handshake.
+    undecryptable: Vec<Vec<u8>>,
+    undecryptable_bytes: usize,
+    /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
+    anti_amplification_limit: Option<usize>,
+}
+
+/// What [`Datagrams::emit`] wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Emission {
+    /// Bytes.
+    pub(crate) length: usize,
+    /// The size of each datagram but the last, if there are several.
+    pub(crate) segment: Option<usize>,
+    pub(crate) packets: usize,
+    /// More may follow at once.
+    pub(crate) more: bool,
+}
+
+impl Datagrams {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            source: None,
+            undecryptable: Vec::new(),
+            undecryptable_bytes: 0,
+            anti_amplification_limit: None,
+        }
+    }
+
+    /// The peer's address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The local address to send from, once the peer has used one.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// Bytes that wait for the keys.
+    pub(crate) fn undecryptable_bytes(&self) -> usize {
+        self.undecryptable_bytes
+    }
+
+    /// The peer dialed, and its address may be forged: it may be the victim of a flood that is to
+    /// be amplified. quiche keeps a limit too, but does not count what it pads its datagrams with.
+    pub(crate) fn require_address_validation(&mut self) {
+        self.anti_amplification_limit = Some(0);
+    }
+
+    /// The handshake has shown that the peer receives at its address.
+    pub(crate) fn note_validated(&mut self) {
+        self.anti_amplification_limit = None;
+    }
+
+    /// Hands one datagram, which was sent to the local address `to`, to quiche.
+    pub(crate) fn receive(
+        &mut self,
+        quic: &mut quiche::Connection,
+        bytes: &mut [u8],
+        to: Option<IpAddr>,
+    ) {
+        self.source = to.or(self.source);
+        if let Some(limit) = &mut self.anti_amplification_limit {
+            *limit = limit.saturating_add(AMPLIFICATION * bytes.len());
+        }
+        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
+        if is_short && !quic.is_established() {
+            // quiche would drop it for want of keys, and nobody sends a datagram twice.
+            if self.undecryptable.len() < MAX_UNDECRYPTABLE {
+                self.undecryptable_bytes += bytes.len();
+                self.undecryptable.push(bytes.to_vec());
+            }
+            return;
+        }
+        self.decrypt(quic, bytes);
+        if !self.undecryptable.is_empty() && quic.is_established() {
+            self.undecryptable_bytes = 0;
+            for mut bytes in std::mem::take(&mut self.undecryptable) {
+                self.decrypt(quic, &mut bytes);
+            }
+        }
+    }
+
+    fn decrypt(&self, quic: &mut quiche::Connection, bytes: &mut [u8]) {
+        let info = quiche::RecvInfo { from: self.address, to: LOCAL };
+        // An error closes the connection, which is noticed when it advances.
+        if let Err(error) = quic.recv(bytes, info) {
+            log::trace!("{}: packet refused: {error:?}", self.address);
+        }
+    }
+
+    /// Writes at most `allowance` datagrams to `buffer`.
+    pub(crate) fn emit(
+        &mut self,
+        quic: &mut quiche::Connection,
+        buffer: &mut [u8],
+        allowance: usize,
+    ) -> Emission {
+        let mut emission = Emission::default();
+        let mut room = buffer.len().min(LARGEST_DATAGRAM);
+        while emission.packets < allowance {
+            let Some(space) = buffer.get_mut(emission.length..emission.length + room) else {
+                emission.more = true;
+                break;
+            };
+            match self.send(quic, space) {
+                Ok(written) => {
+                    emission.length += written;
+                    emission.packets += 1;
+                    let first = *emission.segment.get_or_insert(written);
+                    // Only full packets are batched: quiche leaves a queued datagram behind
+                    // that would not fit into a shorter space.
+                    if written < first || first < BATCHED || !quic.is_established() {
+                        emission.more = true;
+                        break;
+                    }
+                    room = first;
+                }
+                Err(quiche::Error::Done) => {
+                    emission.more = emission.packets > 0;
+                    break;
+                }
+                Err(error) => {
+                    log::debug!("{}: cannot send: {error:?}", self.address);
+                    break;
+                }
+            }
+        }
+        emission.more |= emission.packets == allowance;
+        emission.segment = emission.segment.filter(|_| emission.packets > 1);
+        emission
+    }
+
+    /// The last datagrams of a connection that was just closed.
+    pub(crate) fn emit_last(&mut self, quic: &mut quiche::Connection) -> Vec<Vec<u8>> {
+        let mut datagrams = Vec::new();
+        let mut buffer = [0; LARGEST_DATAGRAM];
+        while datagrams.len() < LAST_DATAGRAMS
+            && let Ok(length) = self.send(quic, &mut buffer)
+        {
+            datagrams.push(buffer.get(..length).unwrap_or_default().to_vec());
+        }
+        datagrams
+    }
+
+    /// One datagram, as long as the anti-amplification limit allows.
+    fn send(
+        &mut self,
+        quic: &mut quiche::Connection,
+        space: &mut [u8],
+    ) -> Result<usize, quiche::Error> {
+        let room = self.anti_amplification_limit.map_or(space.len(), |room| room.min(space.len()));
+        match space.get_mut(..room) {
+            None | Some([]) => Err(quiche::Error::Done),
+            Some(space) => {
+                let (written, _) = quic.send(space)?;
+                if let Some(limit) = &mut self.anti_amplification_limit {
+                    *limit = limit.saturating_sub(written);
+                }
+                Ok(written)
+            }
+        }
+    }
+
+    /// The connection is over.
+    pub(crate) fn clear(&mut self) {
+        self.undecryptable = Vec::new();
+        self.undecryptable_bytes = 0;
+    }
+}
+
+/// The local address that quiche is told: a dialer drops packets from a pair that it does not
+/// know, so that the real one, which may vary, stays out of its sight.
+pub(crate) const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// How many times as many bytes as it sent an address gets before it is validated.
+const AMPLIFICATION: usize = 3;
+/// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
+const LONG_HEADER: u8 = 0x80;
+/// Datagrams kept until the handshake is done; further ones are dropped, which RFC 9001 section
+/// 5.7 allows.
+const MAX_UNDECRYPTABLE: usize = 8;
+/// Room for any datagram of ours, in bytes: no path that we probe carries more.
+const LARGEST_DATAGRAM: usize = 1500;
+/// Least size of datagrams that are sent in one batch, in bytes.
+const BATCHED: usize = 1200;
+/// Datagrams of a closing connection: one for each encryption level.
+const LAST_DATAGRAMS: usize = 3;

@@ -1,0 +1,79 @@
+//! How a connection came to its end, and what that means for those who wait.
+
+use super::handshake::Phase;
+use crate::error::{SendFailure, StreamError};
+use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal};
+use crate::tls;
+
+/// How a connection came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The peer did not finish the handshake, or sent no HELLO, in time.
+    HandshakeTimedOut,
+    /// For this reason.
+    Closed(CloseReason),
+}
+
+impl Ending {
+    /// What quiche says, if the connection is over.
+    pub(crate) fn of(quic: &quiche::Connection) -> Option<Self> {
+        let reason = if let Some(error) = quic.peer_error() {
+            closed_by_peer(error)
+        } else if let Some(error) = quic.local_error() {
+            match tls::refusal(error.error_code).filter(|_| !error.is_app) {
+                Some(refusal) => CloseReason::Refused(refusal),
+                None => CloseReason::Violation(error.error_code),
+            }
+        } else if quic.is_timed_out() {
+            CloseReason::TimedOut
+        } else if quic.is_closed() || quic.is_draining() {
+            CloseReason::Reset
+        } else {
+            return None;
+        };
+        Some(Self::Closed(reason))
+    }
+
+    /// Why, in the words of an event.
+    pub(crate) fn reason(&self) -> CloseReason {
+        match self {
+            Self::HandshakeTimedOut => CloseReason::TimedOut,
+            Self::Closed(reason) => reason.clone(),
+        }
+    }
+
+    /// What this end means for streams and packets of a connection that had come to `phase`.
+    pub(crate) fn failures(&self, phase: Phase) -> (StreamError, SendFailure) {
+        match self {
+            Self::HandshakeTimedOut => (StreamError::Unreachable, SendFailure::DialTimedOut),
+            Self::Closed(CloseReason::Refused(refusal)) => {
+                (StreamError::Refused(*refusal), SendFailure::Refused(*refusal))
+            }
+            Self::Closed(CloseReason::LabelMismatch) => (
+                StreamError::Refused(Refusal::LabelMismatch),
+                SendFailure::Refused(Refusal::LabelMismatch),
+            ),
+            Self::Closed(_) if phase == Phase::Handshaking => {
+                (StreamError::Unreachable, SendFailure::Unreachable)
+            }
+            Self::Closed(_) => (StreamError::Closed, SendFailure::Unreachable),
+        }
+    }
+}
+
+fn closed_by_peer(error: &quiche::ConnectionError) -> CloseReason {
+    match (error.is_app, tls::refusal(error.error_code)) {
+        (true, _) if error.error_code == LABEL_MISMATCH => CloseReason::LabelMismatch,
+        (false, Some(refusal)) => CloseReason::Refused(refusal),
+        (false, None) if error.error_code != 0 && error.error_code != APPLICATION_ERROR => {
+            CloseReason::Violation(error.error_code)
+        }
+        (true | false, _) => CloseReason::ByPeer {
+            code: error.error_code,
+            reason: String::from_utf8_lossy(&error.reason).into_owned(),
+        },
+    }
+}
+
+/// RFC 9000 section 20.1, APPLICATION_ERROR: an application close during the handshake.
+const APPLICATION_ERROR: u64 = 0x0C;

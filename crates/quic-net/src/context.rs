@@ -1,0 +1,135 @@
+//! What the endpoint and all its connections work with: configuration, secrets, counters, events,
+//! the directory of streams, and the bound of everything that is queued anywhere.
+
+use std::net::SocketAddr;
+
+use crate::config::EndpointConfig;
+use crate::connection_id::Secrets;
+use crate::event::EndpointEvent;
+use crate::event_queue::{EventQueue, payload_size};
+use crate::limits::Limits;
+use crate::reason::Refusal;
+use crate::stats::EndpointStats;
+use crate::stream_directory::StreamDirectory;
+use crate::stream_token::StreamToken;
+use crate::unread_streams::UnreadStreams;
+
+/// What every part of an endpoint may write to, by its methods.
+pub(crate) struct EndpointContext {
+    config: EndpointConfig,
+    secrets: Secrets,
+    stats: EndpointStats,
+    events: EventQueue,
+    streams: StreamDirectory,
+    unread: UnreadStreams,
+    /// Bytes in the queues of all connections, of both directions.
+    connection_bytes: usize,
+}
+
+impl EndpointContext {
+    pub(crate) fn new(config: EndpointConfig, secrets: Secrets) -> Self {
+        Self {
+            config,
+            secrets,
+            stats: EndpointStats::default(),
+            events: EventQueue::default(),
+            streams: StreamDirectory::default(),
+            unread: UnreadStreams::default(),
+            connection_bytes: 0,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &EndpointConfig {
+        &self.config
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    pub(crate) fn secrets_mut(&mut self) -> &mut Secrets {
+        &mut self.secrets
+    }
+
+    pub(crate) fn stats(&self) -> &EndpointStats {
+        &self.stats
+    }
+
+    /// The counters, to count something.
+    pub(crate) fn count(&mut self) -> &mut EndpointStats {
+        &mut self.stats
+    }
+
+    pub(crate) fn streams(&self) -> &StreamDirectory {
+        &self.streams
+    }
+
+    pub(crate) fn streams_mut(&mut self) -> &mut StreamDirectory {
+        &mut self.streams
+    }
+
+    pub(crate) fn unread_mut(&mut self) -> &mut UnreadStreams {
+        &mut self.unread
+    }
+
+    /// Whether the token may not be given to a new stream of the application's.
+    pub(crate) fn is_taken(&self, token: StreamToken) -> bool {
+        token.is_from_peer() || self.streams.locate(token).is_some() || self.unread.contains(token)
+    }
+
+    /// Bytes that may still be queued anywhere in this endpoint.
+    pub(crate) fn room(&self) -> usize {
+        let queued = self.connection_bytes + self.events.bytes() + self.unread.bytes();
+        self.config.limits.endpoint_buffer.saturating_sub(queued)
+    }
+
+    /// Whether so many bytes more may be queued; counts a packet as dropped if not.
+    pub(crate) fn admits(&mut self, bytes: usize) -> bool {
+        let admitted = bytes <= self.room();
+        self.stats.endpoint_buffer_drops += u64::from(!admitted);
+        admitted
+    }
+
+    /// The queues of one connection hold `after` bytes instead of `before`.
+    pub(crate) fn account(&mut self, before: usize, after: usize) {
+        debug_assert!(before <= self.connection_bytes, "what a connection holds is counted once");
+        self.connection_bytes = (self.connection_bytes + after).saturating_sub(before);
+    }
+
+    /// Queues an event that the endpoint's bounds keep rare.
+    pub(crate) fn emit(&mut self, event: EndpointEvent) {
+        self.events.push(event);
+    }
+
+    /// Queues an event that carries a payload from the network, unless there is no room.
+    pub(crate) fn emit_payload(&mut self, event: EndpointEvent) {
+        if self.admits(payload_size(&event)) {
+            self.events.push(event);
+        }
+    }
+
+    /// Counts a refusal and reports it, unless strangers have caused too many.
+    pub(crate) fn refuse(&mut self, from: SocketAddr, what: Refusal, detail: String) {
+        self.refuse_quietly(what);
+        log::debug!("{from}: {detail}");
+        if self.events.len() < REPORTED_REFUSALS {
+            self.emit(EndpointEvent::Refused { from, what, detail });
+        }
+    }
+
+    /// Counts a refusal that strangers can provoke at will, without reporting each.
+    pub(crate) fn refuse_quietly(&mut self, what: Refusal) {
+        *self.stats.refusals.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<EndpointEvent> {
+        self.events.pop()
+    }
+}
+
+/// With so many events waiting, refusals are only counted: strangers cause them.
+const REPORTED_REFUSALS: usize = 10_000;

@@ -1,0 +1,228 @@
+//! Which connections stay: of two to one peer, of too many, of those that grow old, and what
+//! follows when one ends.
+
+use std::time::Duration;
+
+use super::Endpoint;
+use crate::connection::{Connection, Ending, Phase};
+use crate::connection_key::ConnectionKey;
+use crate::event::{EndpointEvent, Protocol};
+use crate::reason::{CloseReason, Refusal};
+
+impl Endpoint {
+    /// TLS is done.
+    pub(super) fn note_established(&mut self, key: ConnectionKey) {
+        if self.pool.get(key).is_some_and(|connection| !connection.dialed()) {
+            self.pool.note_accepted();
+        }
+        let limit = self.context.limits().per_certificate;
+        if let Some(oldest) = self.pool.beyond_certificate_limit(key, limit) {
+            self.context.count().certificate_limit_closed += 1;
+            self.end(oldest, &Ending::Closed(CloseReason::Evicted));
+        }
+    }
+
+    /// The peer is known to have accepted us.
+    pub(super) fn note_confirmed(&mut self, key: ConnectionKey) {
+        self.confirmations += 1;
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        connection.note_confirmation(self.confirmations);
+        let address = connection.address();
+        let names = connection.peer().map(|peer| peer.names.clone()).unwrap_or_default();
+        for name in names {
+            self.pool.add_name(&name, key);
+        }
+        self.pool.forget_failures(address);
+        self.retire_duplicates(key);
+    }
+
+    /// Retires one of two connections between the same two peers, the same one on both sides.
+    fn retire_duplicates(&mut self, fresh: ConnectionKey) {
+        let Some(connection) = self.pool.get(fresh) else { return };
+        let limits = self.context.limits();
+        let (ours, dial_timeout) = (&self.context.config().name, limits.dial_timeout);
+        let grace = limits.duplicate_grace;
+        let others = self.pool.at(connection.address()).iter().filter(|key| **key != fresh);
+        let losers: Vec<(ConnectionKey, CloseReason)> = others
+            .filter_map(|key| duplicate(connection, self.pool.get(*key)?, ours, dial_timeout))
+            .collect();
+        for (key, reason) in losers {
+            self.context.count().duplicates += 1;
+            self.retire(key, reason, grace);
+        }
+    }
+
+    /// Uses a connection for nothing new, and closes it after `grace`. The first retirement
+    /// counts; whether this one is.
+    pub(super) fn retire(
+        &mut self,
+        key: ConnectionKey,
+        reason: CloseReason,
+        grace: Duration,
+    ) -> bool {
+        let close_at = self.now + grace;
+        let connection = self.pool.get_mut(key);
+        let is_first = connection.is_some_and(|connection| connection.retire(reason, close_at));
+        if is_first {
+            self.rearm(key);
+        }
+        is_first
+    }
+
+    /// Makes room for one connection; `None` if every one held is in use.
+    pub(super) fn make_room(&mut self) -> Option<()> {
+        if self.pool.len() >= self.context.limits().connections {
+            let key = self.pool.evictable(self.now)?;
+            self.context.count().evicted += 1;
+            self.end(key, &Ending::Closed(CloseReason::Evicted));
+        }
+        Some(())
+    }
+
+    /// Closes what is idle, replaces what is old.
+    pub(super) fn sweep(&mut self) {
+        self.pool.sweep(self.now);
+        for key in self.pool.keys() {
+            let Some(connection) = self.pool.get(key) else { continue };
+            if connection.phase() == Phase::Handshaking || connection.is_retired() {
+                continue;
+            }
+            let limits = self.context.limits();
+            let idle = self.now.saturating_duration_since(connection.last_payload());
+            let age = self.now.saturating_duration_since(connection.born());
+            let grace = limits.duplicate_grace;
+            if connection.is_quiet() && idle >= limits.idle_timeout {
+                self.context.count().idle_closed += 1;
+                self.end(key, &Ending::Closed(CloseReason::Idle));
+            } else if age >= oldest_age(limits.max_connection_age)
+                || connection.packet_count() >= KEY_PACKETS
+            {
+                self.context.count().recycled += 1;
+                self.retire(key, CloseReason::Recycled, grace);
+            }
+        }
+        self.close_beyond_warm();
+    }
+
+    /// Closes idle connections beyond the soft target, those unused longest first.
+    fn close_beyond_warm(&mut self) {
+        while self.pool.len() > self.context.limits().warm_connections
+            && let Some(key) = self.pool.evictable(self.now)
+        {
+            self.context.count().cooled += 1;
+            self.end(key, &Ending::Closed(CloseReason::Evicted));
+        }
+    }
+
+    /// During a shutdown: closes connections that have sent everything, or all at its deadline.
+    pub(super) fn close_quiet_ones(&mut self) {
+        let is_over = self.shutdown.is_some_and(|deadline| self.now >= deadline);
+        for key in self.pool.keys() {
+            let has_sent = |connection: &Connection| {
+                let idle = self.now.saturating_duration_since(connection.last_payload());
+                connection.is_quiet()
+                    && !self.scheduler.is_queued(key)
+                    && idle >= connection.loss_detection_time()
+            };
+            let is_done = self.pool.get(key).is_some_and(|connection| {
+                is_over || connection.phase() == Phase::Handshaking || has_sent(connection)
+            });
+            if is_done {
+                self.end(key, &Ending::Closed(CloseReason::Shutdown));
+            }
+        }
+    }
+
+    /// Ends a connection and tells everybody concerned.
+    pub(super) fn end(&mut self, key: ConnectionKey, ending: &Ending) {
+        let Some(connection) = self.pool.get_mut(key) else { return };
+        let (address, source) = (connection.address(), connection.source());
+        let reason = ending.reason();
+        if let CloseReason::Refused(refusal) = reason {
+            let detail = connection.refusal_detail(refusal);
+            self.context.refuse(address, refusal, detail);
+        }
+        if reason == CloseReason::LabelMismatch {
+            let detail = reason.to_string();
+            self.context.refuse(address, Refusal::LabelMismatch, detail);
+        }
+        connection.fail_all(&mut self.context, ending);
+        if reason != CloseReason::Reset {
+            for packet in connection.close(&reason) {
+                self.connectionless.push(address, source, packet);
+            }
+        }
+        self.scheduler.forget(key);
+        let Some(connection) = self.pool.remove(key) else { return };
+        if connection.phase() == Phase::Confirmed {
+            if let Some(peer) = connection.peer().cloned() {
+                self.context.emit(EndpointEvent::Closed { peer, reason });
+            }
+        } else if connection.dialed() && is_failure(&reason) {
+            self.context.count().dials_failed += 1;
+            let jitter = f64::from(self.context.secrets_mut().fresh_number()) / f64::from(u32::MAX);
+            self.pool.note_dial_failed(address, self.context.limits(), jitter, self.now);
+        }
+    }
+}
+
+/// Which of two connections to one address is to go, if that can be told; both sides come to the
+/// same answer. `ours` is our name in HELLO.
+fn duplicate(
+    fresh: &Connection,
+    other: &Connection,
+    ours: &[u8],
+    dial_timeout: Duration,
+) -> Option<(ConnectionKey, CloseReason)> {
+    let extended = Some(Protocol::Extended);
+    if other.phase() != Phase::Confirmed
+        || other.is_retired()
+        || fresh.protocol() != extended
+        || other.protocol() != extended
+        || fresh.hello_name() != other.hello_name()
+    {
+        return None;
+    }
+    let apart = fresh.born().saturating_duration_since(other.born());
+    if fresh.dialed() == other.dialed() || apart > dial_timeout {
+        // Who dials again does not have the older one any more, or does not want it.
+        return Some((other.key(), CloseReason::Superseded));
+    }
+    let theirs = fresh.hello_name()?;
+    if theirs == ours {
+        return None;
+    }
+    // Both dialed at the same time: the connection stays that the lower name dialed.
+    let loser = if fresh.dialed() == (ours < theirs) { other } else { fresh };
+    Some((loser.key(), CloseReason::Duplicate))
+}
+
+/// Whether a dial that ended for this reason failed, rather than being called off by us.
+fn is_failure(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Requested
+        | CloseReason::Shutdown
+        | CloseReason::Idle
+        | CloseReason::Duplicate
+        | CloseReason::Superseded
+        | CloseReason::Recycled
+        | CloseReason::Evicted => false,
+        CloseReason::LabelMismatch
+        | CloseReason::Revoked
+        | CloseReason::Reset
+        | CloseReason::TimedOut
+        | CloseReason::ByPeer { .. }
+        | CloseReason::Refused(_)
+        | CloseReason::Violation(_) => true,
+    }
+}
+
+/// The age at which a connection is replaced, where the application asks for `wanted`.
+fn oldest_age(wanted: Duration) -> Duration {
+    if wanted.is_zero() { KEY_AGE } else { wanted.min(KEY_AGE) }
+}
+
+/// Packets under one key: AES-GCM allows 2^23 (RFC 9001 section 6.6), quiche never changes keys.
+const KEY_PACKETS: usize = 4_000_000;
+/// Age of a key.
+const KEY_AGE: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,97 @@
+//! The endpoint's commands for streams that are open or about to be: each leads to the connection
+//! that has the stream.
+
+use std::time::Instant;
+
+use super::Endpoint;
+use crate::connection::Connection;
+use crate::context::EndpointContext;
+use crate::error::{ReadError, WriteError};
+use crate::event::Read;
+use crate::stream_directory::StreamLocation;
+use crate::stream_slab::StreamSlot;
+use crate::stream_token::StreamToken;
+
+impl Endpoint {
+    /// Moves the deadline of a stream, or lifts it.
+    pub fn set_deadline(&mut self, stream: StreamToken, deadline: Option<Instant>) {
+        let set = |at: At<'_>| at.connection.set_deadline(at.slot, deadline);
+        self.with_connection(stream, set, |()| true);
+    }
+
+    /// Writes to a stream and returns how many bytes were taken: all of them, unless
+    /// [`stream_buffer`](crate::Limits::stream_buffer) is reached; then the rest, with `finish`,
+    /// is to be offered again after [`StreamWritable`](crate::EndpointEvent::StreamWritable). With
+    /// `finish` the FIN rides on the last byte.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing was taken.
+    pub fn write(
+        &mut self,
+        stream: StreamToken,
+        bytes: &[u8],
+        finish: bool,
+    ) -> Result<usize, WriteError> {
+        let write = |at: At<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
+        let wakes = |taken: &_| *taken != Ok(0) || bytes.is_empty();
+        self.with_connection(stream, write, wakes).unwrap_or(Err(WriteError::UnknownStream))
+    }
+
+    /// Reads from a stream. Not reading is how to slow down the peer; read on whenever there is
+    /// room again, no event asks for it.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the token is not valid any more.
+    pub fn read(&mut self, stream: StreamToken, buffer: &mut [u8]) -> Result<Read, ReadError> {
+        if let Some(read) = self.context.unread_mut().read(stream, buffer) {
+            return Ok(read);
+        }
+        let read = |at: At<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
+        let wakes = |read: &_| *read != Ok(Read { bytes: 0, fin: false });
+        self.with_connection(stream, read, wakes).unwrap_or(Err(ReadError::UnknownStream))
+    }
+
+    /// The application is done with a stream: what was written still goes out, followed by FIN;
+    /// what still arrives is discarded. The token is not valid any more.
+    pub fn stop(&mut self, stream: StreamToken) {
+        self.context.unread_mut().remove(stream);
+        let stop = |at: At<'_>| at.connection.stop(at.context, at.slot, at.now);
+        self.with_connection(stream, stop, |()| true);
+    }
+
+    /// Ends both directions of a stream at once; what was not sent yet never is. The token is not
+    /// valid any more.
+    pub fn reset(&mut self, stream: StreamToken) {
+        self.context.unread_mut().remove(stream);
+        let reset = |at: At<'_>| at.connection.reset(at.context, at.slot);
+        self.with_connection(stream, reset, |()| true);
+    }
+
+    /// Lets the connection that has the stream act, and queues it for sending if the result says
+    /// so: who asks in vain must not keep the driver awake.
+    fn with_connection<R>(
+        &mut self,
+        stream: StreamToken,
+        act: impl FnOnce(At<'_>) -> R,
+        wakes: impl FnOnce(&R) -> bool,
+    ) -> Option<R> {
+        let StreamLocation { connection: key, slot } = self.context.streams().locate(stream)?;
+        let Some(connection) = self.pool.get_mut(key) else {
+            debug_assert!(false, "the stream {stream} is on a connection that is gone");
+            return None;
+        };
+        let result = act(At { connection, context: &mut self.context, slot, now: self.now });
+        if wakes(&result) {
+            self.schedule(key);
+        }
+        Some(result)
+    }
+}
+
+/// Where a stream is, and what is needed to use it.
+struct At<'a> {
+    connection: &'a mut Connection,
+    context: &'a mut EndpointContext,
+    slot: StreamSlot,
+    now: Instant,
+}

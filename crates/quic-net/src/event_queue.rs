@@ -1,0 +1,56 @@
+//! The events that the application has not taken yet.
+
+use std::collections::VecDeque;
+
+use crate::event::EndpointEvent;
+
+/// Events in the order in which they happened, with the bytes that their payloads take.
+#[derive(Default)]
+pub(crate) struct EventQueue {
+    events: VecDeque<EndpointEvent>,
+    /// What all payloads weigh.
+    bytes: usize,
+}
+
+impl EventQueue {
+    pub(crate) fn push(&mut self, event: EndpointEvent) {
+        self.bytes += payload_size(&event);
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<EndpointEvent> {
+        let event = self.events.pop_front()?;
+        self.bytes -= payload_size(&event);
+        Some(event)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// What all payloads weigh.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What the payload of an event weighs, with its bookkeeping; 0 for events without one.
+pub(crate) fn payload_size(event: &EndpointEvent) -> usize {
+    match event {
+        EndpointEvent::Packet { bytes, .. }
+        | EndpointEvent::ApplicationPacket { bytes, .. }
+        | EndpointEvent::RawDatagram { bytes, .. } => bytes.len() + BOOKKEEPING,
+        EndpointEvent::Connected { .. }
+        | EndpointEvent::Closed { .. }
+        | EndpointEvent::StreamOpened { .. }
+        | EndpointEvent::StreamReadable { .. }
+        | EndpointEvent::StreamWritable { .. }
+        | EndpointEvent::StreamFailed { .. }
+        | EndpointEvent::SendFailed { .. }
+        | EndpointEvent::PacketLimit { .. }
+        | EndpointEvent::Refused { .. } => 0,
+    }
+}
+
+/// What an event takes beside its payload, in bytes: many empty packets must weigh something.
+const BOOKKEEPING: usize = 64;
