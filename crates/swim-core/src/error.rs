@@ -13,7 +13,6 @@ use crate::wire::StreamDecodeError;
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum OperationError {
     /// No answer before the deadline: a ping's is the probe timeout, an exchange's the stream
     /// timeout, a reliable message's the one its sender gave.
@@ -106,7 +105,6 @@ pub enum StreamFailure {
 
 /// Why a message or ping to one member was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SendRefusal {
     /// Our table has no member of this name.
     #[error("no member is called {0}: see the members")]
@@ -148,7 +146,6 @@ impl From<SendRefusal> for OperationError {
 
 /// Why a broadcast was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum BroadcastRefusal {
     /// It does not fit one packet.
     #[error(
@@ -174,7 +171,6 @@ pub enum BroadcastRefusal {
 
 /// Why metadata was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum MetaRefusal {
     /// More than [`MAX_META`](crate::MAX_META) bytes.
     #[error("metadata of {len} bytes: shorten it to at most {limit}")]

@@ -151,7 +151,6 @@ pub enum Outcome {
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub enum Event {
     /// A member appeared, or came back.
     Joined(Member),

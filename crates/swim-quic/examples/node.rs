@@ -1,14 +1,11 @@
 //! The reference member: a cluster node driven over stdin and stdout.
 //!
 //! Turns a command line into a running [`Cluster`], commands on stdin into calls, and events into
-//! JSON lines. The demo, the tests and people drive it; it decides nothing that a service would
-//! not have to decide as well.
+//! JSON lines. The demo, the tests and people drive it.
 #![forbid(unsafe_code)]
 
 #[path = "node/arguments.rs"]
 mod arguments;
-#[path = "node/commands.rs"]
-mod commands;
 #[path = "node/files.rs"]
 mod files;
 #[path = "node/logging.rs"]
@@ -17,6 +14,8 @@ mod logging;
 mod output;
 #[path = "node/process.rs"]
 mod process;
+#[path = "node/session.rs"]
+mod session;
 
 use std::io::BufRead;
 use std::process::ExitCode;
@@ -25,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use swim_quic::{Cluster, Event};
+use swim_quic::{Cluster, Event, StartError};
 
 use arguments::Arguments;
 use output::Output;
@@ -39,7 +38,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The application protocol that every node answers.
 const ECHO: &str = "echo";
 
-/// A member that is going down on purpose.
+/// Whether this member is going down on purpose.
 static GOING: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
@@ -85,8 +84,16 @@ fn start(arguments: &Arguments) -> Result<(Cluster, Receiver<Event>), String> {
         builder = builder.reset_secret(secret);
     }
     let events = builder.subscribe();
-    let cluster = builder.start().map_err(|error| error.to_string())?;
+    let cluster = builder.start().map_err(|error| explain(&error))?;
     Ok((cluster, events))
+}
+
+/// The library's words, and the flag of this program that mends it.
+fn explain(error: &StartError) -> String {
+    if let StartError::Announce(error) = error {
+        return format!("{error}: pass --advertise IP:PORT");
+    }
+    error.to_string()
 }
 
 /// Serves until a command, a signal or the end of input ends it.
@@ -108,7 +115,7 @@ fn run(
         }
     });
     echo(&cluster, output);
-    let mut session = commands::Session::new(cluster, Arc::clone(output));
+    let mut session = session::Session::new(cluster, Arc::clone(output));
     while let Ok(input) = lines.recv() {
         let go_on = match input {
             Input::Line(line) => session.command(&line),

@@ -1,13 +1,13 @@
 //! Addresses as people write them: `[name/]host[:port]`, `[v6]:port`, a bare IPv6.
 //!
-//! Parses what `join`, `seeds` and `bind` are given and says what is wrong with it. Resolves
-//! nothing: names stay names until the resolver thread looks them up.
+//! What `join` and `seeds` are given is parsed here. Names stay names: a resolver thread looks
+//! them up later.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use swim_core::MemberName;
+use thiserror::Error;
 
 /// The port of an address that names none: memberlist's default.
 pub(crate) const DEFAULT_PORT: u16 = 7946;
@@ -35,23 +35,14 @@ pub(crate) enum Host {
 }
 
 /// Why an address cannot be used; the message names cause and remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "malformed address {text:?}: {reason}; write it as host:port, [ipv6]:port or name/host:port"
+)]
 pub struct AddressError {
     text: String,
     reason: &'static str,
 }
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "malformed address {:?}: {}; write it as host:port, [ipv6]:port or name/host:port",
-            self.text, self.reason
-        )
-    }
-}
-
-impl std::error::Error for AddressError {}
 
 impl JoinAddress {
     /// The socket address, when the host is a literal.

@@ -1,10 +1,9 @@
 //! Describes a member before it starts, and starts it.
 //!
-//! Decides which address to announce, who the certificate must name, and how the parts are
-//! configured to fit each other. Everything that can be wrong is said before anything runs.
+//! Everything that can be wrong is checked before anything runs.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,22 +14,46 @@ use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, LocalMember, MemberName, Membership, Seed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
-use crate::application::Applications;
+use crate::announce::{announced_address, parse_bind};
+use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
-use crate::command::{MakeNode, Message};
-use crate::driver::Driver;
+use crate::driver::{Driver, MakeNode, Message};
 use crate::error::{CommandError, StartError};
 use crate::event::Event;
 use crate::node::{Node, Shared};
+use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
 
-/// The ALPN token between nodes of this library: the classic wire plus extensions.
-pub(crate) const EXTENDED_PROTOCOL: &str = "swim-quic/1";
-
-/// The ALPN token of Go's memberlist-quic.
-pub(crate) const CLASSIC_PROTOCOL: &str = "memberlist-quic/1";
-
 /// A member that is not running yet.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use swim_quic::{Cluster, Config, Driver, Identity, Limits, NamePolicy, StartError};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut limits = Limits::default();
+/// limits.dial_timeout = Duration::from_secs(5);
+/// let driver = Driver::start()?; // only to share one thread among several members
+/// let builder = Cluster::builder("ada")
+///     .bind("0.0.0.0:7946")
+///     .advertise("192.0.2.7:7946".parse()?)
+///     .identity(Identity::from_pem_files("ca.pem", "ada.pem", "ada.key")?)
+///     .name_policy(NamePolicy::Match)
+///     .config(Config::wan())
+///     .limits(limits)
+///     .seeds(["seed.example", "bob/192.0.2.8:7946"])
+///     .meta("role=db")
+///     .driver(&driver);
+/// let events = builder.subscribe();
+/// match builder.start() {
+///     Ok(cluster) => println!("{} listens on {}", cluster.name(), cluster.address()),
+///     Err(StartError::Socket { address, source }) => println!("{address}: {source}"),
+///     Err(other) => return Err(other.into()),
+/// }
+/// # drop(events);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Builder {
     name: String,
@@ -59,8 +82,15 @@ impl fmt::Debug for Builder {
     }
 }
 
+impl Cluster {
+    /// Starts describing a member called `name` (1 to 255 bytes).
+    pub fn builder(name: impl Into<String>) -> Builder {
+        Builder::new(name.into())
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(name: String) -> Self {
+    fn new(name: String) -> Self {
         Self {
             name,
             bind: format!("0.0.0.0:{DEFAULT_PORT}"),
@@ -78,8 +108,8 @@ impl Builder {
         }
     }
 
-    /// Where to listen and dial from: `IP:PORT` (default `0.0.0.0:7946`); port 0 takes a free
-    /// one.
+    /// Where to listen and dial from: `IP:PORT`, or an IP alone for port 7946 (default
+    /// `0.0.0.0:7946`); port 0 takes a free one. Checked by [`start`](Self::start).
     #[must_use]
     pub fn bind(mut self, address: impl Into<String>) -> Self {
         self.bind = address.into();
@@ -146,7 +176,7 @@ impl Builder {
         self
     }
 
-    /// The secret behind stateless reset tokens. It should survive restarts and certificate
+    /// The secret behind stateless reset tokens (RFC 9000, section 10.3). It should survive restarts and certificate
     /// rotations, so that peers notice a restart at once. Default: derived from the private key,
     /// the name and the announced port.
     #[must_use]
@@ -175,7 +205,7 @@ impl Builder {
     /// [`StartError`] names the cause and the remedy; nothing is left running then.
     pub fn start(self) -> Result<Cluster, StartError> {
         let name = MemberName::try_from(self.name.as_str())
-            .map_err(|_| StartError::Name(self.name.clone()))?;
+            .map_err(|source| StartError::Name { name: self.name.clone(), source })?;
         let bind = parse_bind(&self.bind)?;
         let seeds = self
             .seeds
@@ -206,10 +236,9 @@ impl Builder {
         });
         let id = driver.next_node();
         let (reply, hosted) = bounded(1);
-        let gone = |error: CommandError| StartError::Driver(error.to_string());
-        driver.sender().send(Message::Host { id, bind, make, reply }).map_err(gone)?;
-        hosted.recv().map_err(|_| gone(CommandError::Closed))??;
-        let address = announced_at.recv().map_err(|_| gone(CommandError::Closed))?;
+        driver.sender().send(Message::Host { id, bind, make, reply })?;
+        hosted.recv().map_err(|_| CommandError::Closed)??;
+        let address = announced_at.recv().map_err(|_| CommandError::Closed)?;
         log::info!("{name} listens on {address}");
         let sender = driver.sender().clone();
         Ok(Cluster::from_inner(Inner {
@@ -233,8 +262,7 @@ impl Builder {
         now: Instant,
     ) -> Result<Node, StartError> {
         let trust = self.trust.unwrap_or_else(|| identity.trust()).with_policy(self.name_policy);
-        let tls = certs::tls_context(identity, &trust)
-            .map_err(|error| StartError::Tls(error.to_string()))?;
+        let tls = certs::tls_context(identity, &trust)?;
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
@@ -242,11 +270,10 @@ impl Builder {
         transport.label = self.config.label.clone();
         transport.limits = self.limits;
         transport.identify = Arc::new(move |leaf| trust.binding_names(leaf));
-        let endpoint = Endpoint::new(transport, tls, now)
-            .map_err(|error| StartError::Tls(error.to_string()))?;
+        let endpoint = Endpoint::new(transport, tls, now)?;
         let me = LocalMember { name, address, meta: self.meta };
         let membership = Membership::new(self.config, me, random_seed()?, Time::ZERO)?;
-        let applications = Applications::new(Arc::clone(&waker));
+        let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
         Ok(Node::new(membership, endpoint, seeds, applications, self.shared, now))
     }
@@ -262,102 +289,7 @@ fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {
 
 fn random_seed() -> Result<Seed, StartError> {
     let mut seed = [0; 32];
-    SystemRandom::new()
-        .fill(&mut seed)
-        .map_err(|_| StartError::Driver("the operating system gave no randomness".to_owned()))?;
+    // The error says nothing: ring keeps causes to itself.
+    SystemRandom::new().fill(&mut seed).map_err(|_| StartError::Randomness)?;
     Ok(Seed(seed))
-}
-
-fn parse_bind(text: &str) -> Result<SocketAddr, StartError> {
-    text.parse::<SocketAddr>()
-        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)))
-        .map_err(|_| StartError::Bind(text.to_owned()))
-}
-
-/// The address to announce; port 0 stands for the bound port.
-fn announced_address(
-    bind: SocketAddr,
-    advertise: Option<SocketAddr>,
-    seeds: &[JoinAddress],
-) -> Result<SocketAddr, StartError> {
-    let none = |reason: &str| Err(StartError::NoAdvertiseAddress(reason.to_owned()));
-    match advertise {
-        Some(address) if address.ip().is_unspecified() => {
-            none("0.0.0.0 and :: cannot be dialed by anybody")
-        }
-        Some(address) => Ok(address),
-        None if !bind.ip().is_unspecified() => Ok(bind),
-        None => {
-            let towards = seeds.iter().find_map(JoinAddress::socket_address);
-            if let Some(ip) = towards.and_then(|seed| source_towards(bind, seed)) {
-                return Ok(SocketAddr::new(ip, bind.port()));
-            }
-            match private_addresses().as_slice() {
-                [ip] => Ok(SocketAddr::new(*ip, bind.port())),
-                [] => none("the machine has no private address"),
-                several => none(&format!("the machine has {} private addresses", several.len())),
-            }
-        }
-    }
-}
-
-/// Which of our addresses the kernel would use towards `peer`. Connecting a UDP socket sends
-/// nothing.
-fn source_towards(bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(SocketAddr::new(bind.ip(), 0)).ok()?;
-    socket.connect(peer).ok()?;
-    let ip = socket.local_addr().ok()?.ip().to_canonical();
-    (!ip.is_unspecified()).then_some(ip)
-}
-
-/// The machine's addresses out of RFC 1918 and RFC 4193 space.
-fn private_addresses() -> Vec<IpAddr> {
-    let is_private = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_private(),
-        IpAddr::V6(ip) => ip.is_unique_local(),
-    };
-    let mut found: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|interface| interface.ip())
-        .filter(is_private)
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn socket(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn an_explicit_or_bound_address_is_announced_as_it_is() {
-        let bound = socket("127.0.0.1:7001");
-        assert_eq!(announced_address(bound, None, &[]).unwrap(), bound);
-        let explicit = socket("10.9.8.7:0");
-        assert_eq!(announced_address(bound, Some(explicit), &[]).unwrap(), explicit);
-        let error = announced_address(bound, Some(socket("0.0.0.0:1")), &[]).unwrap_err();
-        assert!(error.to_string().contains("--advertise"), "{error}");
-    }
-
-    #[test]
-    fn a_wildcard_bind_announces_the_source_address_towards_the_first_seed() {
-        let seeds = ["seed.example:1".parse().unwrap(), "127.0.0.1:9".parse().unwrap()];
-        let announced = announced_address(socket("0.0.0.0:7001"), None, &seeds).unwrap();
-        assert_eq!(announced, socket("127.0.0.1:7001"));
-    }
-
-    #[test]
-    fn bind_takes_an_address_with_or_without_port_and_nothing_else() {
-        assert_eq!(parse_bind("[::1]:5").unwrap(), socket("[::1]:5"));
-        assert_eq!(parse_bind("127.0.0.1").unwrap(), socket("127.0.0.1:7946"));
-        for bad in ["", "localhost:1", "127.0.0.1:", "127.0.0.1:70000", ":7946"] {
-            assert!(parse_bind(bad).unwrap_err().to_string().contains("IP:PORT"), "{bad}");
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The thread that runs nodes: one poll, one clock read a turn, one socket per node.
 //!
-//! Decides the order of a turn (commands, socket, machines, timers, socket) and nothing else.
-//! User code never runs here except the vetoes that the membership machine documents.
+//! A turn is: commands, socket, endpoint and membership, timers, socket. Of the application's code
+//! only the hooks of the membership run here, which must not block.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use quic_net::{EventLoop, SocketId};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use quic_net::{EventLoop, LoopWaker, SocketId};
 
-use crate::command::{COMMAND_QUEUE, CommandSender, MakeNode, Message, NodeId};
-use crate::error::StartError;
+use crate::command::Command;
+use crate::error::{CommandError, DriverError, StartError};
 use crate::node::Node;
+
+/// Commands that can wait for one driver thread; beyond it callers get [`CommandError::Busy`].
+const COMMAND_QUEUE: usize = 1_024;
 
 /// Commands taken in one turn; the rest wait so that a busy caller cannot delay a probe.
 const COMMANDS_PER_TURN: usize = 256;
@@ -40,17 +43,16 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// [`StartError::Driver`] when the operating system refuses a poll or a thread.
-    pub fn start() -> Result<Self, StartError> {
-        let refused = |error: std::io::Error| StartError::Driver(error.to_string());
-        let event_loop = EventLoop::new().map_err(refused)?;
+    /// [`DriverError`] when the operating system refuses a poll or a thread.
+    pub fn start() -> Result<Self, DriverError> {
+        let event_loop = EventLoop::new().map_err(DriverError::Poll)?;
         let (queue, messages) = bounded(COMMAND_QUEUE);
         let sender = CommandSender::new(queue, event_loop.waker());
         let thread = DriverThread { event_loop, messages, hosted: BTreeMap::new() };
         std::thread::Builder::new()
             .name("swim-quic".into())
             .spawn(move || thread.run())
-            .map_err(refused)?;
+            .map_err(DriverError::Thread)?;
         Ok(Self { sender, next_node: Arc::default() })
     }
 
@@ -60,6 +62,58 @@ impl Driver {
 
     pub(crate) fn next_node(&self) -> NodeId {
         NodeId(self.next_node.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// One node on a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeId(u64);
+
+/// Makes a node once its socket is bound and its real port known.
+pub(crate) type MakeNode = Box<dyn FnOnce(SocketAddr, Instant) -> Result<Node, StartError> + Send>;
+
+/// Something for the driver thread.
+pub(crate) enum Message {
+    /// Bind a socket and host a node on it from here on.
+    Host { id: NodeId, bind: SocketAddr, make: MakeNode, reply: Sender<Result<(), StartError>> },
+    /// A command for one node.
+    Node(NodeId, Command),
+    /// Close a node's connections politely, then stop hosting it.
+    Close { id: NodeId, deadline: Instant, reply: Sender<()> },
+}
+
+/// The way to a driver thread.
+#[derive(Clone)]
+pub(crate) struct CommandSender {
+    queue: Sender<Message>,
+    waker: Arc<LoopWaker>,
+}
+
+impl CommandSender {
+    fn new(queue: Sender<Message>, waker: Arc<LoopWaker>) -> Self {
+        Self { queue, waker }
+    }
+
+    /// Queues a message and wakes the driver. Never waits.
+    pub(crate) fn send(&self, message: Message) -> Result<(), CommandError> {
+        let queued = self.queue.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Disconnected(_) => CommandError::Closed,
+        });
+        self.wake();
+        queued
+    }
+
+    /// Makes the driver run a turn.
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!("the driver thread cannot be woken: {error}");
+        }
+    }
+
+    /// The waker alone, for threads that must not keep the queue open.
+    pub(crate) fn waker(&self) -> Arc<LoopWaker> {
+        Arc::clone(&self.waker)
     }
 }
 
@@ -142,7 +196,7 @@ impl DriverThread {
         let (socket, local) = self
             .event_loop
             .bind(bind)
-            .map_err(|error| StartError::Socket { address: bind, error })?;
+            .map_err(|source| StartError::Socket { address: bind, source })?;
         match make(local, now) {
             Ok(node) => {
                 self.hosted.insert(id, Hosted { node, socket, closing: None });

@@ -1,7 +1,6 @@
-//! What a subscriber hears, and what the counters say.
+//! What a member tells its application: events, raw datagrams, counters, connections.
 //!
-//! Translates the machine's events into owned values that are cheap to clone for many
-//! subscribers. Decides nothing.
+//! All are owned values; events are cheap to clone, since each subscriber gets its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,9 +9,14 @@ use std::time::Duration;
 use quic_net::{ConnectionStats, EndpointStats, Protocol};
 use swim_core::{Member, MemberName, MembershipStats};
 
-use crate::builder::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
+use crate::error::JoinFailureReason;
+use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 
 /// Something that happened to the cluster, or came from it.
+///
+/// Round trips of the member's own probes are no events; [`Cluster::ping`] measures one.
+///
+/// [`Cluster::ping`]: crate::Cluster::ping
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -26,23 +30,24 @@ pub enum Event {
     Failed {
         /// The member, as last known.
         member: Member,
-        /// Whose accusation started the suspicion.
+        /// Who suspected it first.
         suspected_by: MemberName,
-        /// How long it was suspected before it was given up.
+        /// How long it was suspected before it was given up, by this member's clock; zero when
+        /// only the end was heard.
         after: Duration,
     },
     /// A member did not answer its probes; it may still clear itself.
     Suspected {
         /// The member, as last known.
         member: Member,
-        /// The accuser.
+        /// Who suspects it.
         by: MemberName,
     },
     /// A suspected member proved to be alive.
     Cleared {
         /// The member, with its new incarnation.
         member: Member,
-        /// Whose suspicion it was.
+        /// Who had suspected it.
         by: MemberName,
     },
     /// Somebody at another address claims a member's name; the known member stays.
@@ -66,12 +71,22 @@ pub enum Event {
         /// The bytes that were sent.
         payload: Arc<[u8]>,
     },
+    /// The application state that a peer sent along in a full state exchange. Members of this
+    /// library send none; Go's memberlist sends what its delegate's `LocalState` returns.
+    RemoteState {
+        /// The address of the connection.
+        address: SocketAddr,
+        /// Whether the exchange was a join.
+        join: bool,
+        /// The state.
+        state: Arc<[u8]>,
+    },
     /// A standing join attempt towards a seed ended.
     Seed {
         /// The seed: a socket address, or the name that could not be resolved.
         address: String,
         /// Why it failed; `None` on success.
-        error: Option<String>,
+        error: Option<JoinFailureReason>,
     },
     /// Something was refused that an operator should know: a bad certificate, a wrong label.
     Warning {
@@ -92,7 +107,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// `None` for what no subscriber can see.
+    /// `None` for what subscribers do not get one by one.
     pub(crate) fn from_core(event: swim_core::Event) -> Option<Self> {
         use swim_core::Event as Core;
         Some(match event {
@@ -108,16 +123,28 @@ impl Event {
             Core::Message { from, address, reliable, payload } => {
                 Self::Message { from, address, reliable, payload: payload.into() }
             }
-            Core::SeedTried { address, error } => Self::Seed {
-                address: address.to_string(),
-                error: error.map(|error| error.to_string()),
-            },
-            // Warnings are rate limited first; remote state and probe times have no listener.
-            Core::Warning { .. } | Core::RemoteState { .. } | Core::ProbeAnswered { .. } | _ => {
-                return None;
+            Core::RemoteState { address, join, state } => {
+                Self::RemoteState { address, join, state: state.into() }
             }
+            Core::SeedTried { address, error } => {
+                Self::Seed { address: address.to_string(), error: error.map(Into::into) }
+            }
+            // Shown by `Warnings`, at most one of a kind each second.
+            Core::Warning { .. } => return None,
+            // One in every probe interval: in the queue of a slow subscriber these would take the
+            // place of what it must not miss.
+            Core::ProbeAnswered { .. } => return None,
         })
     }
+}
+
+/// A datagram that is not QUIC. Anybody can send one and claim any address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawDatagram {
+    /// Where it says it comes from.
+    pub from: SocketAddr,
+    /// Its bytes; the first one is below `0x40`.
+    pub payload: Vec<u8>,
 }
 
 /// Counters of one member, membership and transport, since its start.
@@ -135,18 +162,18 @@ pub struct Stats {
 /// One connection of a member's pool, for people and metrics.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Connection {
+pub struct ConnectionInfo {
     /// The remote address.
     pub address: SocketAddr,
     /// The names that the peer's certificate proves; empty under the name policy `any`.
-    pub names: Vec<String>,
+    pub names: Vec<MemberName>,
     /// `swim-quic/1`, or `memberlist-quic/1` with a Go peer.
     pub protocol: &'static str,
     /// Whether we dialed it.
     pub dialed: bool,
     /// Whether what we send to that address goes over it.
     pub preferred: bool,
-    /// Smoothed round-trip time.
+    /// Smoothed round-trip time (RFC 9002).
     pub rtt: Duration,
     /// Congestion window in bytes.
     pub congestion_window: usize,
@@ -162,25 +189,25 @@ pub struct Connection {
     pub lost: u64,
 }
 
-impl Connection {
-    pub(crate) fn from_info(info: &ConnectionStats) -> Self {
-        let names = info.peer.names.iter();
+impl ConnectionInfo {
+    pub(crate) fn from_transport(stats: &ConnectionStats) -> Self {
+        let names = stats.peer.names.iter();
         Self {
-            address: info.peer.address,
-            names: names.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
-            protocol: match info.peer.protocol {
+            address: stats.peer.address,
+            names: names.filter_map(|name| MemberName::try_from(&name[..]).ok()).collect(),
+            protocol: match stats.peer.protocol {
                 Protocol::Extended => EXTENDED_PROTOCOL,
                 Protocol::Classic => CLASSIC_PROTOCOL,
             },
-            dialed: info.peer.dialed,
-            preferred: info.preferred,
-            rtt: info.rtt,
-            congestion_window: info.congestion_window,
-            age: info.age,
-            idle: info.idle,
-            streams: info.streams,
-            bytes: (info.bytes_received, info.bytes_sent),
-            lost: info.lost,
+            dialed: stats.peer.dialed,
+            preferred: stats.preferred,
+            rtt: stats.rtt,
+            congestion_window: stats.congestion_window,
+            age: stats.age,
+            idle: stats.idle,
+            streams: stats.streams,
+            bytes: (stats.bytes_received, stats.bytes_sent),
+            lost: stats.lost,
         }
     }
 }

@@ -9,20 +9,23 @@
 //!                    +---- one UDP socket --+
 //! ```
 //!
-//! Decides nothing about membership and nothing about connections: it starts the driver thread,
-//! carries bytes between the two machines, and hands out what they say.
+//! [`Cluster::builder`] describes a member and [`Builder::start`] runs it: on a driver thread that
+//! carries bytes and reports between the membership, the QUIC endpoint and the socket. The
+//! [`Cluster`] is the handle to it. Subscribe to [`Event`]s with [`Builder::subscribe`], before the
+//! start, so that none is missed.
 //!
 //! ```no_run
 //! use std::time::Duration;
 //! use swim_quic::{Cluster, Event, Identity};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let cluster = Cluster::builder("node-a")
+//! let builder = Cluster::builder("node-a")
 //!     .bind("0.0.0.0:7946")
 //!     .identity(Identity::from_pem_files("ca.pem", "node-a.pem", "node-a.key")?)
-//!     .seeds(["10.0.0.2:7946"])
-//!     .start()?;
-//! for event in cluster.subscribe() {
+//!     .seeds(["10.0.0.2:7946"]);
+//! let events = builder.subscribe();
+//! let cluster = builder.start()?;
+//! for event in &events {
 //!     if let Event::Failed { member, .. } = event {
 //!         println!("{} died", member.name());
 //!         break;
@@ -40,20 +43,19 @@
 pub struct Readme;
 
 mod address;
+mod announce;
 mod application;
 mod builder;
 mod cluster;
 mod command;
 #[cfg(test)]
 mod conformance;
+mod delayed_tasks;
 mod driver;
-mod errands;
 mod error;
 mod event;
-mod keys;
 mod node;
-mod pool;
-mod raw;
+mod protocol;
 mod resolve;
 mod subscribers;
 mod transport;
@@ -62,17 +64,21 @@ mod warnings;
 pub use address::AddressError;
 pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
-pub use certs::{Identity, IdentityError, NamePolicy, Trust};
-pub use cluster::{Cluster, JoinReport, LeaveReport};
+pub use certs::{ContextError, Identity, IdentityError, NamePolicy, Trust};
+pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use driver::Driver;
 pub use error::{
-    CommandError, JoinError, JoinFailure, KeysError, LeaveError, OpenStreamError, PingError,
-    SendError, SetMetaError, StartError,
+    AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError, DriverError,
+    JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError, LeaveError, ListenError,
+    OpenStreamError, PingError, RawError, ResolveError, SendDatagramError, SendError, SetMetaError,
+    StartError, StreamIoError,
 };
-pub use event::{Connection, Event, Stats};
-pub use pool::ConnectError;
-pub use quic_net::{EndpointStats, Limits, LimitsError};
-pub use raw::{RawDatagram, RawError, RawSocket};
+pub use event::{ConnectionInfo, Event, RawDatagram, Stats};
+pub use quic_net::{
+    EndpointError, EndpointStats, Limits, LimitsError, ReadError, Refusal, SendFailure,
+    StreamError, WriteError,
+};
 pub use swim_core::{
-    Config, ConfigError, Member, MemberName, MemberState, MembershipStats, SecretKey,
+    Config, ConfigError, Member, MemberName, MemberState, MembershipStats, NameError, SecretKey,
+    StreamFailure, UnacceptableAnswer,
 };

@@ -17,10 +17,9 @@ use crossbeam_channel::Sender;
 use quic_net::{CloseReason, Endpoint, PeerIdentity, Protocol};
 use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, TransportAdapter};
 
-use crate::application::Applications;
-use crate::errands::{Errand, Errands};
-use crate::event::Event;
-use crate::raw::RawDatagram;
+use crate::application::StreamRouter;
+use crate::delayed_tasks::{DelayedTask, DelayedTasks};
+use crate::event::{Event, RawDatagram};
 use crate::resolve::StandingSeeds;
 use crate::subscribers::Subscribers;
 use crate::transport::{Clock, EndpointTransport, Peers};
@@ -49,7 +48,7 @@ pub(crate) struct Node {
     clock: Clock,
     seeds: StandingSeeds,
     shared: Arc<Shared>,
-    applications: Applications,
+    applications: StreamRouter,
     peers: Peers,
     dials: Dials,
     /// Who takes datagrams that are not QUIC.
@@ -60,7 +59,7 @@ pub(crate) struct Node {
     warnings: Warnings,
     /// The generation of members that `shared` shows.
     published: Option<u64>,
-    errands: Errands,
+    delayed_tasks: DelayedTasks,
 }
 
 impl Node {
@@ -68,7 +67,7 @@ impl Node {
         membership: Membership,
         endpoint: Endpoint,
         seeds: StandingSeeds,
-        applications: Applications,
+        applications: StreamRouter,
         shared: Arc<Shared>,
         origin: Instant,
     ) -> Self {
@@ -88,7 +87,7 @@ impl Node {
             events: Vec::new(),
             warnings: Warnings::default(),
             published: None,
-            errands: Errands::default(),
+            delayed_tasks: DelayedTasks::default(),
         };
         node.settle(origin);
         node.publish();
@@ -112,7 +111,10 @@ impl Node {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let machine = [self.membership.poll_timeout(), self.adapter.poll_timeout()];
         let machine = machine.into_iter().flatten().min().map(|time| self.clock.instant(time));
-        [machine, self.endpoint.poll_timeout(), self.errands.next()].into_iter().flatten().min()
+        [machine, self.endpoint.poll_timeout(), self.delayed_tasks.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Everything that a turn does between reading and writing the socket.
@@ -131,8 +133,8 @@ impl Node {
         }
         let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
         self.adapter.handle_timeout(&self.membership, &mut transport, time);
-        while let Some(errand) = self.errands.take_due(now) {
-            self.run(errand, now);
+        while let Some(task) = self.delayed_tasks.take_due(now) {
+            self.run(task, now);
             self.settle(now);
         }
         self.publish();
@@ -184,13 +186,13 @@ impl Node {
     }
 
     /// What was put off until now.
-    fn run(&mut self, errand: Errand, now: Instant) {
-        match errand {
-            Errand::Greet(name) => {
+    fn run(&mut self, task: DelayedTask, now: Instant) {
+        match task {
+            DelayedTask::Greet(name) => {
                 // The round-trip time is nobody's concern, and neither is a failure.
                 let _ = self.membership.ping(&name, self.clock.time(now));
             }
-            Errand::CloseAll => {
+            DelayedTask::CloseAll => {
                 for connection in self.endpoint.connections() {
                     self.endpoint.close(connection.peer.address, CloseReason::Requested, now);
                 }
@@ -213,8 +215,8 @@ impl Node {
         let young = self.clock.age(now) < GREETING_PERIOD;
         let returning = young && self.membership.is_returning();
         if returning && peer.protocol == Protocol::Classic {
-            self.errands.add(now, Errand::Greet(name.clone()));
-            self.errands.add(now + SECOND_GREETING, Errand::Greet(name.clone()));
+            self.delayed_tasks.add(now, DelayedTask::Greet(name.clone()));
+            self.delayed_tasks.add(now + SECOND_GREETING, DelayedTask::Greet(name.clone()));
         }
     }
 

@@ -1,8 +1,9 @@
 //! Turns host names into addresses on threads of their own.
 //!
-//! Decides how many lookups may run at once. A lookup through the standard library can block for
-//! half a minute, so neither the driver nor a caller with a deadline ever makes one itself.
+//! A lookup through the standard library can block for half a minute, so neither the driver nor a
+//! caller with a deadline ever makes one itself. How many run at once is bounded.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::LoopWaker;
 
 use crate::address::{Host, JoinAddress};
+use crate::error::ResolveError;
 use crate::event::Event;
 
 /// Lookups that may run at once for one cluster; more fail at once and are tried again later.
@@ -27,7 +29,7 @@ pub(crate) struct Resolved {
     /// What was asked for.
     pub(crate) address: JoinAddress,
     /// Every address behind it, or why there is none.
-    pub(crate) found: Result<Vec<SocketAddr>, String>,
+    pub(crate) found: Result<Vec<SocketAddr>, ResolveError>,
 }
 
 impl Resolver {
@@ -49,7 +51,7 @@ impl Resolver {
         };
         if self.running.fetch_add(1, Ordering::AcqRel) >= CONCURRENT_LOOKUPS {
             self.running.fetch_sub(1, Ordering::AcqRel);
-            let found = Err(format!("{CONCURRENT_LOOKUPS} lookups are running: try again later"));
+            let found = Err(ResolveError::TooManyLookups { limit: CONCURRENT_LOOKUPS });
             deliver(reply, Resolved { address, found });
             return;
         }
@@ -65,7 +67,7 @@ impl Resolver {
             }
         });
         if let Err(error) = started {
-            let found = Err(format!("no thread for the lookup: {error}"));
+            let found = Err(ResolveError::NoThread(Arc::new(error)));
             deliver(reply, Resolved { address, found });
         }
     }
@@ -127,7 +129,8 @@ impl StandingSeeds {
                 }
                 Err(error) => {
                     log::warn!("seed {}: {error}; it will be tried again", address.text);
-                    events.push(Event::Seed { address: address.text, error: Some(error) });
+                    let error = Some(error.into());
+                    events.push(Event::Seed { address: address.text, error });
                 }
             }
         }
@@ -156,14 +159,17 @@ fn deliver(reply: &Sender<Resolved>, resolved: Resolved) {
     let _ = reply.try_send(resolved);
 }
 
-fn look_up_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+fn look_up_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
     let mut found: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
-        .map_err(|error| format!("{host} does not resolve: {error}"))?
+        .map_err(|error: io::Error| ResolveError::Failed {
+            host: host.to_owned(),
+            source: Arc::new(error),
+        })?
         .collect();
     found.sort_unstable();
     found.dedup();
-    if found.is_empty() { Err(format!("{host} resolves to no address")) } else { Ok(found) }
+    if found.is_empty() { Err(ResolveError::NoAddress(host.to_owned())) } else { Ok(found) }
 }
 
 #[cfg(test)]
@@ -176,7 +182,7 @@ mod tests {
         let resolver = Resolver::default();
         resolver.look_up("127.0.0.1:7001".parse().unwrap(), &reply, None);
         let literal = answers.try_recv().unwrap();
-        assert_eq!(literal.found, Ok(vec!["127.0.0.1:7001".parse().unwrap()]));
+        assert_eq!(literal.found.unwrap(), ["127.0.0.1:7001".parse().unwrap()]);
         resolver.look_up("localhost:7001".parse().unwrap(), &reply, None);
         let named = answers.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
         let found = named.found.unwrap();
@@ -190,7 +196,9 @@ mod tests {
         let resolver = Resolver::default();
         resolver.running.store(CONCURRENT_LOOKUPS, Ordering::Release);
         resolver.look_up("localhost:7001".parse().unwrap(), &reply, None);
-        assert!(answers.try_recv().unwrap().found.unwrap_err().contains("try again"));
+        let refusal = answers.try_recv().unwrap().found.unwrap_err();
+        assert!(matches!(refusal, ResolveError::TooManyLookups { .. }), "{refusal:?}");
+        assert!(refusal.to_string().contains("try again"), "{refusal}");
         assert_eq!(resolver.running.load(Ordering::Acquire), CONCURRENT_LOOKUPS);
     }
 }

@@ -1,7 +1,7 @@
 //! Fan-out of events: every subscriber has its own bounded queue and none can slow the cluster.
 //!
-//! Decides what happens when a subscriber is slow (it misses events and is told how many);
-//! never blocks and never drops a subscriber that still listens.
+//! A slow subscriber misses events and is told how many. Delivery never blocks, and never drops a
+//! subscriber that still listens.
 
 use std::sync::{Mutex, PoisonError};
 

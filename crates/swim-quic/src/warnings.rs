@@ -1,7 +1,7 @@
 //! Holds back repeated warnings: one of a kind each second, with a count of the others.
 //!
-//! Decides what an attacker or a misconfigured peer can make a log or a subscriber see; counts
-//! everything, loses no kind.
+//! So an attacker or a misconfigured peer cannot flood a log or a subscriber, and no kind is
+//! missed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

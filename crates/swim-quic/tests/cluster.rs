@@ -9,18 +9,18 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Cast, alive, eventually, hear};
+use common::{Participants, alive, eventually, hear};
 use swim_quic::{
     Cluster, Driver, Event, JoinError, LeaveError, Member, MemberState, SendError, StartError,
 };
 
 #[test]
 fn three_members_find_each_other_and_see_metadata() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").meta("role=db").start().unwrap();
+    let participants = Participants::new();
+    let ada = participants.member("ada").meta("role=db").start().unwrap();
     let seed = ada.address().to_string();
-    let bob = cast.member("bob").seeds([seed.clone()]).start().unwrap();
-    let cyd = cast.member("cyd").seeds([seed]).start().unwrap();
+    let bob = participants.member("bob").seeds([seed.clone()]).start().unwrap();
+    let cyd = participants.member("cyd").seeds([seed]).start().unwrap();
     for member in [&ada, &bob, &cyd] {
         eventually("all see all", || alive(member) == ["ada", "bob", "cyd"]);
     }
@@ -39,8 +39,8 @@ fn three_members_find_each_other_and_see_metadata() {
 
 #[test]
 fn a_leave_is_no_failure() {
-    let cast = Cast::new();
-    let members = cast.cluster(&["ada", "bob", "cyd"]);
+    let participants = Participants::new();
+    let members = participants.cluster(&["ada", "bob", "cyd"]);
     let events = members[0].subscribe();
     let report = members[2].leave(Duration::from_secs(5)).unwrap();
     assert!(report.told >= 1, "{report:?}");
@@ -58,8 +58,8 @@ fn a_leave_is_no_failure() {
 
 #[test]
 fn who_is_dropped_sends_nothing_and_is_found_dead() {
-    let cast = Cast::new();
-    let mut members = cast.cluster(&["ada", "bob", "cyd"]);
+    let participants = Participants::new();
+    let mut members = participants.cluster(&["ada", "bob", "cyd"]);
     let events = members[0].subscribe();
     drop(members.pop());
     let (name, after) = hear("cyd is declared dead", &events, |event| match event {
@@ -74,8 +74,8 @@ fn who_is_dropped_sends_nothing_and_is_found_dead() {
 
 #[test]
 fn a_member_that_comes_back_at_its_old_address_is_taken_back() {
-    let cast = Cast::new();
-    let mut members = cast.cluster(&["ada", "bob", "cyd"]);
+    let participants = Participants::new();
+    let mut members = participants.cluster(&["ada", "bob", "cyd"]);
     let cyd = members.pop().unwrap();
     let (address, seed) = (cyd.address(), members[0].address().to_string());
     drop(cyd);
@@ -84,7 +84,7 @@ fn a_member_that_comes_back_at_its_old_address_is_taken_back() {
             view(member, "cyd").is_none_or(|cyd| cyd.state() == MemberState::Dead)
         });
     }
-    let back = cast.member("cyd").bind(address.to_string()).seeds([seed]).start().unwrap();
+    let back = participants.member("cyd").bind(address.to_string()).seeds([seed]).start().unwrap();
     for member in members.iter().chain([&back]) {
         eventually("cyd is back", || alive(member) == ["ada", "bob", "cyd"]);
     }
@@ -93,8 +93,9 @@ fn a_member_that_comes_back_at_its_old_address_is_taken_back() {
 
 #[test]
 fn join_says_how_many_and_why_not() {
-    let cast = Cast::new();
-    let (ada, bob) = (cast.member("ada").start().unwrap(), cast.member("bob").start().unwrap());
+    let participants = Participants::new();
+    let (ada, bob) =
+        (participants.member("ada").start().unwrap(), participants.member("bob").start().unwrap());
     let nobody = free_address();
     let report =
         ada.join([bob.address().to_string(), nobody.clone()], Duration::from_secs(4)).unwrap();
@@ -111,31 +112,33 @@ fn join_says_how_many_and_why_not() {
 
 #[test]
 fn a_certificate_for_somebody_else_is_refused_at_the_start() {
-    let cast = Cast::new();
-    let error = cast.member("ada").identity(cast.identity("bob")).start().unwrap_err();
+    let participants = Participants::new();
+    let error =
+        participants.member("ada").identity(participants.identity("bob")).start().unwrap_err();
     assert!(matches!(&error, StartError::NameNotInCertificate { .. }), "{error}");
     assert!(error.to_string().contains("bob") && error.to_string().contains("ada"), "{error}");
 }
 
 #[test]
 fn a_taken_port_is_named_with_a_remedy() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").start().unwrap();
-    let error = cast.member("bob").bind(ada.address().to_string()).start().unwrap_err();
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let error = participants.member("bob").bind(ada.address().to_string()).start().unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&ada.address().to_string()) && text.contains("port"), "{text}");
 }
 
 #[test]
 fn many_members_share_one_driver_thread() {
-    let cast = Cast::new();
+    let participants = Participants::new();
     let driver = Driver::start().unwrap();
-    let first = cast.member("m00").driver(&driver).start().unwrap();
+    let first = participants.member("m00").driver(&driver).start().unwrap();
     let seed = first.address().to_string();
     let mut members = vec![first];
     for index in 1..12 {
         let name = format!("m{index:02}");
-        let member = cast.member(&name).driver(&driver).seeds([seed.clone()]).start().unwrap();
+        let member =
+            participants.member(&name).driver(&driver).seeds([seed.clone()]).start().unwrap();
         members.push(member);
     }
     for member in &members {
@@ -145,8 +148,8 @@ fn many_members_share_one_driver_thread() {
 
 #[test]
 fn metadata_beyond_512_bytes_is_an_error_and_changes_nothing() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").meta("small").start().unwrap();
+    let participants = Participants::new();
+    let ada = participants.member("ada").meta("small").start().unwrap();
     assert!(ada.set_meta(vec![7; 513]).unwrap_err().to_string().contains("512"));
     assert_eq!(view(&ada, "ada").unwrap().meta(), b"small");
     ada.set_meta(vec![7; 512]).unwrap();
@@ -155,8 +158,8 @@ fn metadata_beyond_512_bytes_is_an_error_and_changes_nothing() {
 
 #[test]
 fn messages_arrive_with_their_sender_from_one_byte_to_megabytes() {
-    let cast = Cast::new();
-    let members = cast.cluster(&["ada", "bob"]);
+    let participants = Participants::new();
+    let members = participants.cluster(&["ada", "bob"]);
     let events = members[1].subscribe();
     let heard = |what: &str| {
         hear(what, &events, |event| match event {
@@ -188,13 +191,13 @@ fn messages_arrive_with_their_sender_from_one_byte_to_megabytes() {
     let error = members[0].send("nobody", "hello").unwrap_err();
     assert!(error.to_string().contains("nobody"), "{error}");
     let error = members[0].send("bob", vec![0; 70_000]).unwrap_err();
-    assert!(matches!(error, SendError::Refused(_)), "{error}");
+    assert!(matches!(error, SendError::TooLarge { len: 70_000, .. }), "{error}");
 }
 
 #[test]
 fn a_closed_cluster_says_so_and_ends_its_subscriptions() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").start().unwrap();
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
     let (events, other) = (ada.subscribe(), ada.clone());
     ada.leave(Duration::from_secs(1)).unwrap();
     ada.close(Duration::from_secs(1));
@@ -208,8 +211,8 @@ fn a_closed_cluster_says_so_and_ends_its_subscriptions() {
 #[test]
 fn handles_are_shared_between_threads() {
     fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
-    let cast = Cast::new();
-    let ada = cast.member("ada").start().unwrap();
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
     shared::<Cluster>(&ada);
     let threads: Vec<_> = (0..4)
         .map(|_| {

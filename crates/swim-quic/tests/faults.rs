@@ -11,7 +11,7 @@ mod common;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use common::{Cast, alive, eventually, hear};
+use common::{Participants, alive, eventually, hear};
 use swim_quic::{Event, Identity};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,8 +23,8 @@ fn now() -> Instant {
 
 #[test]
 fn a_member_that_restarts_at_once_is_reached_at_once() {
-    let cast = Cast::new();
-    let mut members = cast.cluster(&["ada", "bob"]);
+    let participants = Participants::new();
+    let mut members = participants.cluster(&["ada", "bob"]);
     let bob = members.pop().unwrap();
     let ada = members.pop().unwrap();
     let (address, seed) = (bob.address().to_string(), ada.address().to_string());
@@ -33,7 +33,7 @@ fn a_member_that_restarts_at_once_is_reached_at_once() {
     drop(bob);
     let mut bob = None;
     eventually("the port is free again", || {
-        bob = cast.member("bob").bind(address.clone()).seeds([seed.clone()]).start().ok();
+        bob = participants.member("bob").bind(address.clone()).seeds([seed.clone()]).start().ok();
         bob.is_some()
     });
     let restarted = now();
@@ -47,7 +47,7 @@ fn a_member_that_restarts_at_once_is_reached_at_once() {
 
 #[test]
 fn two_thousand_exchanges_leak_no_stream_credit() {
-    let members = Cast::new().cluster(&["ada", "bob"]);
+    let members = Participants::new().cluster(&["ada", "bob"]);
     let before = members[0].stats().unwrap().transport;
     for number in 0..2_000_u32 {
         members[0].send_reliable("bob", number.to_be_bytes(), 10 * SECOND).unwrap();
@@ -58,7 +58,7 @@ fn two_thousand_exchanges_leak_no_stream_credit() {
 
 #[test]
 fn an_unreachable_member_delays_nobody() {
-    let mut members = Cast::new().cluster(&["ada", "bob", "cyd"]);
+    let mut members = Participants::new().cluster(&["ada", "bob", "cyd"]);
     drop(members.pop());
     let [ada, bob] = &members[..] else { panic!("two are left") };
     let events = ada.subscribe();
@@ -84,31 +84,31 @@ fn an_unreachable_member_delays_nobody() {
 
 #[test]
 fn certificates_need_no_address_to_join_by_address() {
-    let cast = Cast::new();
+    let participants = Participants::new();
     let nameless = |name: &str| {
-        let issued = cast.authority.issue(name, &[], 30 * 24 * 3_600 * SECOND).unwrap();
+        let issued = participants.authority.issue(name, &[], 30 * 24 * 3_600 * SECOND).unwrap();
         Identity::from_pem(
-            cast.authority.certificate_pem().as_bytes(),
+            participants.authority.certificate_pem().as_bytes(),
             issued.certificate_pem.as_bytes(),
             issued.key_pem.as_bytes(),
         )
         .unwrap()
     };
-    let ada = cast.member("ada").identity(nameless("ada")).start().unwrap();
-    let bob = cast.member("bob").identity(nameless("bob")).start().unwrap();
+    let ada = participants.member("ada").identity(nameless("ada")).start().unwrap();
+    let bob = participants.member("bob").identity(nameless("bob")).start().unwrap();
     assert_eq!(bob.join([ada.address().to_string()], 10 * SECOND).unwrap().joined, 1);
     eventually("both see both", || alive(&ada) == ["ada", "bob"] && alive(&bob) == alive(&ada));
 }
 
 #[test]
 fn a_certificate_speaks_for_its_own_name_only() {
-    let cast = Cast::new();
-    let members = cast.cluster(&["ada", "bob"]);
+    let participants = Participants::new();
+    let members = participants.cluster(&["ada", "bob"]);
     let events = members[0].subscribe();
     // Mallory has a certificate of the cluster, and a program that does not check its own name.
-    let mallory = cast
+    let mallory = participants
         .member("bobby")
-        .identity(cast.identity("mallory"))
+        .identity(participants.identity("mallory"))
         .name_policy(swim_quic::NamePolicy::Any)
         .start()
         .unwrap();
@@ -119,9 +119,9 @@ fn a_certificate_speaks_for_its_own_name_only() {
 
 #[test]
 fn the_socket_goes_with_the_last_handle() {
-    let cast = Cast::new();
+    let participants = Participants::new();
     for closed in [true, false] {
-        let members = cast.cluster(&["ada", "bob"]);
+        let members = participants.cluster(&["ada", "bob"]);
         let events = members[1].subscribe();
         let address = members[0].address();
         UdpSocket::bind(address).unwrap_err();

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use boring::ssl::{SslContextBuilder, SslMethod, SslVerifyMode};
-use common::{Cast, PATIENCE, alive, eventually, hear};
+use common::{PATIENCE, Participants, alive, eventually, hear};
 use swim_quic::{Event, Identity};
 
 const OURS: &[u8] = b"swim-quic/1";
@@ -38,8 +38,8 @@ struct Met {
 
 #[test]
 fn a_client_without_certificate_gets_nowhere_and_the_log_says_so() {
-    let cast = Cast::new();
-    let builder = cast.member("ada");
+    let participants = Participants::new();
+    let builder = participants.member("ada");
     let events = builder.subscribe();
     let ada = builder.start().unwrap();
     let met = call(ada.address(), &[OURS, GO], None);
@@ -54,8 +54,8 @@ fn a_client_without_certificate_gets_nowhere_and_the_log_says_so() {
 
 #[test]
 fn a_certificate_of_another_authority_gets_nowhere_and_the_log_says_so() {
-    let (cast, others) = (Cast::new(), Cast::new());
-    let builder = cast.member("ada");
+    let (participants, others) = (Participants::new(), Participants::new());
+    let builder = participants.member("ada");
     let events = builder.subscribe();
     let ada = builder.start().unwrap();
     let met = call(ada.address(), &[OURS, GO], Some(&others.identity("eve")));
@@ -69,18 +69,18 @@ fn a_certificate_of_another_authority_gets_nowhere_and_the_log_says_so() {
 
 #[test]
 fn who_speaks_neither_protocol_is_refused() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").start().unwrap();
-    let met = call(ada.address(), &[b"h3"], Some(&cast.identity("bob")));
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let met = call(ada.address(), &[b"h3"], Some(&participants.identity("bob")));
     assert!(!met.established);
     assert_eq!(met.closed_with, Some(NO_APPLICATION_PROTOCOL), "{met:?}");
 }
 
 #[test]
 fn a_client_that_offers_only_gos_protocol_is_served_with_it() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").start().unwrap();
-    let met = call(ada.address(), &[GO], Some(&cast.identity("bob")));
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let met = call(ada.address(), &[GO], Some(&participants.identity("bob")));
     assert!(met.established);
     assert_eq!(met.protocol, GO);
     let answer = met.datagrams.first().expect("the ping is answered");
@@ -90,9 +90,9 @@ fn a_client_that_offers_only_gos_protocol_is_served_with_it() {
 
 #[test]
 fn a_client_that_offers_both_gets_ours_and_no_answer_before_it_says_hello() {
-    let cast = Cast::new();
-    let ada = cast.member("ada").start().unwrap();
-    let met = call(ada.address(), &[OURS, GO], Some(&cast.identity("bob")));
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let met = call(ada.address(), &[OURS, GO], Some(&participants.identity("bob")));
     assert!(met.established);
     assert_eq!(met.protocol, OURS);
     assert!(met.datagrams.is_empty() && met.closed_with.is_some(), "{met:?}");
@@ -100,8 +100,8 @@ fn a_client_that_offers_both_gets_ours_and_no_answer_before_it_says_hello() {
 
 #[test]
 fn our_own_members_speak_our_protocol_to_each_other() {
-    let cast = Cast::new();
-    let members = cast.cluster(&["ada", "bob"]);
+    let participants = Participants::new();
+    let members = participants.cluster(&["ada", "bob"]);
     for member in &members {
         let protocols = member.connections().unwrap();
         assert!(!protocols.is_empty());
@@ -111,8 +111,8 @@ fn our_own_members_speak_our_protocol_to_each_other() {
 
 #[test]
 fn junk_changes_nothing_but_a_counter() {
-    let cast = Cast::new();
-    let members = cast.cluster(&["ada", "bob"]);
+    let participants = Participants::new();
+    let members = participants.cluster(&["ada", "bob"]);
     let ada = &members[0];
     let before = ada.stats().unwrap().transport.udp_received;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -242,8 +242,7 @@ impl Watch {
             | Event::RemoteState { .. }
             | Event::ProbeAnswered { .. }
             | Event::SeedTried { .. }
-            | Event::Warning { .. }
-            | _ => return,
+            | Event::Warning { .. } => return,
         };
         let told = self.told.insert(member.name().clone(), state);
         assert!(before.contains(&told), "{event:?} after {told:?}");

@@ -1,6 +1,6 @@
 //! The command line: what is accepted, and one line of refusal for what is not.
 //!
-//! Decides exit codes for bad input (2). Starts nothing.
+//! Bad input ends with exit code 2.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

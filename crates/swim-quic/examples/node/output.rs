@@ -1,6 +1,6 @@
 //! Events and replies on stdout: JSON lines with `--json`, sentences without.
 //!
-//! Decides the shape of every line.
+//! The form of every line is part of the interface: names may be added, none changed.
 
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,7 +27,7 @@ impl Output {
         self.line("ready", fields);
     }
 
-    /// Prints an event. What concerns this member's own comings and goings is no news to whoever
+    /// Prints an event. What concerns this member's own comings and goings is known to whoever
     /// started it.
     pub(crate) fn event(&self, event: &Event, own_name: &MemberName) {
         match event {
@@ -38,11 +38,11 @@ impl Output {
             Event::Left(member) if member.name() != own_name => {
                 self.line("leave", concerning(member));
             }
-            Event::Joined(_) | Event::Left(_) => {}
-            Event::Suspected { member, by } => self.line("suspect", accused(member, by)),
-            Event::Cleared { member, by } => self.line("alive", accused(member, by)),
+            Event::Joined(_) | Event::Left(_) | Event::RemoteState { .. } => {}
+            Event::Suspected { member, by } => self.line("suspect", suspected(member, by)),
+            Event::Cleared { member, by } => self.line("alive", suspected(member, by)),
             Event::Failed { member, suspected_by, after } => {
-                let mut fields = accused(member, suspected_by);
+                let mut fields = suspected(member, suspected_by);
                 fields.insert("after_ms".into(), milliseconds(*after));
                 self.line("fail", fields);
             }
@@ -64,7 +64,7 @@ impl Output {
                 let mut fields = Map::new();
                 fields.insert("addr".into(), address.as_str().into());
                 fields.insert("ok".into(), error.is_none().into());
-                fields.insert("error".into(), error.as_deref().into());
+                fields.insert("error".into(), error.as_ref().map(ToString::to_string).into());
                 self.line("seed", fields);
             }
             Event::Warning { what, detail, count } => self.warn(what, detail, *count),
@@ -159,7 +159,7 @@ fn with_meta(member: &Member) -> Map<String, Value> {
     fields
 }
 
-fn accused(member: &Member, by: &MemberName) -> Map<String, Value> {
+fn suspected(member: &Member, by: &MemberName) -> Map<String, Value> {
     let mut fields = concerning(member);
     fields.insert("by".into(), by.to_string().into());
     fields

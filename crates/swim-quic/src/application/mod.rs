@@ -1,12 +1,11 @@
 //! Application protocols on the members' connections: who listens, and which stream is whose.
 //!
-//! Streams and datagrams of applications begin with `0xF5 | length u8 | protocol name`, so that
-//! membership never sees them. This routes them by that name and carries bytes between the
-//! endpoint and the [`Pipe`]s of stream handles. It decides nothing about connections.
+//! Streams and datagrams of applications begin with the header of [`protocol`](crate::protocol),
+//! so that membership never sees them. They are routed by the name in it; bytes are carried
+//! between the endpoint and the [`Pipe`] of each stream's handle.
 
-mod handle;
+mod app_stream;
 mod pipe;
-mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +15,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use quic_net::{Endpoint, LoopWaker, StreamError, StreamToken};
 use swim_core::MemberName;
 
-use crate::error::OpenStreamError;
-use pipe::{Attention, PIPE_CAPACITY, Pipe};
-pub use stream::{IncomingDatagram, IncomingStream, Stream};
-
-/// The first byte of everything that belongs to an application.
-const APPLICATION: u8 = 0xF5;
+use crate::error::{OpenStreamError, StreamIoError};
+use crate::protocol::{NotAHeader, split_header};
+pub use app_stream::{IncomingDatagram, IncomingStream, Stream};
+use pipe::{PIPE_CAPACITY, Pipe, WakeSet};
 
 /// Incoming streams, and datagrams, that may wait for a listener; further streams are reset and
 /// further datagrams dropped.
@@ -36,8 +33,8 @@ const FIRST_TOKEN: u64 = 1 << 61;
 
 /// The application streams and listeners of one node. Streams are bounded by the endpoint's
 /// limits for each connection and in all.
-pub(crate) struct Applications {
-    attention: Attention,
+pub(crate) struct StreamRouter {
+    wake_set: WakeSet,
     streams: BTreeMap<StreamToken, Role>,
     stream_listeners: BTreeMap<String, Sender<IncomingStream>>,
     datagram_listeners: BTreeMap<String, Sender<IncomingDatagram>>,
@@ -57,36 +54,10 @@ enum Role {
 /// The answer to whoever opens a stream.
 pub(crate) type OpenReply = Result<Stream, OpenStreamError>;
 
-/// `0xF5 | length | name`, in front of a stream or a datagram.
-pub(crate) fn header(protocol: &str) -> Option<Vec<u8>> {
-    let length = u8::try_from(protocol.len()).ok().filter(|length| *length > 0)?;
-    let mut header = vec![APPLICATION, length];
-    header.extend_from_slice(protocol.as_bytes());
-    Some(header)
-}
-
-/// The protocol and the rest, if the header is whole; `Err` if it can never be one.
-fn split_header(bytes: &[u8]) -> Result<Option<(&str, &[u8])>, ()> {
-    match bytes {
-        [] | [APPLICATION] => Ok(None),
-        [APPLICATION, length, rest @ ..] => {
-            let length = usize::from(*length);
-            match rest.split_at_checked(length) {
-                _ if length == 0 => Err(()),
-                None => Ok(None),
-                Some((name, rest)) => {
-                    std::str::from_utf8(name).map(|name| Some((name, rest))).map_err(|_| ())
-                }
-            }
-        }
-        _ => Err(()),
-    }
-}
-
-impl Applications {
+impl StreamRouter {
     pub(crate) fn new(waker: Arc<LoopWaker>) -> Self {
         Self {
-            attention: Attention::new(waker),
+            wake_set: WakeSet::new(waker),
             streams: BTreeMap::new(),
             stream_listeners: BTreeMap::new(),
             datagram_listeners: BTreeMap::new(),
@@ -159,19 +130,19 @@ impl Applications {
         match self.streams.remove(&stream) {
             None => return false,
             Some(Role::Opening { reply, .. }) => {
-                let _ = reply.try_send(Err(OpenStreamError::from_stream(reason)));
+                let _ = reply.try_send(Err((*reason).into()));
             }
             Some(Role::Unnamed { .. }) => {}
             Some(Role::Open { pipe, .. }) => {
-                pipe.fail(reason.to_string());
+                pipe.fail((*reason).into());
             }
         }
         true
     }
 
-    /// Serves the streams whose handles were used since the last turn.
+    /// Carries bytes for the streams whose handles were used since the last turn.
     pub(crate) fn turn(&mut self, endpoint: &mut Endpoint) {
-        for stream in self.attention.take() {
+        for stream in self.wake_set.take() {
             self.pump(endpoint, stream);
         }
     }
@@ -204,7 +175,7 @@ impl Applications {
             return;
         };
         endpoint.set_deadline(stream, None);
-        let pipe = Arc::new(Pipe::new(stream, self.attention.clone()));
+        let pipe = Arc::new(Pipe::new(stream, self.wake_set.clone()));
         let role = Role::Open { pipe: Arc::clone(&pipe), finished: false };
         self.streams.insert(stream, role);
         // If the caller has given up, the handle is dropped here, which ends the stream.
@@ -218,7 +189,7 @@ impl Applications {
         let protocol = loop {
             match split_header(header) {
                 Ok(Some((protocol, _))) => break Some(protocol.to_owned()),
-                Err(()) => break None,
+                Err(NotAHeader) => break None,
                 Ok(None) => {}
             }
             match endpoint.read(stream, &mut byte) {
@@ -250,7 +221,7 @@ impl Applications {
             log::debug!("{from} opened a stream for {protocol:?}, for which nobody listens");
             return false;
         };
-        let pipe = Arc::new(Pipe::new(stream, self.attention.clone()));
+        let pipe = Arc::new(Pipe::new(stream, self.wake_set.clone()));
         let handle = Stream::new(Arc::clone(&pipe), from.clone(), protocol.clone());
         match listener.try_send(IncomingStream { from, stream: handle }) {
             Ok(()) => {
@@ -278,7 +249,7 @@ impl Applications {
             let read = match endpoint.read(stream, space) {
                 Ok(read) => read,
                 Err(error) => {
-                    pipe.fail(error.to_string());
+                    pipe.fail(error.into());
                     self.streams.remove(&stream);
                     return;
                 }
@@ -313,34 +284,12 @@ impl Applications {
     }
 }
 
-impl Drop for Applications {
+impl Drop for StreamRouter {
     fn drop(&mut self) {
         while let Some((_, role)) = self.streams.pop_first() {
             if let Role::Open { pipe, .. } = role {
-                pipe.fail("the cluster was closed".to_owned());
+                pipe.fail(StreamIoError::Closed);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_header_is_read_back_whole_or_not_yet_or_never() {
-        let whole = header("my-rpc").unwrap();
-        assert_eq!(whole, b"\xf5\x06my-rpc");
-        let mut longer = whole.clone();
-        longer.extend_from_slice(b"hello");
-        assert_eq!(split_header(&longer), Ok(Some(("my-rpc", b"hello".as_slice()))));
-        for cut in 0..whole.len() {
-            assert_eq!(split_header(&whole[..cut]), Ok(None), "{cut}");
-        }
-        assert_eq!(split_header(b"\x08hello"), Err(()));
-        assert_eq!(split_header(b"\xf5\x00"), Err(()));
-        assert_eq!(split_header(b"\xf5\x02\xff\xfe"), Err(()));
-        assert_eq!(header(""), None);
-        assert_eq!(header(&"x".repeat(256)), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The two buffers between a stream's handle and the driver thread.
 //!
-//! Decides when a reader or a writer waits, and bounds what either side may pile up: a slow
-//! reader fills its buffer, the driver then stops reading, and QUIC's flow control slows the
-//! sender of this one stream. The lock is held for copying bytes only, never around a machine.
+//! Each is bounded: a slow reader fills its buffer, the driver then stops reading, and QUIC's flow
+//! control slows the sender of this one stream. A writer waits while its buffer is full. The lock
+//! is held for copying bytes only, never around the endpoint or the membership.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -11,23 +11,25 @@ use std::time::{Duration, Instant};
 
 use quic_net::{LoopWaker, StreamToken};
 
+use crate::error::StreamIoError;
+
 /// Bytes that one direction of one stream buffers in the facade, beside QUIC's own windows; twice
 /// as many for a moment while the driver carries them.
 pub(crate) const PIPE_CAPACITY: usize = 256 * 1024;
 
-/// Streams whose handles have done something that the driver must look at.
+/// The streams whose handles have done something that the driver must look at.
 #[derive(Clone)]
-pub(crate) struct Attention {
+pub(crate) struct WakeSet {
     streams: Arc<Mutex<BTreeSet<StreamToken>>>,
     waker: Arc<LoopWaker>,
 }
 
-impl Attention {
+impl WakeSet {
     pub(crate) fn new(waker: Arc<LoopWaker>) -> Self {
         Self { streams: Arc::default(), waker }
     }
 
-    fn call(&self, stream: StreamToken) {
+    fn wake(&self, stream: StreamToken) {
         let first = {
             let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
             streams.insert(stream)
@@ -37,7 +39,7 @@ impl Attention {
         }
     }
 
-    /// Those who called since the last time.
+    /// Those that were added since the last time.
     pub(crate) fn take(&self) -> BTreeSet<StreamToken> {
         std::mem::take(&mut *self.streams.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -48,7 +50,7 @@ pub(crate) struct Pipe {
     state: Mutex<State>,
     changed: Condvar,
     stream: StreamToken,
-    attention: Attention,
+    wake_set: WakeSet,
 }
 
 #[derive(Default)]
@@ -64,7 +66,7 @@ struct State {
     /// The application has written everything.
     outbound_finished: bool,
     /// The stream is gone, and why.
-    failed: Option<String>,
+    failed: Option<StreamIoError>,
     /// No handle is left.
     abandoned: bool,
 }
@@ -77,8 +79,8 @@ impl State {
 }
 
 impl Pipe {
-    pub(super) fn new(stream: StreamToken, attention: Attention) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), stream, attention }
+    pub(super) fn new(stream: StreamToken, wake_set: WakeSet) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), stream, wake_set }
     }
 
     pub(super) fn read(&self, buffer: &mut [u8], timeout: Option<Duration>) -> io::Result<usize> {
@@ -89,9 +91,9 @@ impl Pipe {
                 && state.failed.is_none()
         })?;
         if state.inbound.is_empty() {
-            return match &state.failed {
-                Some(reason) if !state.inbound_finished && !state.inbound_unwanted => {
-                    Err(io::Error::new(io::ErrorKind::ConnectionReset, reason.clone()))
+            return match state.failed {
+                Some(error) if !state.inbound_finished && !state.inbound_unwanted => {
+                    Err(error.into())
                 }
                 _ => Ok(0),
             };
@@ -105,7 +107,7 @@ impl Pipe {
         state.inbound.drain(..length);
         drop(state);
         if was_full {
-            self.attention.call(self.stream);
+            self.wake_set.wake(self.stream);
         }
         Ok(length)
     }
@@ -119,23 +121,22 @@ impl Pipe {
                 && !state.outbound_finished
                 && state.failed.is_none()
         })?;
-        if let Some(reason) = &state.failed {
-            return Err(io::Error::new(io::ErrorKind::ConnectionReset, reason.clone()));
+        if let Some(error) = state.failed {
+            return Err(error.into());
         }
         if state.outbound_finished {
-            let reason = "the writing side was shut down";
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, reason));
+            return Err(StreamIoError::ShutDown.into());
         }
         let length = bytes.len().min(PIPE_CAPACITY.saturating_sub(state.outbound.len()));
         state.outbound.extend(bytes.iter().take(length));
         drop(state);
-        self.attention.call(self.stream);
+        self.wake_set.wake(self.stream);
         Ok(length)
     }
 
     pub(super) fn finish_writing(&self) {
         self.lock().outbound_finished = true;
-        self.tell_both();
+        self.notify_both();
     }
 
     pub(super) fn stop_reading(&self) {
@@ -143,7 +144,7 @@ impl Pipe {
         state.inbound_unwanted = true;
         state.inbound.clear();
         drop(state);
-        self.tell_both();
+        self.notify_both();
     }
 
     pub(super) fn abandon(&self) {
@@ -151,7 +152,7 @@ impl Pipe {
         state.abandoned = true;
         state.outbound_finished = true;
         drop(state);
-        self.tell_both();
+        self.notify_both();
     }
 
     /// The driver's side: how much more may arrive; `None` when nothing is awaited.
@@ -197,14 +198,14 @@ impl Pipe {
     }
 
     /// The driver's side: the stream is gone.
-    pub(super) fn fail(&self, reason: String) {
-        self.lock().failed = Some(reason);
+    pub(super) fn fail(&self, error: StreamIoError) {
+        self.lock().failed = Some(error);
         self.changed.notify_all();
     }
 
-    fn tell_both(&self) {
+    fn notify_both(&self) {
         self.changed.notify_all();
-        self.attention.call(self.stream);
+        self.wake_set.wake(self.stream);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -230,8 +231,7 @@ impl Pipe {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let reason = "the stream's peer did not keep up in time";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+                return Err(StreamIoError::TimedOut.into());
             }
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;

@@ -11,7 +11,7 @@ use quic_net::{Endpoint, EndpointConfig, EventLoop, Limits};
 use swim_core::{Time, Transport, TransportEvent};
 
 use super::{DIAL_TIMEOUT, PARTICIPANTS, World, address};
-use crate::builder::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
+use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::transport::{Clock, EndpointTransport, Peers};
 
 const DAY: Duration = Duration::from_secs(86_400);

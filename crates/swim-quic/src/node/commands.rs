@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
-use quic_net::{MAX_PACKET, Protocol};
+use quic_net::{MAX_PACKET, Protocol, StreamToken};
 use swim_core::{MemberName, OperationId, Outcome};
 
 use super::Node;
-use crate::application::{self, OpenReply};
 use crate::command::{Command, KeyChange};
-use crate::errands::Errand;
-use crate::error::OpenStreamError;
-use crate::event::{Connection, Stats};
-use crate::raw;
+use crate::delayed_tasks::DelayedTask;
+use crate::error::{OpenStreamError, SendDatagramError};
+use crate::event::{ConnectionInfo, Stats};
+
+/// Raw datagrams that may wait to be received; further ones are dropped.
+const RAW_QUEUE: usize = 256;
 
 /// How long connections stay open after a leave, for peers that still ask.
 const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
@@ -25,7 +26,6 @@ impl Node {
     /// Carries out a command of a handle.
     pub(crate) fn command(&mut self, command: Command, now: Instant) {
         let time = self.clock.time(now);
-        let text = |error: &dyn std::fmt::Display| error.to_string();
         // A caller that gave up has dropped its receiver: an answer nobody reads is no error.
         match command {
             Command::Join { address, name, reply } => {
@@ -36,11 +36,11 @@ impl Node {
                 self.seeds.stop();
                 let operation = self.membership.leave(time);
                 self.waiting.insert(operation, reply);
-                self.errands.add(now + LINGER_AFTER_LEAVE, Errand::CloseAll);
+                self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
             }
             Command::SetMeta { meta, reply } => {
                 let done = self.membership.set_meta(meta, time);
-                let _ = reply.send(done.map_err(|error| text(&error)));
+                let _ = reply.send(done);
             }
             Command::Keys { reply } => {
                 let _ = reply.send(self.membership.keys());
@@ -51,15 +51,15 @@ impl Node {
                     KeyChange::Use => self.membership.use_key(&key),
                     KeyChange::Remove => self.membership.remove_key(&key),
                 };
-                let _ = reply.send(done.map_err(|error| text(&error)));
+                let _ = reply.send(done);
             }
             Command::Send { to, payload, reply } => {
                 let done = self.membership.send(&to, &payload, time);
-                let _ = reply.send(done.map_err(|error| text(&error)));
+                let _ = reply.send(done);
             }
             Command::Broadcast { payload, reply } => {
                 let done = self.membership.broadcast(payload, time);
-                let _ = reply.send(done.map_err(|error| text(&error)));
+                let _ = reply.send(done);
             }
             Command::SendReliable { to, payload, timeout, reply } => {
                 let begun = self.membership.send_reliable(&to, &payload, timeout, time);
@@ -69,21 +69,27 @@ impl Node {
                 let begun = self.membership.ping(&to, time);
                 self.await_outcome(begun, reply);
             }
-            Command::OpenStream { to, protocol, deadline, reply } => {
-                self.open_stream(&to, protocol, deadline, reply, now);
+            Command::OpenStream { to, protocol, header, deadline, reply } => {
+                match self.open_stream(&to, &header, deadline, now) {
+                    Ok(stream) => self.applications.opening(stream, to, protocol, reply),
+                    Err(error) => {
+                        let _ = reply.send(Err(error));
+                    }
+                }
             }
             Command::Listen { protocol, reply } => {
                 let _ = reply.send(self.applications.listen(protocol));
             }
-            Command::SendDatagram { to, protocol, payload, reply } => {
-                let _ = reply.send(self.send_datagram(&to, &protocol, &payload, now));
+            Command::SendDatagram { to, header, payload, reply } => {
+                let _ = reply.send(self.send_datagram(&to, header, &payload, now));
             }
             Command::ListenDatagrams { protocol, reply } => {
                 let _ = reply.send(self.applications.listen_datagrams(protocol));
             }
             Command::Connections { reply } => {
                 let connections = self.endpoint.connections();
-                let _ = reply.send(connections.iter().map(Connection::from_info).collect());
+                let _ =
+                    reply.send(connections.iter().map(ConnectionInfo::from_transport).collect());
             }
             Command::Connection { member, reply } => {
                 let _ = reply.send(self.connection(&member));
@@ -93,7 +99,7 @@ impl Node {
                 let _ = reply.send(self.disconnect(&member, now));
             }
             Command::ListenRaw { reply } => {
-                let (sender, receiver) = bounded(raw::INCOMING);
+                let (sender, receiver) = bounded(RAW_QUEUE);
                 self.raw = Some(sender);
                 let _ = reply.send(receiver);
             }
@@ -114,59 +120,58 @@ impl Node {
     fn open_stream(
         &mut self,
         to: &MemberName,
-        protocol: String,
+        header: &[u8],
         deadline: Instant,
-        reply: Sender<OpenReply>,
         now: Instant,
-    ) {
-        let opened = self.application_peer(to).and_then(|address| {
-            let header = application::header(&protocol).ok_or(OpenStreamError::Protocol)?;
-            let name = Some(to.as_bytes());
-            let stream = self.applications.next_token();
-            self.endpoint.open_stream(stream, address, name, deadline, now);
-            self.endpoint
-                .write(stream, &header, false)
-                .map_err(|error| OpenStreamError::Unreachable(error.to_string()))?;
-            Ok(stream)
-        });
-        match opened {
-            Ok(stream) => self.applications.opening(stream, to.clone(), protocol, reply),
-            Err(error) => {
-                let _ = reply.send(Err(error));
-            }
-        }
+    ) -> Result<StreamToken, OpenStreamError> {
+        let address = match self.application_peer(to) {
+            Reachable::At(address) => address,
+            Reachable::Unknown => return Err(OpenStreamError::UnknownMember(to.clone())),
+            Reachable::NotAlive => return Err(OpenStreamError::NotAlive(to.clone())),
+            Reachable::SpeaksGo => return Err(OpenStreamError::PeerSpeaksGo),
+        };
+        let stream = self.applications.next_token();
+        self.endpoint.open_stream(stream, address, Some(to.as_bytes()), deadline, now);
+        self.endpoint.write(stream, header, false)?;
+        Ok(stream)
     }
 
     fn send_datagram(
         &mut self,
         to: &MemberName,
-        protocol: &str,
+        header: Vec<u8>,
         payload: &[u8],
         now: Instant,
-    ) -> Result<(), OpenStreamError> {
-        let address = self.application_peer(to)?;
-        let mut bytes = application::header(protocol).ok_or(OpenStreamError::Protocol)?;
-        bytes.extend_from_slice(payload);
-        if bytes.len() > MAX_PACKET {
-            let reason = format!("{} bytes are too many: send a stream instead", payload.len());
-            return Err(OpenStreamError::TooLarge(reason));
+    ) -> Result<(), SendDatagramError> {
+        let address = match self.application_peer(to) {
+            Reachable::At(address) => address,
+            Reachable::Unknown => return Err(SendDatagramError::UnknownMember(to.clone())),
+            Reachable::NotAlive => return Err(SendDatagramError::NotAlive(to.clone())),
+            Reachable::SpeaksGo => return Err(SendDatagramError::PeerSpeaksGo),
+        };
+        let limit = MAX_PACKET - header.len();
+        if payload.len() > limit {
+            return Err(SendDatagramError::TooLarge { len: payload.len(), limit });
         }
+        let mut bytes = header;
+        bytes.extend_from_slice(payload);
         self.endpoint.send_packet(address, Some(to.as_bytes()), &bytes, now);
         Ok(())
     }
 
-    /// Where a member can be reached with application protocols.
-    fn application_peer(&self, to: &MemberName) -> Result<SocketAddr, OpenStreamError> {
-        let member = self
-            .membership
-            .member(to)
-            .filter(|member| member.state().is_live())
-            .ok_or_else(|| OpenStreamError::Unknown(to.clone()))?;
+    /// Whether and where a member can be reached with application protocols.
+    fn application_peer(&self, to: &MemberName) -> Reachable {
+        let Some(member) = self.membership.member(to) else {
+            return Reachable::Unknown;
+        };
+        if !member.state().is_live() {
+            return Reachable::NotAlive;
+        }
         let peer = self.endpoint.peer(member.address());
         if peer.is_some_and(|peer| peer.protocol == Protocol::Classic) {
-            return Err(OpenStreamError::PeerSpeaksGo);
+            return Reachable::SpeaksGo;
         }
-        Ok(member.address())
+        Reachable::At(member.address())
     }
 
     fn await_outcome(
@@ -183,4 +188,12 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether a member can be reached with application protocols.
+enum Reachable {
+    At(SocketAddr),
+    Unknown,
+    NotAlive,
+    SpeaksGo,
 }

@@ -11,8 +11,8 @@ use quic_net::{CloseReason, ConnectionStats, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
-use crate::event::Connection;
-use crate::pool::ConnectError;
+use crate::error::{ConnectError, ConnectionError};
+use crate::event::ConnectionInfo;
 
 /// Those who wait for a dial; bounded by the threads that wait, and by the time a dial may take.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct Dials {
 struct Dial {
     address: SocketAddr,
     member: MemberName,
-    reply: Sender<Result<Connection, ConnectError>>,
+    reply: Sender<Result<ConnectionInfo, ConnectError>>,
 }
 
 impl Node {
@@ -31,22 +31,21 @@ impl Node {
     pub(super) fn connection(
         &self,
         member: &MemberName,
-    ) -> Result<Option<Connection>, ConnectError> {
+    ) -> Result<Option<ConnectionInfo>, ConnectionError> {
         let address = self.address_of(member)?;
-        Ok(self.preferred(address).as_ref().map(Connection::from_info))
+        Ok(self.preferred(address).as_ref().map(ConnectionInfo::from_transport))
     }
 
     /// Answers when there is a connection to the member, or none to be had.
     pub(super) fn connect(
         &mut self,
         member: MemberName,
-        reply: Sender<Result<Connection, ConnectError>>,
+        reply: Sender<Result<ConnectionInfo, ConnectError>>,
         now: Instant,
     ) {
-        let dialed = self.address_of(&member).and_then(|address| {
-            let unreachable = |reason: quic_net::SendFailure| reason.to_string();
-            let peer = self.endpoint.connect(address, now).map_err(unreachable);
-            peer.map(|peer| (address, peer)).map_err(ConnectError::Unreachable)
+        let dialed = self.address_of(&member).map_err(ConnectError::from).and_then(|address| {
+            let peer = self.endpoint.connect(address, now).map_err(ConnectError::Unreachable)?;
+            Ok((address, peer))
         });
         match dialed {
             Ok((address, Some(peer))) => {
@@ -64,7 +63,7 @@ impl Node {
         &mut self,
         member: &MemberName,
         now: Instant,
-    ) -> Result<usize, ConnectError> {
+    ) -> Result<usize, ConnectionError> {
         let address = self.address_of(member)?;
         let connections = self.endpoint.connections();
         let here = connections.iter().filter(|info| info.peer.address == address).count();
@@ -82,7 +81,7 @@ impl Node {
     /// A dial, or whatever else was sent there, failed.
     pub(super) fn dial_failed(&mut self, address: SocketAddr, reason: quic_net::SendFailure) {
         for Dial { reply, .. } in self.dials.take(address) {
-            let _ = reply.send(Err(ConnectError::Unreachable(reason.to_string())));
+            let _ = reply.send(Err(ConnectError::Unreachable(reason)));
         }
     }
 
@@ -91,13 +90,12 @@ impl Node {
         address: SocketAddr,
         member: &MemberName,
         peer: &PeerIdentity,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<ConnectionInfo, ConnectError> {
         if !peer.is(member.as_bytes()) {
-            let reason = quic_net::SendFailure::NameMismatch.to_string();
-            return Err(ConnectError::Unreachable(reason));
+            return Err(ConnectError::Unreachable(quic_net::SendFailure::NameMismatch));
         }
-        let found = self.preferred(address).as_ref().map(Connection::from_info);
-        found.ok_or_else(|| ConnectError::Unreachable("it closed the connection".to_owned()))
+        let found = self.preferred(address).as_ref().map(ConnectionInfo::from_transport);
+        found.ok_or(ConnectError::Closed)
     }
 
     fn preferred(&self, address: SocketAddr) -> Option<ConnectionStats> {
@@ -106,11 +104,14 @@ impl Node {
     }
 
     /// Where a member is, ourselves excepted.
-    fn address_of(&self, member: &MemberName) -> Result<SocketAddr, ConnectError> {
+    fn address_of(&self, member: &MemberName) -> Result<SocketAddr, ConnectionError> {
+        if member == self.membership.local().name() {
+            return Err(ConnectionError::OwnName(member.clone()));
+        }
         let known = self.membership.member(member);
-        let known = known.filter(|known| known.name() != self.membership.local().name());
-        let known = known.map(|known| known.address());
-        known.ok_or_else(|| ConnectError::Unknown(member.to_string()))
+        known
+            .map(|known| known.address())
+            .ok_or_else(|| ConnectionError::UnknownMember(member.clone()))
     }
 }
 

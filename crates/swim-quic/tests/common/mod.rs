@@ -1,4 +1,4 @@
-//! The cast of the cluster tests: an authority, members on free loopback ports, and waiting with
+//! The participants of the cluster tests: an authority, members on free loopback ports, and waiting with
 //! a bound.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,11 +14,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A cluster's authority.
-pub(crate) struct Cast {
+pub(crate) struct Participants {
     pub(crate) authority: Authority,
 }
 
-impl Cast {
+impl Participants {
     pub(crate) fn new() -> Self {
         Self { authority: Authority::generate("test cluster", 30 * DAY).unwrap() }
     }

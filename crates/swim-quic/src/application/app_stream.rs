@@ -11,12 +11,36 @@ use std::time::Duration;
 use swim_core::MemberName;
 
 use super::pipe::Pipe;
+#[cfg(doc)]
+use crate::error::StreamIoError;
 
 /// A bidirectional stream to another member, multiplexed with everything else between the two.
 ///
 /// Reads and writes block, with a timeout if one is set; a slow reader slows down its own stream
-/// only. Dropping the last handle finishes writing (what was written still arrives) and reads no
-/// more.
+/// only. Their `io::Error` holds a [`StreamIoError`]. Each direction buffers 256 KiB on this side,
+/// beside QUIC's own windows ([`Limits`](crate::Limits)). Dropping the last handle finishes
+/// writing (what was written still arrives) and reads no more.
+///
+/// ```no_run
+/// # use std::io::{ErrorKind, Read};
+/// # use std::time::Duration;
+/// # use swim_quic::{Stream, StreamIoError};
+/// # fn example(stream: &mut Stream) -> std::io::Result<()> {
+/// stream.set_read_timeout(Some(Duration::from_secs(5)));
+/// let mut writer = stream.try_clone(); // for another thread
+/// let mut buffer = [0; 1024];
+/// match stream.read(&mut buffer) {
+///     Ok(0) => println!("{} has finished writing", stream.peer()),
+///     Ok(length) => println!("{length} bytes on {:?}", stream.protocol()),
+///     Err(error) if error.kind() == ErrorKind::TimedOut => println!("nothing yet"),
+///     Err(error) => {
+///         let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<StreamIoError>());
+///         println!("the stream is gone: {cause:?}");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Stream {
     inner: Arc<Inner>,
     read_timeout: Option<Duration>,
@@ -57,7 +81,8 @@ impl Stream {
         self.read_timeout = timeout;
     }
 
-    /// How long one write may wait for room (default: for ever).
+    /// How long one write may wait for room (default: for ever). Beyond it, writes fail with
+    /// [`io::ErrorKind::TimedOut`] and can be tried again.
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
         self.write_timeout = timeout;
     }
@@ -114,7 +139,7 @@ impl Write for Stream {
 pub struct IncomingStream {
     /// Who opened it; verified by certificate under the name policy `match`.
     pub from: MemberName,
-    /// The stream.
+    /// Its handle; the header with the protocol's name has been read.
     pub stream: Stream,
 }
 

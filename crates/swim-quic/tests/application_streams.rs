@@ -13,13 +13,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use common::{Cast, PATIENCE, alive, eventually, hear};
-use swim_quic::{Cluster, IncomingStream, OpenStreamError};
+use common::{PATIENCE, Participants, alive, eventually, hear};
+use swim_quic::{Cluster, IncomingStream, OpenStreamError, SendDatagramError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn pair() -> (Cluster, Cluster) {
-    let mut members = Cast::new().cluster(&["ada", "bob"]);
+    let mut members = Participants::new().cluster(&["ada", "bob"]);
     let bob = members.pop().unwrap();
     (members.pop().unwrap(), bob)
 }
@@ -147,15 +147,15 @@ fn datagrams_go_to_the_listener_of_their_protocol() {
 fn what_cannot_be_opened_says_why() {
     let (ada, bob) = pair();
     let error = ada.open_stream("nobody", "echo", SECOND).unwrap_err();
-    assert!(matches!(error, OpenStreamError::Unknown(_)), "{error}");
+    assert!(matches!(error, OpenStreamError::UnknownMember(_)), "{error}");
     let error = ada.open_stream("bob", "", SECOND).unwrap_err();
     assert_eq!(error, OpenStreamError::Protocol);
     let error = ada.open_stream("bob", &"x".repeat(256), SECOND).unwrap_err();
     assert_eq!(error, OpenStreamError::Protocol);
     let error = ada.send_datagram("bob", "echo", vec![0; 70_000]).unwrap_err();
-    assert!(matches!(error, OpenStreamError::TooLarge(_)), "{error}");
+    assert!(matches!(error, SendDatagramError::TooLarge { len: 70_000, .. }), "{error}");
     bob.leave(SECOND).unwrap();
     eventually("bob is gone", || alive(&ada) == ["ada"]);
     let error = ada.open_stream("bob", "echo", SECOND).unwrap_err();
-    assert!(matches!(error, OpenStreamError::Unknown(_)), "{error}");
+    assert!(matches!(error, OpenStreamError::NotAlive(_)), "{error}");
 }

@@ -90,7 +90,9 @@ impl Session {
         let listed = |failed: &[JoinFailure]| -> Vec<Value> {
             failed
                 .iter()
-                .map(|failure| json!({"addr": failure.address, "error": failure.error}))
+                .map(|JoinFailure { address, reason }| {
+                    json!({"addr": address, "error": reason.to_string()})
+                })
                 .collect()
         };
         match self.cluster.join(&addresses, JOIN_TIMEOUT) {
@@ -101,7 +103,7 @@ impl Session {
             Err(error) => {
                 let failed = match &error {
                     JoinError::NobodyAnswered(failed) => listed(failed),
-                    JoinError::Address(_) | JoinError::NoAddress | JoinError::Command(_) | _ => {
+                    JoinError::Address(_) | JoinError::NoAddress | JoinError::Command(_) => {
                         Vec::new()
                     }
                 };

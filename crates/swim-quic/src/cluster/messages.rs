@@ -1,0 +1,204 @@
+//! The calls of a [`Cluster`] that carry an application's bytes: messages, streams, datagrams.
+
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use swim_core::{MemberName, Outcome};
+
+use super::{Cluster, REPORT_MARGIN, deadline_after, misplaced};
+use crate::application::{IncomingDatagram, IncomingStream, Stream};
+use crate::command::Command;
+use crate::error::{
+    BroadcastError, ListenError, OpenStreamError, PingError, SendDatagramError, SendError,
+};
+use crate::protocol;
+
+/// # Messages
+///
+/// They arrive as [`Event::Message`](crate::Event::Message), at Go members too.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use swim_quic::{Cluster, SendError};
+/// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+/// cluster.send("bob", "may be lost")?;
+/// cluster.broadcast("to everybody, may be lost")?;
+/// match cluster.send_reliable("bob", vec![0; 1_000_000], Duration::from_secs(10)) {
+///     Ok(()) => println!("bob has it"),
+///     Err(SendError::TimedOut) => println!("bob may have it"),
+///     Err(SendError::UnknownMember(name)) => println!("who is {name}?"),
+///     Err(other) => return Err(other.into()),
+/// }
+/// println!("bob is {:?} away", cluster.ping("bob", Duration::from_secs(5))?);
+/// # Ok(())
+/// # }
+/// ```
+impl Cluster {
+    /// Sends a message by datagram: unordered, may be lost, at most about 64 KiB. Larger than
+    /// one datagram it travels on a stream of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] when the member is unknown or not alive, the payload too large, or this
+    /// member has left. What is lost on the way is no error.
+    pub fn send(&self, to: &str, payload: impl Into<Vec<u8>>) -> Result<(), SendError> {
+        let (to, payload) = (MemberName::try_from(to)?, payload.into());
+        Ok(self.ask(|reply| Command::Send { to, payload, reply })??)
+    }
+
+    /// Sends a message over a stream and waits until the member's transport has all of it, at
+    /// most `timeout`. At most 20 MiB, less with compression and encryption.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`], with the reason; after [`SendError::TimedOut`] it may still arrive.
+    pub fn send_reliable(
+        &self,
+        to: &str,
+        payload: impl Into<Vec<u8>>,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let (to, payload) = (MemberName::try_from(to)?, payload.into());
+        match self
+            .operate(|reply| Command::SendReliable { to, payload, timeout, reply }, timeout)?
+        {
+            Some(Outcome::Delivered) => Ok(()),
+            Some(Outcome::Failed(error)) => Err(error.into()),
+            Some(other) => Err(misplaced(&other).into()),
+            None => Err(SendError::TimedOut),
+        }
+    }
+
+    /// Sends a message once to every member alive at this moment, best effort. It must fit one
+    /// packet beside nothing else: the packet limit of the configuration, about 1,200 bytes by
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// [`BroadcastError`] when it is too large, too many are under way, or this member has left.
+    pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> Result<(), BroadcastError> {
+        let payload = payload.into();
+        Ok(self.ask(|reply| Command::Broadcast { payload, reply })??)
+    }
+
+    /// Measures the round trip to a member with one ping, without effect on its state. It waits
+    /// for the probe timeout of the configuration, and at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] when the
+    /// transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
+    pub fn ping(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
+        let to = MemberName::try_from(to)?;
+        match self.operate(|reply| Command::Ping { to, reply }, timeout)? {
+            Some(Outcome::Pong { rtt }) => Ok(rtt),
+            Some(Outcome::Failed(error)) => Err(error.into()),
+            Some(other) => Err(misplaced(&other).into()),
+            None => Err(PingError::TimedOut),
+        }
+    }
+}
+
+/// # Streams and datagrams of application protocols
+///
+/// They share the members' connections and are known by a protocol name of 1 to 255 bytes that
+/// both sides choose. Go members have none.
+///
+/// ```no_run
+/// # use std::io::{Read, Write};
+/// # use std::net::Shutdown;
+/// # use std::time::Duration;
+/// # use swim_quic::Cluster;
+/// # fn example(ada: &Cluster, bob: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+/// let calls = bob.listen("shout")?;
+/// std::thread::spawn(move || {
+///     for mut call in calls {
+///         let mut text = String::new();
+///         if call.stream.read_to_string(&mut text).is_ok() {
+///             let _ = call.stream.write_all(text.to_uppercase().as_bytes());
+///         }
+///     }
+/// });
+/// let mut stream = ada.open_stream("bob", "shout", Duration::from_secs(5))?;
+/// stream.set_read_timeout(Some(Duration::from_secs(5)));
+/// stream.write_all(b"hello")?;
+/// stream.shutdown(Shutdown::Write);
+/// let mut answer = String::new();
+/// stream.read_to_string(&mut answer)?;
+///
+/// let ticks = bob.listen_datagrams("tick")?;
+/// ada.send_datagram("bob", "tick", "1")?;
+/// let tick = ticks.recv_timeout(Duration::from_secs(1))?;
+/// println!("{} sent {:?}", tick.from, tick.payload);
+/// # Ok(())
+/// # }
+/// ```
+impl Cluster {
+    /// Opens a stream to a live member for the protocol that it listens for, dialing if need be.
+    /// Returns once the stream is open at the transport. A peer without a listener for the
+    /// protocol resets it: the first read then fails.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenStreamError`], with the reason. Go peers have no application streams.
+    pub fn open_stream(
+        &self,
+        to: &str,
+        protocol: &str,
+        timeout: Duration,
+    ) -> Result<Stream, OpenStreamError> {
+        let to = MemberName::try_from(to)?;
+        let header = protocol::header(protocol).ok_or(OpenStreamError::Protocol)?;
+        let protocol = protocol.to_owned();
+        let deadline = deadline_after(timeout);
+        let open = |reply| Command::OpenStream { to, protocol, header, deadline, reply };
+        self.ask_within(open, timeout.saturating_add(REPORT_MARGIN))?
+            .unwrap_or(Err(OpenStreamError::TimedOut))
+    }
+
+    /// Takes the streams that other members open for `protocol`. At most 256 wait to be received;
+    /// further ones are reset. Listening again for the same protocol replaces the listener.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError::Protocol`] for a name that is not 1 to 255 bytes long.
+    pub fn listen(&self, protocol: &str) -> Result<Receiver<IncomingStream>, ListenError> {
+        protocol::header(protocol).ok_or(ListenError::Protocol)?;
+        let protocol = protocol.to_owned();
+        Ok(self.ask(|reply| Command::Listen { protocol, reply })?)
+    }
+
+    /// Sends a datagram of an application protocol: unordered, may be lost, at most 64 KiB with
+    /// the protocol's name. Larger than one QUIC datagram it travels on a stream of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`SendDatagramError`], with the reason. Go peers have no application datagrams. What is
+    /// lost on the way is no error.
+    pub fn send_datagram(
+        &self,
+        to: &str,
+        protocol: &str,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<(), SendDatagramError> {
+        let to = MemberName::try_from(to)?;
+        let header = protocol::header(protocol).ok_or(SendDatagramError::Protocol)?;
+        let payload = payload.into();
+        self.ask(|reply| Command::SendDatagram { to, header, payload, reply })?
+    }
+
+    /// Takes the datagrams that other members send for `protocol`. At most 256 wait to be
+    /// received; further ones are dropped. Listening again replaces the listener.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError::Protocol`] for a name that is not 1 to 255 bytes long.
+    pub fn listen_datagrams(
+        &self,
+        protocol: &str,
+    ) -> Result<Receiver<IncomingDatagram>, ListenError> {
+        protocol::header(protocol).ok_or(ListenError::Protocol)?;
+        let protocol = protocol.to_owned();
+        Ok(self.ask(|reply| Command::ListenDatagrams { protocol, reply })?)
+    }
+}

@@ -1,0 +1,196 @@
+//! The handle that a service embeds.
+//!
+//! A call either reads the published snapshot or sends a command to the driver thread and waits
+//! for the answer, with a deadline. No call holds a lock around the machine or the endpoint.
+
+mod connections;
+mod membership;
+mod messages;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use swim_core::{Member, MemberName, Outcome};
+
+use crate::command::Command;
+use crate::driver::{CommandSender, Message, NodeId};
+use crate::error::CommandError;
+use crate::event::{Event, Stats};
+use crate::node::Shared;
+use crate::resolve::Resolver;
+
+pub use connections::RawSocket;
+pub use membership::{JoinReport, LeaveReport};
+
+/// How long a command that only changes local state may take before the driver counts as stuck.
+const LOCAL_ANSWER: Duration = Duration::from_secs(5);
+
+/// How much longer than its own timeout an operation may take to report back.
+const REPORT_MARGIN: Duration = Duration::from_millis(500);
+
+/// A running member of a cluster.
+///
+/// Clones are handles to the same member. When the last one is dropped the member stops at once
+/// and sends nothing: its peers will find it dead. To go in peace, [`leave`](Self::leave) first.
+///
+/// Calls that wait take a timeout. None of the calls may be made from a hook, which runs on the
+/// driver thread that would have to answer.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use swim_quic::{Cluster, Event, Identity};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let builder = Cluster::builder("ada")
+///     .identity(Identity::from_pem_files("ca.pem", "ada.pem", "ada.key")?)
+///     .seeds(["10.0.0.2:7946"]);
+/// // Before the start: a subscription made later misses what happened until then.
+/// let events = builder.subscribe();
+/// let cluster = builder.start()?;
+///
+/// println!("{} listens on {}", cluster.name(), cluster.address());
+/// for event in &events {
+///     if let Event::Joined(member) = event {
+///         println!("{} is at {}", member.name(), member.address());
+///         break;
+///     }
+/// }
+/// println!("{} members", cluster.members().len());
+/// println!("{} suspicions so far", cluster.stats()?.membership.counters.suspicions);
+/// cluster.leave(Duration::from_secs(5))?;
+/// cluster.close(Duration::from_secs(1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+/// What all handles of one member share.
+pub(crate) struct Inner {
+    pub(crate) id: NodeId,
+    pub(crate) name: MemberName,
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) resolver: Resolver,
+    pub(crate) sender: CommandSender,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::Release);
+        self.sender.wake();
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("name", &self.inner.name)
+            .field("address", &self.inner.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    pub(crate) fn from_inner(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// This member's name.
+    pub fn name(&self) -> &MemberName {
+        &self.inner.name
+    }
+
+    /// The address this member announces, with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.inner.address
+    }
+
+    /// Everybody known, ourselves included, ordered by name: alive, suspect, and those dead or
+    /// left that are not purged yet. A snapshot: cheap, callable from anywhere.
+    pub fn members(&self) -> Arc<[Member]> {
+        Arc::clone(&self.inner.shared.members.load())
+    }
+
+    /// A new subscription: every event from here on. To miss none since the start, use
+    /// [`Builder::subscribe`](crate::Builder::subscribe). The queue holds 4,096 events; who falls
+    /// further behind gets [`Event::Lagged`] and can look at [`members`](Self::members).
+    pub fn subscribe(&self) -> Receiver<Event> {
+        self.inner.shared.subscribers.add()
+    }
+
+    /// The counters of this member, since its start.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when the driver thread does not take or answer the question.
+    pub fn stats(&self) -> Result<Stats, CommandError> {
+        self.ask(|reply| Command::Stats { reply })
+    }
+
+    /// Closes all connections politely and stops the member; waits at most `timeout`. Other
+    /// handles find the cluster closed. Without a [`leave`](Self::leave) before it, peers see a
+    /// failure.
+    pub fn close(&self, timeout: Duration) {
+        let (reply, done) = bounded(1);
+        let deadline = deadline_after(timeout);
+        if self.inner.sender.send(Message::Close { id: self.inner.id, deadline, reply }).is_ok() {
+            // The answer is the reply's end: the driver drops it with the node.
+            let _ = done.recv_deadline(deadline + REPORT_MARGIN);
+        }
+    }
+
+    fn send_command(&self, command: Command) -> Result<(), CommandError> {
+        self.inner.sender.send(Message::Node(self.inner.id, command))
+    }
+
+    /// A command that is answered in the same turn.
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, CommandError> {
+        let answer = self.ask_within(command, LOCAL_ANSWER)?;
+        answer.ok_or(CommandError::Unanswered)
+    }
+
+    /// A command that ends when its operation does. `None`: not within `timeout`.
+    fn operate(
+        &self,
+        command: impl FnOnce(Sender<Outcome>) -> Command,
+        timeout: Duration,
+    ) -> Result<Option<Outcome>, CommandError> {
+        self.ask_within(command, timeout.saturating_add(REPORT_MARGIN))
+    }
+
+    fn ask_within<T>(
+        &self,
+        command: impl FnOnce(Sender<T>) -> Command,
+        timeout: Duration,
+    ) -> Result<Option<T>, CommandError> {
+        use crossbeam_channel::RecvTimeoutError::{Disconnected, Timeout};
+        let (reply, receiver) = bounded(1);
+        self.send_command(command(reply))?;
+        match receiver.recv_timeout(timeout) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Timeout) => Ok(None),
+            // The node is gone, and the reply with it.
+            Err(Disconnected) => Err(CommandError::Closed),
+        }
+    }
+}
+
+/// An outcome that does not belong to the operation that was asked for.
+fn misplaced(outcome: &Outcome) -> CommandError {
+    debug_assert!(false, "another operation's outcome: {outcome:?}");
+    CommandError::Unanswered
+}
+
+#[expect(clippy::disallowed_methods, reason = "a caller's timeout starts when the caller calls")]
+fn deadline_after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    // A timeout beyond what the clock can hold means: as long as it takes.
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400 * 365))
+}

@@ -1,0 +1,132 @@
+//! Why an operation of a [`Cluster`](crate::Cluster) or its [`Builder`](crate::Builder) failed.
+//!
+//! One enum per operation, one variant per case. Each message names the cause and the remedy on
+//! one line; a cause that has a type of its own is the
+//! [`source`](std::error::Error::source). What this side refuses and what the peer refuses are
+//! different variants.
+
+mod join_error;
+mod send_error;
+mod start_error;
+mod stream_error;
+
+use swim_core::wire::KeyError;
+use swim_core::{MetaRefusal, OperationError};
+use thiserror::Error;
+
+pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
+pub use send_error::{BroadcastError, PingError, SendError};
+pub use start_error::{AnnounceError, DriverError, StartError};
+pub use stream_error::{
+    ConnectError, ConnectionError, ListenError, OpenStreamError, RawError, SendDatagramError,
+    StreamIoError,
+};
+
+/// Why a command had no effect, whatever it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// As many commands as the queue of the driver thread holds (1,024) wait already.
+    #[error("the command queue is full: wait a moment and try again")]
+    Busy,
+    /// The driver thread took the command and did not answer within 5 s: it is overloaded, or a
+    /// hook of the application blocks it. The command may still be carried out.
+    #[error("the driver thread does not answer: is the machine overloaded, or a hook blocked?")]
+    Unanswered,
+    /// The cluster was closed, or its driver thread ended.
+    #[error("the cluster is closed: start a new one")]
+    Closed,
+}
+
+/// Why a leave is not known to have reached enough peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LeaveError {
+    /// Too few peers had it in time; the announcement is still being gossiped.
+    #[error("too few peers took the leave in time: others will see a failure instead")]
+    TimedOut,
+    /// As many callers as are allowed wait for the leave already; it goes on.
+    #[error("{limit} callers wait for the leave already: wait for one of them")]
+    TooManyOperations {
+        /// How many.
+        limit: usize,
+    },
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<OperationError> for LeaveError {
+    fn from(error: OperationError) -> Self {
+        debug_assert!(
+            matches!(error, OperationError::TooManyOperations { .. }),
+            "a leave cannot end in {error:?}"
+        );
+        match error {
+            OperationError::TooManyOperations { limit } => Self::TooManyOperations { limit },
+            _ => Self::TimedOut,
+        }
+    }
+}
+
+/// Why metadata was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SetMetaError {
+    /// More bytes than a member may announce (512).
+    #[error("metadata of {len} bytes: shorten it to at most {limit}")]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many a member may announce.
+        limit: usize,
+    },
+    /// This member has left, or is leaving.
+    #[error("this member has left: start a new one")]
+    Left,
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<MetaRefusal> for SetMetaError {
+    fn from(refusal: MetaRefusal) -> Self {
+        match refusal {
+            MetaRefusal::TooLarge { len, limit } => Self::TooLarge { len, limit },
+            MetaRefusal::HasLeft => Self::Left,
+        }
+    }
+}
+
+/// Why the ring of encryption keys was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The ring holds as many keys as it can (64).
+    #[error("the ring of keys is full: remove old keys first")]
+    Full,
+    /// The ring does not hold the key.
+    #[error("the key is not in the ring: add it first")]
+    UnknownKey,
+    /// The key is the one that encrypts.
+    #[error("the key is in use: switch to another key first")]
+    InUse,
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<KeyError> for KeysError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Full => Self::Full,
+            KeyError::Unknown => Self::UnknownKey,
+            KeyError::Primary => Self::InUse,
+            KeyError::Length { length } => {
+                // A `SecretKey` has been checked.
+                debug_assert!(false, "a secret key of {length} bytes");
+                Self::UnknownKey
+            }
+        }
+    }
+}

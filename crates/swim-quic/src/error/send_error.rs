@@ -1,0 +1,179 @@
+//! Why a message, a broadcast or a ping failed.
+
+use swim_core::{
+    BroadcastRefusal, MemberName, NameError, OperationError, SendRefusal, StreamFailure,
+    UnacceptableAnswer,
+};
+use thiserror::Error;
+
+use super::CommandError;
+
+/// Why a message was not sent, or is not known to have arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No member can have this name.
+    #[error(transparent)]
+    InvalidName(#[from] NameError),
+    /// This member knows nobody of that name.
+    #[error("no member is called {0}: look at members() for who is")]
+    UnknownMember(MemberName),
+    /// The member is known, and dead or has left.
+    #[error("{0} is not there: it is dead or has left")]
+    NotAlive(MemberName),
+    /// More bytes than a member accepts.
+    #[error("a message of {len} bytes is too long: shorten it to {limit}")]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many are accepted.
+        limit: usize,
+    },
+    /// The transport could not carry a reliable message.
+    #[error("could not reach the peer: {0}")]
+    Unreachable(#[source] StreamFailure),
+    /// The peer refused a reliable message, with its own words.
+    #[error("the peer refused: {0}")]
+    PeerRefused(String),
+    /// The peer ended the stream of a reliable message without taking it or saying why.
+    #[error("the peer closed the stream without an answer: its log says why")]
+    ClosedWithoutAnswer,
+    /// The peer answered a reliable message with something that this side does not accept.
+    #[error("the peer's answer was refused: {0}")]
+    UnacceptableAnswer(#[source] UnacceptableAnswer),
+    /// A reliable message was not confirmed before the timeout.
+    #[error("not confirmed in time: it may still arrive")]
+    TimedOut,
+    /// As many operations as are allowed are still under way.
+    #[error("{limit} operations are still under way: try again in a moment")]
+    TooManyOperations {
+        /// How many.
+        limit: usize,
+    },
+    /// This member has left, or is leaving.
+    #[error("this member has left: start a new one")]
+    Left,
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<SendRefusal> for SendError {
+    fn from(refusal: SendRefusal) -> Self {
+        OperationError::from(refusal).into()
+    }
+}
+
+impl From<OperationError> for SendError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::UnknownMember(name) => Self::UnknownMember(name),
+            OperationError::NotAlive(name) => Self::NotAlive(name),
+            OperationError::TooLarge { len, limit } => Self::TooLarge { len, limit },
+            OperationError::TimedOut => Self::TimedOut,
+            OperationError::Unreachable(failure) => Self::Unreachable(failure),
+            OperationError::PeerRefused(reason) => Self::PeerRefused(reason),
+            OperationError::ClosedWithoutAnswer => Self::ClosedWithoutAnswer,
+            OperationError::UnacceptableAnswer(answer) => Self::UnacceptableAnswer(answer),
+            OperationError::TooManyOperations { limit } => Self::TooManyOperations { limit },
+            OperationError::HasLeft => Self::Left,
+            // A message goes to a member, over a stream, and merges nothing.
+            error @ (OperationError::OwnAddress(_)
+            | OperationError::MergeRefused(_)
+            | OperationError::SendFailed) => {
+                debug_assert!(false, "a message cannot end in {error:?}");
+                Self::Unreachable(StreamFailure::Closed)
+            }
+        }
+    }
+}
+
+/// Why a broadcast was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BroadcastError {
+    /// It does not fit one packet.
+    #[error(
+        "a broadcast of {len} bytes does not fit one packet: shorten it to {limit}, or send it \
+         to each member reliably"
+    )]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many fit.
+        limit: usize,
+    },
+    /// As many broadcasts as are allowed are still under way.
+    #[error("{limit} broadcasts are still under way: try again in a moment")]
+    QueueFull {
+        /// How many.
+        limit: usize,
+    },
+    /// This member has left, or is leaving.
+    #[error("this member has left: start a new one")]
+    Left,
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<BroadcastRefusal> for BroadcastError {
+    fn from(refusal: BroadcastRefusal) -> Self {
+        match refusal {
+            BroadcastRefusal::TooLarge { len, limit } => Self::TooLarge { len, limit },
+            BroadcastRefusal::QueueFull { limit } => Self::QueueFull { limit },
+            BroadcastRefusal::HasLeft => Self::Left,
+        }
+    }
+}
+
+/// Why a ping brought no round-trip time.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PingError {
+    /// No member can have this name.
+    #[error(transparent)]
+    InvalidName(#[from] NameError),
+    /// This member knows nobody of that name.
+    #[error("no member is called {0}: look at members() for who is")]
+    UnknownMember(MemberName),
+    /// No answer before the timeout of the call or the probe timeout.
+    #[error("no answer in time: is the peer running and reachable at its address?")]
+    TimedOut,
+    /// The transport reported that the ping could not be sent.
+    #[error("the ping could not be sent: is the peer running and reachable at its address?")]
+    SendFailed,
+    /// As many operations as are allowed are still under way.
+    #[error("{limit} operations are still under way: try again in a moment")]
+    TooManyOperations {
+        /// How many.
+        limit: usize,
+    },
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<OperationError> for PingError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::UnknownMember(name) => Self::UnknownMember(name),
+            OperationError::TimedOut => Self::TimedOut,
+            OperationError::SendFailed => Self::SendFailed,
+            OperationError::TooManyOperations { limit } => Self::TooManyOperations { limit },
+            // A ping is one packet to a member in any state, and has neither payload nor stream.
+            error @ (OperationError::NotAlive(_)
+            | OperationError::HasLeft
+            | OperationError::TooLarge { .. }
+            | OperationError::Unreachable(_)
+            | OperationError::OwnAddress(_)
+            | OperationError::PeerRefused(_)
+            | OperationError::ClosedWithoutAnswer
+            | OperationError::UnacceptableAnswer(_)
+            | OperationError::MergeRefused(_)) => {
+                debug_assert!(false, "a ping cannot end in {error:?}");
+                Self::SendFailed
+            }
+        }
+    }
+}

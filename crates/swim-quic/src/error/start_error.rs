@@ -1,0 +1,138 @@
+//! Why a cluster, or a driver thread, could not be started.
+
+use std::io;
+use std::net::{AddrParseError, IpAddr, SocketAddr};
+
+use certs::ContextError;
+use quic_net::{EndpointError, LimitsError};
+use swim_core::{ConfigError, NameError};
+use thiserror::Error;
+
+use super::CommandError;
+use crate::address::AddressError;
+
+/// Why a driver thread could not be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// The operating system refused the poll that waits for sockets.
+    #[error("the driver thread has no poll: {0}; raise the limit of open files (ulimit -n)")]
+    Poll(#[source] io::Error),
+    /// The operating system refused the thread.
+    #[error("the driver thread was not started: {0}; raise the limit of threads (ulimit -u)")]
+    Thread(#[source] io::Error),
+}
+
+/// Why a cluster could not be started. Nothing is left running.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The member's own name is not 1 to 255 bytes.
+    #[error("member name {name:?} is not usable: give 1 to 255 bytes")]
+    Name {
+        /// The name that was given.
+        name: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// A seed address is malformed.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The bind address is not `IP:PORT`.
+    #[error("cannot bind to {text:?}: give IP:PORT, such as 0.0.0.0:7946 or [::]:7946")]
+    Bind {
+        /// What was given.
+        text: String,
+        /// What the parser says.
+        source: AddrParseError,
+    },
+    /// No identity was given.
+    #[error("no identity was given: give every member a certificate with identity()")]
+    NoIdentity,
+    /// The certificate proves other names than the member's.
+    #[error(
+        "the certificate is for {}, not for {name:?}: issue one for this name, or use the name \
+         policy `any`",
+        listed(.proven)
+    )]
+    NameNotInCertificate {
+        /// The name asked for.
+        name: String,
+        /// What the certificate proves.
+        proven: Vec<String>,
+    },
+    /// The configuration is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A limit of the transport cannot work.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// No address to announce could be told.
+    #[error(transparent)]
+    Announce(#[from] AnnounceError),
+    /// The TLS context could not be made from the identity.
+    #[error(transparent)]
+    Tls(#[from] ContextError),
+    /// The QUIC endpoint could not be made from the TLS context and the limits.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The socket could not be bound.
+    #[error("{}", not_bound(.address, .source))]
+    Socket {
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes: is getrandom(2) allowed here?")]
+    Randomness,
+    /// The member's own driver thread could not be started.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The driver thread did not take the member.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+/// Why no address to announce could be told. [`Builder::advertise`](crate::Builder::advertise)
+/// gives one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AnnounceError {
+    /// The advertised address is a wildcard.
+    #[error(
+        "cannot announce {0}, which nobody can dial: give an address of this machine \
+         (Builder::advertise)"
+    )]
+    Unspecified(IpAddr),
+    /// Bound to a wildcard, without a seed address, on a machine without a private address.
+    #[error(
+        "cannot tell which address to announce: the machine has no private address; give one \
+         (Builder::advertise)"
+    )]
+    NoPrivateAddress,
+    /// Bound to a wildcard, without a seed address, on a machine with several private addresses.
+    #[error(
+        "cannot tell which address to announce: the machine has {} private addresses; give one \
+         (Builder::advertise)",
+        .0.len()
+    )]
+    SeveralPrivateAddresses(Vec<IpAddr>),
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+}
+
+fn not_bound(address: &SocketAddr, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        return format!(
+            "port taken: another process listens on {address}; stop it or bind another port (port \
+             0 takes a free one)"
+        );
+    }
+    format!(
+        "cannot bind to {address}: {error}; use an address of this machine and a port you may open"
+    )
+}
