@@ -14,7 +14,6 @@ use crate::address::AddressError;
 
 /// Why a join brought nothing.
 #[derive(Clone, Debug, Error)]
-#[non_exhaustive]
 pub enum JoinError {
     /// An address is malformed; nothing was tried.
     #[error(transparent)]
@@ -73,7 +72,6 @@ pub struct JoinFailure {
 
 /// Why a join of one address failed.
 #[derive(Clone, Debug, Error)]
-#[non_exhaustive]
 pub enum JoinFailureReason {
     /// The host name could not be resolved.
     #[error(transparent)]
@@ -144,7 +142,6 @@ impl From<OperationError> for JoinFailureReason {
 
 /// Why a host name has no address.
 #[derive(Clone, Debug, Error)]
-#[non_exhaustive]
 pub enum ResolveError {
     /// The system's resolver failed.
     #[error("{host} does not resolve: {source}")]

@@ -3,7 +3,8 @@
 //! One enum per operation, one variant per case. Each message names the cause and the remedy on
 //! one line; a cause that has a type of its own is the
 //! [`source`](std::error::Error::source). What this side refuses and what the peer refuses are
-//! different variants.
+//! different variants. The enums are exhaustive on purpose: a new case is one that callers should
+//! decide about.
 
 mod join_error;
 mod send_error;
@@ -24,7 +25,6 @@ pub use stream_error::{
 
 /// Why a command had no effect, whatever it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum CommandError {
     /// As many commands as the queue of the driver thread holds (1,024) wait already.
     #[error("the command queue is full: wait a moment and try again")]
@@ -40,7 +40,6 @@ pub enum CommandError {
 
 /// Why a leave is not known to have reached enough peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum LeaveError {
     /// Too few peers had it in time; the announcement is still being gossiped.
     #[error("too few peers took the leave in time: others will see a failure instead")]
@@ -71,7 +70,6 @@ impl From<OperationError> for LeaveError {
 
 /// Why metadata was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum SetMetaError {
     /// More bytes than a member may announce (512).
     #[error("metadata of {len} bytes: shorten it to at most {limit}")]
@@ -100,7 +98,6 @@ impl From<MetaRefusal> for SetMetaError {
 
 /// Why the ring of encryption keys was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum KeysError {
     /// The ring holds as many keys as it can (64).
     #[error("the ring of keys is full: remove old keys first")]

@@ -10,7 +10,6 @@ use super::CommandError;
 
 /// Why a message was not sent, or is not known to have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum SendError {
     /// No member can have this name.
     #[error(transparent)]
@@ -90,7 +89,6 @@ impl From<OperationError> for SendError {
 
 /// Why a broadcast was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum BroadcastError {
     /// It does not fit one packet.
     #[error(
@@ -129,7 +127,6 @@ impl From<BroadcastRefusal> for BroadcastError {
 
 /// Why a ping brought no round-trip time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum PingError {
     /// No member can have this name.
     #[error(transparent)]

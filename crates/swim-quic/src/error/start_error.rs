@@ -13,7 +13,6 @@ use crate::address::AddressError;
 
 /// Why a driver thread could not be started.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum DriverError {
     /// The operating system refused the poll that waits for sockets.
     #[error("the driver thread has no poll: {0}; raise the limit of open files (ulimit -n)")]
@@ -25,7 +24,6 @@ pub enum DriverError {
 
 /// Why a cluster could not be started. Nothing is left running.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum StartError {
     /// The member's own name is not 1 to 255 bytes.
     #[error("member name {name:?} is not usable: give 1 to 255 bytes")]
@@ -98,7 +96,6 @@ pub enum StartError {
 /// Why no address to announce could be told. [`Builder::advertise`](crate::Builder::advertise)
 /// gives one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum AnnounceError {
     /// The advertised address is a wildcard.
     #[error(

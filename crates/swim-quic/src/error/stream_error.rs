@@ -10,7 +10,6 @@ use super::CommandError;
 
 /// Why an application stream was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum OpenStreamError {
     /// The protocol's name is not 1 to 255 bytes long.
     #[error("a protocol name has 1 to 255 bytes: choose another")]
@@ -60,7 +59,6 @@ impl From<StreamError> for OpenStreamError {
 
 /// Why a protocol is not listened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum ListenError {
     /// The protocol's name is not 1 to 255 bytes long.
     #[error("a protocol name has 1 to 255 bytes: choose another")]
@@ -72,7 +70,6 @@ pub enum ListenError {
 
 /// Why an application datagram was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum SendDatagramError {
     /// The protocol's name is not 1 to 255 bytes long.
     #[error("a protocol name has 1 to 255 bytes: choose another")]
@@ -105,7 +102,6 @@ pub enum SendDatagramError {
 /// Why a read or a write of a [`Stream`](crate::Stream) failed: what the `io::Error` holds
 /// ([`io::Error::get_ref`], or `source`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum StreamIoError {
     /// The stream's own timeout passed ([`io::ErrorKind::TimedOut`]); the stream goes on.
     #[error("the stream's peer did not keep up in time: try again, or allow more time")]
@@ -139,7 +135,6 @@ impl From<StreamIoError> for io::Error {
 
 /// Why connections to a member cannot be looked up or closed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum ConnectionError {
     /// No member can have this name.
     #[error(transparent)]
@@ -157,7 +152,6 @@ pub enum ConnectionError {
 
 /// Why there is no connection to a member.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum ConnectError {
     /// No member can have this name.
     #[error(transparent)]
@@ -195,7 +189,6 @@ impl From<ConnectionError> for ConnectError {
 
 /// Why a raw datagram was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum RawError {
     /// It is empty, or begins like a QUIC packet.
     #[error("a raw datagram begins with a byte below 0x40: the others belong to QUIC")]

@@ -1,5 +1,5 @@
-//! The participants of the cluster tests: an authority, members on free loopback ports, and waiting with
-//! a bound.
+//! Participants of the cluster tests: an authority, members on free loopback ports, and waiting
+//! with a bound.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};

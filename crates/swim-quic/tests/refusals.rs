@@ -1,0 +1,650 @@
+//! Every refusal of every public call, by its variant, made by really calling.
+//!
+//! Each error enum is listed once with all its variants: one that is added does not compile until
+//! it is listed, and does not pass until a call here brings it about, or until it is named with
+//! the reason why a test cannot.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "other tests listen to events")]
+mod common;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, UdpSocket};
+use std::time::Duration;
+
+use common::{PATIENCE, Participants, alive, eventually};
+use swim_quic::{
+    AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError, ConnectError,
+    ConnectionError, DriverError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
+    KeysError, LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy,
+    OpenStreamError, PingError, RawError, ResolveError, SecretKey, SendDatagramError, SendError,
+    SendFailure, SetMetaError, StartError, StreamError, StreamFailure, StreamIoError,
+    UnacceptableAnswer,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An enum of errors whose variants are all known by name.
+trait Variants: std::fmt::Debug {
+    const ALL: &[&str];
+    fn variant(&self) -> &'static str;
+}
+
+/// The match has no wildcard: it compiles only while the list is complete.
+macro_rules! variants {
+    ($($of:ident { $($variant:ident),+ $(,)? })+) => {$(
+        impl Variants for $of {
+            const ALL: &[&str] = &[$(stringify!($variant)),+];
+            fn variant(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => stringify!($variant)),+ }
+            }
+        }
+    )+};
+}
+
+variants! {
+    AnnounceError { Unspecified, NoPrivateAddress, SeveralPrivateAddresses }
+    BroadcastError { TooLarge, QueueFull, Left, Command }
+    CommandError { Busy, Unanswered, Closed }
+    ConnectError { InvalidName, UnknownMember, OwnName, Unreachable, Closed, TimedOut, Command }
+    ConnectionError { InvalidName, UnknownMember, OwnName, Command }
+    DriverError { Poll, Thread }
+    JoinError { Address, NoAddress, NobodyAnswered, Command }
+    JoinFailureReason {
+        Resolve, TimedOut, Unreachable, OwnAddress, PeerRefused, ClosedWithoutAnswer,
+        UnacceptableAnswer, MergeRefused, TooLarge, TooManyOperations, Left,
+    }
+    KeysError { Full, UnknownKey, InUse, Command }
+    LeaveError { TimedOut, TooManyOperations, Command }
+    ListenError { Protocol, Command }
+    OpenStreamError {
+        Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, Unreachable, Write,
+        TimedOut, Command,
+    }
+    PingError { InvalidName, UnknownMember, TimedOut, SendFailed, TooManyOperations, Command }
+    RawError { FirstByte, TooLarge, QueueFull, Command }
+    ResolveError { Failed, NoAddress, TimedOut, TooManyLookups, NoThread }
+    SendDatagramError {
+        Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Command,
+    }
+    SendError {
+        InvalidName, UnknownMember, NotAlive, TooLarge, Unreachable, PeerRefused,
+        ClosedWithoutAnswer, UnacceptableAnswer, TimedOut, TooManyOperations, Left, Command,
+    }
+    SetMetaError { TooLarge, Left, Command }
+    StartError {
+        Name, Address, Bind, NoIdentity, NameNotInCertificate, Config, Limits, Announce, Tls,
+        Endpoint, Socket, Randomness, Driver, Command,
+    }
+    StreamIoError { TimedOut, ShutDown, Failed, Read, Closed }
+}
+
+/// The variants of one enum that were brought about.
+struct Seen<E> {
+    seen: BTreeSet<&'static str>,
+    of: std::marker::PhantomData<E>,
+}
+
+impl<E: Variants> Seen<E> {
+    fn new() -> Self {
+        Self { seen: BTreeSet::new(), of: std::marker::PhantomData }
+    }
+
+    fn expect(&mut self, variant: &'static str, error: &E) {
+        assert_eq!(error.variant(), variant, "{error:?}");
+        self.seen.insert(variant);
+    }
+
+    /// Each variant was seen, or stands here with the reason why a test cannot bring it about.
+    fn complete_but_for(self, unseen: &[(&'static str, &str)]) {
+        let mut named: BTreeSet<&str> = unseen.iter().map(|(variant, _)| *variant).collect();
+        assert_eq!(named.len(), unseen.len(), "named twice");
+        assert!(named.is_disjoint(&self.seen), "seen, and named as unseen: {named:?}");
+        named.extend(&self.seen);
+        assert_eq!(named, E::ALL.iter().copied().collect::<BTreeSet<_>>());
+    }
+}
+
+/// The error's direct source, which must be of this type.
+fn source<T: Error + 'static>(error: &dyn Error) -> &T {
+    let source = error.source().unwrap_or_else(|| panic!("{error:?} has no source"));
+    source.downcast_ref().unwrap_or_else(|| panic!("{source:?} is of another type"))
+}
+
+/// Ada's cluster: bob lives, cyd has left.
+fn ada_bob_and_cyd_who_left() -> (Cluster, Cluster) {
+    let mut members = Participants::new().cluster(&["ada", "bob", "cyd"]);
+    members.pop().unwrap().leave(5 * SECOND).unwrap();
+    let bob = members.pop().unwrap();
+    let ada = members.pop().unwrap();
+    eventually("cyd has left", || alive(&ada) == ["ada", "bob"]);
+    (ada, bob)
+}
+
+/// A member that was closed.
+fn closed() -> Cluster {
+    let member = Participants::new().member("dan").start().unwrap();
+    member.close(SECOND);
+    member
+}
+
+/// A member that has left, and still runs.
+fn left() -> Cluster {
+    let member = Participants::new().member("eve").start().unwrap();
+    member.leave(SECOND).unwrap();
+    member
+}
+
+/// Ends a member at once, and returns when its port is free.
+fn vanish(member: Cluster) {
+    let address = member.address();
+    drop(member);
+    eventually("the port is free", || UdpSocket::bind(address).is_ok());
+}
+
+/// A port that takes datagrams and answers none.
+fn silent() -> (UdpSocket, String) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, address)
+}
+
+/// Limits under which a dial without an answer fails within half a second.
+fn quick_dials() -> Limits {
+    let mut limits = Limits::default();
+    limits.dial_timeout = SECOND / 2;
+    limits
+}
+
+const GO_ONLY: &str = "only Go's memberlist answers with an error message";
+const MANY_THREADS: &str = "takes 1,024 threads that wait at once";
+
+#[test]
+fn a_start_is_refused() {
+    let participants = Participants::new();
+    let ada = || participants.member("ada");
+    let mut seen = Seen::new();
+
+    let error = Cluster::builder("").start().unwrap_err();
+    seen.expect("Name", &error);
+    assert_eq!(source::<NameError>(&error), &NameError::Empty);
+    seen.expect("Address", &ada().seeds(["no port:x"]).start().unwrap_err());
+    let error = ada().bind("localhost:1").start().unwrap_err();
+    seen.expect("Bind", &error);
+    source::<std::net::AddrParseError>(&error);
+    seen.expect("NoIdentity", &Cluster::builder("ada").start().unwrap_err());
+    let error = ada().identity(participants.identity("bob")).start().unwrap_err();
+    seen.expect("NameNotInCertificate", &error);
+
+    let mut config = Config::lan();
+    config.packet_budget = 0;
+    let error = ada().config(config).start().unwrap_err();
+    seen.expect("Config", &error);
+    assert!(matches!(&error, StartError::Config(ConfigError { field: "packet_budget", .. })));
+    let mut limits = Limits::default();
+    limits.connections = 0;
+    let error = ada().limits(limits).start().unwrap_err();
+    seen.expect("Limits", &error);
+    assert!(matches!(&error, StartError::Limits(LimitsError { .. })));
+
+    let error = ada().advertise("0.0.0.0:1".parse().unwrap()).start().unwrap_err();
+    seen.expect("Announce", &error);
+    let mut announce = Seen::new();
+    let StartError::Announce(error) = error else { panic!("just seen") };
+    announce.expect("Unspecified", &error);
+    let machine = "depends on the addresses of the machine";
+    announce
+        .complete_but_for(&[("NoPrivateAddress", machine), ("SeveralPrivateAddresses", machine)]);
+
+    let (_taken, address) = silent();
+    let error = ada().bind(address).start().unwrap_err();
+    seen.expect("Socket", &error);
+    assert_eq!(source::<io::Error>(&error).kind(), io::ErrorKind::AddrInUse);
+
+    let resources = "takes a machine without file descriptors or threads";
+    Seen::<DriverError>::new().complete_but_for(&[("Poll", resources), ("Thread", resources)]);
+    seen.complete_but_for(&[
+        ("Tls", "an identity that loads can be used"),
+        ("Endpoint", "the configuration and the limits were checked before"),
+        ("Randomness", "the operating system has random bytes"),
+        ("Driver", resources),
+        ("Command", "takes a shared driver whose queue is full at this very moment"),
+    ]);
+}
+
+#[test]
+fn a_join_is_refused() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let mut seen = Seen::new();
+    let (_silent, silent) = silent();
+
+    let error = ada.join(["no port:x"], SECOND).unwrap_err();
+    seen.expect("Address", &error);
+    seen.expect("NoAddress", &ada.join([""; 0], SECOND).unwrap_err());
+    let error = ada.join([silent.as_str()], SECOND / 5).unwrap_err();
+    seen.expect("NobodyAnswered", &error);
+    let failure = source::<JoinFailure>(source::<JoinFailures>(&error));
+    assert_eq!(failure.address, silent);
+    assert!(matches!(source::<JoinFailureReason>(failure), JoinFailureReason::TimedOut));
+    let error = closed().join([silent.as_str()], SECOND).unwrap_err();
+    seen.expect("Command", &error);
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn an_address_is_not_joined() {
+    let participants = Participants::new();
+    let member = |name| participants.member(name).name_policy(NamePolicy::Any);
+    let ada = member("ada").limits(quick_dials()).start().unwrap();
+    let bob = member("bob").start().unwrap();
+    let stranger = Participants::new().member("sam").start().unwrap();
+    let (_silent, silent) = silent();
+    let mut seen = Seen::new();
+    let reason = |member: &Cluster, address: &str, timeout| match member.join([address], timeout) {
+        Err(JoinError::NobodyAnswered(failures)) => failures[0].reason.clone(),
+        other => panic!("{other:?}"),
+    };
+
+    seen.expect("TimedOut", &reason(&ada, &silent, SECOND / 10));
+    let refused = reason(&ada, &stranger.address().to_string(), 10 * SECOND);
+    seen.expect("Unreachable", &refused);
+    source::<StreamFailure>(&refused);
+    seen.expect("OwnAddress", &reason(&ada, &ada.address().to_string(), SECOND));
+    let refused = reason(&ada, &format!("cyd/{}", bob.address()), 10 * SECOND);
+    seen.expect("UnacceptableAnswer", &refused);
+    assert!(matches!(source(&refused), UnacceptableAnswer::WrongMember(_)));
+
+    // Ben checks names, and mallory's certificate does not name the member that she speaks for.
+    let ben = participants.member("ben").start().unwrap();
+    let mallory = member("bobby").identity(participants.identity("mallory")).start().unwrap();
+    let refused = reason(&mallory, &ben.address().to_string(), 10 * SECOND);
+    seen.expect("ClosedWithoutAnswer", &refused);
+
+    let unresolved = reason(&ada, "no-such-host.invalid", PATIENCE);
+    seen.expect("Resolve", &unresolved);
+    let mut resolve = Seen::new();
+    let JoinFailureReason::Resolve(error) = unresolved else { panic!("just seen") };
+    resolve.expect("Failed", &error);
+    source::<std::sync::Arc<io::Error>>(&error);
+    let crowd: Vec<String> = (0..300).map(|number| format!("host-{number}.invalid")).collect();
+    let Err(JoinError::NobodyAnswered(failures)) = ada.join(crowd, PATIENCE) else {
+        panic!("no host of them exists")
+    };
+    let crowded = failures.iter().find_map(|failure| match &failure.reason {
+        JoinFailureReason::Resolve(error @ ResolveError::TooManyLookups { .. }) => Some(error),
+        _ => None,
+    });
+    resolve.expect("TooManyLookups", crowded.unwrap());
+    resolve.complete_but_for(&[
+        ("NoAddress", "resolvers report a name without addresses as a failure"),
+        ("TimedOut", "takes a resolver that does not answer"),
+        ("NoThread", "takes a machine without threads"),
+    ]);
+
+    // Three calls with 400 addresses each: together more than the 1,024 that are allowed.
+    let crowded = std::thread::scope(|scope| {
+        let calls: Vec<_> = (1..=3)
+            .map(|call| {
+                let (ada, silent) = (&ada, &silent);
+                let join = scope.spawn(move || ada.join(vec![silent; 400], SECOND / 3));
+                eventually("the joins are under way", || {
+                    let started = ada.stats().unwrap().membership.streams;
+                    started >= (call * 400).min(1_000) || join.is_finished()
+                });
+                join
+            })
+            .collect();
+        calls
+            .into_iter()
+            .flat_map(|call| match call.join().unwrap() {
+                Err(JoinError::NobodyAnswered(failures)) => failures.to_vec(),
+                other => panic!("{other:?}"),
+            })
+            .find(|failure| matches!(failure.reason, JoinFailureReason::TooManyOperations { .. }))
+    });
+    seen.expect("TooManyOperations", &crowded.unwrap().reason);
+
+    ada.leave(SECOND).unwrap();
+    seen.expect("Left", &reason(&ada, &bob.address().to_string(), SECOND));
+    seen.complete_but_for(&[
+        ("PeerRefused", GO_ONLY),
+        ("MergeRefused", "a cluster takes no hooks"),
+        ("TooLarge", "takes a state of more than 20 MiB"),
+    ]);
+}
+
+#[test]
+fn a_command_is_not_taken() {
+    let mut seen = Seen::new();
+    seen.expect("Closed", &closed().stats().unwrap_err());
+    seen.expect("Closed", &closed().connections().unwrap_err());
+    seen.expect("Closed", &closed().keys().unwrap_err());
+    seen.expect("Closed", &closed().raw_socket().unwrap_err());
+
+    // Each address of a join is a command that waits for nothing: far more than the queue holds.
+    let ada = Participants::new().member("ada").start().unwrap();
+    let (_silent, silent) = silent();
+    let mut full = None;
+    for _ in 0..10 {
+        if let Err(JoinError::Command(error)) = ada.join(vec![&silent; 20_000], SECOND / 10) {
+            full = Some(error);
+            break;
+        }
+    }
+    seen.expect("Busy", &full.unwrap());
+    seen.complete_but_for(&[("Unanswered", "takes a driver thread that stands still for 5 s")]);
+}
+
+#[test]
+fn a_leave_is_not_confirmed() {
+    let participants = Participants::new();
+    let mut seen = Seen::new();
+    let slow = |name| participants.member(name).config(Config::lan());
+    let ada = slow("ada").start().unwrap();
+    let bob = slow("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    vanish(bob);
+    // More callers than may wait for one leave.
+    let errors: Vec<LeaveError> = std::thread::scope(|scope| {
+        let leave = || ada.leave(Duration::ZERO).unwrap_err();
+        let calls: Vec<_> = (0..80).map(|_| scope.spawn(leave)).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    for variant in ["TimedOut", "TooManyOperations"] {
+        let error = errors.iter().find(|error| error.variant() == variant);
+        seen.expect(variant, error.unwrap());
+    }
+    seen.expect("Command", &closed().leave(SECOND).unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn metadata_is_refused() {
+    let mut seen = Seen::new();
+    let ada = Participants::new().member("ada").start().unwrap();
+    let error = ada.set_meta([0; 513]).unwrap_err();
+    seen.expect("TooLarge", &error);
+    assert_eq!(error, SetMetaError::TooLarge { len: 513, limit: 512 });
+    seen.expect("Left", &left().set_meta("x").unwrap_err());
+    seen.expect("Command", &closed().set_meta("x").unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn a_key_is_refused() {
+    let key = |number: u8| SecretKey::try_from(&[number; 16][..]).unwrap();
+    let ada = Participants::new().member("ada").start().unwrap();
+    let mut seen = Seen::new();
+    seen.expect("UnknownKey", &ada.use_key(&key(0)).unwrap_err());
+    for number in 0..64 {
+        ada.add_key(&key(number)).unwrap();
+    }
+    seen.expect("Full", &ada.add_key(&key(64)).unwrap_err());
+    seen.expect("InUse", &ada.remove_key(&key(0)).unwrap_err());
+    seen.expect("Command", &closed().add_key(&key(0)).unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn a_message_is_refused_or_lost() {
+    let (ada, bob) = ada_bob_and_cyd_who_left();
+    let mut seen = Seen::new();
+    for reliable in [false, true] {
+        let send = |from: &Cluster, to: &str, len: usize| match reliable {
+            true => from.send_reliable(to, vec![0; len], SECOND).unwrap_err(),
+            false => from.send(to, vec![0; len]).unwrap_err(),
+        };
+        seen.expect("InvalidName", &send(&ada, "", 1));
+        seen.expect("InvalidName", &send(&ada, &"x".repeat(256), 1));
+        seen.expect("UnknownMember", &send(&ada, "nobody", 1));
+        seen.expect("NotAlive", &send(&ada, "cyd", 1));
+        seen.expect("TooLarge", &send(&ada, "bob", 21 << 20));
+        seen.expect("Command", &send(&closed(), "bob", 1));
+        seen.expect("Left", &send(&left(), "eve", 1));
+    }
+    // What is refused here never reads as the peer's refusal.
+    let error = ada.send_reliable("nobody", "x", SECOND).unwrap_err();
+    assert!(!error.to_string().contains("peer"), "{error}");
+
+    // Bob vanishes. Over the connection that is there nothing comes back, and no other is made.
+    vanish(bob);
+    seen.expect("TimedOut", &ada.send_reliable("bob", "x", SECOND / 5).unwrap_err());
+    seen.complete_but_for(&[
+        ("Unreachable", "a_message_cannot_be_carried"),
+        ("PeerRefused", GO_ONLY),
+        ("ClosedWithoutAnswer", "our own members take a message, or reset its stream"),
+        ("UnacceptableAnswer", "our own members answer a message with nothing"),
+        ("TooManyOperations", MANY_THREADS),
+    ]);
+}
+
+#[test]
+fn a_message_cannot_be_carried() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").limits(quick_dials()).config(Config::lan());
+    let ada = ada.start().unwrap();
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    vanish(bob);
+    ada.disconnect("bob").unwrap();
+    let error = ada.send_reliable("bob", "x", 10 * SECOND).unwrap_err();
+    Seen::new().expect("Unreachable", &error);
+    source::<StreamFailure>(&error);
+}
+
+#[test]
+fn a_broadcast_is_refused() {
+    let participants = Participants::new();
+    let mut config = Config::lan();
+    config.max_user_broadcasts = 1;
+    let ada = participants.member("ada").config(config).start().unwrap();
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    let mut seen = Seen::new();
+    seen.expect("TooLarge", &ada.broadcast([0; 65_000]).unwrap_err());
+    // One gossip round later the first is gone: the second comes within the same round.
+    let mut full = None;
+    eventually("the queue is full", || {
+        let _ = ada.broadcast("first");
+        full = ada.broadcast("second").err();
+        full.is_some()
+    });
+    seen.expect("QueueFull", &full.unwrap());
+    seen.expect("Left", &left().broadcast("x").unwrap_err());
+    seen.expect("Command", &closed().broadcast("x").unwrap_err());
+    seen.complete_but_for(&[]);
+    drop(bob);
+}
+
+#[test]
+fn a_ping_fails() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").limits(quick_dials()).config(Config::lan());
+    let ada = ada.start().unwrap();
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    let mut seen = Seen::new();
+    seen.expect("InvalidName", &ada.ping("", SECOND).unwrap_err());
+    let error = ada.ping("nobody", SECOND).unwrap_err();
+    seen.expect("UnknownMember", &error);
+    assert!(!error.to_string().contains("peer"), "{error}");
+    vanish(bob);
+    seen.expect("TimedOut", &ada.ping("bob", 5 * SECOND).unwrap_err());
+    ada.disconnect("bob").unwrap();
+    ada.connect("bob", 5 * SECOND).unwrap_err();
+    seen.expect("SendFailed", &ada.ping("bob", 5 * SECOND).unwrap_err());
+    seen.expect("Command", &closed().ping("bob", SECOND).unwrap_err());
+    seen.complete_but_for(&[("TooManyOperations", MANY_THREADS)]);
+}
+
+const NO_GO_HERE: &str = "takes a Go peer; `cargo xtask interop` has one";
+
+#[test]
+fn a_stream_is_not_opened() {
+    let (ada, bob) = ada_bob_and_cyd_who_left();
+    let open = |from: &Cluster, to: &str, protocol: &str| {
+        from.open_stream(to, protocol, SECOND / 5).unwrap_err()
+    };
+    let mut seen = Seen::new();
+    seen.expect("Protocol", &open(&ada, "bob", ""));
+    seen.expect("Protocol", &open(&ada, "bob", &"x".repeat(256)));
+    seen.expect("InvalidName", &open(&ada, "", "echo"));
+    seen.expect("UnknownMember", &open(&ada, "nobody", "echo"));
+    seen.expect("NotAlive", &open(&ada, "cyd", "echo"));
+    seen.expect("Command", &open(&closed(), "bob", "echo"));
+    vanish(bob);
+    ada.disconnect("bob").unwrap();
+    seen.expect("TimedOut", &open(&ada, "bob", "echo"));
+
+    // A dial that fails within the time of the call.
+    let participants = Participants::new();
+    let ada = participants.member("ada").limits(quick_dials()).config(Config::lan());
+    let ada = ada.start().unwrap();
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    vanish(bob);
+    ada.disconnect("bob").unwrap();
+    let error = ada.open_stream("bob", "echo", 10 * SECOND).unwrap_err();
+    seen.expect("Unreachable", &error);
+    assert_eq!(source::<StreamError>(&error), &StreamError::Unreachable);
+    seen.complete_but_for(&[
+        ("PeerSpeaksGo", NO_GO_HERE),
+        ("Write", "a stream that was just opened takes its first bytes"),
+    ]);
+}
+
+#[test]
+fn a_listener_is_refused() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    let mut seen = Seen::new();
+    seen.expect("Protocol", &ada.listen("").unwrap_err());
+    seen.expect("Protocol", &ada.listen_datagrams(&"x".repeat(256)).unwrap_err());
+    seen.expect("Command", &closed().listen("echo").unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn a_datagram_is_refused() {
+    let (ada, _bob) = ada_bob_and_cyd_who_left();
+    let send = |from: &Cluster, to: &str, protocol: &str, len: usize| {
+        from.send_datagram(to, protocol, vec![0; len]).unwrap_err()
+    };
+    let mut seen = Seen::new();
+    seen.expect("Protocol", &send(&ada, "bob", "", 1));
+    seen.expect("InvalidName", &send(&ada, "", "echo", 1));
+    seen.expect("UnknownMember", &send(&ada, "nobody", "echo", 1));
+    seen.expect("NotAlive", &send(&ada, "cyd", "echo", 1));
+    let error = send(&ada, "bob", "echo", 70_000);
+    seen.expect("TooLarge", &error);
+    assert_eq!(error, SendDatagramError::TooLarge { len: 70_000, limit: 65_536 - 6 });
+    ada.send_datagram("bob", "echo", vec![0; 65_536 - 6]).unwrap();
+    seen.expect("Command", &send(&closed(), "bob", "echo", 1));
+    seen.complete_but_for(&[("PeerSpeaksGo", NO_GO_HERE)]);
+}
+
+#[test]
+fn a_read_or_a_write_of_a_stream_fails() {
+    let mut members = Participants::new().cluster(&["ada", "bob"]);
+    let bob = members.pop().unwrap();
+    let ada = members.pop().unwrap();
+    let held = |error: io::Error| {
+        let held = *error.get_ref().unwrap().downcast_ref::<StreamIoError>().unwrap();
+        (error.kind(), held)
+    };
+    let mut seen = Seen::new();
+    let mut expect = |variant, kind, error: io::Error| {
+        let (found, held) = held(error);
+        assert_eq!(found, kind);
+        seen.expect(variant, &held);
+    };
+    let calls = bob.listen("echo").unwrap();
+    let mut stream = ada.open_stream("bob", "echo", 5 * SECOND).unwrap();
+    let _call = calls.recv_timeout(PATIENCE).unwrap();
+
+    stream.set_read_timeout(Some(SECOND / 20));
+    expect("TimedOut", io::ErrorKind::TimedOut, stream.read(&mut [0]).unwrap_err());
+    stream.shutdown(Shutdown::Write);
+    expect("ShutDown", io::ErrorKind::BrokenPipe, stream.write(b"x").unwrap_err());
+
+    let mut unheard = ada.open_stream("bob", "nobody listens", 5 * SECOND).unwrap();
+    unheard.set_read_timeout(Some(PATIENCE));
+    let reset = unheard.read(&mut [0]).unwrap_err();
+    expect("Read", io::ErrorKind::ConnectionReset, reset);
+
+    ada.disconnect("bob").unwrap();
+    stream.set_read_timeout(Some(PATIENCE));
+    let cut = stream.read(&mut [0]).unwrap_err();
+    expect("Failed", io::ErrorKind::ConnectionReset, cut);
+
+    let mut stream = ada.open_stream("bob", "echo", 5 * SECOND).unwrap();
+    let mut call = calls.recv_timeout(PATIENCE).unwrap();
+    stream.write_all(b"x").unwrap();
+    call.stream.read_exact(&mut [0]).unwrap();
+    drop(bob);
+    let mut closed = None;
+    eventually("bob's end of the stream is gone", || {
+        closed = call.stream.write(b"x").err();
+        closed.is_some()
+    });
+    expect("Closed", io::ErrorKind::ConnectionReset, closed.unwrap());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn a_connection_is_not_looked_up() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    let mut seen = Seen::new();
+    seen.expect("InvalidName", &ada.connection("").unwrap_err());
+    seen.expect("UnknownMember", &ada.connection("nobody").unwrap_err());
+    seen.expect("OwnName", &ada.disconnect("ada").unwrap_err());
+    seen.expect("Command", &closed().disconnect("bob").unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn a_connection_is_not_made() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").limits(quick_dials()).config(Config::lan());
+    let ada = ada.start().unwrap();
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    let mut seen = Seen::new();
+    seen.expect("InvalidName", &ada.connect("", SECOND).unwrap_err());
+    seen.expect("UnknownMember", &ada.connect("nobody", SECOND).unwrap_err());
+    seen.expect("OwnName", &ada.connect("ada", SECOND).unwrap_err());
+    seen.expect("Command", &closed().connect("bob", SECOND).unwrap_err());
+    vanish(bob);
+    ada.disconnect("bob").unwrap();
+    let error = ada.connect("bob", 10 * SECOND).unwrap_err();
+    seen.expect("Unreachable", &error);
+    source::<SendFailure>(&error);
+
+    // The same without the quick end of a dial.
+    let ada = participants.member("ada").config(Config::lan()).start().unwrap();
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("they meet", || alive(&ada).len() == 2);
+    vanish(bob);
+    ada.disconnect("bob").unwrap();
+    seen.expect("TimedOut", &ada.connect("bob", Duration::ZERO).unwrap_err());
+    seen.complete_but_for(&[("Closed", "takes a peer that closes in the turn of its handshake")]);
+}
+
+#[test]
+fn a_raw_datagram_is_refused() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    let (_silent, silent) = silent();
+    let to = silent.parse().unwrap();
+    let raw = ada.raw_socket().unwrap();
+    let mut seen = Seen::new();
+    seen.expect("FirstByte", &raw.send_to(b"", to).unwrap_err());
+    seen.expect("FirstByte", &raw.send_to(b"\x40", to).unwrap_err());
+    let error = raw.send_to(&[0; 1_201], to).unwrap_err();
+    seen.expect("TooLarge", &error);
+    assert_eq!(error, RawError::TooLarge { len: 1_201, limit: 1_200 });
+    ada.close(SECOND);
+    seen.expect("Command", &raw.send_to(b"\0", to).unwrap_err());
+    seen.complete_but_for(&[("QueueFull", "takes a socket that the kernel does not empty")]);
+}
