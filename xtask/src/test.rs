@@ -1,12 +1,18 @@
 //! `cargo xtask test`: the whole check, step by step.
 //!
 //! One constant lists the steps; each is a child process, so that one that dies takes no other
-//! with it. All steps run even when one has failed, and the last line counts them.
+//! with it. Those that mostly wait run at the same time; what each prints is then shown as one
+//! piece, in the order of the list. All steps run even when one has failed, and the last line
+//! counts them.
 
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use crate::fleet::programs;
+use tempfile::NamedTempFile;
+
+use crate::fleet::{logs, programs};
 use crate::{Stop, clock, prerequisites, process, workspace};
 
 /// The steps, in order: cheap ones first.
@@ -43,6 +49,11 @@ const STEPS: &[Step] = &[
         work: Work::Xtask(&["sim", "--seeds", "0..1024"]),
     },
     Step {
+        name: "sim-planted",
+        about: "the simulator notices each planted bug",
+        work: Work::Xtask(&["sim", "--planted"]),
+    },
+    Step {
         name: "fuzz",
         about: "a fuzzer finds the canary, and nothing in the target whose turn it is",
         work: Work::Xtask(&["fuzz", "--smoke", "--seconds", "15"]),
@@ -50,7 +61,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "demo",
         about: "five real nodes: gather, crash, leave, restart",
-        work: Work::Xtask(&["demo"]),
+        work: Work::Cluster(&["demo"]),
     },
     Step {
         name: "demo-crash",
@@ -75,7 +86,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "soak",
         about: "eight real nodes crash, freeze, leave and return for two minutes",
-        work: Work::Xtask(&["soak", "--nodes", "8", "--minutes", "2", "--seed", "1"]),
+        work: Work::Cluster(&["soak", "--nodes", "8", "--minutes", "2", "--seed", "1"]),
     },
 ];
 
@@ -91,11 +102,14 @@ enum Work {
     Docs(&'static [&'static str]),
     /// A command of this program.
     Xtask(&'static [&'static str]),
+    /// A command of this program that mostly waits.
+    Cluster(&'static [&'static str]),
     /// A command of cargo-deny, which is skipped where that is not installed.
     WithDeny(&'static [&'static str]),
-    /// A command of this program that must exit with 1 and print this in its last words.
+    /// The same, and it must exit with 1 and print this with its verdict.
     Refused(&'static [&'static str], &'static str),
-    /// A command of this program that needs Go, and is skipped where there is none.
+    /// The same, and it needs Go: where there is none it fails in CI, which sets `CI`, and is
+    /// skipped elsewhere.
     WithGo(&'static [&'static str]),
 }
 
@@ -152,20 +166,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     let listed: Vec<&str> = chosen.iter().map(|step| step.name).collect();
     println!("running {} steps: {}", chosen.len(), listed.join(", "));
     let mut outcomes = Vec::new();
-    for (index, step) in chosen.iter().enumerate() {
-        println!("\n[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
-        let began = clock::now();
-        let verdict = match step.work.run(&program, step.name) {
-            Ok(verdict) => verdict,
-            Err(Stop::Interrupted) => return Err(Stop::Interrupted),
-            Err(stop) => {
-                println!("{}", stop.told());
-                Verdict::Failed
+    // Steps of one group run at the same time.
+    for group in chosen.chunk_by(|one, other| one.work.waits() && other.work.waits()) {
+        thread::scope(|scope| {
+            let start = |step: &'static Step| {
+                let program = &program;
+                scope.spawn(move || step.run(program, group.len() > 1))
+            };
+            let running: Vec<_> = group.iter().map(|step| (*step, start(step))).collect();
+            for (step, thread) in running {
+                let number = format!("[{}/{}]", outcomes.len() + 1, chosen.len());
+                println!("\n{number} {}: {}", step.name, step.about);
+                let ended = thread.join().unwrap_or(Err(Stop::Said(1)));
+                let (verdict, took, said) = match ended {
+                    Ok(ended) => ended,
+                    Err(Stop::Interrupted) => return Err(Stop::Interrupted),
+                    Err(stop) => (Verdict::Failed, Duration::ZERO, format!("{}\n", stop.told())),
+                };
+                print!("{said}");
+                println!("{number} {}", line(step.name, verdict, took));
+                outcomes.push(Outcome { step, verdict, took });
             }
-        };
-        let took = began.elapsed();
-        println!("[{}/{}] {}", index + 1, chosen.len(), line(step.name, verdict, took));
-        outcomes.push(Outcome { step, verdict, took });
+            Ok(())
+        })?;
     }
     println!("\n{}", report(&outcomes));
     let failed = outcomes.iter().any(|outcome| outcome.verdict == Verdict::Failed);
@@ -181,46 +204,81 @@ fn choose(only: &[String], from: Option<&str>) -> Vec<&'static Step> {
         .collect()
 }
 
+impl Step {
+    /// Runs it; its output goes to ours, or is returned if it is to be `kept`.
+    fn run(&self, program: &Path, kept: bool) -> Result<(Verdict, Duration, String), Stop> {
+        let began = clock::now();
+        let mut command = match self.work.command(program) {
+            Ok(command) => command,
+            Err((verdict, missing)) => return Ok((verdict, Duration::ZERO, missing + "\n")),
+        };
+        let expected = if let Work::Refused(_, words) = self.work { Some(words) } else { None };
+        let output = (kept || expected.is_some()).then(|| redirect(&mut command)).transpose()?;
+        let status = process::run(&mut command, self.name)?;
+        let mut said = output.map(|file| logs::read(file.path())).unwrap_or_default();
+        let passed = expected.map_or(status.success(), |words| {
+            let verdict =
+                said.lines().rfind(|line| line.starts_with("demo ")).unwrap_or("no verdict");
+            let refused = status.code() == Some(1) && verdict.contains(words);
+            said = format!("{verdict}\n");
+            refused
+        });
+        Ok((passed.into(), began.elapsed(), said))
+    }
+}
+
+/// Sends what a command prints to a file.
+fn redirect(command: &mut Command) -> Result<NamedTempFile, Stop> {
+    let cannot = |error| Stop::cannot("keep a step's output", error);
+    let file = NamedTempFile::new().map_err(cannot)?;
+    command.stdout(file.reopen().map_err(cannot)?);
+    let end = std::fs::OpenOptions::new().append(true).open(file.path());
+    command.stderr(end.map_err(cannot)?);
+    Ok(file)
+}
+
 impl Work {
-    fn run(&self, program: &std::path::Path, name: &str) -> Result<Verdict, Stop> {
+    /// Whether it mostly waits.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Cluster(_) | Self::Refused(..) | Self::WithGo(_))
+    }
+
+    /// What is to be run, or what becomes of the step and why.
+    fn command(&self, program: &Path) -> Result<Command, (Verdict, String)> {
         let mut cargo = workspace::cargo();
         cargo.current_dir(workspace::root());
-        let mut this = Command::new(program);
-        match self {
-            Self::Cargo(arguments) => {
-                Ok(process::run(cargo.args(*arguments), name)?.success().into())
-            }
+        let (mut command, arguments) = match self {
+            Self::Cargo(arguments) => (cargo, arguments),
             Self::Docs(arguments) => {
                 cargo.env("RUSTDOCFLAGS", "-D warnings");
-                Ok(process::run(cargo.args(*arguments), name)?.success().into())
+                (cargo, arguments)
             }
-            Self::Xtask(arguments) => {
-                Ok(process::run(this.args(*arguments), name)?.success().into())
-            }
-            Self::WithGo(arguments) => match programs::find_go() {
-                Ok(_) => Ok(process::run(this.args(*arguments), name)?.success().into()),
-                Err(missing) => {
-                    println!("{missing}");
-                    Ok(Verdict::Skipped)
-                }
-            },
             Self::WithDeny(arguments) => {
                 let mut version = workspace::cargo();
                 if process::answer(version.args(["deny", "--version"])).is_none() {
-                    println!("cargo-deny is not installed; install it: cargo install cargo-deny");
-                    return Ok(Verdict::Skipped);
+                    let missing =
+                        "cargo-deny is not installed; install it: cargo install cargo-deny";
+                    return Err((Verdict::Skipped, missing.to_owned()));
                 }
-                Ok(process::run(cargo.args(*arguments), name)?.success().into())
+                (cargo, arguments)
             }
-            Self::Refused(arguments, words) => {
-                let ended = process::capture(this.args(*arguments), name)?;
-                let told = ended.lines.iter().rfind(|line| line.starts_with("demo "));
-                let told = told.map_or("no verdict", String::as_str);
-                println!("{told}");
-                Ok((ended.status.code() == Some(1) && told.contains(words)).into())
+            Self::WithGo(arguments) => {
+                without_go(std::env::var_os("CI").is_some(), programs::find_go().err())?;
+                (Command::new(program), arguments)
             }
-        }
+            Self::Xtask(arguments) | Self::Cluster(arguments) | Self::Refused(arguments, _) => {
+                (Command::new(program), arguments)
+            }
+        };
+        command.args(*arguments);
+        Ok(command)
     }
+}
+
+/// A machine of the developers may lack Go; where everybody's check runs it must not.
+fn without_go(ci: bool, missing: Option<Stop>) -> Result<(), (Verdict, String)> {
+    let verdict = if ci { Verdict::Failed } else { Verdict::Skipped };
+    missing.map_or(Ok(()), |missing| Err((verdict, missing.told())))
 }
 
 fn line(name: &str, verdict: Verdict, took: Duration) -> String {
@@ -277,6 +335,34 @@ mod tests {
         let skipped = report(&[outcome(0, passed), outcome(1, Verdict::Skipped)]);
         assert!(skipped.ends_with("\n1 passed, 0 failed, 1 skipped"), "{skipped}");
         assert!(told.contains("tidy          FAILED       1.5 s"), "{told}");
+    }
+
+    #[test]
+    fn steps_that_wait_run_at_the_same_time() {
+        let steps = choose(&[], None);
+        let groups = steps.chunk_by(|one, other| one.work.waits() && other.work.waits());
+        let last: Vec<&str> = groups.last().unwrap().iter().map(|step| step.name).collect();
+        assert_eq!(last, ["demo", "demo-crash", "demo-leave", "demo-restart", "interop", "soak"]);
+    }
+
+    #[test]
+    fn a_missing_go_fails_in_ci_and_is_told_with_its_remedy() {
+        let missing = || Some(Stop::BadInput("no Go; get it".to_owned()));
+        let told = "no Go; get it".to_owned();
+        assert_eq!(without_go(true, missing()), Err((Verdict::Failed, told.clone())));
+        assert_eq!(without_go(false, missing()), Err((Verdict::Skipped, told)));
+        assert_eq!(without_go(true, None), Ok(()));
+    }
+
+    #[test]
+    fn a_step_that_must_be_refused_passes_for_its_reason_only() {
+        let refused =
+            |words| Step { name: "x", about: "", work: Work::Refused(&["-c", SCRIPT], words) };
+        const SCRIPT: &str = "echo noise; echo demo failed: no rain; exit 1";
+        let verdict = |words| refused(words).run(Path::new("sh"), true).unwrap();
+        let (passed, _, said) = verdict("no rain");
+        assert_eq!((passed, said.as_str()), (Verdict::Passed, "demo failed: no rain\n"));
+        assert_eq!(verdict("no sun").0, Verdict::Failed);
     }
 
     #[test]

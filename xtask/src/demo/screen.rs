@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::script::{Phase, Screen, Step};
 use crate::fleet::Observed;
 use crate::fleet::event::{EventKind, SeenState};
+use crate::fleet::observer::{Deed, Observer};
 use crate::fleet::reporter::{Reporter, clock, milliseconds};
-use crate::fleet::stage::{Deed, Observer};
 
 /// What one node's row of the table shows.
 struct Row {

@@ -10,7 +10,8 @@ use rustix::process::Signal;
 
 use crate::Stop;
 use crate::fleet::event::SeenState;
-use crate::fleet::stage::{Observer, Stage, fail};
+use crate::fleet::observer::Observer;
+use crate::fleet::stage::{Stage, fail};
 use crate::fleet::{MemberSpec, Members, Program};
 
 /// Steps that can be left out to prove that the demo notices.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::script::{Phase, Sabotage, Screen, Step, name, play};
 use crate::Stop;
 use crate::fleet::event::MemberEvent;
-use crate::fleet::stage::{Deed, Observer, Stage};
+use crate::fleet::observer::{Deed, Observer};
+use crate::fleet::stage::Stage;
 use crate::fleet::{FleetError, MemberId, MemberSpec, Members, Observation, Observed};
 
 #[test]
@@ -72,7 +73,7 @@ fn a_kill_that_ends_no_process_is_no_crash() {
 }
 
 #[test]
-fn accusing_the_living_fails() {
+fn declaring_the_living_dead_fails() {
     for trigger in [START_OF_N5, "kill n2", "n3 leave", SECOND_START, "n1 stats"] {
         let failure = failure(None, Fake::lying(trigger, "n1", &says("fail", "n4")));
         assert!(
@@ -313,7 +314,8 @@ impl Members for Fake {
         let port = if moved { 9 } else { 7000 + node };
         let (millisecond, two) = (Duration::from_millis(1), Duration::from_millis(2));
         let ready = json!({
-            "ts": 1, "ev": "ready", "node": spec.name, "addr": format!("127.0.0.1:{port}"), "pid": 1,
+            "ts": 1, "ev": "ready", "node": spec.name, "pid": 1,
+            "addr": format!("127.0.0.1:{port}"),
         });
         self.write(millisecond, node, &ready.to_string());
         self.starts[node] += 1;

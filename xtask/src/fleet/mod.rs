@@ -6,11 +6,13 @@
 
 #![expect(dead_code, reason = "its users move here one by one")]
 
+mod actor;
 pub(crate) mod child;
-pub(crate) mod event;
 pub(crate) mod folder;
 pub(crate) mod history;
 pub(crate) mod logs;
+pub(crate) mod member_event;
+pub(crate) mod observer;
 mod processes;
 pub(crate) mod programs;
 pub(crate) mod reporter;
@@ -23,7 +25,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use event::{EventKind, MemberEvent, Reply};
+pub(crate) use member_event as event;
+use member_event::{EventKind, MemberEvent, Reply};
 pub(crate) use processes::Fleet;
 use rustix::process::Signal;
 

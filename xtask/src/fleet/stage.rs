@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::actor::Actor;
 use super::event::{Reply, Row, SeenState};
 use super::history::History;
+use super::observer::{Deed, Observer};
 use super::transcript::Transcript;
-use super::{Fleet, MemberId, MemberSpec, Members, Observation, Observed};
+use super::{Fleet, MemberSpec, Members, Observation, Observed};
 use crate::Stop;
 
 /// How long a process may take to listen or to end, and a command to be answered.
@@ -24,41 +26,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A failure with its reason.
 pub(crate) fn fail<T>(reason: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Failed(reason.into()))
-}
-
-/// What is done to a member.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Deed<'a> {
-    Start(&'a MemberSpec),
-    Signal(Signal),
-    Command(&'a str),
-}
-
-/// Whoever shows or keeps what happens on a stage.
-pub(crate) trait Observer {
-    fn did(&mut self, name: &str, deed: Deed<'_>, at: Duration);
-    fn saw(&mut self, name: &str, what: &Observed, at: Duration);
-    /// From now on the story waits for this.
-    fn waits(&mut self, what: &str);
-}
-
-/// How a member's process is meant to fare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Runs,
-    Killed,
-    Quits,
-    Ended(Option<i32>),
-}
-
-struct Actor {
-    id: MemberId,
-    fate: Fate,
-    /// It was asked to leave since it started.
-    leaves: bool,
-    /// Where it listened first.
-    address: Option<SocketAddr>,
-    history: History,
 }
 
 /// See the [module](self).
@@ -107,9 +74,7 @@ impl<F: Members, O: Observer> Stage<F, O> {
     pub(crate) fn spawn(&mut self, spec: &MemberSpec) -> Result<(), Stop> {
         self.observer.did(&spec.name, Deed::Start(spec), self.fleet.elapsed());
         let id = self.fleet.spawn(spec)?;
-        let address = self.actors.get(&spec.name).and_then(|former| former.address);
-        let (fate, history) = (Fate::Runs, History::default());
-        let actor = Actor { id, fate, leaves: false, address, history };
+        let actor = Actor::new(id, self.actors.get(&spec.name));
         self.actors.insert(spec.name.clone(), actor);
         Ok(())
     }
@@ -127,23 +92,20 @@ impl<F: Members, O: Observer> Stage<F, O> {
     /// What the member has said.
     pub(crate) fn history(&self, name: &str) -> &History {
         static SILENT: std::sync::LazyLock<History> = std::sync::LazyLock::new(History::default);
-        self.actors.get(name).map_or(&SILENT, |actor| &actor.history)
+        self.actors.get(name).map_or(&SILENT, Actor::history)
     }
 
     /// Whether its process has ended.
     pub(crate) fn has_ended(&self, name: &str) -> bool {
-        self.actors.get(name).is_some_and(|actor| matches!(actor.fate, Fate::Ended(_)))
+        self.actors.get(name).is_some_and(Actor::has_ended)
     }
 
     /// Writes a command and does not wait for the reply.
     pub(crate) fn tell(&mut self, name: &str, command: &str) {
         let Some(actor) = self.actors.get_mut(name) else { return };
-        actor.leaves |= command == "leave";
-        if command == "quit" {
-            actor.fate = Fate::Quits;
-        }
+        actor.told(command);
         self.observer.did(name, Deed::Command(command), self.fleet.elapsed());
-        self.fleet.send(actor.id, command);
+        self.fleet.send(actor.id(), command);
     }
 
     /// The member's next reply.
@@ -152,7 +114,7 @@ impl<F: Members, O: Observer> Stage<F, O> {
             !stage.history(name).replies.is_empty()
         })?;
         let actor = self.actors.get_mut(name);
-        actor.and_then(|actor| actor.history.replies.pop_front()).ok_or(Stop::Interrupted)
+        actor.and_then(Actor::take_reply).ok_or(Stop::Interrupted)
     }
 
     /// Carries out a command that must succeed, and returns its reply.
@@ -160,7 +122,7 @@ impl<F: Members, O: Observer> Stage<F, O> {
         let reply = self.attempt(name, command)?;
         match reply.refusal() {
             None => Ok(reply),
-            Some(reason) => refused(name, &reply.cmd, reason),
+            Some(reason) => fail(format!("{name} refused the command {}: {reason}", reply.cmd)),
         }
     }
 
@@ -184,11 +146,9 @@ impl<F: Members, O: Observer> Stage<F, O> {
     /// Sends a signal.
     pub(crate) fn signal(&mut self, name: &str, signal: Signal) {
         let Some(actor) = self.actors.get_mut(name) else { return };
-        if signal == Signal::KILL {
-            actor.fate = Fate::Killed;
-        }
+        actor.signalled(signal);
         self.observer.did(name, Deed::Signal(signal), self.fleet.elapsed());
-        self.fleet.signal(actor.id, signal);
+        self.fleet.signal(actor.id(), signal);
     }
 
     /// Kills a member's process and waits for its end.
@@ -382,72 +342,27 @@ impl<F: Members, O: Observer> Stage<F, O> {
 
     fn take(&mut self, observation: Observation) -> Result<(), Stop> {
         let Observation { member, at, what } = observation;
-        let Some((name, actor)) = self.actors.iter_mut().find(|(_, actor)| actor.id == member)
+        let Some((name, actor)) = self.actors.iter_mut().find(|(_, actor)| actor.id() == member)
         else {
             return Ok(());
         };
         self.observer.saw(name, &what, at);
-        match what {
-            Observed::Malformed { line, error } => {
-                fail(format!("{name} wrote a line that is no event ({error}): {line}"))
-            }
-            Observed::Exited(code) => {
-                let asked_for = match actor.fate {
-                    Fate::Killed => code.is_none(),
-                    Fate::Quits => code == Some(0),
-                    Fate::Runs | Fate::Ended(_) => false,
-                };
-                actor.fate = Fate::Ended(code);
-                if asked_for {
-                    return Ok(());
-                }
-                let how = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
-                fail(format!("{name} ended with {how}"))
-            }
-            Observed::Event(event, _) => {
-                actor.history.add(&event, at);
-                let (name, strict) = (name.clone(), self.strict);
-                if let Some((address, _)) = actor.history.ready {
-                    let known = *actor.address.get_or_insert(address);
-                    if strict && known != address {
-                        let now = format!("restarted on {known} but listens on {address}");
-                        return fail(format!("{name} was {now}"));
-                    }
-                }
-                match (strict, event.belief()) {
-                    (true, Some((subject, state))) => self.check(&name, &subject.node, state),
-                    (true, None) => match actor.history.replies.back() {
-                        Some(reply) if !reply.ok => {
-                            refused(&name, &reply.cmd, reply.refusal().unwrap_or_default())
-                        }
-                        Some(_) | None => Ok(()),
-                    },
-                    (false, _) => Ok(()),
-                }
-            }
+        actor.did(&what, at).or_else(|wrong| fail(format!("{name} {wrong}")))?;
+        let Observed::Event(event, _) = what else { return Ok(()) };
+        if !self.strict {
+            return Ok(());
+        }
+        if let Some(wrong) = actor.mistake(&event.kind) {
+            return fail(format!("{name} {wrong}"));
+        }
+        let Some((subject, state)) = event.belief() else { return Ok(()) };
+        let (name, about) = (name.clone(), &subject.node);
+        match self.actors.get(about) {
+            None => fail(format!("{name} speaks of {about}, who is not of this cluster")),
+            Some(subject) if subject.may_be_seen(state) => Ok(()),
+            Some(_) => fail(format!("{name} says that {about} {state}, which is not so")),
         }
     }
-
-    /// Fails when a member says of another what is not so.
-    fn check(&self, name: &str, about: &str, state: SeenState) -> Result<(), Stop> {
-        let Some(subject) = self.actors.get(about) else {
-            return fail(format!("{name} speaks of {about}, who is not of this cluster"));
-        };
-        let wrong = match state {
-            SeenState::Failed => subject.leaves || subject.fate == Fate::Runs,
-            SeenState::Left => !subject.leaves,
-            SeenState::Alive | SeenState::Suspect => false,
-        };
-        if wrong {
-            fail(format!("{name} says that {about} {state}, which is not so"))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-fn refused<T>(name: &str, command: &str, reason: &str) -> Result<T, Stop> {
-    fail(format!("{name} refused the command {command}: {reason}"))
 }
 
 /// A failure with what was waited for when it happened.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Observed;
 use super::event::EventKind;
-use super::stage::{Deed, Observer};
+use super::observer::{Deed, Observer};
 use crate::Stop;
 
 /// So much of a longer line is kept.

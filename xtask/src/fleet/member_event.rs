@@ -85,7 +85,7 @@ impl Subject {
     }
 }
 
-/// A user message.
+/// A message of an application.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct UserMessage {
     /// The sender; a Go peer does not know.
