@@ -48,19 +48,6 @@ pub(crate) fn build() -> Result<PathBuf, Stop> {
     workspace::build_example(PACKAGE, EXAMPLE)
 }
 
-/// Writes certificates for one member with the tool that was built, silently.
-///
-/// # Errors
-/// [`Stop::Failed`] when the tool fails, [`Stop::Interrupted`] after Ctrl-C.
-pub(crate) fn issue(tool: &Path, dir: &Path, name: &str, ip: &[IpAddr]) -> Result<(), Stop> {
-    let made =
-        process::capture(Command::new(tool).args(flags(dir, name, ip)), "making certificates")?;
-    if made.status.success() {
-        return Ok(());
-    }
-    Err(Stop::Failed(format!("the certificate tool failed for {name}: {}", made.status)))
-}
-
 /// The tool's command line.
 pub(crate) fn flags(dir: &Path, name: &str, ip: &[IpAddr]) -> Vec<std::ffi::OsString> {
     let addresses: Vec<String> = ip.iter().map(IpAddr::to_string).collect();

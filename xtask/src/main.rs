@@ -14,6 +14,7 @@ mod demo;
 mod fleet;
 mod fuzz;
 mod interop;
+mod planted;
 mod prerequisites;
 mod process;
 mod sim;

@@ -5,11 +5,10 @@
 //! BoringSSL.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Stop, process, workspace};
+use crate::{Stop, planted, process, workspace};
 
 const PACKAGE: &str = "swim-quic-core";
 /// Where the bugs are kept, below the repository's root.
@@ -143,26 +142,11 @@ fn build(root: &Path, target: &Path, profile: &str) -> Result<PathBuf, Stop> {
 /// Plants each bug into a copy of the sources and demands that a seed fails.
 fn run_planted() -> Result<(), Stop> {
     let root = workspace::root();
-    let copy = root.join("target/planted/source");
-    let mut bugs: Vec<PathBuf> = fs::read_dir(root.join(PLANTED))
-        .map_err(|error| cannot("list the planted bugs", &error))?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "patch"))
-        .collect();
-    bugs.sort();
+    let bugs = planted::patches(&root.join(PLANTED))?;
     let mut missed = Vec::new();
     for bug in &bugs {
         let name = bug.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let _ = fs::remove_dir_all(&copy);
-        copy_sources(&root, &copy).map_err(|error| cannot("copy the sources", &error))?;
-        let mut apply = Command::new("git");
-        apply.current_dir(&copy).arg("apply").arg(bug);
-        // Else git looks for the repository around and applies nothing.
-        apply.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(&copy));
-        if !process::run(&mut apply, "planting a bug")?.success() {
-            return Err(Stop::Failed(format!("{name} does not apply: make its patch anew")));
-        }
+        let copy = planted::plant(&root, bug)?;
         let program = build(&copy, &root.join("target/planted/build"), "release")?;
         let mut hunt = Command::new(program);
         hunt.args(["--seeds", PLANTED_SEEDS, "--until-broken"]);
@@ -174,36 +158,6 @@ fn run_planted() -> Result<(), Stop> {
     }
     println!("{} of {} planted bugs caught", bugs.len() - missed.len(), bugs.len());
     if missed.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
-}
-
-fn cannot(what: &str, error: &std::io::Error) -> Stop {
-    Stop::Failed(format!("cannot {what}: {error}"))
-}
-
-/// Copies what the simulator is built from: the workspace's manifests and sources.
-fn copy_sources(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for file in ["Cargo.toml", "Cargo.lock"] {
-        fs::copy(from.join(file), to.join(file))?;
-    }
-    for folder in ["crates", "fuzz/checks", "xtask"] {
-        copy_folder(&from.join(folder), &to.join(folder))?;
-    }
-    Ok(())
-}
-
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

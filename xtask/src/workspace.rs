@@ -38,12 +38,34 @@ fn describes_package(variable: &str) -> bool {
 /// # Errors
 /// [`Stop::Failed`] when it does not build; the compiler has said why by then.
 pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Stop> {
+    build_at(cargo().current_dir(root()), package, example)
+}
+
+/// Builds an example from a copy of the sources. What it has in common with the sources, such as
+/// BoringSSL, is not built again; the executable goes to a folder of its own.
+///
+/// # Errors
+/// As [`build_example`].
+pub(crate) fn build_planted_example(
+    copy: &Path,
+    package: &str,
+    example: &str,
+) -> Result<PathBuf, Stop> {
+    let target = root().join("target");
+    let mut cargo = cargo();
+    cargo
+        .current_dir(copy)
+        .env("CARGO_BUILD_BUILD_DIR", &target)
+        .env("CARGO_TARGET_DIR", target.join("planted/programs"));
+    build_at(&mut cargo, package, example)
+}
+
+fn build_at(cargo: &mut Command, package: &str, example: &str) -> Result<PathBuf, Stop> {
     let what = format!("building {example} ({package})");
     eprintln!("xtask: {what}");
     let began = clock::now();
     let built = process::capture(
-        cargo()
-            .current_dir(root())
+        cargo
             .args(["build", "--package", package, "--example", example])
             .arg("--message-format=json-render-diagnostics"),
         &what,

@@ -77,6 +77,7 @@ impl History {
             | EventKind::Restarted(_)
             | EventKind::Moved(_)
             | EventKind::Resumed { .. }
+            | EventKind::Deaf { .. }
             | EventKind::Stream { .. }
             | EventKind::Other => {}
         }

@@ -58,6 +58,9 @@ pub(crate) enum EventKind {
         #[serde(default = "once")]
         count: u64,
     },
+    /// A Go peer did not hear, or was not heard, for so long until now: a `dial` blocked it, or
+    /// a `packet` waited for its handler.
+    Deaf { why: String, ms: u64 },
     /// The answer to a command, exactly one for each.
     Reply(Reply),
     /// A kind that this program does not know.
@@ -146,6 +149,7 @@ impl Reply {
             cpu_ms: self.count("/process/cpu_ms")?,
             connections: of_either("/transport/connections/held", "/transport/pooled")?,
             dialed: of_either("/transport/handshakes/dialed", "/transport/dialed")?,
+            dials_failed: of_either("/transport/handshakes/failed", "/transport/dial_failed")?,
             accepted: of_either("/transport/handshakes/accepted", "/transport/accepted")?,
         })
     }
@@ -175,6 +179,8 @@ pub(crate) struct Resources {
     pub(crate) connections: u64,
     /// Handshakes begun by it since the process began.
     pub(crate) dialed: u64,
+    /// Those of them that failed.
+    pub(crate) dials_failed: u64,
     /// Handshakes begun by others since the process began.
     pub(crate) accepted: u64,
 }
@@ -236,6 +242,7 @@ impl MemberEvent {
             | EventKind::Stream { .. }
             | EventKind::Seed { .. }
             | EventKind::Warn { .. }
+            | EventKind::Deaf { .. }
             | EventKind::Reply(_)
             | EventKind::Other => None,
         }
@@ -298,6 +305,7 @@ mod tests {
             r#""ev":"conflict","node":"b","other":"127.0.0.1:1""#,
             r#""ev":"stream","from":"a","protocol":"echo""#,
             r#""ev":"seed","addr":"x","ok":false,"error":"timed out""#,
+            r#""ev":"deaf","why":"dial","ms":5000"#,
             r#""ev":"warn","what":"label","detail":"not ours","count":3"#,
         ] {
             assert_ne!(read(line).kind, EventKind::Other, "{line}");
@@ -326,8 +334,8 @@ mod tests {
     fn both_kinds_of_members_tell_what_they_use() {
         let process = r#""process":{"rss_bytes":2048,"fds":9,"threads":5,"cpu_ms":70}"#;
         let (node, go) = (
-            r#"{"connections":{"held":4},"handshakes":{"dialed":3,"accepted":1}}"#,
-            r#"{"pooled":4,"dialed":3,"accepted":1}"#,
+            r#"{"connections":{"held":4},"handshakes":{"dialed":3,"failed":2,"accepted":1}}"#,
+            r#"{"pooled":4,"dialed":3,"dial_failed":2,"accepted":1}"#,
         );
         for transport in [node, go] {
             let line = format!(
@@ -337,7 +345,7 @@ mod tests {
             let used = reply.resources().unwrap();
             assert_eq!((used.connections, used.dialed, used.accepted), (4, 3, 1));
             assert_eq!((used.rss_bytes, used.descriptors, used.threads), (2048, 9, 5));
-            assert_eq!(used.cpu_ms, 70);
+            assert_eq!((used.cpu_ms, used.dials_failed), (70, 2));
         }
     }
 

@@ -75,6 +75,12 @@ impl Programs {
         Ok(self)
     }
 
+    /// The same with another node, such as one with a planted fault.
+    pub(crate) fn with_node(mut self, node: PathBuf) -> Self {
+        self.node = node;
+        self
+    }
+
     pub(super) fn of(&self, program: Program) -> &Path {
         match (program, &self.go_peer) {
             (Program::GoPeer, Some(go_peer)) => go_peer,

@@ -1,18 +1,18 @@
-//! Chance that a seed replays on every machine and in every later version.
+//! Random numbers that a seed replays on every machine and in every later version.
 //!
 //! SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), written out here so that no dependency's
 //! update changes what a seed means. Never used for secrets.
 
 use std::time::Duration;
 
-pub(super) struct Rng(u64);
+pub(super) struct PlanRng(u64);
 
-impl Rng {
+impl PlanRng {
     pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_first_draws_of_a_seed_are_the_published_ones() {
-        let mut rng = Rng::new(1_234_567);
+        let mut rng = PlanRng::new(1_234_567);
         let drawn = [rng.next(), rng.next(), rng.next()];
         let published =
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn draws_stay_within_their_bounds_and_reach_both_ends() {
-        let mut rng = Rng::new(7);
+        let mut rng = PlanRng::new(7);
         let (from, to) = (Duration::from_millis(3), Duration::from_millis(5));
         let drawn: std::collections::BTreeSet<Duration> =
             (0..200).map(|_| rng.between(from, to)).collect();

@@ -70,6 +70,7 @@ const LAYERS: &[Layer] = &[
         dependencies: &[
             "clap",
             "comfy-table",
+            "crc32fast",
             "ctrlc",
             "indicatif",
             "proc-macro2",
@@ -80,7 +81,7 @@ const LAYERS: &[Layer] = &[
             "tempfile",
             "thiserror",
         ],
-        siblings_in_tests: &[],
+        siblings_in_tests: &["swim-quic-core"],
     },
 ];
 

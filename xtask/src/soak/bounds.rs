@@ -1,10 +1,11 @@
-//! How long a cluster may take to believe what is true.
+//! How long a cluster may take to believe what is true, and what a member may use.
 //!
-//! Every bound follows from the LAN profile (Go's `DefaultLANConfig`) and the number of members;
-//! what is added for a busy machine is named [`SLACK`]. Reads no clock.
+//! Every time follows from the LAN profile and the number of members; what is added for a busy
+//! machine is named [`SLACK`]. The one place where the soak's numbers come from.
 
 use std::time::Duration;
 
+/// The LAN profile's numbers; a test holds them against swim-core's.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const SUSPICION_MULTIPLIER: f64 = 4.0;
 const SUSPICION_MAX_TIMEOUT_MULTIPLIER: u32 = 6;
@@ -15,7 +16,7 @@ const PUSH_PULL_INTERVAL: Duration = Duration::from_secs(30);
 /// Added to every bound: process switches, queued lines and a machine that has other work.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// The bounds for one cluster.
+/// The bounds for a cluster of so many members.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     members: u32,
@@ -26,21 +27,25 @@ impl Bounds {
         Self { members: u32::try_from(members).unwrap_or(u32::MAX) }
     }
 
-    /// An update that is gossiped has reached everybody: enough rounds for
-    /// three targets each to reach all, twice over.
+    /// What is gossiped has reached everybody: rounds enough for three targets each to reach all,
+    /// twice over.
     pub(super) fn spread(self) -> Duration {
+        self.gossip_rounds() + SLACK
+    }
+
+    fn gossip_rounds(self) -> Duration {
         let doublings = f64::from(self.members).log2().ceil().max(1.0);
-        GOSSIP_INTERVAL.mul_f64(2.0 * doublings + 4.0) + SLACK
+        GOSSIP_INTERVAL.mul_f64(2.0 * doublings + 4.0)
     }
 
     /// Gossip is sent a limited number of times and may miss somebody by chance; the next full
-    /// exchange of states tells him.
+    /// exchange of states tells it.
     pub(super) fn repair(self) -> Duration {
         PUSH_PULL_INTERVAL + self.spread()
     }
 
     /// The shortest life of a suspicion: `4 x max(1, log10 n)` probe intervals.
-    fn shortest_suspicion(self) -> Duration {
+    pub(super) fn shortest_suspicion(self) -> Duration {
         let magnitude = f64::from(self.members).log10().max(1.0);
         PROBE_INTERVAL.mul_f64(SUSPICION_MULTIPLIER * magnitude)
     }
@@ -48,18 +53,21 @@ impl Bounds {
     /// A silent member is declared dead everywhere: each is probed once in a round of all others,
     /// the probe takes an interval to fail, and a suspicion that nobody confirms lasts longest.
     pub(super) fn detection(self) -> Duration {
-        self.first_failed_probe()
+        PROBE_INTERVAL * self.members
             + self.shortest_suspicion() * SUSPICION_MAX_TIMEOUT_MULTIPLIER
             + self.spread()
     }
 
-    /// The same where others confirm the suspicion, as they should more often than not.
-    pub(super) fn confirmed_detection(self) -> Duration {
-        self.first_failed_probe() + self.shortest_suspicion() + self.spread()
+    /// The median of detections where others confirm the suspicion, as they do in a cluster that
+    /// is well: the first probe begins within an interval and fails after one, the confirmations
+    /// come while the suspicion lasts its shortest time.
+    pub(super) fn usual_detection(self) -> Duration {
+        PROBE_INTERVAL * 2 + self.shortest_suspicion()
     }
 
-    fn first_failed_probe(self) -> Duration {
-        PROBE_INTERVAL * self.members
+    /// The median time of what is gossiped: half of the rounds that reach all twice over.
+    pub(super) fn usual_spread(self) -> Duration {
+        self.gossip_rounds() / 2
     }
 
     /// A freeze no longer than this kills nobody: half of the earliest possible death, so that
@@ -88,9 +96,15 @@ impl Bounds {
         Duration::from_secs(10) + self.reply()
     }
 
-    /// A message between two healthy members arrives.
+    /// A message between two members that are well arrives.
     pub(super) fn delivery(self) -> Duration {
         Duration::from_secs(3) + SLACK
+    }
+
+    /// How long a second connection to one peer may last: the idle timeout of 30 s, and as long
+    /// as an exchange on a stream takes.
+    pub(super) fn second_connection(self) -> Duration {
+        Duration::from_secs(40)
     }
 }
 
@@ -104,14 +118,18 @@ mod tests {
         assert_eq!(bounds.spread(), Duration::from_millis(2400) + SLACK);
         assert_eq!(bounds.repair(), Duration::from_millis(32_400) + SLACK);
         assert_eq!(bounds.detection(), Duration::from_millis(36_400) + SLACK);
-        assert_eq!(bounds.confirmed_detection(), Duration::from_millis(16_400) + SLACK);
         assert_eq!(bounds.harmless_freeze(), Duration::from_millis(2500));
+        assert_eq!(Bounds::new(100).shortest_suspicion(), bounds.shortest_suspicion() * 2);
     }
 
     #[test]
-    fn a_hundred_members_suspect_twice_as_long_as_ten() {
-        let (ten, hundred) = (Bounds::new(10), Bounds::new(100));
-        assert_eq!(hundred.shortest_suspicion(), ten.shortest_suspicion() * 2);
-        assert!(hundred.harmless_freeze() < hundred.shortest_suspicion());
+    fn the_profiles_numbers_are_swim_cores() {
+        let lan = swim_core::Config::lan();
+        assert_eq!(PROBE_INTERVAL, lan.probe_interval);
+        assert_eq!(SUSPICION_MULTIPLIER, f64::from(lan.suspicion_multiplier));
+        assert_eq!(SUSPICION_MAX_TIMEOUT_MULTIPLIER, lan.suspicion_max_timeout_multiplier);
+        assert_eq!(GOSSIP_INTERVAL, lan.gossip_interval);
+        assert_eq!(GOSSIP_TO_THE_DEAD, lan.gossip_to_the_dead);
+        assert_eq!(PUSH_PULL_INTERVAL, lan.push_pull_interval);
     }
 }
