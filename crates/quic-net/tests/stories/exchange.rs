@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::world::{World, now};
-use quic_net::{EndpointEvent, Protocol};
+use crate::world::{PATIENCE, World, now};
+use quic_net::{EndpointEvent, Protocol, StreamError};
 
 const ADA: usize = 0;
 const BOB: usize = 1;
@@ -27,6 +27,8 @@ fn first_packet_dials_and_answer_comes_back_on_the_same_connection() {
     assert_eq!(connections[0].peer.names, [b"bob"]);
     assert_eq!(connections[0].peer.protocol, Protocol::Extended);
     assert!(connections[0].peer.dialed && connections[0].preferred);
+    let bob = world.address(BOB);
+    assert_eq!(world.actors[ADA].endpoint.connection(bob).as_ref(), connections.first());
 }
 
 #[test]
@@ -95,6 +97,41 @@ fn request_with_fin_is_answered_on_its_stream() {
     assert_eq!(answer, b"answer");
     let connections = world.actors[ADA].endpoint.connections();
     assert_eq!(connections[0].streams, 0, "both ends forget a finished stream");
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "is in use"))]
+fn token_that_names_a_stream_already_fails_the_new_stream_only() {
+    let mut world = World::new(&["ada", "bob"]);
+    let (stream, bob) = (world.open(ADA, BOB), world.address(BOB));
+    world.actors[ADA].endpoint.open_stream(stream, bob, None, now() + PATIENCE, now());
+    let refused = EndpointEvent::StreamFailed { stream, reason: StreamError::TokenInUse };
+    assert_eq!(world.actors[ADA].endpoint.poll_event(), Some(refused));
+    world.actors[ADA].endpoint.write(stream, b"question", true).unwrap();
+    world.run_until("the first stream", |world| !world.actors[BOB].opened().is_empty());
+}
+
+#[test]
+fn token_of_a_stopped_stream_may_name_another_one() {
+    let mut world = World::new(&["ada", "bob"]);
+    let (stream, bob) = (world.open(ADA, BOB), world.address(BOB));
+    world.actors[ADA].endpoint.write(stream, b"first", false).unwrap();
+    world.run_until("the first stream", |world| world.actors[BOB].opened().len() == 1);
+    world.actors[ADA].endpoint.stop(stream);
+    world.actors[ADA].endpoint.open_stream(stream, bob, None, now() + PATIENCE, now());
+    world.actors[ADA].endpoint.write(stream, b"second", true).unwrap();
+    world.run_until("the second stream", |world| world.actors[BOB].opened().len() == 2);
+    let [first, second] = world.actors[BOB].opened()[..] else { panic!("{}", world.story()) };
+    for (opened, sent) in [(first, &b"first"[..]), (second, b"second")] {
+        let mut received = Vec::new();
+        world.run_until("its end", |world| world.read_all(BOB, opened, &mut received));
+        assert_eq!(received, sent);
+        world.actors[BOB].endpoint.write(opened, b"done", true).unwrap();
+    }
+    let mut answer = Vec::new();
+    world.run_until("the answer", |world| world.read_all(ADA, stream, &mut answer));
+    assert_eq!(answer, b"done");
+    assert_eq!(world.actors[ADA].endpoint.connections()[0].streams, 0);
 }
 
 #[test]
