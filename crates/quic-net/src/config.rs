@@ -1,6 +1,5 @@
-//! What an endpoint is told when it starts: who it is, and what it speaks.
-//!
-//! Decides nothing by itself. The bounds that it keeps are in [`limits`](crate::Limits).
+//! What an endpoint is told when it starts: who it is, and what it speaks. The bounds that it keeps
+//! are in [`Limits`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
-//! Connection ids and every value derived from the endpoint's secrets.
+//! How connection ids, tokens and random numbers are derived from the endpoint's secrets.
 //!
-//! Decides how ids and tokens are made; never keeps them. What must survive a restart comes
-//! from the reset secret, what must not repeat from a seed drawn once at the start.
+//! What must survive a restart comes from the reset secret, what must not repeat from a seed that
+//! is drawn once at the start.
 
 use std::net::SocketAddr;
 
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Length of our connection ids. Longer ones overflow quiche's transport-parameter buffer when
+/// Length of our connection ids in bytes. Longer ones overflow quiche's transport-parameter buffer when
 /// Retry, reset token and large windows come together.
 pub(crate) const ID_LENGTH: usize = 8;
 

@@ -1,6 +1,4 @@
 //! What an endpoint reports: peers, packets, streams, and every refusal with its reason.
-//!
-//! Only data and its wording; nothing is decided here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,7 +59,7 @@ pub enum EndpointEvent {
         /// The stream.
         stream: StreamToken,
     },
-    /// The stream is gone; its handle is not valid any more.
+    /// The stream is gone; its token is not valid any more.
     StreamFailed {
         /// The stream.
         stream: StreamToken,
@@ -75,7 +73,8 @@ pub enum EndpointEvent {
         /// Why.
         reason: SendFailure,
     },
-    /// The largest packet that travels as one datagram to this peer was learnt or has changed.
+    /// The largest packet that travels as one datagram to this peer was learnt or has changed:
+    /// after the handshake, and when path MTU discovery is done.
     PacketLimit {
         /// The peer's address.
         to: SocketAddr,
@@ -88,14 +87,16 @@ pub enum EndpointEvent {
         from: SocketAddr,
         /// Which kind of refusal.
         what: Refusal,
-        /// Which side refused and why, for a log line.
+        /// Which side refused and why, for a log line. Part of it may come from the peer's
+        /// certificate.
         detail: String,
     },
-    /// A datagram that is not QUIC arrived on the port (first byte below `0x40`).
+    /// A datagram that is not QUIC arrived on the port: its first byte is below
+    /// [`FIRST_QUIC_BYTE`](crate::FIRST_QUIC_BYTE).
     RawDatagram {
         /// Its sender, unauthenticated.
         from: SocketAddr,
-        /// All of it.
+        /// The whole datagram.
         bytes: Vec<u8>,
     },
 }

@@ -1,7 +1,7 @@
 //! Where a driver thread sleeps: one poll, one waker, any number of UDP sockets.
 //!
-//! Decides when a turn begins and how much socket work fits into it. It owns the receive
-//! buffers, so that many endpoints share them, and never looks into a datagram.
+//! The receive buffers are here, so that many endpoints share them. How much socket work fits into
+//! a turn is bounded in `socket.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +32,10 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop without sockets. Fails where the operating system gives no poll or waker.
+    /// A loop without sockets.
+    ///
+    /// # Errors
+    /// The operating system gives no poll or waker: as a rule, too many descriptors are open.
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
@@ -54,11 +57,14 @@ impl EventLoop {
     }
 
     /// Binds a UDP socket and returns it with its actual address (port 0 asks for any).
+    ///
+    /// # Errors
+    /// What the operating system says: the port is taken, the address is not this machine's.
     pub fn bind(&mut self, address: SocketAddr) -> io::Result<(SocketId, SocketAddr)> {
         let mut socket = Socket::bind(address)?;
         let id = self.next;
         self.poll.registry().register(
-            &mut socket.io,
+            socket.source_mut(),
             Token(id),
             Interest::READABLE | Interest::WRITABLE,
         )?;
@@ -71,7 +77,7 @@ impl EventLoop {
     /// Closes a socket.
     pub fn remove(&mut self, socket: SocketId) {
         if let Some(mut socket) = self.sockets.remove(&socket.0)
-            && let Err(error) = self.poll.registry().deregister(&mut socket.io)
+            && let Err(error) = self.poll.registry().deregister(socket.source_mut())
         {
             log::debug!("cannot deregister a socket: {error}");
         }
@@ -79,6 +85,9 @@ impl EventLoop {
 
     /// Sleeps until a socket is ready, the waker is used, or `deadline` has come (`None`: no
     /// deadline), and returns the time. Returns at once if the previous turn left work.
+    ///
+    /// # Errors
+    /// The poll itself failed; an interrupted sleep only ends early.
     #[expect(clippy::disallowed_methods, reason = "the loop is where the clock is read")]
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Instant> {
         let timeout = if std::mem::take(&mut self.more) {
@@ -95,13 +104,16 @@ impl EventLoop {
             if event.is_readable()
                 && let Some(socket) = self.sockets.get_mut(&event.token().0)
             {
-                socket.readable = true;
+                socket.note_readable();
             }
         }
         Ok(Instant::now())
     }
 
-    /// Hands a bounded number of received datagrams to `endpoint`.
+    /// Hands a bounded number of received datagrams to `endpoint`: 8 batches of at most 32 buffers.
+    ///
+    /// # Errors
+    /// The socket itself failed; ICMP errors that concern a peer are no errors here.
     pub fn receive(
         &mut self,
         socket: SocketId,
@@ -112,14 +124,19 @@ impl EventLoop {
             return Ok(());
         };
         // Readiness is reported once: what was not read must be remembered here.
-        if socket.readable && socket.receive(&mut self.buffers, endpoint, now)? == Progress::More {
+        if socket.is_readable()
+            && socket.receive(&mut self.buffers, endpoint, now)? == Progress::More
+        {
             self.more = true;
         }
         Ok(())
     }
 
-    /// Sends a bounded number of datagrams for `endpoint`. When the kernel has no room, the
-    /// rest waits until it has.
+    /// Sends a bounded number of datagrams for `endpoint`: 256 transmits. When the kernel has no
+    /// room, the rest waits until it has.
+    ///
+    /// # Errors
+    /// None at present: a datagram that the kernel refuses is logged, and lost.
     pub fn flush(
         &mut self,
         socket: SocketId,
@@ -153,6 +170,9 @@ pub struct LoopWaker {
 
 impl LoopWaker {
     /// Makes the current or next [`EventLoop::wait`] return.
+    ///
+    /// # Errors
+    /// What the operating system says; the loop may go on sleeping.
     pub fn wake(&self) -> io::Result<()> {
         self.waker.wake()
     }

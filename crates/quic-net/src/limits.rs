@@ -1,7 +1,7 @@
-//! Every bound and timeout of an endpoint.
+//! Every bound and timeout of an endpoint, and which values cannot work.
 //!
-//! Decides which of them cannot work. Each says what happens when it is reached; the number of
-//! times that happened is in [`EndpointStats`](crate::EndpointStats).
+//! Each says what happens when it is reached; the number of times that happened is in
+//! [`EndpointStats`](crate::EndpointStats).
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Limits {
     pub connections: usize,
     /// Connections that are kept while idle, default 256: a soft target. With each sweep, idle
     /// ones beyond it are closed, those unused longest first.
-    pub warm_connections: usize,
+    pub max_idle_connections: usize,
     /// Connections that one certificate may hold where names are enforced, default 16: a peer
     /// needs one or two. Beyond it the certificate's own connection that was used longest ago is
     /// closed.
@@ -96,7 +96,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            warm_connections: 256,
+            max_idle_connections: 256,
             per_certificate: 16,
             handshakes: 64,
             half_open: 256,
@@ -178,7 +178,7 @@ impl Limits {
     }
 }
 
-/// A limit that cannot work.
+/// A limit that cannot work; the message is a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the limit {field} = {value} does not work: {remedy}")]
 pub struct LimitsError {

@@ -1,6 +1,4 @@
 //! Why connections end and why peers are turned away, in words and in codes.
-//!
-//! Only data and its wording; nothing is decided here.
 
 use std::fmt;
 
@@ -16,30 +14,34 @@ pub enum CloseReason {
     Idle,
     /// Both sides had dialed; the other connection is kept.
     Duplicate,
-    /// The peer came back with a new connection, or this one granted no stream in time.
+    /// The peer came back with a new connection, or granted no stream within
+    /// [`credit_timeout`](crate::Limits::credit_timeout).
     Superseded,
-    /// Too old or too many packets for its keys.
+    /// Older than [`max_connection_age`](crate::Limits::max_connection_age), or its keys have
+    /// encrypted as many packets as they may.
     Recycled,
-    /// The pool was full and this connection had been idle longest.
+    /// There were too many connections, in all, idle, or of one certificate, and this one had been
+    /// idle longest.
     Evicted,
     /// The peer carries another label.
     LabelMismatch,
-    /// The peer's certificate was revoked.
+    /// The peer's certificate was revoked; see [`close_where`](crate::Endpoint::close_where).
     Revoked,
     /// The peer lost its state: a stateless reset arrived.
     Reset,
-    /// Nothing arrived for the negotiated QUIC idle timeout.
+    /// Nothing arrived for the negotiated QUIC idle timeout, or the handshake took longer than
+    /// [`dial_timeout`](crate::Limits::dial_timeout).
     TimedOut,
     /// The peer closed it.
     ByPeer {
-        /// Its application error code.
+        /// Its application error code: 0x10 to 0x16 from peers of our kind, 0 from others.
         code: u64,
-        /// Its words.
+        /// The reason phrase that it sent, unchecked: quote it before it is shown.
         reason: String,
     },
     /// The certificate or the protocol was refused after the handshake.
     Refused(Refusal),
-    /// A violation of QUIC by either side (transport error code).
+    /// A violation of QUIC by either side, with the transport error code of RFC 9000 section 20.1.
     Violation(u64),
 }
 
@@ -92,7 +94,7 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Why a peer was turned away.
+/// Why a peer was turned away, or turned us away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -112,7 +114,8 @@ pub enum Refusal {
     LabelMismatch,
     /// No common QUIC or TLS version.
     VersionMismatch,
-    /// Too many connections or handshakes at once.
+    /// Too many connections or handshakes at once: [`connections`](crate::Limits::connections),
+    /// [`half_open`](crate::Limits::half_open).
     TooMany,
     /// Any other failure of the handshake.
     Handshake,

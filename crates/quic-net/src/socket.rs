@@ -1,7 +1,6 @@
 //! One UDP socket: batched receives, segmented sends, and the address the peer asked for.
 //!
-//! Decides how bytes reach the kernel, and falls back to one datagram at a time where the
-//! kernel refuses more. It never looks into a datagram.
+//! Where the kernel refuses segmented sends, datagrams go out one at a time.
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -13,11 +12,11 @@ use crate::endpoint::{Endpoint, Transmit};
 
 /// A bound UDP socket.
 pub(crate) struct Socket {
-    pub(crate) io: UdpSocket,
+    io: UdpSocket,
     state: UdpSocketState,
     address: SocketAddr,
     /// The kernel may hold datagrams that were not read.
-    pub(crate) readable: bool,
+    readable: bool,
     /// A transmit that the kernel had no room for; sent first when it has.
     blocked: Option<(Transmit, Vec<u8>)>,
 }
@@ -51,6 +50,21 @@ impl Socket {
         }
         let address = io.local_addr()?;
         Ok(Self { io, state, address, readable: true, blocked: None })
+    }
+
+    /// What the poll watches.
+    pub(crate) fn source_mut(&mut self) -> &mut UdpSocket {
+        &mut self.io
+    }
+
+    /// The poll has said that there is something to read.
+    pub(crate) fn note_readable(&mut self) {
+        self.readable = true;
+    }
+
+    /// Whether the kernel may hold datagrams that were not read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

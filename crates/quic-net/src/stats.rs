@@ -1,7 +1,7 @@
 //! Counters and gauges of an endpoint and of its connections.
 //!
-//! Pure data. Counters only grow; every bound and every refusal has a counter of its own, so
-//! that nothing is ever dropped without a trace.
+//! Counters only grow; every bound and every refusal has a counter of its own, so that nothing is
+//! ever dropped without a trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::event::PeerIdentity;
 use crate::reason::Refusal;
 
-/// What an endpoint has done so far.
+/// What an endpoint has done since it was made; every field is a count unless it says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
@@ -40,11 +40,14 @@ pub struct EndpointStats {
     pub packets_sent: u64,
     /// Packets sent as unidirectional streams.
     pub packets_sent_by_stream: u64,
-    /// Packets dropped because the queue of a peer being dialed was full.
+    /// Packets dropped because the queue of a peer being dialed was full:
+    /// [`dial_queue`](crate::Limits::dial_queue).
     pub dial_queue_drops: u64,
-    /// Packets dropped because a connection's send queue was full.
+    /// Packets dropped because a connection's send queue was full:
+    /// [`datagrams`](crate::Limits::datagrams), [`stream_buffer`](crate::Limits::stream_buffer).
     pub send_queue_drops: u64,
-    /// Packets dropped because the endpoint's queues were full.
+    /// Packets dropped because the endpoint's queues were full:
+    /// [`endpoint_buffer`](crate::Limits::endpoint_buffer).
     pub endpoint_buffer_drops: u64,
     /// Unidirectional streams that missed their deadline or were malformed.
     pub bad_packet_streams: u64,
@@ -68,17 +71,22 @@ pub struct EndpointStats {
     pub bad_retry_tokens: u64,
     /// Connections replaced because they granted no stream in time, each counted once.
     pub credit_replacements: u64,
-    /// Connections bypassed because the peer left everything unanswered.
+    /// Connections bypassed because the peer left everything unanswered for
+    /// [`stall_timeout`](crate::Limits::stall_timeout).
     pub stalled: u64,
     /// Connections closed in favour of another one to the same peer.
     pub duplicates: u64,
-    /// Idle connections closed.
+    /// Connections closed because they were idle for
+    /// [`idle_timeout`](crate::Limits::idle_timeout).
     pub idle_closed: u64,
-    /// Connections closed to make room.
+    /// Connections closed to make room for others, at
+    /// [`connections`](crate::Limits::connections).
     pub evicted: u64,
-    /// Idle connections closed because there were more than the soft target.
-    pub cooled: u64,
-    /// Connections closed because their certificate held too many.
+    /// Idle connections closed because there were more than
+    /// [`max_idle_connections`](crate::Limits::max_idle_connections).
+    pub idle_limit_closed: u64,
+    /// Connections closed because their certificate held more than
+    /// [`per_certificate`](crate::Limits::per_certificate).
     pub certificate_limit_closed: u64,
     /// Connections replaced because of their age or packet count.
     pub recycled: u64,
@@ -86,7 +94,7 @@ pub struct EndpointStats {
     pub refusals: BTreeMap<Refusal, u64>,
 }
 
-/// One connection, for people and metrics.
+/// One connection whose peer is authenticated, at the moment of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
@@ -94,7 +102,7 @@ pub struct ConnectionStats {
     pub peer: Arc<PeerIdentity>,
     /// Whether packets to that address use this connection.
     pub preferred: bool,
-    /// Smoothed round-trip time.
+    /// Smoothed round-trip time (RFC 9002 section 5.3).
     pub rtt: Duration,
     /// Congestion window in bytes.
     pub congestion_window: usize,
@@ -104,7 +112,7 @@ pub struct ConnectionStats {
     pub idle: Duration,
     /// Bidirectional streams open at the moment.
     pub streams: usize,
-    /// Largest packet that fits one datagram, if the peer takes datagrams.
+    /// Largest packet in bytes that fits one datagram, if the peer takes datagrams.
     pub packet_limit: Option<usize>,
     /// QUIC packets received.
     pub received: u64,

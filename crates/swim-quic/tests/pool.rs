@@ -60,7 +60,7 @@ fn limits_hold_and_those_that_cannot_work_are_refused_at_the_start() {
     assert!(error.contains("connections = 0 does not work"), "{error}");
 
     let mut limits = Limits::default();
-    limits.warm_connections = 0;
+    limits.max_idle_connections = 0;
     limits.sweep_interval = SECOND / 10;
     let mut quiet = common::quick();
     quiet.probe_interval = Duration::ZERO;
@@ -71,7 +71,7 @@ fn limits_hold_and_those_that_cannot_work_are_refused_at_the_start() {
     let dan = participants.member("dan").start().unwrap();
     ada.join([dan.address().to_string()], 5 * SECOND).unwrap();
     drop(dan);
-    eventually("idle connections go", || ada.stats().unwrap().transport.cooled > 0);
+    eventually("idle connections go", || ada.stats().unwrap().transport.idle_limit_closed > 0);
 }
 
 /// Two members that know only each other's address open a way for QUIC with raw datagrams.

@@ -37,7 +37,7 @@ pub(crate) fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.datagrams = 1_024;
     limits.connections = 2_000;
-    limits.warm_connections = 2_000;
+    limits.max_idle_connections = 2_000;
     limits.per_certificate = 2_000;
     limits.half_open = 2_000;
     limits.handshakes = 2_000;

@@ -12,7 +12,7 @@ use super::packet_stream::OutgoingPacket;
 use crate::context::EndpointContext;
 use crate::error::SendFailure;
 use crate::event::EndpointEvent;
-use crate::quic_stream::{ID_STEP, first_ids, send_within_credit, stop_writing};
+use crate::quic_stream::{ID_STEP, first_ids, stop_writing};
 
 /// The packets that one connection has not handed to quiche yet.
 pub(crate) struct Outbox {
@@ -120,14 +120,14 @@ impl Outbox {
     }
 
     fn push(&mut self, packet: OutgoingPacket) {
-        self.stream_bytes += packet.bytes.len();
+        self.stream_bytes += packet.len();
         self.unsent_bytes += packet.unsent();
         self.streams.push_back(packet);
     }
 
     fn pop(&mut self) -> Option<OutgoingPacket> {
         let packet = self.streams.pop_front()?;
-        self.stream_bytes -= packet.bytes.len();
+        self.stream_bytes -= packet.len();
         self.unsent_bytes -= packet.unsent();
         if self.streams.is_empty() {
             // Most connections send one HELLO and nothing else; idle ones are to stay small.
@@ -139,7 +139,7 @@ impl Outbox {
     /// Hands quiche as much as the peer's credit allows, in order.
     pub(crate) fn write(&mut self, quic: &mut quiche::Connection) {
         while let Some(packet) = self.streams.front_mut() {
-            let id = match packet.id {
+            let id = match packet.id() {
                 Some(id) => id,
                 None if quic.peer_streams_left_uni() > 0 => {
                     let id = self.next_id;
@@ -147,19 +147,11 @@ impl Outbox {
                     if let Err(error) = quic.stream_priority(id, URGENT, true) {
                         log::trace!("{}: stream {id} has no priority: {error:?}", self.address);
                     }
-                    *packet.id.insert(id)
+                    id
                 }
                 None => break,
             };
-            let rest = packet.bytes.get(packet.sent..).unwrap_or_default();
-            let taken = match send_within_credit(quic, id, rest, true) {
-                Ok(taken) => taken,
-                Err(Error::Done) => 0,
-                // Stopped by the peer, which has all it wants.
-                Err(_) => rest.len(),
-            };
-            packet.sent += taken;
-            self.unsent_bytes -= taken;
+            self.unsent_bytes -= packet.write(quic, id);
             if packet.unsent() > 0 {
                 break;
             }
@@ -178,7 +170,7 @@ impl Outbox {
         while self.next_deadline().is_some_and(|deadline| deadline <= now)
             && let Some(packet) = self.pop()
         {
-            match packet.id {
+            match packet.id() {
                 Some(id) => stop_writing(quic, id),
                 None => starved = true,
             }
@@ -212,7 +204,7 @@ impl Outbox {
     /// When the first packet misses its deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         // All have the same time, so that the oldest is due first.
-        self.streams.front().map(|packet| packet.deadline)
+        self.streams.front().map(OutgoingPacket::deadline)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -234,7 +226,7 @@ impl Outbox {
         debug_assert_eq!(
             (self.stream_bytes, self.unsent_bytes),
             self.streams.iter().fold((0, 0), |(all, unsent), packet| {
-                (all + packet.bytes.len(), unsent + packet.unsent())
+                (all + packet.len(), unsent + packet.unsent())
             }),
             "every byte of a packet stream is counted"
         );

@@ -3,18 +3,21 @@
 
 use std::time::Instant;
 
+use quiche::Error;
+
 use crate::limits::MAX_PACKET;
+use crate::quic_stream::send_within_credit;
 
 /// A packet on its way out.
 #[derive(Debug)]
 pub(crate) struct OutgoingPacket {
     /// QUIC stream id, from its first byte on.
-    pub(crate) id: Option<u64>,
+    id: Option<u64>,
     /// Length prefix and payload.
-    pub(crate) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     /// How many of them quiche has taken.
-    pub(crate) sent: usize,
-    pub(crate) deadline: Instant,
+    sent: usize,
+    deadline: Instant,
 }
 
 impl OutgoingPacket {
@@ -23,9 +26,36 @@ impl OutgoingPacket {
         Self { id: None, bytes: [&length[..], payload].concat(), sent: 0, deadline }
     }
 
+    pub(crate) fn id(&self) -> Option<u64> {
+        self.id
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// All bytes of the stream.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Bytes that quiche has not taken yet.
     pub(crate) fn unsent(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    /// Writes to the stream `id` what quiche takes, and returns how much that was.
+    pub(crate) fn write(&mut self, quic: &mut quiche::Connection, id: u64) -> usize {
+        self.id = Some(id);
+        let rest = self.bytes.get(self.sent..).unwrap_or_default();
+        let taken = match send_within_credit(quic, id, rest, true) {
+            Ok(taken) => taken,
+            Err(Error::Done) => 0,
+            // Stopped by the peer, which has all it wants.
+            Err(_) => rest.len(),
+        };
+        self.sent += taken;
+        taken
     }
 }
 

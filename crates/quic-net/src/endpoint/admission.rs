@@ -101,15 +101,15 @@ impl Endpoint {
                 self.retire(key, CloseReason::Recycled, grace);
             }
         }
-        self.close_beyond_warm();
+        self.close_beyond_idle_limit();
     }
 
     /// Closes idle connections beyond the soft target, those unused longest first.
-    fn close_beyond_warm(&mut self) {
-        while self.pool.len() > self.context.limits().warm_connections
+    fn close_beyond_idle_limit(&mut self) {
+        while self.pool.len() > self.context.limits().max_idle_connections
             && let Some(key) = self.pool.evictable(self.now)
         {
-            self.context.count().cooled += 1;
+            self.context.count().idle_limit_closed += 1;
             self.end(key, &Ending::Closed(CloseReason::Evicted));
         }
     }

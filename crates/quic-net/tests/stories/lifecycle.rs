@@ -196,7 +196,7 @@ fn connection_without_payload_is_closed() {
 #[test]
 fn idle_connections_beyond_the_soft_target_are_closed_longest_unused_first() {
     let quick = limits(|limits| {
-        limits.warm_connections = 2;
+        limits.max_idle_connections = 2;
         limits.sweep_interval = Duration::from_millis(50);
     });
     let mut world = World::with(&["ada", "bob", "cyd", "dan"], |config| {
@@ -216,7 +216,7 @@ fn idle_connections_beyond_the_soft_target_are_closed_longest_unused_first() {
     assert_eq!(held(&world), [b"cyd".to_vec(), b"dan".to_vec()]);
     world.run_for(Duration::from_millis(300));
     let stats = world.actors[ADA].endpoint.stats();
-    assert_eq!((stats.connections, stats.cooled, stats.evicted), (2, 1, 0));
+    assert_eq!((stats.connections, stats.idle_limit_closed, stats.evicted), (2, 1, 0));
     talk(&mut world, BOB, ADA);
 }
 

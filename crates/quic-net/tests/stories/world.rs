@@ -24,7 +24,7 @@ pub(crate) struct World {
     /// Streams opened by anybody.
     streams: u64,
     /// Bytes sent to addresses where nobody lives.
-    pub(crate) astray: BTreeMap<SocketAddr, usize>,
+    pub(crate) undelivered: BTreeMap<SocketAddr, usize>,
 }
 
 pub(crate) type Lose = Box<dyn FnMut(usize, usize, &[u8]) -> bool>;
@@ -61,7 +61,7 @@ impl World {
             lose: Box::new(|_, _, _| false),
             delivered: 0,
             streams: 0,
-            astray: BTreeMap::new(),
+            undelivered: BTreeMap::new(),
         }
     }
 
@@ -127,7 +127,7 @@ impl World {
             any = true;
             let segment = transmit.segment.unwrap_or(transmit.len);
             let Some(to) = self.actors.iter().position(|actor| actor.address == transmit.to) else {
-                *self.astray.entry(transmit.to).or_default() += transmit.len;
+                *self.undelivered.entry(transmit.to).or_default() += transmit.len;
                 continue;
             };
             for datagram in buffer[..transmit.len].chunks_mut(segment) {
