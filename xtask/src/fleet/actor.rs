@@ -112,6 +112,7 @@ impl Actor {
             | EventKind::Restarted(_)
             | EventKind::Moved(_)
             | EventKind::Resumed { .. }
+            | EventKind::Deaf { .. }
             | EventKind::Msg(_)
             | EventKind::Stream { .. }
             | EventKind::Seed { .. }
