@@ -273,9 +273,10 @@ fn an_address_is_not_joined() {
     let Err(JoinError::NobodyAnswered(failures)) = ada.join(crowd, PATIENCE) else {
         panic!("no host of them exists")
     };
-    let crowded = failures.iter().find_map(|failure| match &failure.reason {
-        JoinFailureReason::Resolve(error @ ResolveError::TooManyLookups { .. }) => Some(error),
-        _ => None,
+    let mut reasons = failures.iter().map(|failure| &failure.reason);
+    let crowded = reasons.find_map(|reason| {
+        let JoinFailureReason::Resolve(error) = reason else { return None };
+        matches!(error, ResolveError::TooManyLookups { .. }).then_some(error)
     });
     resolve.expect("TooManyLookups", crowded.unwrap());
     resolve.complete_but_for(&[

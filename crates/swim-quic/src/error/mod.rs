@@ -57,14 +57,11 @@ pub enum LeaveError {
 
 impl From<OperationError> for LeaveError {
     fn from(error: OperationError) -> Self {
-        debug_assert!(
-            matches!(error, OperationError::TooManyOperations { .. }),
-            "a leave cannot end in {error:?}"
-        );
-        match error {
-            OperationError::TooManyOperations { limit } => Self::TooManyOperations { limit },
-            _ => Self::TimedOut,
+        if let OperationError::TooManyOperations { limit } = error {
+            return Self::TooManyOperations { limit };
         }
+        debug_assert!(false, "a leave cannot end in {error:?}");
+        Self::TimedOut
     }
 }
 
