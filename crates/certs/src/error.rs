@@ -26,7 +26,7 @@ pub enum IdentityError {
     /// The operating system did not let us read the file.
     #[error("cannot read {}: {source}; check the path and its permissions", .file.display())]
     Unreadable {
-        /// The file.
+        /// Its path, as given.
         file: PathBuf,
         /// What the operating system said. Shared, so that this error can be cloned.
         source: Arc<io::Error>,
@@ -245,7 +245,7 @@ pub enum SaveError {
         .file.display()
     )]
     Exists {
-        /// The file.
+        /// Its path.
         file: PathBuf,
     },
     /// The member's name cannot be a file name in the directory.
@@ -254,7 +254,7 @@ pub enum SaveError {
          and \"ca\", or write the PEM texts yourself"
     )]
     FileName {
-        /// The name.
+        /// The member's name.
         name: String,
     },
     /// The operating system refused.
@@ -263,7 +263,7 @@ pub enum SaveError {
         .file.display()
     )]
     Unwritable {
-        /// The file.
+        /// Its path.
         file: PathBuf,
         /// What the operating system said.
         source: io::Error,

@@ -27,7 +27,6 @@
 #![forbid(unsafe_code)]
 
 mod authority;
-mod context;
 mod error;
 mod files;
 mod identity;
@@ -35,12 +34,12 @@ mod load;
 mod names;
 mod pem;
 mod reload;
+mod tls_context;
 mod trust;
 mod validity;
 mod x509;
 
 pub use authority::{Authority, Issued};
-pub use context::{KeyExchange, tls_context, tls_context_with};
 pub use error::{
     AuthorityError, ChainError, ContextError, DamageError, IdentityError, IssueError, RevokeError,
     SaveError, UnsupportedKey,
@@ -50,5 +49,6 @@ pub use identity::Identity;
 pub use load::IdentityFiles;
 pub use names::{MAX_NAME_LENGTH, NamesError, peer_names};
 pub use reload::{EXPIRY_NOTICES, Notice, Reloader};
+pub use tls_context::{KeyExchange, tls_context, tls_context_with};
 pub use trust::{MAX_REVOKED, NamePolicy, Trust};
 pub use x509::Fingerprint;

@@ -17,9 +17,9 @@ use crate::address::{DEFAULT_PORT, JoinAddress};
 use crate::announce::{announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
+use crate::cluster_event::Event;
 use crate::driver::{Driver, MakeNode, Message};
 use crate::error::{CommandError, StartError};
-use crate::event::Event;
 use crate::node::{Node, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
@@ -176,9 +176,9 @@ impl Builder {
         self
     }
 
-    /// The secret behind stateless reset tokens (RFC 9000, section 10.3). It should survive restarts and certificate
-    /// rotations, so that peers notice a restart at once. Default: derived from the private key,
-    /// the name and the announced port.
+    /// The secret behind stateless reset tokens (RFC 9000, section 10.3). It should survive
+    /// restarts and certificate rotations, so that peers notice a restart at once. Default:
+    /// derived from the private key, the name and the announced port.
     #[must_use]
     pub fn reset_secret(mut self, secret: [u8; 32]) -> Self {
         self.reset_secret = Some(secret);

@@ -10,8 +10,8 @@ use swim_core::wire::KeyError;
 use swim_core::{BroadcastRefusal, MemberName, MetaRefusal, Outcome, SecretKey, SendRefusal};
 
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
+use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::error::{ConnectError, ConnectionError, SendDatagramError};
-use crate::event::{ConnectionInfo, RawDatagram, Stats};
 
 /// What is to happen to an encryption key.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Connections {
         reply: Sender<Vec<ConnectionInfo>>,
     },
-    Connection {
+    PreferredConnection {
         member: MemberName,
         reply: Sender<Result<Option<ConnectionInfo>, ConnectionError>>,
     },

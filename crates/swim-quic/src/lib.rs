@@ -47,13 +47,13 @@ mod announce;
 mod application;
 mod builder;
 mod cluster;
+mod cluster_event;
 mod command;
 #[cfg(test)]
 mod conformance;
 mod delayed_tasks;
 mod driver;
 mod error;
-mod event;
 mod node;
 mod protocol;
 mod resolve;
@@ -66,6 +66,7 @@ pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{ContextError, Identity, IdentityError, NamePolicy, Trust};
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
+pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats};
 pub use driver::Driver;
 pub use error::{
     AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError, DriverError,
@@ -73,7 +74,6 @@ pub use error::{
     OpenStreamError, PingError, RawError, ResolveError, SendDatagramError, SendError, SetMetaError,
     StartError, StreamIoError,
 };
-pub use event::{ConnectionInfo, Event, RawDatagram, Stats};
 pub use quic_net::{
     EndpointError, EndpointStats, Limits, LimitsError, ReadError, Refusal, SendFailure,
     StreamError, WriteError,

@@ -18,8 +18,8 @@ use quic_net::{CloseReason, Endpoint, PeerIdentity, Protocol};
 use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, TransportAdapter};
 
 use crate::application::StreamRouter;
+use crate::cluster_event::{Event, RawDatagram};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
-use crate::event::{Event, RawDatagram};
 use crate::resolve::StandingSeeds;
 use crate::subscribers::Subscribers;
 use crate::transport::{Clock, EndpointTransport, Peers};

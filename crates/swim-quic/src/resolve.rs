@@ -12,8 +12,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::LoopWaker;
 
 use crate::address::{Host, JoinAddress};
+use crate::cluster_event::Event;
 use crate::error::ResolveError;
-use crate::event::Event;
 
 /// Lookups that may run at once for one cluster; more fail at once and are tried again later.
 const CONCURRENT_LOOKUPS: usize = 16;

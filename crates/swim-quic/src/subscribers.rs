@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use crate::event::Event;
+use crate::cluster_event::Event;
 
 /// Events one subscriber can be behind before it starts to miss some.
 pub(crate) const SUBSCRIBER_QUEUE: usize = 4_096;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::event::Event;
+use crate::cluster_event::Event;
 
 /// Least time between two warnings of one kind.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -158,6 +158,38 @@ fn quick_dials() -> Limits {
     limits
 }
 
+/// Why the one address of a join failed.
+fn reason(member: &Cluster, address: &str, timeout: Duration) -> JoinFailureReason {
+    match member.join([address], timeout) {
+        Err(JoinError::NobodyAnswered(failures)) => failures[0].reason.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Three calls with 400 addresses each: together more than the 1,024 that are allowed.
+fn beyond_the_operations_allowed(ada: &Cluster, silent: &str) -> JoinFailureReason {
+    let crowded = std::thread::scope(|scope| {
+        let calls: Vec<_> = (1..=3)
+            .map(|call| {
+                let join = scope.spawn(move || ada.join(vec![silent; 400], SECOND / 3));
+                eventually("the joins are under way", || {
+                    let started = ada.stats().unwrap().membership.streams;
+                    started >= (call * 400).min(1_000) || join.is_finished()
+                });
+                join
+            })
+            .collect();
+        calls
+            .into_iter()
+            .flat_map(|call| match call.join().unwrap() {
+                Err(JoinError::NobodyAnswered(failures)) => failures.to_vec(),
+                other => panic!("{other:?}"),
+            })
+            .find(|failure| matches!(failure.reason, JoinFailureReason::TooManyOperations { .. }))
+    });
+    crowded.unwrap().reason
+}
+
 const GO_ONLY: &str = "only Go's memberlist answers with an error message";
 const MANY_THREADS: &str = "takes 1,024 threads that wait at once";
 
@@ -243,11 +275,6 @@ fn an_address_is_not_joined() {
     let stranger = Participants::new().member("sam").start().unwrap();
     let (_silent, silent) = silent();
     let mut seen = Seen::new();
-    let reason = |member: &Cluster, address: &str, timeout| match member.join([address], timeout) {
-        Err(JoinError::NobodyAnswered(failures)) => failures[0].reason.clone(),
-        other => panic!("{other:?}"),
-    };
-
     seen.expect("TimedOut", &reason(&ada, &silent, SECOND / 10));
     let refused = reason(&ada, &stranger.address().to_string(), 10 * SECOND);
     seen.expect("Unreachable", &refused);
@@ -263,12 +290,26 @@ fn an_address_is_not_joined() {
     let refused = reason(&mallory, &ben.address().to_string(), 10 * SECOND);
     seen.expect("ClosedWithoutAnswer", &refused);
 
+    seen.expect("Resolve", &reason(&ada, "no-such-host.invalid", PATIENCE));
+    seen.expect("TooManyOperations", &beyond_the_operations_allowed(&ada, &silent));
+
+    ada.leave(SECOND).unwrap();
+    seen.expect("Left", &reason(&ada, &bob.address().to_string(), SECOND));
+    seen.complete_but_for(&[
+        ("PeerRefused", GO_ONLY),
+        ("MergeRefused", "a cluster takes no hooks"),
+        ("TooLarge", "takes a state of more than 20 MiB"),
+    ]);
+}
+
+#[test]
+fn a_host_name_is_not_resolved() {
+    let ada = Participants::new().member("ada").start().unwrap();
     let unresolved = reason(&ada, "no-such-host.invalid", PATIENCE);
-    seen.expect("Resolve", &unresolved);
-    let mut resolve = Seen::new();
-    let JoinFailureReason::Resolve(error) = unresolved else { panic!("just seen") };
-    resolve.expect("Failed", &error);
-    source::<std::sync::Arc<io::Error>>(&error);
+    let mut seen = Seen::new();
+    let JoinFailureReason::Resolve(error) = &unresolved else { panic!("{unresolved:?}") };
+    seen.expect("Failed", error);
+    source::<std::sync::Arc<io::Error>>(error);
     let crowd: Vec<String> = (0..300).map(|number| format!("host-{number}.invalid")).collect();
     let Err(JoinError::NobodyAnswered(failures)) = ada.join(crowd, PATIENCE) else {
         panic!("no host of them exists")
@@ -278,42 +319,11 @@ fn an_address_is_not_joined() {
         let JoinFailureReason::Resolve(error) = reason else { return None };
         matches!(error, ResolveError::TooManyLookups { .. }).then_some(error)
     });
-    resolve.expect("TooManyLookups", crowded.unwrap());
-    resolve.complete_but_for(&[
+    seen.expect("TooManyLookups", crowded.unwrap());
+    seen.complete_but_for(&[
         ("NoAddress", "resolvers report a name without addresses as a failure"),
         ("TimedOut", "takes a resolver that does not answer"),
         ("NoThread", "takes a machine without threads"),
-    ]);
-
-    // Three calls with 400 addresses each: together more than the 1,024 that are allowed.
-    let crowded = std::thread::scope(|scope| {
-        let calls: Vec<_> = (1..=3)
-            .map(|call| {
-                let (ada, silent) = (&ada, &silent);
-                let join = scope.spawn(move || ada.join(vec![silent; 400], SECOND / 3));
-                eventually("the joins are under way", || {
-                    let started = ada.stats().unwrap().membership.streams;
-                    started >= (call * 400).min(1_000) || join.is_finished()
-                });
-                join
-            })
-            .collect();
-        calls
-            .into_iter()
-            .flat_map(|call| match call.join().unwrap() {
-                Err(JoinError::NobodyAnswered(failures)) => failures.to_vec(),
-                other => panic!("{other:?}"),
-            })
-            .find(|failure| matches!(failure.reason, JoinFailureReason::TooManyOperations { .. }))
-    });
-    seen.expect("TooManyOperations", &crowded.unwrap().reason);
-
-    ada.leave(SECOND).unwrap();
-    seen.expect("Left", &reason(&ada, &bob.address().to_string(), SECOND));
-    seen.complete_but_for(&[
-        ("PeerRefused", GO_ONLY),
-        ("MergeRefused", "a cluster takes no hooks"),
-        ("TooLarge", "takes a state of more than 20 MiB"),
     ]);
 }
 

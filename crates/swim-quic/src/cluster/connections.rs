@@ -8,9 +8,9 @@ use quic_net::{FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
 use swim_core::MemberName;
 
 use super::{Cluster, REPORT_MARGIN};
+use crate::cluster_event::{ConnectionInfo, RawDatagram};
 use crate::command::Command;
 use crate::error::{CommandError, ConnectError, ConnectionError, RawError};
-use crate::event::{ConnectionInfo, RawDatagram};
 
 /// # Connections
 ///
@@ -52,7 +52,7 @@ impl Cluster {
     /// [`ConnectionError`] when nobody else has that name.
     pub fn connection(&self, member: &str) -> Result<Option<ConnectionInfo>, ConnectionError> {
         let member = MemberName::try_from(member)?;
-        self.ask(|reply| Command::Connection { member, reply })?
+        self.ask(|reply| Command::PreferredConnection { member, reply })?
     }
 
     /// The connection to a member; dials it if there is none and waits until its certificate is

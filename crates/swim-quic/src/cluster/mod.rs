@@ -4,7 +4,7 @@
 //! for the answer, with a deadline. No call holds a lock around the machine or the endpoint.
 
 mod connections;
-mod membership;
+mod membership_calls;
 mod messages;
 
 use std::fmt;
@@ -16,15 +16,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use swim_core::{Member, MemberName, Outcome};
 
+use crate::cluster_event::{Event, Stats};
 use crate::command::Command;
 use crate::driver::{CommandSender, Message, NodeId};
 use crate::error::CommandError;
-use crate::event::{Event, Stats};
 use crate::node::Shared;
 use crate::resolve::Resolver;
 
 pub use connections::RawSocket;
-pub use membership::{JoinReport, LeaveReport};
+pub use membership_calls::{JoinReport, LeaveReport};
 
 /// How long a command that only changes local state may take before the driver counts as stuck.
 const LOCAL_ANSWER: Duration = Duration::from_secs(5);

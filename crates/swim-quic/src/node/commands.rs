@@ -11,10 +11,10 @@ use quic_net::{MAX_PACKET, Protocol, StreamToken};
 use swim_core::{MemberName, OperationId, Outcome};
 
 use super::Node;
+use crate::cluster_event::{ConnectionInfo, Stats};
 use crate::command::{Command, KeyChange};
 use crate::delayed_tasks::DelayedTask;
 use crate::error::{OpenStreamError, SendDatagramError};
-use crate::event::{ConnectionInfo, Stats};
 
 /// Raw datagrams that may wait to be received; further ones are dropped.
 const RAW_QUEUE: usize = 256;
@@ -91,7 +91,7 @@ impl Node {
                 let _ =
                     reply.send(connections.iter().map(ConnectionInfo::from_transport).collect());
             }
-            Command::Connection { member, reply } => {
+            Command::PreferredConnection { member, reply } => {
                 let _ = reply.send(self.connection(&member));
             }
             Command::Connect { member, reply } => self.connect(member, reply, now),

@@ -11,8 +11,8 @@ use quic_net::{CloseReason, ConnectionStats, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
+use crate::cluster_event::ConnectionInfo;
 use crate::error::{ConnectError, ConnectionError};
-use crate::event::ConnectionInfo;
 
 /// Those who wait for a dial; bounded by the threads that wait, and by the time a dial may take.
 #[derive(Default)]

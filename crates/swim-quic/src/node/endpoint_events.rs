@@ -7,7 +7,7 @@ use quic_net::{EndpointEvent, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
-use crate::event::RawDatagram;
+use crate::cluster_event::RawDatagram;
 use crate::transport::EndpointTransport;
 
 impl Node {

@@ -78,7 +78,7 @@ pub enum Event {
         address: SocketAddr,
         /// Whether the exchange was a join.
         join: bool,
-        /// The state.
+        /// The bytes that the peer's application made; at most 20 MiB with the exchange.
         state: Arc<[u8]>,
     },
     /// A standing join attempt towards a seed ended.
