@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Datagrams`] | addresses, datagrams that overtook the handshake, anti-amplification limit |
 //! | [`Handshake`] | phase, identity and HELLO of the peer, connection ids and reset tokens |
-//! | [`Lifecycle`] | ages, silence, retirement, keep-alives |
+//! | [`ConnectionLifecycle`] | ages, silence, retirement, keep-alives |
 //! | [`Outbox`] | packets that wait for the handshake or for stream credit |
 //! | [`Inbox`] | packets that arrive as streams or wait for the confirmation |
 //! | [`ConnectionStreams`] | bidirectional streams |
@@ -12,13 +12,13 @@
 //! Which of several connections to a peer is used, and which has to go, the endpoint says.
 
 mod connection_commands;
+mod connection_lifecycle;
 mod connection_streams;
 mod connection_view;
 mod datagrams;
 mod ending;
 mod handshake;
 mod inbox;
-mod lifecycle;
 mod outbox;
 mod packet_stream;
 
@@ -28,18 +28,18 @@ use std::time::Instant;
 
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::event::{EndpointEvent, Protocol};
 use crate::first_byte::{EXTENSION_BYTE, PacketKind, classify};
 use crate::quic_stream::is_bidirectional;
+use connection_lifecycle::ConnectionLifecycle;
 use connection_streams::ConnectionStreams;
 use datagrams::Datagrams;
 pub(crate) use datagrams::{Emission, LOCAL};
 pub(crate) use ending::Ending;
+pub(crate) use handshake::ConnectionPhase;
 use handshake::Handshake;
-pub(crate) use handshake::Phase;
 use inbox::Inbox;
-use lifecycle::Lifecycle;
 use outbox::Outbox;
 
 /// One connection of an endpoint.
@@ -51,7 +51,7 @@ pub(crate) struct Connection {
     key: ConnectionKey,
     datagrams: Datagrams,
     handshake: Handshake,
-    lifecycle: Lifecycle,
+    lifecycle: ConnectionLifecycle,
     outbox: Outbox,
     inbox: Inbox,
     streams: ConnectionStreams,
@@ -96,7 +96,7 @@ impl Connection {
             key,
             datagrams: Datagrams::new(address),
             handshake: Handshake::new(dialed, id, deadline),
-            lifecycle: Lifecycle::new(now),
+            lifecycle: ConnectionLifecycle::new(now),
             outbox: Outbox::new(address, dialed),
             inbox: Inbox::default(),
             streams: ConnectionStreams::new(key, dialed),
@@ -125,18 +125,18 @@ impl Connection {
     /// Does what has become possible or due.
     pub(crate) fn advance(&mut self, context: &mut EndpointContext, now: Instant) -> Changes {
         let mut changes = Changes::default();
-        if self.phase() == Phase::Handshaking && self.quic.is_established() {
+        if self.phase() == ConnectionPhase::Handshaking && self.quic.is_established() {
             self.establish(context, now, &mut changes);
         }
         changes.retired_ids = self.handshake.collect_retired_ids(&mut self.quic);
         while self.quic.path_event_next().is_some() {}
-        if self.phase() != Phase::Handshaking {
+        if self.phase() != ConnectionPhase::Handshaking {
             self.receive_payloads(context, now, &mut changes);
         }
         if changes.ended.is_none() {
             changes.ended = Ending::of(&self.quic).or_else(|| self.overdue(now));
         }
-        if changes.ended.is_none() || self.phase() == Phase::Handshaking {
+        if changes.ended.is_none() || self.phase() == ConnectionPhase::Handshaking {
             changes.starved = self.expire(context, now);
         }
         if changes.ended.is_none()
@@ -193,7 +193,7 @@ impl Connection {
                 if let Some(bytes) = self.inbox.read(&mut self.quic, context, id, now) {
                     self.receive_packet_stream(context, bytes, now, changes);
                 }
-            } else if self.phase() == Phase::Confirmed {
+            } else if self.phase() == ConnectionPhase::Confirmed {
                 self.receive_stream(context, id, now);
             } else {
                 self.streams.keep_until_confirmed(id);
@@ -210,7 +210,7 @@ impl Connection {
                 self.release_pre_confirmation(context, now);
             }
         }
-        if self.phase() == Phase::Confirmed {
+        if self.phase() == ConnectionPhase::Confirmed {
             while let Ok(bytes) = self.quic.dgram_recv_buf() {
                 context.count().packets_received += 1;
                 // A HELLO in a datagram might be lost and so is none.
@@ -240,7 +240,7 @@ impl Connection {
         changes: &mut Changes,
     ) {
         let is_extension = bytes.first() == Some(&EXTENSION_BYTE);
-        if self.phase() == Phase::Confirmed || is_extension {
+        if self.phase() == ConnectionPhase::Confirmed || is_extension {
             self.receive_packet(context, bytes, now, changes);
         } else {
             self.inbox.keep_until_confirmed(context, bytes);

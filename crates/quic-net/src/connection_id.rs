@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Length of our connection ids in bytes. Longer ones overflow quiche's transport-parameter buffer when
-/// Retry, reset token and large windows come together.
+/// Length of our connection ids in bytes. Longer ones overflow quiche's transport-parameter buffer
+/// when Retry, reset token and large windows come together.
 pub(crate) const ID_LENGTH: usize = 8;
 
 /// A connection id of ours.

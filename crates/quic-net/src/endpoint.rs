@@ -20,10 +20,10 @@ use boring::ssl::SslContextBuilder;
 
 use crate::canonical_address::canonical;
 use crate::config::EndpointConfig;
-use crate::connection::{Changes, Connection, Ending, Phase};
+use crate::connection::{Changes, Connection, ConnectionPhase, Ending};
 use crate::connection_id::Secrets;
 use crate::connection_key::ConnectionKey;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::error::EndpointError;
 use crate::event::{EndpointEvent, PeerIdentity};
 use crate::pool::Pool;
@@ -261,7 +261,8 @@ impl Endpoint {
 
     /// Counters since the start, and gauges of this moment.
     pub fn stats(&self) -> EndpointStats {
-        let handshaking = |connection: &&Connection| connection.phase() == Phase::Handshaking;
+        let handshaking =
+            |connection: &&Connection| connection.phase() == ConnectionPhase::Handshaking;
         let mut stats = self.context.stats().clone();
         stats.connections = self.pool.len();
         stats.handshakes = self.pool.iter().filter(handshaking).count();

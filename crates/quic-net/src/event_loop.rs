@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::endpoint::Endpoint;
-use crate::socket::{Progress, ReceiveBuffers, SCRATCH, Socket};
+use crate::socket::{ReceiveBuffers, SCRATCH, Socket, SocketProgress};
 
 /// The sockets and the sleep of one driver thread.
 ///
@@ -125,7 +125,7 @@ impl EventLoop {
         };
         // Readiness is reported once: what was not read must be remembered here.
         if socket.is_readable()
-            && socket.receive(&mut self.buffers, endpoint, now)? == Progress::More
+            && socket.receive(&mut self.buffers, endpoint, now)? == SocketProgress::More
         {
             self.more = true;
         }
@@ -146,7 +146,7 @@ impl EventLoop {
         let Some(socket) = self.sockets.get_mut(&socket.0) else {
             return Ok(());
         };
-        if socket.flush(&mut self.scratch, endpoint, now)? == Progress::More {
+        if socket.flush(&mut self.scratch, endpoint, now)? == SocketProgress::More {
             self.more = true;
         }
         Ok(())

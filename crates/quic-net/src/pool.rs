@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Urgency};
-use crate::connection::{Connection, Phase};
+use crate::connection::{Connection, ConnectionPhase};
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
 use crate::limits::Limits;
@@ -14,7 +14,7 @@ use crate::limits::Limits;
 /// The connections of an endpoint. Bounded by [`Limits::connections`].
 #[derive(Default)]
 pub(crate) struct Pool {
-    places: Vec<Place>,
+    places: Vec<PoolPlace>,
     free: Vec<u32>,
     ids: HashMap<Id, ConnectionKey>,
     reset_tokens: HashMap<ResetToken, ConnectionKey>,
@@ -32,7 +32,7 @@ struct AddressRecord {
 }
 
 #[derive(Default)]
-struct Place {
+struct PoolPlace {
     generation: u32,
     connection: Option<Box<Connection>>,
 }
@@ -53,7 +53,7 @@ impl Pool {
         let key = connection.key();
         debug_assert_eq!(self.next_key(), Some(key), "one connection is made at a time");
         if self.free.pop().is_none() {
-            self.places.push(Place::default());
+            self.places.push(PoolPlace::default());
         }
         for id in connection.ids() {
             self.ids.insert(*id, key);
@@ -83,7 +83,7 @@ impl Pool {
                 self.names.remove(name);
             }
         }
-        if !connection.dialed() && connection.phase() == Phase::Handshaking {
+        if !connection.dialed() && connection.phase() == ConnectionPhase::Handshaking {
             self.note_accepted();
         }
         if let Some(record) = self.addresses.get_mut(&connection.address()) {
@@ -207,7 +207,9 @@ impl Pool {
     /// for at least [`BUSY`].
     pub(crate) fn evictable(&self, now: Instant) -> Option<ConnectionKey> {
         self.iter()
-            .filter(|connection| connection.phase() == Phase::Confirmed && connection.is_quiet())
+            .filter(|connection| {
+                connection.phase() == ConnectionPhase::Confirmed && connection.is_quiet()
+            })
             .filter(|connection| now.saturating_duration_since(connection.last_payload()) >= BUSY)
             .min_by_key(|connection| connection.last_payload())
             .map(Connection::key)
@@ -238,11 +240,11 @@ impl Pool {
             .retain(|_, record| !record.connections.is_empty() || record.backoff.is_pausing(now));
     }
 
-    fn place(&self, index: u32) -> Option<&Place> {
+    fn place(&self, index: u32) -> Option<&PoolPlace> {
         self.places.get(usize::try_from(index).ok()?)
     }
 
-    fn place_mut(&mut self, index: u32) -> Option<&mut Place> {
+    fn place_mut(&mut self, index: u32) -> Option<&mut PoolPlace> {
         self.places.get_mut(usize::try_from(index).ok()?)
     }
 }

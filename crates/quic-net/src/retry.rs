@@ -15,7 +15,7 @@ use crate::limits::Limits;
 
 /// What a client gets for its Initial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum InitialAnswer {
     /// A handshake.
     Accept,
     /// A Retry: it must come back with the token.
@@ -25,13 +25,13 @@ pub(crate) enum Answer {
 }
 
 /// What a client gets while `accepting` handshakes of incoming connections are under way.
-pub(crate) fn answer(limits: &Limits, accepting: usize, is_validated: bool) -> Answer {
+pub(crate) fn answer(limits: &Limits, accepting: usize, is_validated: bool) -> InitialAnswer {
     if accepting >= limits.half_open {
-        Answer::Refuse
+        InitialAnswer::Refuse
     } else if accepting >= limits.handshakes && !is_validated {
-        Answer::Retry
+        InitialAnswer::Retry
     } else {
-        Answer::Accept
+        InitialAnswer::Accept
     }
 }
 
@@ -116,11 +116,11 @@ mod tests {
     fn crowded_endpoint_asks_for_a_proof_and_a_full_one_takes_nobody() {
         let limits = Limits::default();
         for (accepting, stranger, validated) in [
-            (0, Answer::Accept, Answer::Accept),
-            (limits.handshakes - 1, Answer::Accept, Answer::Accept),
-            (limits.handshakes, Answer::Retry, Answer::Accept),
-            (limits.half_open - 1, Answer::Retry, Answer::Accept),
-            (limits.half_open, Answer::Refuse, Answer::Refuse),
+            (0, InitialAnswer::Accept, InitialAnswer::Accept),
+            (limits.handshakes - 1, InitialAnswer::Accept, InitialAnswer::Accept),
+            (limits.handshakes, InitialAnswer::Retry, InitialAnswer::Accept),
+            (limits.half_open - 1, InitialAnswer::Retry, InitialAnswer::Accept),
+            (limits.half_open, InitialAnswer::Refuse, InitialAnswer::Refuse),
         ] {
             assert_eq!(answer(&limits, accepting, false), stranger, "{accepting}");
             assert_eq!(answer(&limits, accepting, true), validated, "{accepting}");

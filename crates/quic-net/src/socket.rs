@@ -29,7 +29,7 @@ pub(crate) struct ReceiveBuffers {
 
 /// How a bounded piece of socket work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum SocketProgress {
     /// Nothing is left to do until the kernel says so.
     Drained,
     /// The bound was reached; there may be more.
@@ -77,7 +77,7 @@ impl Socket {
         buffers: &mut ReceiveBuffers,
         endpoint: &mut Endpoint,
         now: std::time::Instant,
-    ) -> io::Result<Progress> {
+    ) -> io::Result<SocketProgress> {
         for _ in 0..RECEIVE_ROUNDS {
             let count = {
                 let mut slices = buffers.bytes.chunks_exact_mut(SLOT).map(IoSliceMut::new);
@@ -87,7 +87,7 @@ impl Socket {
                     Ok(count) => count,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         self.readable = false;
-                        return Ok(Progress::Drained);
+                        return Ok(SocketProgress::Drained);
                     }
                     // ICMP errors surface on the next call of any kind and say nothing about
                     // the socket itself.
@@ -104,7 +104,7 @@ impl Socket {
                 }
             }
         }
-        Ok(Progress::More)
+        Ok(SocketProgress::More)
     }
 
     /// Sends what `endpoint` has to send, at most [`SEND_ROUNDS`] transmits.
@@ -113,26 +113,26 @@ impl Socket {
         scratch: &mut [u8],
         endpoint: &mut Endpoint,
         now: std::time::Instant,
-    ) -> io::Result<Progress> {
+    ) -> io::Result<SocketProgress> {
         if let Some((transmit, bytes)) = self.blocked.take()
             && !self.send(&transmit, &bytes)?
         {
             self.blocked = Some((transmit, bytes));
-            return Ok(Progress::Drained);
+            return Ok(SocketProgress::Drained);
         }
         let room = self.state.max_gso_segments().clamp(1, SEGMENTS) * SEGMENT;
         let room = room.min(scratch.len());
         for _ in 0..SEND_ROUNDS {
             let Some(transmit) = endpoint.poll_transmit(&mut scratch[..room], now) else {
-                return Ok(Progress::Drained);
+                return Ok(SocketProgress::Drained);
             };
             let bytes = &scratch[..transmit.len.min(room)];
             if !self.send(&transmit, bytes)? {
                 self.blocked = Some((transmit, bytes.to_vec()));
-                return Ok(Progress::Drained);
+                return Ok(SocketProgress::Drained);
             }
         }
-        Ok(Progress::More)
+        Ok(SocketProgress::More)
     }
 
     /// Sends one transmit; `false` means that the kernel has no room at the moment.

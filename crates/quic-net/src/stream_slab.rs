@@ -14,7 +14,7 @@ pub(crate) struct StreamSlot(u32);
 /// sums true.
 #[derive(Default)]
 pub(crate) struct StreamSlab {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Option<SlabEntry>>,
     free: Vec<StreamSlot>,
     /// Bytes queued by all streams together.
     queued: usize,
@@ -22,7 +22,7 @@ pub(crate) struct StreamSlab {
     deadlines: BTreeSet<(Instant, StreamSlot)>,
 }
 
-struct Entry {
+struct SlabEntry {
     stream: StreamState,
     /// The stream's place in `deadlines`.
     due: Option<Instant>,
@@ -51,12 +51,12 @@ impl StreamSlab {
         self.deadlines.extend(due.map(|due| (due, slot)));
         let entry = self.entries.get_mut(slot.index())?;
         debug_assert!(entry.is_none(), "a free slot is empty");
-        *entry = Some(Entry { stream, due });
+        *entry = Some(SlabEntry { stream, due });
         Some(slot)
     }
 
     pub(crate) fn remove(&mut self, slot: StreamSlot) -> Option<StreamState> {
-        let Entry { stream, due } = self.entries.get_mut(slot.index())?.take()?;
+        let SlabEntry { stream, due } = self.entries.get_mut(slot.index())?.take()?;
         self.queued -= stream.queued();
         if let Some(due) = due {
             self.deadlines.remove(&(due, slot));

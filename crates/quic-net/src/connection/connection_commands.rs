@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::handshake::{Phase, refusal_detail};
+use super::handshake::{ConnectionPhase, refusal_detail};
 use super::{Connection, Ending};
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::error::{ReadError, SendFailure, WriteError};
 use crate::event::{EndpointEvent, PeerIdentity, Protocol, Read};
 use crate::first_byte::needs_extended;
@@ -128,8 +128,9 @@ impl Connection {
         let (stream_error, reason) = ending.failures(phase);
         self.streams.close_all(&mut self.quic, context, stream_error);
         // What a dialer sent before its peer refused it never arrived.
-        let refused = self.dialed() && phase == Phase::Established && self.lifecycle.was_used();
-        let awaited = self.lifecycle.is_awaited() && phase != Phase::Confirmed;
+        let refused =
+            self.dialed() && phase == ConnectionPhase::Established && self.lifecycle.was_used();
+        let awaited = self.lifecycle.is_awaited() && phase != ConnectionPhase::Confirmed;
         if !self.outbox.is_empty() || refused || awaited {
             context.emit(EndpointEvent::SendFailed { to: self.address(), reason });
         }
@@ -158,7 +159,7 @@ impl Connection {
     /// The application wants the peer: here it is, or the connection reports its confirmation, or
     /// its failure.
     pub(crate) fn await_peer(&mut self) -> Option<Arc<PeerIdentity>> {
-        let is_confirmed = self.phase() == Phase::Confirmed;
+        let is_confirmed = self.phase() == ConnectionPhase::Confirmed;
         self.lifecycle.set_awaited(!is_confirmed);
         self.handshake.peer().filter(|_| is_confirmed).map(Arc::clone)
     }

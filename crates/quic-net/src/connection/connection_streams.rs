@@ -13,7 +13,7 @@ use std::time::Instant;
 use quiche::Error;
 
 use crate::connection_key::ConnectionKey;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::error::{ReadError, StreamError, WriteError};
 use crate::event::{EndpointEvent, PeerIdentity, Protocol, Read};
 use crate::first_byte::{APPLICATION_BYTE, EXTENSION_BYTE, needs_extended};

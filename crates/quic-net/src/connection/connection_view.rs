@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Connection, Phase};
+use super::{Connection, ConnectionPhase};
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::event::{PeerIdentity, Protocol};
 use crate::stats::ConnectionStats;
 
@@ -30,7 +30,7 @@ impl Connection {
         self.handshake.dialed()
     }
 
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> ConnectionPhase {
         self.handshake.phase()
     }
 
@@ -77,12 +77,13 @@ impl Connection {
 
     /// Whether the peer has left everything unanswered for too long.
     pub(crate) fn is_stalled(&self, context: &EndpointContext, now: Instant) -> bool {
-        self.phase() == Phase::Confirmed && self.lifecycle.is_stalled(context.limits(), now)
+        self.phase() == ConnectionPhase::Confirmed
+            && self.lifecycle.is_stalled(context.limits(), now)
     }
 
     /// Whether the peer at the other end is the one that we dialed or has shown its certificate.
     pub(crate) fn is_trustworthy(&self) -> bool {
-        self.dialed() || self.phase() != Phase::Handshaking
+        self.dialed() || self.phase() != ConnectionPhase::Handshaking
     }
 
     /// Whether no stream and no packet is under way.

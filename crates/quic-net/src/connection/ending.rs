@@ -1,6 +1,6 @@
 //! How a connection came to its end, and what that means for those who wait.
 
-use super::handshake::Phase;
+use super::handshake::ConnectionPhase;
 use crate::error::{SendFailure, StreamError};
 use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal};
 use crate::tls;
@@ -43,7 +43,7 @@ impl Ending {
     }
 
     /// What this end means for streams and packets of a connection that had come to `phase`.
-    pub(crate) fn failures(&self, phase: Phase) -> (StreamError, SendFailure) {
+    pub(crate) fn failures(&self, phase: ConnectionPhase) -> (StreamError, SendFailure) {
         match self {
             Self::HandshakeTimedOut => (StreamError::Unreachable, SendFailure::DialTimedOut),
             Self::Closed(CloseReason::Refused(refusal)) => {
@@ -53,7 +53,7 @@ impl Ending {
                 StreamError::Refused(Refusal::LabelMismatch),
                 SendFailure::Refused(Refusal::LabelMismatch),
             ),
-            Self::Closed(_) if phase == Phase::Handshaking => {
+            Self::Closed(_) if phase == ConnectionPhase::Handshaking => {
                 (StreamError::Unreachable, SendFailure::Unreachable)
             }
             Self::Closed(_) => (StreamError::Closed, SendFailure::Unreachable),

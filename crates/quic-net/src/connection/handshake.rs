@@ -18,7 +18,7 @@ use crate::reason::{CloseReason, Refusal};
 pub(crate) struct Handshake {
     /// Whether we dialed; else the peer did.
     dialed: bool,
-    phase: Phase,
+    phase: ConnectionPhase,
     /// When the peer must be done.
     deadline: Instant,
     /// Known from the establishment on.
@@ -33,7 +33,7 @@ pub(crate) struct Handshake {
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// TLS is not done.
     Handshaking,
     /// We have verified the peer. A dialed peer may still refuse us: TLS 1.3 lets the dialer
@@ -47,7 +47,7 @@ impl Handshake {
     pub(crate) fn new(dialed: bool, id: Id, deadline: Instant) -> Self {
         Self {
             dialed,
-            phase: Phase::Handshaking,
+            phase: ConnectionPhase::Handshaking,
             deadline,
             peer: None,
             hello_name: None,
@@ -60,7 +60,7 @@ impl Handshake {
         self.dialed
     }
 
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> ConnectionPhase {
         self.phase
     }
 
@@ -112,7 +112,7 @@ impl Handshake {
             dialed: self.dialed,
         });
         self.peer = Some(Arc::clone(&peer));
-        self.phase = Phase::Established;
+        self.phase = ConnectionPhase::Established;
         Ok(peer)
     }
 
@@ -183,7 +183,7 @@ impl Handshake {
     /// protocol, by anything that it `has_sent` under the final keys. Returns the peer if it was
     /// confirmed just now.
     pub(crate) fn confirm(&mut self, has_sent: bool) -> Option<Arc<PeerIdentity>> {
-        if self.phase != Phase::Established {
+        if self.phase != ConnectionPhase::Established {
             return None;
         }
         let accepted = match self.protocol()? {
@@ -191,7 +191,7 @@ impl Handshake {
             Protocol::Classic => !self.dialed || has_sent,
         };
         let peer = self.peer.clone().filter(|_| accepted)?;
-        self.phase = Phase::Confirmed;
+        self.phase = ConnectionPhase::Confirmed;
         Some(peer)
     }
 
@@ -212,9 +212,9 @@ impl Handshake {
     /// classic peer that says nothing more cannot be told from one that is content.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let is_waiting = match self.phase {
-            Phase::Handshaking => true,
-            Phase::Established => self.protocol() == Some(Protocol::Extended),
-            Phase::Confirmed => false,
+            ConnectionPhase::Handshaking => true,
+            ConnectionPhase::Established => self.protocol() == Some(Protocol::Extended),
+            ConnectionPhase::Confirmed => false,
         };
         is_waiting.then_some(self.deadline)
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use quiche::Error;
 
 use super::packet_stream::IncomingPacket;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 
 /// The packets of one peer that were not handed on yet.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::time::Instant;
 use quiche::Error;
 
 use super::packet_stream::OutgoingPacket;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::error::SendFailure;
 use crate::event::EndpointEvent;
 use crate::quic_stream::{ID_STEP, first_ids, stop_writing};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Endpoint;
-use crate::connection::{Connection, Ending, Phase};
+use crate::connection::{Connection, ConnectionPhase, Ending};
 use crate::connection_key::ConnectionKey;
 use crate::event::{EndpointEvent, Protocol};
 use crate::reason::{CloseReason, Refusal};
@@ -84,7 +84,7 @@ impl Endpoint {
         self.pool.sweep(self.now);
         for key in self.pool.keys() {
             let Some(connection) = self.pool.get(key) else { continue };
-            if connection.phase() == Phase::Handshaking || connection.is_retired() {
+            if connection.phase() == ConnectionPhase::Handshaking || connection.is_retired() {
                 continue;
             }
             let limits = self.context.limits();
@@ -125,7 +125,9 @@ impl Endpoint {
                     && idle >= connection.loss_detection_time()
             };
             let is_done = self.pool.get(key).is_some_and(|connection| {
-                is_over || connection.phase() == Phase::Handshaking || has_sent(connection)
+                is_over
+                    || connection.phase() == ConnectionPhase::Handshaking
+                    || has_sent(connection)
             });
             if is_done {
                 self.end(key, &Ending::Closed(CloseReason::Shutdown));
@@ -154,7 +156,7 @@ impl Endpoint {
         }
         self.scheduler.forget(key);
         let Some(connection) = self.pool.remove(key) else { return };
-        if connection.phase() == Phase::Confirmed {
+        if connection.phase() == ConnectionPhase::Confirmed {
             if let Some(peer) = connection.peer().cloned() {
                 self.context.emit(EndpointEvent::Closed { peer, reason });
             }
@@ -175,7 +177,7 @@ fn duplicate(
     dial_timeout: Duration,
 ) -> Option<(ConnectionKey, CloseReason)> {
     let extended = Some(Protocol::Extended);
-    if other.phase() != Phase::Confirmed
+    if other.phase() != ConnectionPhase::Confirmed
         || other.is_retired()
         || fresh.protocol() != extended
         || other.protocol() != extended

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use crate::connection::Connection;
-use crate::context::EndpointContext;
+use crate::endpoint_context::EndpointContext;
 use crate::error::{ReadError, WriteError};
 use crate::event::Read;
 use crate::stream_directory::StreamLocation;
@@ -15,7 +15,7 @@ use crate::stream_token::StreamToken;
 impl Endpoint {
     /// Moves the deadline of a stream, or lifts it.
     pub fn set_deadline(&mut self, stream: StreamToken, deadline: Option<Instant>) {
-        let set = |at: At<'_>| at.connection.set_deadline(at.slot, deadline);
+        let set = |at: StreamAccess<'_>| at.connection.set_deadline(at.slot, deadline);
         self.with_connection(stream, set, |()| true);
     }
 
@@ -32,7 +32,8 @@ impl Endpoint {
         bytes: &[u8],
         finish: bool,
     ) -> Result<usize, WriteError> {
-        let write = |at: At<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
+        let write =
+            |at: StreamAccess<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
         let wakes = |taken: &_| *taken != Ok(0) || bytes.is_empty();
         self.with_connection(stream, write, wakes).unwrap_or(Err(WriteError::UnknownStream))
     }
@@ -46,7 +47,7 @@ impl Endpoint {
         if let Some(read) = self.context.unread_mut().read(stream, buffer) {
             return Ok(read);
         }
-        let read = |at: At<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
+        let read = |at: StreamAccess<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
         let wakes = |read: &_| *read != Ok(Read { bytes: 0, fin: false });
         self.with_connection(stream, read, wakes).unwrap_or(Err(ReadError::UnknownStream))
     }
@@ -55,7 +56,7 @@ impl Endpoint {
     /// what still arrives is discarded. The token is not valid any more.
     pub fn stop(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
-        let stop = |at: At<'_>| at.connection.stop(at.context, at.slot, at.now);
+        let stop = |at: StreamAccess<'_>| at.connection.stop(at.context, at.slot, at.now);
         self.with_connection(stream, stop, |()| true);
     }
 
@@ -63,7 +64,7 @@ impl Endpoint {
     /// valid any more.
     pub fn reset(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
-        let reset = |at: At<'_>| at.connection.reset(at.context, at.slot);
+        let reset = |at: StreamAccess<'_>| at.connection.reset(at.context, at.slot);
         self.with_connection(stream, reset, |()| true);
     }
 
@@ -72,7 +73,7 @@ impl Endpoint {
     fn with_connection<R>(
         &mut self,
         stream: StreamToken,
-        act: impl FnOnce(At<'_>) -> R,
+        act: impl FnOnce(StreamAccess<'_>) -> R,
         wakes: impl FnOnce(&R) -> bool,
     ) -> Option<R> {
         let StreamLocation { connection: key, slot } = self.context.streams().locate(stream)?;
@@ -80,7 +81,8 @@ impl Endpoint {
             debug_assert!(false, "the stream {stream} is on a connection that is gone");
             return None;
         };
-        let result = act(At { connection, context: &mut self.context, slot, now: self.now });
+        let result =
+            act(StreamAccess { connection, context: &mut self.context, slot, now: self.now });
         if wakes(&result) {
             self.schedule(key);
         }
@@ -89,7 +91,7 @@ impl Endpoint {
 }
 
 /// Where a stream is, and what is needed to use it.
-struct At<'a> {
+struct StreamAccess<'a> {
     connection: &'a mut Connection,
     context: &'a mut EndpointContext,
     slot: StreamSlot,

@@ -1,4 +1,4 @@
-//! From a UDP datagram to its connection, or to the answer that strangers get: a handshake, a
+//! From a UDP datagram to its connection, or to the answer for an unknown sender: a handshake, a
 //! Retry (see [`retry`]), a stateless reset, or other versions.
 //!
 //! Nothing is stored for an address that has proved nothing, beyond the bounded number of
@@ -135,12 +135,12 @@ impl Endpoint {
         let is_validated = original.is_some();
         self.context.count().bad_retry_tokens += u64::from(!is_validated && !token.is_empty());
         match retry::answer(self.context.limits(), self.pool.accepting(), is_validated) {
-            retry::Answer::Accept if self.make_room().is_some() => {}
-            retry::Answer::Accept | retry::Answer::Refuse => {
+            retry::InitialAnswer::Accept if self.make_room().is_some() => {}
+            retry::InitialAnswer::Accept | retry::InitialAnswer::Refuse => {
                 self.context.refuse_quietly(Refusal::TooMany);
                 return None;
             }
-            retry::Answer::Retry => {
+            retry::InitialAnswer::Retry => {
                 self.send_retry(from, to, header, &derived);
                 return None;
             }

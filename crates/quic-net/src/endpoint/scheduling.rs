@@ -20,11 +20,11 @@ pub(crate) struct Scheduler {
     deferred: VecDeque<ConnectionKey>,
     turn: u64,
     /// By the index of the connection's key.
-    entries: Vec<Entry>,
+    entries: Vec<ScheduleEntry>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+struct ScheduleEntry {
     generation: u32,
     /// When the connection's timer fires.
     armed: Option<Instant>,
@@ -135,7 +135,7 @@ impl Scheduler {
     /// The connection is gone.
     pub(crate) fn forget(&mut self, key: ConnectionKey) {
         if let Some(entry) = self.entry_mut(key) {
-            *entry = Entry { generation: key.generation(), ..Entry::default() };
+            *entry = ScheduleEntry { generation: key.generation(), ..ScheduleEntry::default() };
         }
     }
 
@@ -143,16 +143,16 @@ impl Scheduler {
         self.entry(key).is_some_and(|entry| entry.armed == Some(due))
     }
 
-    fn entry(&self, key: ConnectionKey) -> Option<&Entry> {
+    fn entry(&self, key: ConnectionKey) -> Option<&ScheduleEntry> {
         let entry = self.entries.get(usize::try_from(key.index()).ok()?)?;
         Some(entry).filter(|entry| entry.generation == key.generation())
     }
 
     /// The entry of a connection; `None` if a later one has taken its place.
-    fn entry_mut(&mut self, key: ConnectionKey) -> Option<&mut Entry> {
+    fn entry_mut(&mut self, key: ConnectionKey) -> Option<&mut ScheduleEntry> {
         let index = usize::try_from(key.index()).ok()?;
         if self.entries.len() <= index {
-            self.entries.resize(index + 1, Entry::default());
+            self.entries.resize(index + 1, ScheduleEntry::default());
         }
         let entry = self.entries.get_mut(index)?;
         let ahead = key.generation().wrapping_sub(entry.generation);
@@ -160,7 +160,7 @@ impl Scheduler {
             return None;
         }
         if ahead > 0 {
-            *entry = Entry { generation: key.generation(), ..Entry::default() };
+            *entry = ScheduleEntry { generation: key.generation(), ..ScheduleEntry::default() };
         }
         Some(entry)
     }

@@ -5,8 +5,8 @@
     reason = "in a test, what is not expected may panic and what is not asked for may be skipped"
 )]
 
+mod connection_ends;
 mod exchange;
-mod lifecycle;
-mod refusals;
 mod sockets;
+mod turned_away;
 mod world;

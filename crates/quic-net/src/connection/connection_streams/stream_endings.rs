@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::{ConnectionStreams, credit_deadline};
-use crate::connection::handshake::Phase;
-use crate::context::EndpointContext;
+use crate::connection::handshake::ConnectionPhase;
+use crate::endpoint_context::EndpointContext;
 use crate::error::StreamError;
 use crate::event::{EndpointEvent, PeerIdentity};
 use crate::quic_stream::{stop_reading, stop_writing};
@@ -76,7 +76,7 @@ impl ConnectionStreams {
         &mut self,
         quic: &mut quiche::Connection,
         context: &mut EndpointContext,
-        phase: Phase,
+        phase: ConnectionPhase,
         now: Instant,
     ) -> bool {
         let mut starved = false;
@@ -88,7 +88,7 @@ impl ConnectionStreams {
                 self.end_discarding(quic, context, slot, now);
             } else {
                 // A dial has its own deadline; credit is judged once there is a connection.
-                let again = (phase == Phase::Handshaking)
+                let again = (phase == ConnectionPhase::Handshaking)
                     .then(|| credit_deadline(context.limits(), stream.deadline(), now));
                 starved |= again.is_none();
                 self.slab.update(slot, |stream| stream.restart_credit_deadline(again));

@@ -112,7 +112,7 @@ impl EndpointContext {
         }
     }
 
-    /// Counts a refusal and reports it, unless strangers have caused too many.
+    /// Counts a refusal and reports it, unless too many events wait.
     pub(crate) fn refuse(&mut self, from: SocketAddr, what: Refusal, detail: String) {
         self.refuse_quietly(what);
         log::debug!("{from}: {detail}");
@@ -121,7 +121,7 @@ impl EndpointContext {
         }
     }
 
-    /// Counts a refusal that strangers can provoke at will, without reporting each.
+    /// Counts a refusal that anybody can provoke at will, without reporting each.
     pub(crate) fn refuse_quietly(&mut self, what: Refusal) {
         *self.stats.refusals.entry(what).or_default() += 1;
     }
@@ -131,5 +131,5 @@ impl EndpointContext {
     }
 }
 
-/// With so many events waiting, refusals are only counted: strangers cause them.
+/// With so many events waiting, refusals are only counted: anybody can cause them.
 const REPORTED_REFUSALS: usize = 10_000;

@@ -8,7 +8,7 @@ use crate::reason::CloseReason;
 
 /// The ages of one connection.
 #[derive(Debug)]
-pub(crate) struct Lifecycle {
+pub(crate) struct ConnectionLifecycle {
     /// When the handshake began.
     born: Instant,
     /// When a packet or stream payload last went either way.
@@ -30,7 +30,7 @@ struct Retirement {
     close_at: Instant,
 }
 
-impl Lifecycle {
+impl ConnectionLifecycle {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             born: now,
