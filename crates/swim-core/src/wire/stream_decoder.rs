@@ -28,8 +28,11 @@ mod stream_layers;
 #[derive(Debug)]
 pub struct StreamDecoder {
     buffer: Vec<u8>,
+    /// Where in the buffer the current stage begins.
     at: usize,
+    /// How long the buffer must be before another attempt can succeed.
     wanted: usize,
+    /// Whether the other side has ended the stream.
     finished: bool,
     stage: Stage,
     /// Whether a layer has yielded all bytes that there are: what is missing then never comes.
@@ -40,25 +43,38 @@ pub struct StreamDecoder {
     trailing: usize,
 }
 
+/// What the next bytes are.
 #[derive(Debug)]
 enum Stage {
     Label,
     Encryption,
     Compression,
     Type,
-    Single(MessageType),
-    User { length: usize },
-    States { header: Push, left: usize },
-    UserState { header: Push },
+    /// The msgpack value that is a short message, or the header of a long one.
+    Value(StreamType),
+    User {
+        length: usize,
+    },
+    /// The states of members, `left` of them.
+    States {
+        lengths: PushPullLengths,
+        left: usize,
+    },
+    UserState {
+        lengths: PushPullLengths,
+    },
+    /// Nothing more is expected: the message is complete.
     Done(Content),
-    Spent,
+    /// Nothing more is expected: the stream was refused.
+    Failed,
 }
 
-/// A push-pull's header, checked.
+/// What the header of a push-pull announces, within the limits.
 #[derive(Clone, Copy, Debug)]
-struct Push {
+struct PushPullLengths {
     join: bool,
     nodes: usize,
+    /// Where in the buffer the first state begins.
     nodes_at: usize,
     user_state: usize,
 }
@@ -66,7 +82,9 @@ struct Push {
 /// Where in the buffer the parts of a complete message are.
 #[derive(Clone, Debug)]
 enum Content {
-    Single(MessageType, Range<usize>),
+    Ping(Range<usize>),
+    Ack(Range<usize>),
+    Error(Range<usize>),
     User(Range<usize>),
     PushPull { join: bool, count: usize, nodes: Range<usize>, user_state: Range<usize> },
 }
@@ -127,7 +145,7 @@ impl StreamDecoder {
         settings: &WireSettings,
         lzw: &mut LzwDecoder,
     ) -> Result<Option<StreamMessage<'_>>, StreamDecodeError> {
-        if matches!(self.stage, Stage::Spent | Stage::Done(_)) {
+        if matches!(self.stage, Stage::Failed | Stage::Done(_)) {
             self.trailing = self.trailing.saturating_add(bytes.len());
             return Ok(None);
         }
@@ -140,7 +158,7 @@ impl StreamDecoder {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(None),
             Err(error) => {
-                self.stage = Stage::Spent;
+                self.stage = Stage::Failed;
                 self.buffer = Vec::new();
                 return Err(error);
             }
@@ -178,11 +196,11 @@ impl StreamDecoder {
                 Stage::Encryption => self.decrypt(settings)?,
                 Stage::Compression => self.decompress(lzw)?,
                 Stage::Type => self.take_type()?,
-                Stage::Single(kind) => self.take_single(kind)?,
+                Stage::Value(kind) => self.take_value(kind)?,
                 Stage::User { length } => self.take_user(length)?,
-                Stage::States { header, left } => self.take_states(header, left)?,
-                Stage::UserState { header } => self.take_user_state(header)?,
-                Stage::Done(_) | Stage::Spent => None,
+                Stage::States { lengths, left } => self.take_states(lengths, left)?,
+                Stage::UserState { lengths } => self.take_user_state(lengths)?,
+                Stage::Done(_) | Stage::Failed => None,
             };
             match step {
                 Some(Stage::Done(content)) => {
@@ -200,74 +218,44 @@ impl StreamDecoder {
             return Ok(None);
         }
         let first = self.unread().first().copied().unwrap_or_default();
-        let stage = match MessageType::from_byte(first) {
-            Some(
-                kind @ (MessageType::Ping
-                | MessageType::Ack
-                | MessageType::Error
-                | MessageType::PushPull
-                | MessageType::User),
-            ) => Stage::Single(kind),
-            Some(
-                MessageType::IndirectPing
-                | MessageType::Suspect
-                | MessageType::Alive
-                | MessageType::Dead
-                | MessageType::Compound
-                | MessageType::Compress
-                | MessageType::Encrypt
-                | MessageType::Nack
-                | MessageType::HasCrc
-                | MessageType::Label,
-            )
-            | None => return Err(StreamDecodeError::UnexpectedType(first)),
-        };
+        let kind = StreamType::from_byte(first).ok_or(StreamDecodeError::UnexpectedType(first))?;
         self.at += 1;
-        Ok(Some(stage))
+        Ok(Some(Stage::Value(kind)))
     }
 
     /// Reads the one value of a short message, or the header of a long one.
-    fn take_single(&mut self, kind: MessageType) -> Result<Option<Stage>, StreamDecodeError> {
+    fn take_value(&mut self, kind: StreamType) -> Result<Option<Stage>, StreamDecodeError> {
         let start = self.at;
         let mut reader = Reader::new(self.buffer.get(start..).unwrap_or_default());
         let read = match kind {
-            MessageType::Ping => Ping::read(&mut reader).map(|_| None),
-            MessageType::Ack => Ack::read(&mut reader).map(|_| None),
-            MessageType::PushPull => {
-                PushPullHeader::read(&mut reader).map(Header::PushPull).map(Some)
-            }
-            MessageType::User => UserHeader::read(&mut reader).map(Header::User).map(Some),
-            MessageType::Error
-            | MessageType::IndirectPing
-            | MessageType::Suspect
-            | MessageType::Alive
-            | MessageType::Dead
-            | MessageType::Compound
-            | MessageType::Compress
-            | MessageType::Encrypt
-            | MessageType::Nack
-            | MessageType::HasCrc
-            | MessageType::Label => ErrorMessage::read(&mut reader).map(|_| None),
+            StreamType::Ping => Ping::read(&mut reader).map(|_| Value::Ping),
+            StreamType::Ack => Ack::read(&mut reader).map(|_| Value::Ack),
+            StreamType::Error => ErrorMessage::read(&mut reader).map(|_| Value::Error),
+            StreamType::PushPull => PushPullHeader::read(&mut reader).map(Value::PushPull),
+            StreamType::User => UserHeader::read(&mut reader).map(Value::User),
         };
         let has_number_array = reader.has_number_array();
         let end = start + reader.offset();
-        let header = match read {
-            Ok(header) => header,
-            Err(error) => return self.wait_for(kind, start, error),
+        let value = match read {
+            Ok(value) => value,
+            Err(error) => return self.wait_for(kind.message_type(), start, error),
         };
         self.has_number_array |= has_number_array;
         self.at = end;
-        Ok(Some(match header {
-            None => Stage::Done(Content::Single(kind, start..end)),
-            Some(Header::User(header)) => Stage::User {
+        Ok(Some(match value {
+            Value::Ping => Stage::Done(Content::Ping(start..end)),
+            Value::Ack => Stage::Done(Content::Ack(start..end)),
+            Value::Error => Stage::Done(Content::Error(start..end)),
+            Value::User(header) => Stage::User {
                 length: limited(LimitedLength::UserMessage, header.user_msg_len, MAX_USER_MESSAGE)?,
             },
-            Some(Header::PushPull(header)) => {
+            Value::PushPull(header) => {
                 let nodes = limited(LimitedLength::NodeStates, header.nodes, MAX_PUSH_PULL_NODES)?;
                 let user_state =
                     limited(LimitedLength::UserState, header.user_state_len, MAX_USER_STATE)?;
-                let header = Push { join: header.join, nodes, nodes_at: end, user_state };
-                Stage::States { header, left: nodes }
+                let lengths =
+                    PushPullLengths { join: header.join, nodes, nodes_at: end, user_state };
+                Stage::States { lengths, left: nodes }
             }
         }))
     }
@@ -283,31 +271,34 @@ impl StreamDecoder {
 
     fn take_states(
         &mut self,
-        header: Push,
+        lengths: PushPullLengths,
         left: usize,
     ) -> Result<Option<Stage>, StreamDecodeError> {
         for left in (0..left).rev() {
             let mut reader = Reader::new(self.buffer.get(self.at..).unwrap_or_default());
             if let Err(error) = NodeState::read(&mut reader) {
-                self.stage = Stage::States { header, left: left + 1 };
+                self.stage = Stage::States { lengths, left: left + 1 };
                 return self.wait_for(MessageType::PushPull, self.at, error);
             }
             self.has_number_array |= reader.has_number_array();
             self.at += reader.offset();
         }
-        Ok(Some(Stage::UserState { header }))
+        Ok(Some(Stage::UserState { lengths }))
     }
 
-    fn take_user_state(&mut self, header: Push) -> Result<Option<Stage>, StreamDecodeError> {
-        if !self.has(header.user_state)? {
+    fn take_user_state(
+        &mut self,
+        lengths: PushPullLengths,
+    ) -> Result<Option<Stage>, StreamDecodeError> {
+        if !self.has(lengths.user_state)? {
             return Ok(None);
         }
         let nodes_end = self.at;
-        self.at += header.user_state;
+        self.at += lengths.user_state;
         Ok(Some(Stage::Done(Content::PushPull {
-            join: header.join,
-            count: header.nodes,
-            nodes: header.nodes_at..nodes_end,
+            join: lengths.join,
+            count: lengths.nodes,
+            nodes: lengths.nodes_at..nodes_end,
             user_state: nodes_end..self.at,
         })))
     }
@@ -363,8 +354,39 @@ impl StreamDecoder {
     }
 }
 
-/// The header of a message whose bytes follow it.
-enum Header {
+/// The types of messages that streams carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StreamType {
+    Ping,
+    Ack,
+    Error,
+    PushPull,
+    User,
+}
+
+impl StreamType {
+    fn from_byte(byte: u8) -> Option<Self> {
+        let types = [Self::Ping, Self::Ack, Self::Error, Self::PushPull, Self::User];
+        types.into_iter().find(|kind| kind.message_type().to_byte() == byte)
+    }
+
+    const fn message_type(self) -> MessageType {
+        match self {
+            Self::Ping => MessageType::Ping,
+            Self::Ack => MessageType::Ack,
+            Self::Error => MessageType::Error,
+            Self::PushPull => MessageType::PushPull,
+            Self::User => MessageType::User,
+        }
+    }
+}
+
+/// What [`take_value`](StreamDecoder::take_value) read: a whole message, which is read again when
+/// it is returned, or the header of one.
+enum Value {
+    Ping,
+    Ack,
+    Error,
     User(UserHeader),
     PushPull(PushPullHeader),
 }

@@ -101,7 +101,7 @@ proptest! {
             [single] => single.clone(),
             several => join(several).unwrap().remove(0),
         };
-        let expected = composed(&[whole.clone()], &settings, checksum, NONCE);
+        let expected = composed(std::slice::from_ref(&whole), &settings, checksum, NONCE);
         prop_assert_eq!(encode_packet(&whole, &settings, checksum, NONCE), expected);
     }
 }

@@ -16,12 +16,15 @@ impl StreamDecoder {
         content: Content,
     ) -> Result<Content, StreamDecodeError> {
         let mut out = Vec::new();
+        let mut rewrite = |value, kind| {
+            let message = self.buffer.get(value).unwrap_or_default();
+            rewrite_number_arrays(message, &mut out).map_err(|error| malformed(kind, error))?;
+            Ok::<_, StreamDecodeError>(0..out.len())
+        };
         let content = match content {
-            Content::Single(kind, value) => {
-                let message = self.buffer.get(value).unwrap_or_default();
-                rewrite_number_arrays(message, &mut out).map_err(|error| malformed(kind, error))?;
-                Content::Single(kind, 0..out.len())
-            }
+            Content::Ping(value) => Content::Ping(rewrite(value, MessageType::Ping)?),
+            Content::Ack(value) => Content::Ack(rewrite(value, MessageType::Ack)?),
+            Content::Error(value) => Content::Error(rewrite(value, MessageType::Error)?),
             Content::User(_) => return Ok(content),
             Content::PushPull { join, count, nodes, user_state } => {
                 let mut rest = self.buffer.get(nodes).unwrap_or_default();
@@ -44,7 +47,18 @@ impl StreamDecoder {
         content: &Content,
     ) -> Result<StreamMessage<'_>, StreamDecodeError> {
         let bytes = |range: &Range<usize>| self.buffer.get(range.clone()).unwrap_or_default();
+        let reader = |range| Reader::new(bytes(range));
         Ok(match content {
+            Content::Ping(value) => StreamMessage::Ping(
+                Ping::read(&mut reader(value)).map_err(|e| malformed(MessageType::Ping, e))?,
+            ),
+            Content::Ack(value) => StreamMessage::Ack(
+                Ack::read(&mut reader(value)).map_err(|e| malformed(MessageType::Ack, e))?,
+            ),
+            Content::Error(value) => StreamMessage::Error(
+                ErrorMessage::read(&mut reader(value))
+                    .map_err(|e| malformed(MessageType::Error, e))?,
+            ),
             Content::User(payload) => StreamMessage::User(bytes(payload)),
             Content::PushPull { join, count, nodes, user_state } => {
                 StreamMessage::PushPull(PushPull {
@@ -52,17 +66,6 @@ impl StreamDecoder {
                     nodes: NodeStates::new(bytes(nodes), *count),
                     user_state: bytes(user_state),
                 })
-            }
-            Content::Single(kind, value) => {
-                let mut reader = Reader::new(bytes(value));
-                let failed = |error| malformed(*kind, error);
-                if *kind == MessageType::Ping {
-                    StreamMessage::Ping(Ping::read(&mut reader).map_err(failed)?)
-                } else if *kind == MessageType::Ack {
-                    StreamMessage::Ack(Ack::read(&mut reader).map_err(failed)?)
-                } else {
-                    StreamMessage::Error(ErrorMessage::read(&mut reader).map_err(failed)?)
-                }
             }
         })
     }
