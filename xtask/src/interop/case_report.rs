@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::cases::Case;
 use crate::clock;
-use crate::fleet::reporter::milliseconds;
+use crate::fleet::reporter::{Reporter, milliseconds};
 
 /// What became of a case.
 pub(super) struct Outcome {
@@ -36,51 +36,44 @@ impl Outcome {
 }
 
 pub(super) struct Report {
-    json: bool,
+    reporter: Reporter,
     /// Sabotaged cases must fail for the run to pass.
     proving: bool,
+    /// How many cases there are.
+    tasks: usize,
     began: Instant,
     passed: usize,
     failed: usize,
 }
 
 impl Report {
-    pub(super) fn new(json: bool, proving: bool) -> Self {
-        Self { json, proving, began: clock::now(), passed: 0, failed: 0 }
+    pub(super) fn new(json: bool, proving: bool, tasks: usize) -> Self {
+        let (reporter, began) = (Reporter::new(json), clock::now());
+        Self { reporter, proving, tasks, began, passed: 0, failed: 0 }
     }
 
     /// Counts and prints one outcome.
     pub(super) fn add(&mut self, outcome: &Outcome) {
         let ok = self.counts_as_passed(outcome);
-        if ok {
-            self.passed += 1;
-        } else {
-            self.failed += 1;
+        *(if ok { &mut self.passed } else { &mut self.failed }) += 1;
+        self.reporter.object(self.began.elapsed(), "case", object(outcome, ok));
+        for line in self.lines(outcome, ok) {
+            self.reporter.line(&line);
         }
-        if self.json {
-            println!("{}", object(outcome, ok));
-        } else {
-            for line in self.lines(outcome, ok) {
-                println!("{line}");
-            }
-        }
+        let ended = self.passed + self.failed;
+        self.reporter.show(&format!("{ended} of {} cases have ended", self.tasks), String::new());
     }
 
     /// Prints the count; `true` if the run passed.
     pub(super) fn close(&self) -> bool {
-        let ok = self.failed == 0 && self.passed > 0;
-        let took = self.began.elapsed();
-        if self.json {
-            let (passed, failed) = (self.passed, self.failed);
-            let ms = milliseconds(took);
-            println!(
-                "{}",
-                json!({"ev": "summary", "ok": ok, "passed": passed, "failed": failed, "ms": ms})
-            );
-        } else {
-            let seconds = took.as_secs_f64();
-            println!("interop: {} passed, {} failed, {seconds:.1} s", self.passed, self.failed);
-        }
+        let (passed, failed, took) = (self.passed, self.failed, self.began.elapsed());
+        let ok = failed == 0 && passed > 0;
+        let ms = milliseconds(took);
+        let summary = json!({ "ok": ok, "passed": passed, "failed": failed, "ms": ms });
+        self.reporter.end();
+        self.reporter.object(took, "summary", summary);
+        let seconds = took.as_secs_f64();
+        self.reporter.line(&format!("interop: {passed} passed, {failed} failed, {seconds:.1} s"));
         ok
     }
 
@@ -126,7 +119,6 @@ impl Report {
 
 fn object(outcome: &Outcome, ok: bool) -> serde_json::Value {
     let mut object = json!({
-        "ev": "case",
         "case": outcome.case.name,
         "run": outcome.run,
         "ok": ok,
@@ -174,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_failed_case_names_the_logs_of_both_sides() {
-        let mut report = Report::new(false, false);
+        let mut report = Report::new(false, false, 2);
         let failed = outcome(false, Some("gave up"));
         let lines = report.lines(&failed, false);
         assert!(lines[0].contains("(run 2)") && lines[0].contains("1.2 s  gave up"), "{lines:?}");
@@ -188,6 +180,6 @@ mod tests {
 
     #[test]
     fn a_run_without_a_case_proves_nothing() {
-        assert!(!Report::new(true, true).close());
+        assert!(!Report::new(true, true, 0).close());
     }
 }

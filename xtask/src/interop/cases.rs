@@ -35,234 +35,101 @@ impl Case {
     }
 }
 
-/// In the order in which they run.
-pub(super) const CASES: &[Case] = &[
-    Case {
-        name: "rust-joins-go",
-        about: "one node joins two Go peers: views, metadata, updates",
-        sabotage: "the node is told of nobody",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: gather::rust_joins_go,
-    },
-    Case {
-        name: "go-joins-rust",
-        about: "one Go peer joins two nodes: views, metadata, updates",
-        sabotage: "the Go peer is told of nobody",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: gather::go_joins_rust,
-    },
-    Case {
-        name: "three-and-three",
-        about: "three nodes and three Go peers join in turn",
-        sabotage: "one update is not made",
-        notices: "the new metadata of g1",
-        seconds: 13,
-        calm: true,
-        tell: gather::three_and_three,
-    },
-    Case {
-        name: "messages",
-        about: "user messages, best effort and reliable, 1 B to 64 KiB, and broadcasts",
-        sabotage: "one message is not sent",
-        notices: "is received",
-        seconds: 4,
-        calm: true,
-        tell: user_messages::all_ways,
-    },
-    Case {
-        name: "leave",
-        about: "a node leaves, then a Go peer does",
-        sabotage: "nobody leaves",
-        notices: "see r2 left",
-        seconds: 6,
-        calm: false,
-        tell: leave::each_way,
-    },
-    Case {
-        name: "crash-rust",
-        about: "a node is killed: both kinds notice",
-        sabotage: "nobody is killed",
-        notices: "see r2 failed",
-        seconds: 20,
-        calm: false,
-        tell: crash::of_a_node,
-    },
-    Case {
-        name: "crash-go",
-        about: "a Go peer is killed: both kinds notice",
-        sabotage: "nobody is killed",
-        notices: "see g2 failed",
-        seconds: 20,
-        calm: false,
-        tell: crash::of_a_go_peer,
-    },
-    Case {
-        name: "restart-dialed-by-go",
-        about: "a node restarts on its port; the old connection was Go's",
-        sabotage: "the node forgets its reset secret",
-        notices: "reaches the restarted node",
-        seconds: 8,
-        calm: false,
-        tell: restart::of_a_node_that_go_dialed,
-    },
-    Case {
-        name: "restart-dialed-by-us",
-        about: "a node restarts on its port; the old connection was its own",
-        sabotage: "the node forgets its reset secret",
-        notices: "reaches the restarted node",
-        seconds: 8,
-        calm: false,
-        tell: restart::of_a_node_that_dialed,
-    },
-    Case {
-        name: "pause-rust",
-        about: "a node stands still for 3 s: suspected, refuted, not removed",
-        sabotage: "it does not stand still",
-        notices: "r2 is suspected",
-        seconds: 9,
-        calm: false,
-        tell: pause::of_a_node,
-    },
-    Case {
-        name: "pause-go",
-        about: "a Go peer stands still for 3 s: suspected, refuted, not removed",
-        sabotage: "it does not stand still",
-        notices: "g2 is suspected",
-        seconds: 9,
-        calm: false,
-        tell: pause::of_a_go_peer,
-    },
-    Case {
-        name: "indirect",
-        about: "probes are relayed across kinds, under the name policy match",
-        sabotage: "the relays reach the target no more than the prober does",
-        notices: "suspect",
-        seconds: 15,
-        calm: false,
-        tell: indirect::across_kinds,
-    },
-    Case {
-        name: "credit",
-        about: "300 push-pulls each way on one connection",
-        sabotage: "a Go peer does them with a Go peer, which leaks its credit",
-        notices: "too many open streams",
-        seconds: 6,
-        calm: true,
-        tell: credit::three_hundred_exchanges,
-    },
-    Case {
-        name: "label",
-        about: "a cluster with a label",
-        sabotage: "the node has another label",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::label,
-    },
-    Case {
-        name: "key-16",
-        about: "a cluster with an AES-128 key",
-        sabotage: "the node has another key",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::key_16,
-    },
-    Case {
-        name: "key-24",
-        about: "a cluster with an AES-192 key",
-        sabotage: "the node has another key",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::key_24,
-    },
-    Case {
-        name: "key-32",
-        about: "a cluster with an AES-256 key",
-        sabotage: "the node has another key",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::key_32,
-    },
-    Case {
-        name: "key-rotation",
-        about: "both kinds add a key, use it and remove the old one while they talk",
-        sabotage: "the node is not given the new key",
-        notices: "is received",
-        seconds: 5,
-        calm: true,
-        tell: wire_layers::key_rotation,
-    },
-    Case {
-        name: "key-ring",
-        about: "two keys, and each kind encrypts with the other one",
-        sabotage: "the node lacks the key that Go encrypts with",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::key_ring,
-    },
-    Case {
-        name: "key-old-format",
-        about: "a Go peer that encrypts in the format of protocol version 1",
-        sabotage: "the node has another key",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::key_old_format,
-    },
-    Case {
-        name: "label-and-key",
-        about: "a cluster with a label and a key",
-        sabotage: "the node has another label",
-        notices: "see each other",
-        seconds: 3,
-        calm: true,
-        tell: wire_layers::label_and_key,
-    },
-    Case {
-        name: "compression",
-        about: "compression on at one kind and off at the other, both ways",
-        sabotage: "nobody compresses",
-        notices: "in one datagram",
-        seconds: 4,
-        calm: true,
-        tell: wire_layers::compression,
-    },
-    Case {
-        name: "wrong-label",
-        about: "another label is refused, with a reason in our log",
-        sabotage: "the labels are the same",
-        notices: "the wrong label",
-        seconds: 8,
-        calm: false,
-        tell: refusals::wrong_label,
-    },
-    Case {
-        name: "wrong-key",
-        about: "another key is refused, with a reason in our log",
-        sabotage: "the keys are the same",
-        notices: "the wrong key",
-        seconds: 8,
-        calm: false,
-        tell: refusals::wrong_key,
-    },
-    Case {
-        name: "certificates",
-        about: "certificates of both tools under authorities of both; Go checks IP SANs",
-        sabotage: "a certificate is for another address than the one that Go dials",
-        notices: "certificate is valid for",
-        seconds: 6,
-        calm: true,
-        tell: certificates::of_both_tools,
-    },
-];
+/// Writes the table below: name, seconds, whether calm, story; what it is about; its sabotage and
+/// how that is noticed.
+macro_rules! cases {
+    ($($name:literal $seconds:literal $calm:literal $tell:path
+        => $about:literal, $sabotage:literal => $notices:literal;)*) => {
+        &[$(Case {
+            name: $name,
+            about: $about,
+            sabotage: $sabotage,
+            notices: $notices,
+            seconds: $seconds,
+            calm: $calm,
+            tell: $tell,
+        }),*]
+    };
+}
+
+/// All cases.
+pub(super) const CASES: &[Case] = cases! {
+    "rust-joins-go" 3 true gather::rust_joins_go =>
+        "one node joins two Go peers: views, metadata, updates",
+        "the node is told of nobody" => "see each other";
+    "go-joins-rust" 3 true gather::go_joins_rust =>
+        "one Go peer joins two nodes: views, metadata, updates",
+        "the Go peer is told of nobody" => "see each other";
+    "three-and-three" 13 true gather::three_and_three =>
+        "three nodes and three Go peers join in turn",
+        "one update is not made" => "the new metadata of g1";
+    "messages" 4 true user_messages::all_ways =>
+        "user messages, best effort and reliable, 1 B to 64 KiB, and broadcasts",
+        "one message is not sent" => "is received";
+    "leave" 6 false leave::each_way =>
+        "a node leaves, then a Go peer does",
+        "nobody leaves" => "see r2 left";
+    "crash-rust" 20 false crash::of_a_node =>
+        "a node is killed: both kinds notice",
+        "nobody is killed" => "see r2 failed";
+    "crash-go" 20 false crash::of_a_go_peer =>
+        "a Go peer is killed: both kinds notice",
+        "nobody is killed" => "see g2 failed";
+    "restart-dialed-by-go" 8 false restart::of_a_node_that_go_dialed =>
+        "a node restarts on its port; the old connection was Go's",
+        "the node forgets its reset secret" => "reaches the restarted node";
+    "restart-dialed-by-us" 8 false restart::of_a_node_that_dialed =>
+        "a node restarts on its port; the old connection was its own",
+        "the node forgets its reset secret" => "reaches the restarted node";
+    "pause-rust" 9 false pause::of_a_node =>
+        "a node stands still for 3 s: suspected, refuted, not removed",
+        "it does not stand still" => "r2 is suspected";
+    "pause-go" 9 false pause::of_a_go_peer =>
+        "a Go peer stands still for 3 s: suspected, refuted, not removed",
+        "it does not stand still" => "g2 is suspected";
+    "indirect" 15 false indirect::across_kinds =>
+        "probes are relayed across kinds, under the name policy match",
+        "the relays reach the target no more than the prober does" => "suspect";
+    "credit" 6 true credit::three_hundred_exchanges =>
+        "300 push-pulls each way on one connection",
+        "a Go peer does them with a Go peer, which leaks its credit" => "too many open streams";
+    "label" 3 true wire_layers::label =>
+        "a cluster with a label",
+        "the node has another label" => "see each other";
+    "key-16" 3 true wire_layers::key_16 =>
+        "a cluster with an AES-128 key",
+        "the node has another key" => "see each other";
+    "key-24" 3 true wire_layers::key_24 =>
+        "a cluster with an AES-192 key",
+        "the node has another key" => "see each other";
+    "key-32" 3 true wire_layers::key_32 =>
+        "a cluster with an AES-256 key",
+        "the node has another key" => "see each other";
+    "key-rotation" 5 true wire_layers::key_rotation =>
+        "both kinds add a key, use it and remove the old one while they talk",
+        "the node is not given the new key" => "is received";
+    "key-ring" 3 true wire_layers::key_ring =>
+        "two keys, and each kind encrypts with the other one",
+        "the node lacks the key that Go encrypts with" => "see each other";
+    "key-old-format" 3 true wire_layers::key_old_format =>
+        "a Go peer that encrypts in the format of protocol version 1",
+        "the node has another key" => "see each other";
+    "label-and-key" 3 true wire_layers::label_and_key =>
+        "a cluster with a label and a key",
+        "the node has another label" => "see each other";
+    "compression" 4 true wire_layers::compression =>
+        "compression on at one kind and off at the other, both ways",
+        "nobody compresses" => "in one datagram";
+    "wrong-label" 8 false refusals::wrong_label =>
+        "another label is refused, with a reason in our log",
+        "the labels are the same" => "the wrong label";
+    "wrong-key" 8 false refusals::wrong_key =>
+        "another key is refused, with a reason in our log",
+        "the keys are the same" => "the wrong key";
+    "certificates" 6 true certificates::of_both_tools =>
+        "certificates of both tools under authorities of both; Go checks IP SANs",
+        "a certificate is for another address than the one that Go dials" => "certificate is valid for";
+};
 
 #[cfg(test)]
 mod tests {

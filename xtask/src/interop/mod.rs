@@ -111,8 +111,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     if let Some(minutes) = arguments.quiet {
         return quiet::run(programs, &mut folder, minutes);
     }
-    let mut report = Report::new(arguments.json, arguments.prove);
     let tasks = choose(arguments);
+    let mut report = Report::new(arguments.json, arguments.prove, tasks.len());
     play(&programs, folder.path(), arguments.keep, tasks, &mut report)?;
     if report.close() {
         return Ok(());
