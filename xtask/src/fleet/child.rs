@@ -11,16 +11,15 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What a child does.
-pub(crate) enum Output {
+pub(super) enum Output {
     /// It wrote a line to stdout.
     Line(String),
     /// It ended, with this code unless by a signal. Always the last one.
     Ended(Option<i32>),
 }
 
-pub(crate) struct Child {
+pub(super) struct Child {
     pid: Pid,
-    id: u32,
     stdin: ChildStdin,
     reader: JoinHandle<()>,
     running: bool,
@@ -28,7 +27,7 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts `command` with its stderr appended to `log`; `hear` runs on a thread of its own.
-    pub(crate) fn start(
+    pub(super) fn start(
         command: &mut Command,
         log: &Path,
         mut hear: impl FnMut(Output) + Send + 'static,
@@ -42,39 +41,35 @@ impl Child {
         let missing_pipe = || io::Error::other("a pipe to the child is missing");
         let stdin = child.stdin.take().ok_or_else(missing_pipe)?;
         let stdout = child.stdout.take().ok_or_else(missing_pipe)?;
-        let (pid, id) = (Pid::from_child(&child), child.id());
+        let pid = Pid::from_child(&child);
         let reader = thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 hear(Output::Line(line));
             }
             hear(Output::Ended(child.wait().ok().and_then(|status| status.code())));
         });
-        Ok(Self { pid, id, stdin, reader, running: true })
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.id
+        Ok(Self { pid, stdin, reader, running: true })
     }
 
     /// Writes one line; a child that cannot take it has ended, which is heard by itself.
-    pub(crate) fn write_line(&mut self, line: &str) {
+    pub(super) fn write_line(&mut self, line: &str) {
         let _ = writeln!(self.stdin, "{line}");
     }
 
     /// Sends a signal, unless the child has ended.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         if self.running {
             let _ = kill_process(self.pid, signal);
         }
     }
 
     /// To be called once [`Output::Ended`] was heard, so that its process id is not used again.
-    pub(crate) fn ended(&mut self) {
+    pub(super) fn ended(&mut self) {
         self.running = false;
     }
 
     /// Waits until all is heard. Whoever hears must not wait for the caller by then.
-    pub(crate) fn join(self) {
+    pub(super) fn join(self) {
         drop(self.stdin);
         let _ = self.reader.join();
     }

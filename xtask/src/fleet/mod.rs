@@ -4,10 +4,8 @@
 //! between them whose links can be broken. Whatever way a run ends, no process outlives its
 //! [`Fleet`]: dropping it kills and reaps them, the stopped ones too.
 
-#![expect(dead_code, reason = "its users move here one by one")]
-
 mod actor;
-pub(crate) mod child;
+mod child;
 pub(crate) mod folder;
 pub(crate) mod history;
 pub(crate) mod logs;
@@ -26,7 +24,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use member_event as event;
-use member_event::{EventKind, MemberEvent, Reply};
+use member_event::MemberEvent;
 pub(crate) use processes::Fleet;
 use rustix::process::Signal;
 
@@ -41,18 +39,6 @@ pub(crate) enum FleetError {
     /// The network that it should be attached to could not be made.
     #[error("cannot attach {name} to the proxy: is the loopback network whole?")]
     Attach { name: String, source: io::Error },
-    /// It did not answer in time.
-    #[error("{name} did not answer \"{command}\" within {within:?}: see its log")]
-    Silent { name: String, command: String, within: Duration },
-    /// Its process ended before it answered.
-    #[error("{name} ended before it answered \"{command}\": see its log")]
-    Ended { name: String, command: String },
-    /// It answered that it will not.
-    #[error("{name} refused the command {command}: {reason}")]
-    Refused { name: String, command: String, reason: String },
-    /// It answered, and something is missing in the answer.
-    #[error("{name} left something out of its reply to \"{command}\"")]
-    Incomplete { name: String, command: String },
     /// Ctrl-C, or a request to terminate.
     #[error("interrupted")]
     Interrupted,
@@ -62,14 +48,10 @@ impl From<FleetError> for Stop {
     fn from(error: FleetError) -> Self {
         match error {
             FleetError::Interrupted => Self::Interrupted,
-            FleetError::Start { ref name, source } => Self::cannot(format!("start {name}"), source),
-            FleetError::Attach { ref name, source } => {
+            FleetError::Start { name, source } => Self::cannot(format!("start {name}"), source),
+            FleetError::Attach { name, source } => {
                 Self::cannot(format!("attach {name} to the proxy"), source)
             }
-            FleetError::Silent { .. }
-            | FleetError::Ended { .. }
-            | FleetError::Refused { .. }
-            | FleetError::Incomplete { .. } => Self::Failed(error.to_string()),
         }
     }
 }
@@ -131,21 +113,6 @@ pub(crate) struct Observation {
     /// When the fleet read it, since the fleet was made.
     pub(crate) at: Duration,
     pub(crate) what: Observed,
-}
-
-impl Observation {
-    /// The event, if it is one.
-    pub(crate) fn event(&self) -> Option<&MemberEvent> {
-        match &self.what {
-            Observed::Event(event, _) => Some(event),
-            Observed::Malformed { .. } | Observed::Exited(_) => None,
-        }
-    }
-
-    /// The reply, if it is one.
-    pub(crate) fn reply(&self) -> Option<&Reply> {
-        if let EventKind::Reply(reply) = &self.event()?.kind { Some(reply) } else { None }
-    }
 }
 
 /// What a member did.

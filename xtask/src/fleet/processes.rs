@@ -1,6 +1,5 @@
 //! The fleet itself: its processes, their commands and their lines.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::child::{Child, Output};
-use super::event::{EventKind, MemberEvent, Reply, Resources};
+use super::event::{EventKind, MemberEvent};
 use super::programs::Programs;
 use super::udp_proxy::UdpProxy;
 use super::{FleetError, MemberId, MemberSpec, Members, Observation, Observed, Program};
@@ -27,7 +26,6 @@ struct Process {
     child: Option<Child>,
     /// How many processes it has had; what an earlier one still has to say does not count.
     process: u32,
-    pid: u32,
     running: bool,
     /// Where it binds, and what it announces, once it has listened.
     bind: Option<SocketAddr>,
@@ -42,8 +40,6 @@ pub(crate) struct Fleet {
     began: Instant,
     processes: Vec<Process>,
     proxy: Option<UdpProxy>,
-    /// Read while a reply was waited for, and not handed out yet.
-    pending: VecDeque<Observation>,
     sender: Sender<Input>,
     /// Taken when the fleet is dropped.
     receiver: Option<Receiver<Input>>,
@@ -62,7 +58,6 @@ impl Fleet {
             began: clock::now(),
             processes: Vec::new(),
             proxy: None,
-            pending: VecDeque::new(),
             sender,
             receiver: Some(receiver),
         }
@@ -108,11 +103,6 @@ impl Fleet {
         self.processes.iter().position(|process| process.name == name).map(MemberId)
     }
 
-    /// The address that it announces, once its present or a former process has listened.
-    pub(crate) fn address(&self, member: MemberId) -> Option<SocketAddr> {
-        self.processes[member.0].address
-    }
-
     /// The announced addresses of all others.
     pub(crate) fn others(&self, name: &str) -> Vec<SocketAddr> {
         let others = self.processes.iter().filter(|process| process.name != name);
@@ -122,10 +112,6 @@ impl Fleet {
     /// Whether its process runs, as far as its end was handed out by [`Members::next`].
     pub(crate) fn is_running(&self, member: MemberId) -> bool {
         self.processes[member.0].running
-    }
-
-    pub(crate) fn pid(&self, member: MemberId) -> u32 {
-        self.processes[member.0].pid
     }
 
     /// Where its stderr goes, that of all its processes.
@@ -146,12 +132,6 @@ impl Fleet {
         self.signal(member, Signal::KILL);
     }
 
-    /// Lets it leave and then quit; neither is waited for.
-    pub(crate) fn leave(&mut self, member: MemberId) {
-        self.send(member, "leave");
-        self.send(member, "quit");
-    }
-
     /// The network between the members that were started `proxied`.
     pub(crate) fn proxy(&mut self) -> io::Result<&mut UdpProxy> {
         if self.proxy.is_none() {
@@ -160,92 +140,12 @@ impl Fleet {
         self.proxy.as_mut().ok_or_else(|| io::Error::other("no proxy"))
     }
 
-    /// Carries out a command and waits for its reply; what is observed meanwhile is handed out
-    /// by [`Members::next`] afterwards. No other command of the same word may be unanswered.
-    ///
-    /// # Errors
-    /// No reply within the bound, or an interrupt. A refusal is a reply.
-    pub(crate) fn tell(
-        &mut self,
-        member: MemberId,
-        command: &str,
-        within: Duration,
-    ) -> Result<Reply, FleetError> {
-        self.send(member, command);
-        let word = command.split(' ').next().unwrap_or_default();
-        let deadline = self.elapsed() + within;
-        let (name, asked) = (self.name(member).to_owned(), word.to_owned());
-        loop {
-            let Some(observation) = self.receive(deadline)? else {
-                return Err(FleetError::Silent { name, command: asked, within });
-            };
-            let own = observation.member == member;
-            match observation.reply() {
-                Some(reply) if own && reply.cmd == word => return Ok(reply.clone()),
-                Some(_) | None => {}
-            }
-            let ended = own && matches!(observation.what, Observed::Exited(_));
-            self.pending.push_back(observation);
-            if ended {
-                return Err(FleetError::Ended { name, command: asked });
-            }
-        }
-    }
-
-    /// Carries out a command that must succeed.
-    ///
-    /// # Errors
-    /// As [`tell`](Self::tell), and [`FleetError::Refused`].
-    pub(crate) fn ask(
-        &mut self,
-        member: MemberId,
-        command: &str,
-        within: Duration,
-    ) -> Result<Reply, FleetError> {
-        let reply = self.tell(member, command, within)?;
-        let Some(reason) = reply.refusal() else { return Ok(reply) };
-        let (name, reason) = (self.name(member).to_owned(), reason.to_owned());
-        Err(FleetError::Refused { name, command: reply.cmd, reason })
-    }
-
-    /// What the member's process uses now, as it says itself.
-    ///
-    /// # Errors
-    /// As [`ask`](Self::ask).
-    pub(crate) fn resources(
-        &mut self,
-        member: MemberId,
-        within: Duration,
-    ) -> Result<Resources, FleetError> {
-        let reply = self.ask(member, "stats", within)?;
-        let (name, command) = (self.name(member).to_owned(), reply.cmd.clone());
-        reply.resources().ok_or(FleetError::Incomplete { name, command })
-    }
-
-    fn receive(&mut self, deadline: Duration) -> Result<Option<Observation>, FleetError> {
-        loop {
-            let timeout = deadline.saturating_sub(self.elapsed());
-            let next = self.receiver.as_ref().and_then(|inputs| inputs.recv_timeout(timeout).ok());
-            match next {
-                None => return Ok(None),
-                Some(Input::Interrupted) => return Err(FleetError::Interrupted),
-                Some(Input::From { member, process, output, at }) => {
-                    if self.processes[member.0].process == process {
-                        let what = self.processes[member.0].hear(output);
-                        return Ok(Some(Observation { member, at, what }));
-                    }
-                }
-            }
-        }
-    }
-
     fn member(&mut self, name: &str) -> MemberId {
         self.find(name).unwrap_or_else(|| {
             self.processes.push(Process {
                 name: name.to_owned(),
                 child: None,
                 process: 0,
-                pid: 0,
                 running: false,
                 bind: None,
                 address: None,
@@ -302,7 +202,7 @@ impl Members for Fleet {
         })
         .map_err(|source| FleetError::Start { name: spec.name.clone(), source })?;
         let entry = &mut self.processes[member.0];
-        (entry.process, entry.pid, entry.running) = (process, child.id(), true);
+        (entry.process, entry.running) = (process, true);
         entry.child = Some(child);
         Ok(member)
     }
@@ -320,14 +220,20 @@ impl Members for Fleet {
     }
 
     fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, FleetError> {
-        let next = match self.pending.pop_front() {
-            Some(observation) => Some(observation),
-            None => self.receive(deadline)?,
-        };
-        if let Some(Observation { member, what: Observed::Exited(_), .. }) = &next {
-            self.processes[member.0].running = false;
+        loop {
+            let timeout = deadline.saturating_sub(self.elapsed());
+            let next = self.receiver.as_ref().and_then(|inputs| inputs.recv_timeout(timeout).ok());
+            match next {
+                None => return Ok(None),
+                Some(Input::Interrupted) => return Err(FleetError::Interrupted),
+                Some(Input::From { member, process, output, at }) => {
+                    let entry = &mut self.processes[member.0];
+                    if entry.process == process {
+                        return Ok(Some(Observation { member, at, what: entry.hear(output) }));
+                    }
+                }
+            }
         }
-        Ok(next)
     }
 }
 
@@ -339,6 +245,7 @@ impl Process {
                 if let Some(child) = &mut self.child {
                     child.ended();
                 }
+                self.running = false;
                 Observed::Exited(code)
             }
             Output::Line(line) => match MemberEvent::parse(&line) {

@@ -115,14 +115,6 @@ impl Programs {
     }
 }
 
-/// Builds the Go peer alone.
-///
-/// # Errors
-/// As [`Programs::build`].
-pub(crate) fn go_peer() -> Result<PathBuf, Stop> {
-    build_go_peer(&find_go()?, "go.mod")
-}
-
 /// Go on the path, or where its own installer puts it.
 ///
 /// # Errors

@@ -28,10 +28,6 @@ impl Reporter {
         Self { json, bar }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Whether there is a live part.
     pub(crate) fn is_live(&self) -> bool {
         !self.bar.is_hidden()

@@ -89,12 +89,6 @@ impl UdpProxy {
         self.impair(one, other, LinkFault::CUT);
         self.impair(other, one, LinkFault::CUT);
     }
-
-    /// From here on all passes between the two.
-    pub(crate) fn heal(&self, one: &str, other: &str) {
-        self.impair(one, other, LinkFault::default());
-        self.impair(other, one, LinkFault::default());
-    }
 }
 
 fn lock(links: &Mutex<Links>) -> MutexGuard<'_, Links> {
@@ -230,7 +224,7 @@ mod tests {
         network.send(2, 0, "other");
         assert_eq!(network.receive(0), ("other".to_owned(), announced(2)));
         assert_eq!(network.receive(2).0, "kept");
-        network.proxy.heal("ada", "bob");
+        network.proxy.impair("bob", "ada", LinkFault::default());
         network.send(1, 0, "healed");
         assert_eq!(network.receive(0).0, "healed");
     }

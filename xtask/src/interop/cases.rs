@@ -4,8 +4,8 @@
 //! a defect.
 
 use super::stories::{
-    certificates, crash, credit, gather, indirect, leave, pause, refusals, restart, user_messages,
-    wire_layers,
+    certificates, crash, credit, gather, indirect, leave, pause, restart, user_messages,
+    wire_layers, wrong_cluster,
 };
 use crate::Stop;
 use crate::fleet::stage::Stage;
@@ -52,7 +52,7 @@ macro_rules! cases {
     };
 }
 
-/// All cases.
+/// Each with its seconds, and `true` where a Go peer has nothing to warn of.
 pub(super) const CASES: &[Case] = cases! {
     "rust-joins-go" 3 true gather::rust_joins_go =>
         "one node joins two Go peers: views, metadata, updates",
@@ -120,15 +120,15 @@ pub(super) const CASES: &[Case] = cases! {
     "compression" 4 true wire_layers::compression =>
         "compression on at one kind and off at the other, both ways",
         "nobody compresses" => "in one datagram";
-    "wrong-label" 8 false refusals::wrong_label =>
+    "wrong-label" 8 false wrong_cluster::wrong_label =>
         "another label is refused, with a reason in our log",
         "the labels are the same" => "the wrong label";
-    "wrong-key" 8 false refusals::wrong_key =>
+    "wrong-key" 8 false wrong_cluster::wrong_key =>
         "another key is refused, with a reason in our log",
         "the keys are the same" => "the wrong key";
     "certificates" 6 true certificates::of_both_tools =>
         "certificates of both tools under authorities of both; Go checks IP SANs",
-        "a certificate is for another address than the one that Go dials" => "certificate is valid for";
+        "a certificate is for another address than Go dials" => "certificate is valid for";
 };
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ pub(super) mod gather;
 pub(super) mod indirect;
 pub(super) mod leave;
 pub(super) mod pause;
-pub(super) mod refusals;
 pub(super) mod restart;
 pub(super) mod user_messages;
 pub(super) mod wire_layers;
+pub(super) mod wrong_cluster;
 
 use std::time::Duration;
 
