@@ -25,8 +25,8 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", about: "architecture and style are kept", work: Work::Xtask(&["tidy"]) },
     Step {
         name: "deny",
-        about: "licences, sources and advisories of all dependencies",
-        work: Work::WithDeny(&["deny", "--workspace", "check"]),
+        about: "licences, sources and bans of all dependencies",
+        work: Work::WithDeny(&["deny", "--workspace", "check", "bans", "licenses", "sources"]),
     },
     Step {
         name: "clippy",
@@ -363,6 +363,19 @@ mod tests {
         let (passed, _, said) = verdict("no rain");
         assert_eq!((passed, said.as_str()), (Verdict::Passed, "demo failed: no rain\n"));
         assert_eq!(verdict("no sun").0, Verdict::Failed);
+    }
+
+    #[test]
+    fn the_workflow_runs_every_step_once() {
+        let workflow = workspace::root().join(".github/workflows/ci.yml");
+        let workflow = std::fs::read_to_string(workflow).unwrap();
+        let words: Vec<&str> = workflow.split([' ', '"', '\n']).collect();
+        let mut run: Vec<&str> =
+            words.windows(2).filter(|pair| pair[0] == "--only").map(|pair| pair[1]).collect();
+        let mut steps: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        run.sort_unstable();
+        steps.sort_unstable();
+        assert_eq!(run, steps);
     }
 
     #[test]
