@@ -51,17 +51,17 @@ pub enum EndpointEvent {
     /// There is something to read. Read until nothing comes any more, else no further event
     /// announces what is left.
     StreamReadable {
-        /// The stream.
+        /// Which one, of either side.
         stream: StreamToken,
     },
     /// The peer has room for a new stream of ours, or a stream whose buffer was full takes more.
     StreamWritable {
-        /// The stream.
+        /// Which one, of either side.
         stream: StreamToken,
     },
     /// The stream is gone; its token is not valid any more.
     StreamFailed {
-        /// The stream.
+        /// Which one, of either side.
         stream: StreamToken,
         /// Why.
         reason: StreamError,

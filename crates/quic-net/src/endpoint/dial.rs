@@ -10,10 +10,13 @@ use crate::backoff::Urgency;
 use crate::canonical_address::canonical;
 use crate::connection::{Beginning, Connection, LOCAL};
 use crate::connection_key::ConnectionKey;
+use crate::endpoint_context::EndpointContext;
 use crate::error::{SendFailure, StreamError};
 use crate::event::{EndpointEvent, PeerIdentity};
 use crate::limits::MAX_PACKET;
 use crate::reason::CloseReason;
+use crate::stream_directory::StreamLocation;
+use crate::stream_slab::StreamSlot;
 use crate::stream_state::StreamState;
 use crate::stream_token::StreamToken;
 
@@ -170,6 +173,26 @@ impl Endpoint {
         Some(key)
     }
 
+    /// Lets the connection that has the stream act, and queues it for sending if the result says
+    /// so: who asks in vain must not keep the driver awake.
+    pub(super) fn with_connection<R>(
+        &mut self,
+        stream: StreamToken,
+        act: impl FnOnce(Access<'_>) -> R,
+        wakes: impl FnOnce(&R) -> bool,
+    ) -> Option<R> {
+        let StreamLocation { connection: key, slot } = self.context.streams().locate(stream)?;
+        let Some(connection) = self.pool.get_mut(key) else {
+            debug_assert!(false, "the stream {stream} is on a connection that is gone");
+            return None;
+        };
+        let result = act(Access { connection, context: &mut self.context, slot, now: self.now });
+        if wakes(&result) {
+            self.schedule(key);
+        }
+        Some(result)
+    }
+
     /// The peer grants no stream: what waits for one moves to a new connection.
     pub(super) fn replace_starved(&mut self, key: ConnectionKey) {
         let grace = self.context.limits().duplicate_grace;
@@ -197,6 +220,14 @@ impl Endpoint {
         }
         self.schedule(next);
     }
+}
+
+/// Where a stream is, and what is needed to use it.
+pub(super) struct Access<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) context: &'a mut EndpointContext,
+    pub(super) slot: StreamSlot,
+    pub(super) now: Instant,
 }
 
 /// How long a connection that fell silent is kept in case it was only slow.

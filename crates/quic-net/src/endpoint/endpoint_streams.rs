@@ -4,18 +4,15 @@
 use std::time::Instant;
 
 use super::Endpoint;
-use crate::connection::Connection;
-use crate::endpoint_context::EndpointContext;
+use super::dial::Access;
 use crate::error::{ReadError, WriteError};
 use crate::event::Read;
-use crate::stream_directory::StreamLocation;
-use crate::stream_slab::StreamSlot;
 use crate::stream_token::StreamToken;
 
 impl Endpoint {
     /// Moves the deadline of a stream, or lifts it.
     pub fn set_deadline(&mut self, stream: StreamToken, deadline: Option<Instant>) {
-        let set = |at: StreamAccess<'_>| at.connection.set_deadline(at.slot, deadline);
+        let set = |at: Access<'_>| at.connection.set_deadline(at.slot, deadline);
         self.with_connection(stream, set, |()| true);
     }
 
@@ -33,7 +30,7 @@ impl Endpoint {
         finish: bool,
     ) -> Result<usize, WriteError> {
         let write =
-            |at: StreamAccess<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
+            |at: Access<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
         let wakes = |taken: &_| *taken != Ok(0) || bytes.is_empty();
         self.with_connection(stream, write, wakes).unwrap_or(Err(WriteError::UnknownStream))
     }
@@ -47,7 +44,7 @@ impl Endpoint {
         if let Some(read) = self.context.unread_mut().read(stream, buffer) {
             return Ok(read);
         }
-        let read = |at: StreamAccess<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
+        let read = |at: Access<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
         let wakes = |read: &_| *read != Ok(Read { bytes: 0, fin: false });
         self.with_connection(stream, read, wakes).unwrap_or(Err(ReadError::UnknownStream))
     }
@@ -56,7 +53,7 @@ impl Endpoint {
     /// what still arrives is discarded. The token is not valid any more.
     pub fn stop(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
-        let stop = |at: StreamAccess<'_>| at.connection.stop(at.context, at.slot, at.now);
+        let stop = |at: Access<'_>| at.connection.stop(at.context, at.slot, at.now);
         self.with_connection(stream, stop, |()| true);
     }
 
@@ -64,36 +61,7 @@ impl Endpoint {
     /// valid any more.
     pub fn reset(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
-        let reset = |at: StreamAccess<'_>| at.connection.reset(at.context, at.slot);
+        let reset = |at: Access<'_>| at.connection.reset(at.context, at.slot);
         self.with_connection(stream, reset, |()| true);
     }
-
-    /// Lets the connection that has the stream act, and queues it for sending if the result says
-    /// so: who asks in vain must not keep the driver awake.
-    fn with_connection<R>(
-        &mut self,
-        stream: StreamToken,
-        act: impl FnOnce(StreamAccess<'_>) -> R,
-        wakes: impl FnOnce(&R) -> bool,
-    ) -> Option<R> {
-        let StreamLocation { connection: key, slot } = self.context.streams().locate(stream)?;
-        let Some(connection) = self.pool.get_mut(key) else {
-            debug_assert!(false, "the stream {stream} is on a connection that is gone");
-            return None;
-        };
-        let result =
-            act(StreamAccess { connection, context: &mut self.context, slot, now: self.now });
-        if wakes(&result) {
-            self.schedule(key);
-        }
-        Some(result)
-    }
-}
-
-/// Where a stream is, and what is needed to use it.
-struct StreamAccess<'a> {
-    connection: &'a mut Connection,
-    context: &'a mut EndpointContext,
-    slot: StreamSlot,
-    now: Instant,
 }

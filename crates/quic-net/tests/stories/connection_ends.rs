@@ -31,7 +31,10 @@ fn talk(world: &mut World, from: usize, to: usize) {
 }
 
 fn closed(world: &World, actor: usize, wanted: &CloseReason) -> bool {
-    let matches = |event: &EndpointEvent| matches!(event, EndpointEvent::Closed { reason, .. } if reason == wanted);
+    let matches = |event: &EndpointEvent| match event {
+        EndpointEvent::Closed { reason, .. } => reason == wanted,
+        _ => false,
+    };
     world.actors[actor].count(matches) > 0
 }
 
