@@ -94,13 +94,13 @@ impl Trust {
     /// [`peer_names`](crate::peer_names) under [`NamePolicy::Match`], none under
     /// [`NamePolicy::Any`], where empty means that names are not enforced. Under `Match` an
     /// empty answer cannot come from a peer whose handshake these rules accepted.
-    pub fn binding_names(&self, leaf_der: &[u8]) -> Vec<Vec<u8>> {
+    pub fn binding_names(&self, leaf_der: &[u8]) -> Vec<Arc<[u8]>> {
         match self.policy {
             NamePolicy::Any => Vec::new(),
             NamePolicy::Match => names::peer_names(leaf_der)
                 .unwrap_or_default()
                 .into_iter()
-                .map(String::into_bytes)
+                .map(|name| Arc::from(name.into_bytes()))
                 .collect(),
         }
     }

@@ -11,7 +11,7 @@ use crate::limits::Limits;
 ///
 /// Called once for each authenticated connection. An empty answer means that names are not
 /// enforced for that peer: every expected name matches it.
-pub type Identify = Arc<dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync>;
+pub type Identify = Arc<dyn Fn(&[u8]) -> Vec<Arc<[u8]>> + Send + Sync>;
 
 /// Everything an [`Endpoint`](crate::Endpoint) needs besides its TLS context.
 #[derive(Clone)]

@@ -107,7 +107,7 @@ pub struct PeerIdentity {
     /// The remote UDP address, with IPv4-mapped addresses unmapped.
     pub address: SocketAddr,
     /// The names that its certificate proves; empty if names are not enforced.
-    pub names: Vec<Vec<u8>>,
+    pub names: Vec<Arc<[u8]>>,
     /// SHA-256 of the leaf certificate (DER).
     pub fingerprint: [u8; 32],
     /// The protocol that was negotiated.
@@ -119,7 +119,7 @@ pub struct PeerIdentity {
 impl PeerIdentity {
     /// Whether the certificate proves `name`, or names are not enforced.
     pub fn is(&self, name: &[u8]) -> bool {
-        self.names.is_empty() || self.names.iter().any(|own| own == name)
+        self.names.is_empty() || self.names.iter().any(|own| **own == *name)
     }
 }
 

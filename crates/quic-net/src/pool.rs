@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Urgency};
@@ -18,7 +19,7 @@ pub(crate) struct Pool {
     free: Vec<u32>,
     ids: HashMap<Id, ConnectionKey>,
     reset_tokens: HashMap<ResetToken, ConnectionKey>,
-    names: HashMap<Vec<u8>, ConnectionKey>,
+    names: HashMap<Arc<[u8]>, ConnectionKey>,
     addresses: BTreeMap<SocketAddr, AddressRecord>,
     /// Handshakes of accepted connections under way.
     accepting: usize,
@@ -150,8 +151,8 @@ impl Pool {
     }
 
     /// The latest connection to whoever proves this name.
-    pub(crate) fn add_name(&mut self, name: &[u8], key: ConnectionKey) {
-        self.names.insert(name.to_vec(), key);
+    pub(crate) fn add_name(&mut self, name: Arc<[u8]>, key: ConnectionKey) {
+        self.names.insert(name, key);
     }
 
     /// The connections to an address.

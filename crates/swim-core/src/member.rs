@@ -44,6 +44,19 @@ impl TryFrom<&[u8]> for MemberName {
     }
 }
 
+impl TryFrom<Arc<[u8]>> for MemberName {
+    type Error = NameError;
+
+    /// Shares the bytes.
+    fn try_from(bytes: Arc<[u8]>) -> Result<Self, NameError> {
+        match bytes.len() {
+            0 => Err(NameError::Empty),
+            1..=Self::MAX_LEN => Ok(Self(bytes)),
+            len => Err(NameError::TooLong { len }),
+        }
+    }
+}
+
 impl TryFrom<&str> for MemberName {
     type Error = NameError;
 

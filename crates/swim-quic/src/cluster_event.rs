@@ -194,7 +194,7 @@ impl ConnectionInfo {
         let names = stats.peer.names.iter();
         Self {
             address: stats.peer.address,
-            names: names.filter_map(|name| MemberName::try_from(&name[..]).ok()).collect(),
+            names: names.filter_map(|name| MemberName::try_from(Arc::clone(name)).ok()).collect(),
             protocol: match stats.peer.protocol {
                 Protocol::Extended => EXTENDED_PROTOCOL,
                 Protocol::Classic => CLASSIC_PROTOCOL,

@@ -101,7 +101,7 @@ impl Peers {
             return peer.clone();
         }
         let names = identity.names.iter();
-        let names = names.filter_map(|name| MemberName::try_from(name.as_slice()).ok()).collect();
+        let names = names.filter_map(|name| MemberName::try_from(Arc::clone(name)).ok()).collect();
         let peer = Peer { address: identity.address, names };
         self.last = Some((Arc::clone(identity), peer.clone()));
         peer

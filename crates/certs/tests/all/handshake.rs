@@ -171,7 +171,7 @@ fn names_bind_under_match_and_not_under_any() {
     let met = meet(context(&ada), context(&bob)).unwrap();
     let leaf = met.acceptor.ssl().peer_certificate().unwrap().to_der().unwrap();
 
-    assert_eq!(bob.trust().binding_names(&leaf), [b"ada"]);
+    assert_eq!(bob.trust().binding_names(&leaf), [Arc::from(&b"ada"[..])]);
     let any = bob.trust().with_policy(NamePolicy::Any);
     assert!(any.binding_names(&leaf).is_empty());
 }

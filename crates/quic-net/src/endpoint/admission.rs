@@ -30,7 +30,7 @@ impl Endpoint {
         let address = connection.address();
         let names = connection.peer().map(|peer| peer.names.clone()).unwrap_or_default();
         for name in names {
-            self.pool.add_name(&name, key);
+            self.pool.add_name(name, key);
         }
         self.pool.forget_failures(address);
         self.retire_duplicates(key);

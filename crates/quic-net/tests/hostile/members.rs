@@ -350,6 +350,6 @@ fn full_pool_evicts_the_idle_and_keeps_the_busy() {
     };
     assert_eq!(world.actors[ADA].count(evicted), 1);
     let names: Vec<_> =
-        world.actors[ADA].endpoint.connections().iter().map(|c| c.peer.names[0].clone()).collect();
+        world.actors[ADA].endpoint.connections().iter().map(|c| c.peer.names[0].to_vec()).collect();
     assert!(names.contains(&b"bob".to_vec()) && !names.contains(&b"cyd".to_vec()));
 }

@@ -213,7 +213,7 @@ fn idle_connections_beyond_the_soft_target_are_closed_longest_unused_first() {
     assert_eq!(world.actors[ADA].endpoint.stats().connections, 3, "none is idle yet");
     let held = |world: &World| -> Vec<Vec<u8>> {
         let connections = world.actors[ADA].endpoint.connections();
-        connections.iter().map(|connection| connection.peer.names[0].clone()).collect()
+        connections.iter().map(|connection| connection.peer.names[0].to_vec()).collect()
     };
     world.run_until("the third goes", |world| held(world).len() == 2);
     assert_eq!(held(&world), [b"cyd".to_vec(), b"dan".to_vec()]);

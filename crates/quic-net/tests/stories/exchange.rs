@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::world::{PATIENCE, World, now};
 use quic_net::{EndpointEvent, Protocol, StreamError};
@@ -24,7 +25,7 @@ fn first_packet_dials_and_answer_comes_back_on_the_same_connection() {
     }
     assert_eq!(world.actors[BOB].endpoint.stats().dials, 0);
     let connections = world.actors[ADA].endpoint.connections();
-    assert_eq!(connections[0].peer.names, [b"bob"]);
+    assert_eq!(connections[0].peer.names, [Arc::from(&b"bob"[..])]);
     assert_eq!(connections[0].peer.protocol, Protocol::Extended);
     assert!(connections[0].peer.dialed && connections[0].preferred);
     let bob = world.address(BOB);
