@@ -1,20 +1,18 @@
 //! What is spoken on a connection: the ALPN tokens, and the header of application protocols.
 
+use quic_net::APPLICATION_BYTE;
+
 /// The ALPN token between members of this library: memberlist's wire and its extensions.
 pub(crate) const EXTENDED_PROTOCOL: &str = "swim-quic/1";
 
 /// The ALPN token of Go's memberlist-quic.
 pub(crate) const CLASSIC_PROTOCOL: &str = "memberlist-quic/1";
 
-/// The first byte of everything that belongs to an application protocol, by which the endpoint
-/// tells it from membership traffic.
-const APPLICATION: u8 = 0xF5;
-
 /// `0xF5 | length u8 | name`, in front of an application's stream or datagram. `None` for a name
 /// that is not 1 to 255 bytes long.
 pub(crate) fn header(protocol: &str) -> Option<Vec<u8>> {
     let length = u8::try_from(protocol.len()).ok().filter(|length| *length > 0)?;
-    let mut header = vec![APPLICATION, length];
+    let mut header = vec![APPLICATION_BYTE, length];
     header.extend_from_slice(protocol.as_bytes());
     Some(header)
 }
@@ -22,15 +20,17 @@ pub(crate) fn header(protocol: &str) -> Option<Vec<u8>> {
 /// The protocol and the rest, if the header is whole; `Err` if it can never be one.
 pub(crate) fn split_header(bytes: &[u8]) -> Result<Option<(&str, &[u8])>, NotAHeader> {
     match bytes {
-        [] | [APPLICATION] => Ok(None),
-        [APPLICATION, 0, ..] => Err(NotAHeader),
-        [APPLICATION, length, rest @ ..] => match rest.split_at_checked(usize::from(*length)) {
-            None => Ok(None),
-            Some((name, rest)) => match std::str::from_utf8(name) {
-                Ok(name) => Ok(Some((name, rest))),
-                Err(_) => Err(NotAHeader),
-            },
-        },
+        [] | [APPLICATION_BYTE] => Ok(None),
+        [APPLICATION_BYTE, 0, ..] => Err(NotAHeader),
+        [APPLICATION_BYTE, length, rest @ ..] => {
+            match rest.split_at_checked(usize::from(*length)) {
+                None => Ok(None),
+                Some((name, rest)) => match std::str::from_utf8(name) {
+                    Ok(name) => Ok(Some((name, rest))),
+                    Err(_) => Err(NotAHeader),
+                },
+            }
+        }
         _ => Err(NotAHeader),
     }
 }
