@@ -178,7 +178,7 @@ impl Endpoint {
     pub(super) fn with_connection<R>(
         &mut self,
         stream: StreamToken,
-        act: impl FnOnce(Access<'_>) -> R,
+        act: impl FnOnce(Found<'_>) -> R,
         wakes: impl FnOnce(&R) -> bool,
     ) -> Option<R> {
         let StreamLocation { connection: key, slot } = self.context.streams().locate(stream)?;
@@ -186,7 +186,7 @@ impl Endpoint {
             debug_assert!(false, "the stream {stream} is on a connection that is gone");
             return None;
         };
-        let result = act(Access { connection, context: &mut self.context, slot, now: self.now });
+        let result = act(Found { connection, context: &mut self.context, slot, now: self.now });
         if wakes(&result) {
             self.schedule(key);
         }
@@ -223,7 +223,7 @@ impl Endpoint {
 }
 
 /// Where a stream is, and what is needed to use it.
-pub(super) struct Access<'a> {
+pub(super) struct Found<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) context: &'a mut EndpointContext,
     pub(super) slot: StreamSlot,

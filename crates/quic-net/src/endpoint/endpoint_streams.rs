@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Endpoint;
-use super::dial::Access;
+use super::dial::Found;
 use crate::error::{ReadError, WriteError};
 use crate::event::Read;
 use crate::stream_token::StreamToken;
@@ -12,7 +12,7 @@ use crate::stream_token::StreamToken;
 impl Endpoint {
     /// Moves the deadline of a stream, or lifts it.
     pub fn set_deadline(&mut self, stream: StreamToken, deadline: Option<Instant>) {
-        let set = |at: Access<'_>| at.connection.set_deadline(at.slot, deadline);
+        let set = |at: Found<'_>| at.connection.set_deadline(at.slot, deadline);
         self.with_connection(stream, set, |()| true);
     }
 
@@ -29,8 +29,7 @@ impl Endpoint {
         bytes: &[u8],
         finish: bool,
     ) -> Result<usize, WriteError> {
-        let write =
-            |at: Access<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
+        let write = |at: Found<'_>| at.connection.write(at.context, at.slot, bytes, finish, at.now);
         let wakes = |taken: &_| *taken != Ok(0) || bytes.is_empty();
         self.with_connection(stream, write, wakes).unwrap_or(Err(WriteError::UnknownStream))
     }
@@ -44,7 +43,7 @@ impl Endpoint {
         if let Some(read) = self.context.unread_mut().read(stream, buffer) {
             return Ok(read);
         }
-        let read = |at: Access<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
+        let read = |at: Found<'_>| at.connection.read(at.context, at.slot, buffer, at.now);
         let wakes = |read: &_| *read != Ok(Read { bytes: 0, fin: false });
         self.with_connection(stream, read, wakes).unwrap_or(Err(ReadError::UnknownStream))
     }
@@ -53,7 +52,7 @@ impl Endpoint {
     /// what still arrives is discarded. The token is not valid any more.
     pub fn stop(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
-        let stop = |at: Access<'_>| at.connection.stop(at.context, at.slot, at.now);
+        let stop = |at: Found<'_>| at.connection.stop(at.context, at.slot, at.now);
         self.with_connection(stream, stop, |()| true);
     }
 
@@ -61,7 +60,7 @@ impl Endpoint {
     /// valid any more.
     pub fn reset(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
-        let reset = |at: Access<'_>| at.connection.reset(at.context, at.slot);
+        let reset = |at: Found<'_>| at.connection.reset(at.context, at.slot);
         self.with_connection(stream, reset, |()| true);
     }
 }
