@@ -150,6 +150,8 @@ impl Reply {
             connections: of_either("/transport/connections/held", "/transport/pooled")?,
             dialed: of_either("/transport/handshakes/dialed", "/transport/dialed")?,
             dials_failed: of_either("/transport/handshakes/failed", "/transport/dial_failed")?,
+            // quic-go sends none here, and does not count them.
+            resets_sent: self.count("/transport/resets/sent").unwrap_or_default(),
             accepted: of_either("/transport/handshakes/accepted", "/transport/accepted")?,
         })
     }
@@ -181,6 +183,8 @@ pub(crate) struct Resources {
     pub(crate) dialed: u64,
     /// Those of them that failed.
     pub(crate) dials_failed: u64,
+    /// Stateless resets sent since the process began.
+    pub(crate) resets_sent: u64,
     /// Handshakes begun by others since the process began.
     pub(crate) accepted: u64,
 }

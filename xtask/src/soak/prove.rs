@@ -2,7 +2,8 @@
 //!
 //! The faults are patches in `crates/swim-quic/planted`. Lines above a patch say which rule must
 //! report it (`rule: safety`), which words the report must have (`words: ...`), and how long a
-//! soak it needs and with how many Go peers, where that is not two minutes and none.
+//! soak it needs (`minutes: 3`), of how many members (`nodes: 12`), and with how many Go peers
+//! (`go: 3`), where that is not two minutes of eight and none.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,6 @@ use crate::{Stop, planted, workspace};
 
 /// Where the faults are kept, below the repository's root.
 const FAULTS: &str = "crates/swim-quic/planted";
-const MEMBERS: usize = 8;
 
 /// One planted fault.
 struct Planted {
@@ -24,6 +24,7 @@ struct Planted {
     /// Words of which one must stand in a report under that rule.
     words: Vec<String>,
     minutes: u64,
+    members: usize,
     go: usize,
 }
 
@@ -85,13 +86,14 @@ impl Planted {
             rule: rules.into_iter().find(|rule| value("rule") == Some(&rule.to_string()))?,
             words: value("words")?.split(" | ").map(str::to_owned).collect(),
             minutes: value("minutes").map_or(Some(2), |minutes| minutes.parse().ok())?,
+            members: value("nodes").map_or(Some(8), |members| members.parse().ok())?,
             go: value("go").map_or(Some(0), |go| go.parse().ok())?,
         })
     }
 
     fn settings(&self, seed: u64, keep: bool) -> Settings {
         Settings {
-            participants: Participants { members: MEMBERS, go: self.go },
+            participants: Participants { members: self.members, go: self.go },
             length: Duration::from_secs(60 * self.minutes),
             seed,
             json: false,
@@ -118,7 +120,7 @@ mod tests {
         let text =
             "It is cut.\nrule: service\nwords: damaged | harmed\ngo: 3\n--- a/x\nrule: logs\n";
         let planted = Planted::parse("cut", Path::new("cut.patch"), text).unwrap();
-        assert_eq!((planted.rule, planted.go, planted.minutes), (Rule::Service, 3, 2));
+        assert_eq!((planted.rule, planted.go, planted.members), (Rule::Service, 3, 8));
         let verdict = |rule, what: &str| {
             let violation = Violation { rule, at: Duration::ZERO, member: None, what: what.into() };
             Verdict { violations: vec![violation], ..Verdict::default() }

@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_millis(100);
 const STALL: Duration = Duration::from_millis(250);
 /// How often the timeline is judged, at first. A long one is judged less often.
 const JUDGE: Duration = Duration::from_secs(10);
+/// Whose warnings a node writes as events too, with their times.
+const TOLD: &str = "swim_quic::warnings";
 /// How long the cluster may take to form, and to close down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -405,7 +407,7 @@ fn logged(line: &str) -> Option<Said> {
     let mut words = line.splitn(4, ' ');
     let (_, level, target, detail) = (words.next(), words.next()?, words.next()?, words.next()?);
     let (what, detail) = (target.to_owned(), detail.to_owned());
-    (level == "WARN").then_some(Said::Warned { what, detail })
+    (level == "WARN" && target != TOLD).then_some(Said::Warned { what, detail })
 }
 
 #[cfg(test)]
@@ -420,6 +422,7 @@ mod tests {
         assert_eq!(logged(&line("WARN")), Some(Said::Warned { what, detail }));
         assert_eq!(logged(&line("ERROR")), Some(Said::LoggedError(line("ERROR"))));
         assert_eq!(logged(&line("INFO")), None);
+        assert_eq!(logged(&line("WARN").replace("quic_net::pool", TOLD)), None);
         assert!(logged("thread 'driver' panicked at src/a.rs:1:2:").is_some());
     }
 }

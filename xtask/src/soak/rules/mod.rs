@@ -49,8 +49,10 @@ pub(super) struct Violation {
 /// What an exception was made for; each needs evidence in the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Evidence {
-    /// The Go peer itself reported that it was deaf.
+    /// The Go peer itself reported that it was deaf, and something was missed for it.
     GoWasDeaf,
+    /// It reported so, and a node warned that it answers streams but no packets.
+    GoAnsweredNoPackets,
     /// The runner's own clock reads were late.
     MachineStoodStill,
 }
@@ -60,6 +62,8 @@ impl Evidence {
     fn hourly_ceiling(self, participants: Participants) -> usize {
         match self {
             Self::GoWasDeaf => 60 * participants.go,
+            // Each deaf time is noticed by all of ours.
+            Self::GoAnsweredNoPackets => 60 * participants.go * participants.members,
             Self::MachineStoodStill => 20,
         }
     }
@@ -87,17 +91,23 @@ pub(super) fn judge(participants: Participants, timeline: &Timeline, finished: b
     statistics::judge(&model, &mut verdict);
     resources::judge(&model, finished, &mut verdict);
     judge_logs(&model, &mut verdict);
-    verdict.check_ceilings(&model);
     if finished {
         verdict.check_coverage();
+    } else if participants.go > 0 {
+        let known = model.end.saturating_sub(EVIDENCE_COMES);
+        verdict.violations.retain(|violation| violation.at <= known);
     }
+    verdict.check_ceilings(&model);
     verdict.violations.sort_by_key(|violation| violation.at);
     verdict
 }
 
-/// Warnings that a plan with faults explains, by their first words.
-const EXPLAINED: &[&str] = &[];
+/// How a node begins to warn of a peer that answers streams but no packets.
+const NO_PACKETS: &str = "packets blocked";
+/// A Go peer reports that it was deaf when that is over: a dial blocks it for 5 s, or 10 s.
+const EVIDENCE_COMES: Duration = Duration::from_secs(15);
 
+/// No fault of a plan explains a warning; that a Go member was deaf explains one kind.
 fn judge_logs(model: &Model<'_>, verdict: &mut Verdict) {
     for entry in &model.timeline.entries {
         let (at, member) = (entry.at, entry.member);
@@ -108,10 +118,20 @@ fn judge_logs(model: &Model<'_>, verdict: &mut Verdict) {
             What::Said(Said::Malformed(why)) => {
                 verdict.breaks(Rule::Logs, at, member, format!("wrote what is no event: {why}"));
             }
-            What::Said(Said::Warned { what, detail })
-                if !EXPLAINED.iter().any(|known| what.starts_with(known)) =>
-            {
-                verdict.breaks(Rule::Logs, at, member, format!("warned of {what}: {detail}"));
+            What::Said(Said::Warned { what, detail }) => {
+                let names =
+                    |go: &usize| detail.contains(&format!(" {} ", model.participants.name(*go)));
+                let go = model
+                    .participants
+                    .all()
+                    .filter(|one| model.participants.is_go(*one))
+                    .find(names);
+                let since = at.saturating_sub(model.bounds.shortest_suspicion());
+                if what == NO_PACKETS && go.is_some_and(|go| model.was_deaf(go, since, at)) {
+                    *verdict.exceptions.entry(Evidence::GoAnsweredNoPackets).or_default() += 1;
+                } else {
+                    verdict.breaks(Rule::Logs, at, member, format!("warned of {what}: {detail}"));
+                }
             }
             _ => {}
         }
@@ -181,6 +201,7 @@ impl fmt::Display for Evidence {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::GoWasDeaf => "a Go member was deaf",
+            Self::GoAnsweredNoPackets => "a deaf Go member answered no packets",
             Self::MachineStoodStill => "the machine stood still",
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Rule, Verdict};
 use crate::fleet::event::Resources;
-use crate::soak::model::{Life, Model, NEVER};
+use crate::soak::model::{Absence, Cause, Life, Model, NEVER};
 use crate::soak::timeline::{Said, What};
 
 /// Fewer samples than this in the last two thirds of a life show no slope.
@@ -17,6 +17,11 @@ const WARM_UP: Duration = Duration::from_secs(20);
 const MOST_PROCESSOR: f64 = 2.0;
 /// For each peer that there is or that came back: its own dial, the peer's, and one more try.
 const HANDSHAKES_EACH: usize = 3;
+
+/// Well within the idle timeout of 30 s, with a keep-alive of a third of it.
+const SOON: Duration = Duration::from_secs(10);
+/// By then, every peer has sent something over the connection it had.
+const SETTLED: Duration = Duration::from_secs(15);
 
 /// What must not grow, and by how much it may: allocators keep what a burst once needed, and
 /// files and threads come with single connections.
@@ -75,6 +80,7 @@ pub(super) fn judge(model: &Model<'_>, finished: bool, verdict: &mut Verdict) {
         processor(model, life, &samples, verdict);
         handshakes(model, life, &samples, verdict);
         connections(model, life, &samples, verdict);
+        resets(model, life, &samples, verdict);
     }
 }
 
@@ -216,5 +222,19 @@ fn connections(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut
             verdict.breaks(Rule::Resources, *at, life.member, what);
             since = None;
         }
+    }
+}
+
+/// Who comes back before its peers' connections have idled out is sent packets of them, and ends
+/// each with a stateless reset (RFC 9000 section 10.3): else its peers talk into the void.
+fn resets(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut Verdict) {
+    let is_before = |one: &&Absence| life.ready.is_some_and(|ready| one.back == ready);
+    let before = model.absences(life.member).iter().find(is_before);
+    let Some(Absence { cause: Cause::Killed, from, back }) = before else { return };
+    let Some((at, used)) = samples.last() else { return };
+    let is_soon = back.saturating_sub(*from) < SOON;
+    if is_soon && *at >= *back + SETTLED && used.resets_sent == 0 {
+        let what = "is back soon after it was killed, and has sent no reset".to_owned();
+        verdict.breaks(Rule::Service, *at, life.member, what);
     }
 }

@@ -159,16 +159,16 @@ fn a_deaf_go_member_is_an_exception_only_with_its_report_and_up_to_a_ceiling() {
         story.sees(at, 0, go, Suspect, Some(1)).sees(at + 4.5, 0, go, Failed, Some(1))
     };
     let deaf = What::Said(Said::Deaf(Duration::from_secs(5)));
-    dies(Story::of(WITH_GO), 60.0).breaks(Rule::Safety, "declares g1 failed");
+    dies(Story::of(WITH_GO), 60.0).ends(80.0).breaks(Rule::Safety, "declares g1 failed");
     dies(Story::of(WITH_GO).at(59.0, go, deaf.clone()), 60.0).is_fine();
     let long_ago = Story::of(WITH_GO).at(30.0, go, deaf.clone());
-    dies(long_ago, 60.0).breaks(Rule::Safety, "declares g1 failed");
+    dies(long_ago, 60.0).ends(80.0).breaks(Rule::Safety, "declares g1 failed");
     let mut story = Story::of(WITH_GO).at(59.0, go, deaf);
     for time in 0..12 {
         let at = 60.0 + f64::from(time) * 0.3;
         story = story.sees(at, 0, go, Left, None).sees(at + 0.1, 0, go, Alive, None);
     }
-    story.breaks(Rule::Safety, "12 exceptions because a Go member was deaf; at most 4");
+    story.ends(80.0).breaks(Rule::Safety, "12 exceptions because a Go member was deaf; at most 4");
 }
 
 #[test]
@@ -302,6 +302,7 @@ fn idle(sample: u64) -> Resources {
         connections: 3,
         dialed: 3,
         dials_failed: 0,
+        resets_sent: 0,
         accepted: 3,
     }
 }
@@ -326,6 +327,23 @@ fn what_is_used_stays_flat_and_below_its_ceiling() {
 }
 
 #[test]
+fn a_process_that_is_back_soon_ends_the_connections_of_the_one_before() {
+    let back = |resets_sent| {
+        let story = Story::of(OURS).at(60.0, 1, What::Killed).at(60.1, 1, What::Exited(None));
+        let story =
+            story.at(62.0, 1, What::Started("m1".to_owned())).at(62.1, 1, What::Said(Said::Ready));
+        let uses = What::Said(Said::Uses(Resources { resets_sent, ..idle(1) }));
+        let heard = (0..4).filter(|other| *other != 1).fold(story, |story, other| {
+            let meta = "m1".to_owned();
+            story.at(62.2, other, What::Said(Said::Updated { about: 1, meta }))
+        });
+        heard.at(80.0, 1, What::Asked(Command::Stats)).at(80.1, 1, uses)
+    };
+    back(0).breaks(Rule::Service, "has sent no reset");
+    back(2).is_fine();
+}
+
+#[test]
 fn statistics_allow_one_miss_and_no_slow_median() {
     let left = |heard: &[f64]| {
         let mut story =
@@ -347,7 +365,13 @@ fn every_error_and_every_warning_is_reported() {
     said(Said::LoggedError("ERROR x".to_owned())).breaks(Rule::Logs, "logged a bug");
     let (what, detail) = ("malformed".to_owned(), "a packet".to_owned());
     said(Said::Warned { what, detail }).breaks(Rule::Logs, "warned of malformed");
-    said(Said::Deaf(Duration::from_secs(1))).is_fine();
+    let blocked = || {
+        let detail = "127.0.0.1:1: g1 answers streams but no packets".to_owned();
+        Said::Warned { what: "packets blocked".to_owned(), detail }
+    };
+    let story = || Story::of(WITH_GO).at(60.0, 0, What::Said(blocked()));
+    story().at(63.0, 3, What::Said(Said::Deaf(Duration::from_secs(5)))).ends(80.0).is_fine();
+    story().ends(80.0).breaks(Rule::Logs, "warned of packets blocked");
 }
 
 #[test]
