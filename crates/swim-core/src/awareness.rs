@@ -1,36 +1,36 @@
-//! Local health: how much we distrust our own sense of time (Lifeguard, section IV-A).
+//! Local health (Lifeguard, section IV-A): how slow this member itself seems to be.
 //!
-//! Keeps the score and stretches intervals by it. What counts as a sign of ill health is decided
-//! where it shows: by the probe rounds and by refutes.
+//! The score rises with each sign that this member, not its peer, is late: nacks that are missing
+//! when a probe fails, and suspicions of ourselves that we must refute. It falls by one with each
+//! probe that succeeds. Intervals are stretched by it.
 
 use std::time::Duration;
 
-/// A score from 0, healthy, to below the configured multiplier.
+/// The local health multiplier, less one: from 0, healthy, to below the configured maximum.
 #[derive(Debug)]
 pub(crate) struct Awareness {
     score: u8,
-    multiplier: u8,
+    max_multiplier: u8,
 }
 
 impl Awareness {
-    /// `multiplier` is at least 1.
-    pub(crate) fn new(multiplier: u8) -> Self {
-        Self { score: 0, multiplier: multiplier.max(1) }
+    /// `max_multiplier` is at least 1.
+    pub(crate) fn new(max_multiplier: u8) -> Self {
+        Self { score: 0, max_multiplier: max_multiplier.max(1) }
     }
 
     pub(crate) fn score(&self) -> u8 {
         self.score
     }
 
-    pub(crate) fn improve(&mut self) {
-        self.score = self.score.saturating_sub(1);
+    /// Adds `delta`, within the bounds of the score.
+    pub(crate) fn apply_delta(&mut self, delta: i32) {
+        let score = i32::from(self.score).saturating_add(delta);
+        let score = score.clamp(0, i32::from(self.max_multiplier) - 1);
+        self.score = u8::try_from(score).unwrap_or(0);
     }
 
-    pub(crate) fn worsen(&mut self, by: usize) {
-        let by = u8::try_from(by).unwrap_or(u8::MAX);
-        self.score = self.score.saturating_add(by).min(self.multiplier - 1);
-    }
-
+    /// `span` times the multiplier.
     pub(crate) fn scale(&self, span: Duration) -> Duration {
         span.saturating_mul(u32::from(self.score) + 1)
     }
@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn the_score_stays_within_its_bounds() {
         let mut awareness = Awareness::new(8);
-        awareness.improve();
+        awareness.apply_delta(-1);
         assert_eq!(awareness.score(), 0);
-        awareness.worsen(300);
+        awareness.apply_delta(300);
         assert_eq!(awareness.score(), 7);
-        awareness.improve();
+        awareness.apply_delta(-1);
         assert_eq!(awareness.score(), 6);
     }
 
@@ -56,7 +56,7 @@ mod tests {
         let mut awareness = Awareness::new(8);
         let second = Duration::from_secs(1);
         assert_eq!(awareness.scale(second), second);
-        awareness.worsen(2);
+        awareness.apply_delta(2);
         assert_eq!(awareness.scale(second), second * 3);
     }
 }

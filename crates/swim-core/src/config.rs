@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::member::{MemberName, ProtocolVersions};
+use crate::member::{LocalMember, ProtocolVersions};
+use crate::member_name::MemberName;
 
 pub use crate::wire::MAX_META;
 
@@ -74,7 +75,7 @@ pub struct Config {
     /// The most members remembered, dead ones included; further ones are refused.
     pub max_members: usize,
     /// The most application broadcasts under way; further ones are refused.
-    pub max_user_broadcasts: usize,
+    pub max_broadcasts: usize,
 
     /// Lifeguard: slow our probing down while we ourselves seem slow.
     pub local_health_probe: bool,
@@ -114,7 +115,7 @@ impl Config {
             dead_node_reclaim_time: Duration::ZERO,
             allowed_networks: Vec::new(),
             max_members: 100_000,
-            max_user_broadcasts: 1024,
+            max_broadcasts: 1024,
             local_health_probe: true,
             local_health_suspicion: true,
             buddy: true,
@@ -210,10 +211,50 @@ impl Config {
         Ok(())
     }
 
+    /// What is limited to once per probe interval is limited to once per this: a second where
+    /// members are not probed.
+    pub(crate) fn min_report_interval(&self) -> Duration {
+        if self.probe_interval.is_zero() { Duration::from_secs(1) } else { self.probe_interval }
+    }
+
+    /// How long a direct answer may take.
+    pub(crate) fn ack_timeout(&self) -> Duration {
+        if self.probe_timeout.is_zero() { self.min_report_interval() } else { self.probe_timeout }
+    }
+
+    /// When a relay sends its nack: at 80 % of its timeout (Lifeguard, section IV-A), since the
+    /// asker's deadline ends with it. Go waits for all of it, and its nacks come just too late.
+    pub(crate) fn nack_timeout(&self) -> Duration {
+        self.ack_timeout() * 4 / 5
+    }
+
     /// Whether a member may have this address.
     pub(crate) fn allows(&self, address: IpAddr) -> bool {
         self.allowed_networks.is_empty()
             || self.allowed_networks.iter().any(|network| network.contains(address))
+    }
+}
+
+impl LocalMember {
+    /// Checks what others could not use.
+    ///
+    /// # Errors
+    /// The first part that would not work, with its value and what to do.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |field, value, remedy| Err(ConfigError { field, value, remedy });
+        if std::str::from_utf8(self.name.as_bytes()).is_err() {
+            let remedy = "choose a name that is UTF-8, so that every tool can show it";
+            return refuse("name", self.name.to_string(), remedy);
+        }
+        if self.meta.len() > MAX_META {
+            let value = format!("{} bytes", self.meta.len());
+            return refuse("meta", value, "shorten it to at most 512 bytes");
+        }
+        if self.address.ip().is_unspecified() || self.address.port() == 0 {
+            let remedy = "announce an address and port that others can dial";
+            return refuse("address", self.address.to_string(), remedy);
+        }
+        Ok(())
     }
 }
 

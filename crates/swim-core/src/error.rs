@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::push_pull::VersionMismatch;
 use crate::wire::StreamDecodeError;
 
@@ -49,7 +49,7 @@ pub enum OperationError {
     ClosedWithoutAnswer,
     /// The peer answered, and we cannot accept what it sent.
     #[error("the peer's answer was refused: {0}")]
-    UnacceptableAnswer(#[source] UnacceptableAnswer),
+    UnacceptableAnswer(#[from] UnacceptableAnswer),
     /// A [hook](crate::Hooks::admit_merge) of our own application refused the peer's state, for
     /// the reason that it gave.
     #[error("our application refused the peer's state: {0}")]
@@ -129,6 +129,18 @@ pub enum SendRefusal {
     /// We have left the cluster, or are leaving it.
     #[error("this member has left: start a new one")]
     HasLeft,
+}
+
+impl From<StreamFailure> for OperationError {
+    fn from(failure: StreamFailure) -> Self {
+        match failure {
+            StreamFailure::TimedOut => Self::TimedOut,
+            StreamFailure::Refused
+            | StreamFailure::Reset
+            | StreamFailure::PeerMismatch
+            | StreamFailure::Closed => Self::Unreachable(failure),
+        }
+    }
 }
 
 impl From<SendRefusal> for OperationError {

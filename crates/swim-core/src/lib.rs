@@ -3,32 +3,39 @@
 //! ```text
 //!   packets, stream bytes, deadlines, commands
 //!                      |
-//!                 Membership  ----  roster, verdicts, probe, suspicion, broadcasts, exchanges
-//!                      |
+//!                 Membership  ----  member table, failure detector, dissemination, exchanges,
+//!                      |            bootstrap, lifecycle, verdicts
 //!   Output: packets, stream orders, finished operations, events
 //! ```
 //!
-//! [`Membership`] decides everything and performs nothing: time is an argument, randomness comes
-//! from one seed, bytes go in and out. The same seed and the same inputs give the same bytes. The
-//! wire is that of Go's memberlist: see [`wire`].
+//! For [`Membership`], time is an argument, randomness comes from one seed, bytes go in and out:
+//! the same seed and the same inputs give the same bytes. The wire is that of Go's memberlist: see
+//! [`wire`].
 
 #![forbid(unsafe_code)]
 
 mod awareness;
-mod broadcast;
+mod bootstrap;
+mod broadcast_queue;
 mod config;
-mod delegate;
+mod dissemination;
+mod effects;
+mod encoder;
 mod error;
+mod exchanges;
+mod failure_detector;
+mod hooks;
+mod lifecycle;
 mod member;
+mod member_index;
+mod member_name;
+mod member_table;
 mod membership;
 #[cfg(feature = "sim")]
 pub mod model;
 mod output;
-mod probe;
 mod push_pull;
-mod roster;
-mod seed;
-mod seeds;
+mod rng;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod stats;
@@ -36,21 +43,24 @@ mod suspicion;
 mod time;
 mod timers;
 mod transport;
-mod user_broadcast;
+mod update_queue;
 mod verdict;
 pub mod wire;
 
 pub use config::{Config, ConfigError, IpNetwork, MAX_META, SecretKey};
-pub use delegate::Hooks;
 pub use error::{
     BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal, StreamFailure,
     UnacceptableAnswer,
 };
-pub use member::{LocalMember, Member, MemberName, MemberState, NameError, Peer, ProtocolVersions};
+pub use hooks::Hooks;
+pub use member::{LocalMember, Member, MemberState, Peer, ProtocolVersions};
+pub use member_name::{MemberName, NameError};
 pub use membership::Membership;
-pub use output::{Destination, Event, OperationId, Outcome, Output, StreamId, WarningKind};
+pub use output::{
+    Destination, MembershipEvent, OperationId, Outcome, Output, StreamId, WarningKind,
+};
 pub use push_pull::VersionMismatch;
-pub use seed::Seed;
+pub use rng::RngSeed;
 pub use stats::{Counters, MembershipStats};
 pub use time::Time;
 pub use transport::{StreamGone, StreamRead, Transport, TransportAdapter, TransportEvent};

@@ -1,109 +1,21 @@
-//! Members: their names, states, versions, and the shared record of what is known of each.
+//! Members: their states, versions and addresses, and the shared record of what is known of each.
 //!
-//! A [`Member`] is a cheap snapshot; it never changes after it was handed out.
+//! A [`Member`] is a snapshot that shares its record with the member table; a change of the table
+//! makes a new record where snapshots of the old one exist.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::member_name::MemberName;
 use crate::time::Time;
-
-/// A member's unique name: 1 to 255 bytes, compared as bytes.
-///
-/// Go members may carry names that are not UTF-8; `Display` shows such bytes as `\xNN`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberName(Arc<[u8]>);
-
-impl MemberName {
-    /// The longest name, in bytes: what fits the one-byte lengths of certificates and headers.
-    pub const MAX_LEN: usize = 255;
-
-    /// The name's bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Borrow<[u8]> for MemberName {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl TryFrom<&[u8]> for MemberName {
-    type Error = NameError;
-
-    fn try_from(bytes: &[u8]) -> Result<Self, NameError> {
-        match bytes.len() {
-            0 => Err(NameError::Empty),
-            1..=Self::MAX_LEN => Ok(Self(bytes.into())),
-            len => Err(NameError::TooLong { len }),
-        }
-    }
-}
-
-impl TryFrom<Arc<[u8]>> for MemberName {
-    type Error = NameError;
-
-    /// Shares the bytes.
-    fn try_from(bytes: Arc<[u8]>) -> Result<Self, NameError> {
-        match bytes.len() {
-            0 => Err(NameError::Empty),
-            1..=Self::MAX_LEN => Ok(Self(bytes)),
-            len => Err(NameError::TooLong { len }),
-        }
-    }
-}
-
-impl TryFrom<&str> for MemberName {
-    type Error = NameError;
-
-    fn try_from(text: &str) -> Result<Self, NameError> {
-        Self::try_from(text.as_bytes())
-    }
-}
-
-impl fmt::Display for MemberName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            f.write_str(chunk.valid())?;
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for MemberName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
-/// Why bytes are no member name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// There are none.
-    #[error("a member name is empty: give it 1 to 255 bytes")]
-    Empty,
-    /// There are more than [`MemberName::MAX_LEN`].
-    #[error("a member name has {len} bytes: shorten it to at most 255")]
-    TooLong {
-        /// How many there are.
-        len: usize,
-    },
-}
 
 /// What is believed of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MemberState {
     /// It answers, or nobody has said otherwise.
     Alive,
-    /// Somebody could not reach it; it is about to be declared dead unless it objects.
+    /// Somebody could not reach it; it is declared dead unless it refutes in time.
     Suspect,
     /// It was declared dead.
     Dead,
@@ -253,32 +165,53 @@ impl Advertised {
 
 /// What is known of one member, at the moment this snapshot was taken. Cloning shares it.
 #[derive(Clone)]
-pub struct Member(Arc<Record>);
+pub struct Member(Arc<MemberRecord>);
 
+/// What is known of one member. 72 bytes: there are as many as members.
 #[derive(Clone)]
-pub(crate) struct Record {
+pub(crate) struct MemberRecord {
     pub(crate) name: MemberName,
-    pub(crate) meta: Option<Arc<[u8]>>,
+    /// Behind one pointer, since most members have none. Shared by successive records.
+    pub(crate) meta: Option<Arc<Vec<u8>>>,
     /// When the state last changed.
     pub(crate) changed: Time,
     pub(crate) incarnation: u32,
     pub(crate) advertised: Advertised,
-    /// `None` while it has announced none, or fewer than six bytes.
-    pub(crate) versions: Option<ProtocolVersions>,
+    /// In the wire's order; `None` while it has announced none, or fewer than six bytes.
+    pub(crate) versions: Option<[u8; 6]>,
     pub(crate) state: MemberState,
 }
 
+const _: () = assert!(size_of::<MemberRecord>() == 72);
+
+impl MemberRecord {
+    /// The metadata; often empty.
+    pub(crate) fn meta(&self) -> &[u8] {
+        self.meta.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether its highest protocol version is at least `protocol`.
+    pub(crate) fn understands(&self, protocol: u8) -> bool {
+        self.versions.is_some_and(|[_, max, ..]| max >= protocol)
+    }
+
+    /// Whether it checks the checksums of packets; Go adds one exactly then.
+    pub(crate) fn checks_checksums(&self) -> bool {
+        self.understands(5)
+    }
+}
+
 impl Member {
-    pub(crate) fn new(record: Record) -> Self {
+    pub(crate) fn new(record: MemberRecord) -> Self {
         Self(Arc::new(record))
     }
 
-    pub(crate) fn record(&self) -> &Record {
+    pub(crate) fn record(&self) -> &MemberRecord {
         &self.0
     }
 
     /// For writing; snapshots handed out before keep what they showed.
-    pub(crate) fn record_mut(&mut self) -> &mut Record {
+    pub(crate) fn record_mut(&mut self) -> &mut MemberRecord {
         Arc::make_mut(&mut self.0)
     }
 
@@ -303,7 +236,7 @@ impl Member {
     /// What the application at that member wants others to know; often empty.
     #[must_use]
     pub fn meta(&self) -> &[u8] {
-        self.0.meta.as_deref().unwrap_or_default()
+        self.0.meta()
     }
 
     /// What is believed of it.
@@ -312,8 +245,8 @@ impl Member {
         self.0.state
     }
 
-    /// The highest incarnation heard of it. Only the member itself raises it, to object to
-    /// accusations and to announce changes.
+    /// The highest incarnation heard of it. Only the member itself raises it, to refute
+    /// suspicions and to announce changes.
     #[must_use]
     pub fn incarnation(&self) -> u32 {
         self.0.incarnation
@@ -322,7 +255,7 @@ impl Member {
     /// The versions it announced, if it did.
     #[must_use]
     pub fn versions(&self) -> Option<ProtocolVersions> {
-        self.0.versions
+        self.0.versions.map(ProtocolVersions::from_bytes)
     }
 }
 
@@ -397,19 +330,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_one_to_255_bytes() {
-        assert_eq!(MemberName::try_from(""), Err(NameError::Empty));
-        assert!(MemberName::try_from([7; 255].as_slice()).is_ok());
-        assert_eq!(MemberName::try_from([7; 256].as_slice()), Err(NameError::TooLong { len: 256 }));
-    }
-
-    #[test]
-    fn bytes_that_are_not_text_are_shown_escaped() {
-        let name = MemberName::try_from(b"a\xff\xc3b".as_slice()).unwrap();
-        assert_eq!(name.to_string(), "a\\xff\\xc3b");
-    }
-
-    #[test]
     fn an_address_keeps_its_byte_form_but_dials_plainly() {
         let mapped = Ipv4Addr::new(10, 0, 0, 2).to_ipv6_mapped().octets();
         let long = Advertised::from_wire(&mapped, 7946).unwrap();
@@ -433,13 +353,13 @@ mod tests {
 
     #[test]
     fn a_snapshot_does_not_change_afterwards() {
-        let mut member = Member::new(Record {
+        let mut member = Member::new(MemberRecord {
             name: MemberName::try_from("ada").unwrap(),
             meta: None,
             changed: Time::ZERO,
             incarnation: 1,
             advertised: Advertised::from_wire(&[10, 0, 0, 1], 1).unwrap(),
-            versions: Some(ProtocolVersions::DEFAULT),
+            versions: Some(ProtocolVersions::DEFAULT.to_bytes()),
             state: MemberState::Alive,
         });
         let before = member.clone();

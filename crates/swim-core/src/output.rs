@@ -1,13 +1,12 @@
 //! What leaves the machine: packets, stream orders, finished operations, events.
-//!
-//! Plain data; nothing here decides anything.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::OperationError;
-use crate::member::{Member, MemberName};
+use crate::member::Member;
+use crate::member_name::MemberName;
 use crate::time::Time;
 
 /// One thing that the driver must do or pass on.
@@ -55,7 +54,7 @@ pub enum Output {
         /// Its address.
         address: SocketAddr,
     },
-    /// A round of standing seeds is due: resolve the names behind them again and call
+    /// A round of joining seeds is due: resolve the names behind them again and call
     /// [`set_seeds`](crate::Membership::set_seeds) with what they mean.
     ResolveSeeds,
     /// An operation that a command began has ended. Comes exactly once for each.
@@ -66,7 +65,7 @@ pub enum Output {
         outcome: Outcome,
     },
     /// Something the application may want to know.
-    Event(Event),
+    Event(MembershipEvent),
 }
 
 /// To whom something goes.
@@ -76,6 +75,12 @@ pub struct Destination {
     pub address: SocketAddr,
     /// Whom we expect there, if we know. A peer that proves to be somebody else is a failure.
     pub name: Option<MemberName>,
+}
+
+impl Destination {
+    pub(crate) fn of(member: &Member) -> Self {
+        Self { address: member.address(), name: Some(member.name().clone()) }
+    }
 }
 
 /// Names one stream between the machine and its driver.
@@ -151,7 +156,7 @@ pub enum Outcome {
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub enum MembershipEvent {
     /// A member appeared, or came back.
     Joined(Member),
     /// Its metadata changed.
@@ -171,7 +176,7 @@ pub enum Event {
     Suspected {
         /// Who.
         member: Member,
-        /// The accuser.
+        /// Who suspects it.
         by: MemberName,
     },
     /// A suspicion ended well.
@@ -199,7 +204,7 @@ pub enum Event {
         /// The message.
         payload: Vec<u8>,
     },
-    /// The application state that a peer sent along in a full exchange.
+    /// The application state that a peer sent along in a push-pull.
     RemoteState {
         /// The remote address, where known: a stream we opened leads to its destination.
         address: SocketAddr,
@@ -217,7 +222,7 @@ pub enum Event {
         /// What the member's application put into its acks.
         payload: Vec<u8>,
     },
-    /// An attempt to join a standing seed ended.
+    /// An attempt to join a seed ended.
     SeedTried {
         /// The seed.
         address: SocketAddr,
@@ -235,7 +240,7 @@ pub enum Event {
     },
 }
 
-/// The kinds of [`Event::Warning`].
+/// The kinds of [`MembershipEvent::Warning`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum WarningKind {

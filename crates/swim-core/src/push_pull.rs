@@ -1,10 +1,9 @@
-//! Full exchanges: how often, and whether the versions of two sides fit.
-//!
-//! Pure; reading, answering and merging are the conductor's.
+//! The rules of push-pulls: how often, and whether the versions of the two sides fit.
 
 use std::time::Duration;
 
-use crate::member::{MemberName, ProtocolVersions};
+use crate::member::ProtocolVersions;
+use crate::member_name::MemberName;
 
 /// Up to this many members the interval is the configured one.
 pub(crate) const SCALE_THRESHOLD: usize = 32;

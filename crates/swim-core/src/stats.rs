@@ -1,6 +1,6 @@
-//! Counters of one machine, under one name each.
+//! Counters of one machine: what it received, sent, refused and dropped.
 //!
-//! They count what was seen, sent, refused and dropped. Nothing is ever decided by them.
+//! The machine's behaviour does not depend on them.
 
 /// What a machine has seen and done since it was made. Counters have 64 bits; lengths are of
 /// the moment.
@@ -17,10 +17,10 @@ pub struct MembershipStats {
     pub left: usize,
     /// Local health: 0 is good.
     pub health: u8,
-    /// Membership messages waiting to be gossiped.
-    pub queued_broadcasts: usize,
+    /// Updates about members that are still to be gossiped.
+    pub queued_updates: usize,
     /// Application broadcasts not yet sent to everybody.
-    pub queued_user_broadcasts: usize,
+    pub queued_broadcasts: usize,
     /// Streams the machine has an interest in.
     pub streams: usize,
     /// Counters.
@@ -74,14 +74,15 @@ counters! {
     suspicions,
     /// Suspicions that were cleared.
     suspicions_cleared,
-    /// Suspicions that timed out without all the confirmations they hoped for.
+    /// Suspicions that timed out with fewer confirmations than would have shortened them fully.
     suspicions_timed_out_alone,
     /// Members declared dead.
     failures,
-    /// Accusations or false claims about ourselves that we answered with a higher incarnation.
+    /// Suspicions of ourselves, and false claims about us, that we refuted with a higher
+    /// incarnation.
     refutes,
-    /// Stale claims of life that we answered with what the cluster believes.
-    accusations_answered,
+    /// Stale alive messages whose sender we told what the cluster believes of it.
+    stale_alive_notified,
     /// Full exchanges that we began and that succeeded.
     exchanges_started,
     /// Full exchanges that we answered.

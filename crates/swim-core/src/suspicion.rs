@@ -1,32 +1,31 @@
-//! How long a suspicion lasts: Lifeguard's deadline, which shrinks with every independent
-//! accuser.
-//!
-//! Pure data; it does not schedule itself and declares nobody dead.
+//! How long a suspicion lasts: Lifeguard's timeout, which shrinks with every further member that
+//! suspects the same one independently (section IV-B).
 
 use std::time::Duration;
 
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::time::Time;
 
 /// One suspicion under way.
 #[derive(Debug)]
 pub(crate) struct Suspicion {
     started: Time,
-    span: Span,
-    /// The first accuser, then those that confirmed: at most `span.expected` of them.
-    accusers: Vec<MemberName>,
+    timeout: SuspicionTimeout,
+    /// The member whose suspicion it was, then those that confirmed it: at most
+    /// `timeout.expected` of them.
+    suspected_by: Vec<MemberName>,
 }
 
-/// Between which bounds suspicions last, in a cluster of the present size.
+/// The bounds of a suspicion's timeout, in a cluster of the present size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct SuspicionTimeout {
     pub(crate) min: Duration,
     pub(crate) max: Duration,
     /// Confirmations that bring the deadline down to `min`.
     pub(crate) expected: usize,
 }
 
-impl Span {
+impl SuspicionTimeout {
     /// `members` counts every member remembered, as Go does.
     pub(crate) fn new(
         members: usize,
@@ -46,53 +45,54 @@ impl Span {
     pub(crate) fn fixed(self) -> Self {
         Self { expected: 0, ..self }
     }
+
+    /// The timeout after so many confirmations: logarithmic between the bounds, in whole
+    /// milliseconds so that a seed replays on every machine.
+    fn after(self, confirmations: usize) -> Duration {
+        if self.expected == 0 || confirmations >= self.expected {
+            return self.min;
+        }
+        let fraction =
+            libm::log(as_f64(confirmations) + 1.0) / libm::log(as_f64(self.expected) + 1.0);
+        let range = self.max.saturating_sub(self.min).as_secs_f64();
+        let millis = libm::floor(1000.0 * (self.max.as_secs_f64() - fraction * range));
+        Duration::from_millis(whole(millis)).max(self.min)
+    }
 }
 
 impl Suspicion {
-    pub(crate) fn new(by: MemberName, span: Span, now: Time) -> Self {
-        Self { started: now, span, accusers: vec![by] }
+    pub(crate) fn new(by: MemberName, timeout: SuspicionTimeout, now: Time) -> Self {
+        Self { started: now, timeout, suspected_by: vec![by] }
     }
 
-    /// Whether `from` counts as one more accuser.
+    /// Whether `from` counts as one more confirmation.
     pub(crate) fn confirm(&mut self, from: &MemberName) -> bool {
-        if self.is_fully_confirmed() || self.accusers.contains(from) {
+        if self.is_fully_confirmed() || self.suspected_by.contains(from) {
             return false;
         }
-        self.accusers.push(from.clone());
+        self.suspected_by.push(from.clone());
         true
     }
 
     pub(crate) fn deadline(&self) -> Time {
-        self.started + timeout(self.span, self.confirmations())
+        self.started + self.timeout.after(self.confirmations())
     }
 
     pub(crate) fn started(&self) -> Time {
         self.started
     }
 
-    /// Whether it hopes for no more confirmations.
+    /// Whether further confirmations would not shorten it.
     pub(crate) fn is_fully_confirmed(&self) -> bool {
-        self.confirmations() >= self.span.expected
+        self.confirmations() >= self.timeout.expected
     }
 
     fn confirmations(&self) -> usize {
-        self.accusers.len() - 1
+        self.suspected_by.len() - 1
     }
 }
 
-/// The deadline after `confirmations`: logarithmic between the bounds (Lifeguard, section IV-B),
-/// in whole milliseconds so that a seed replays on every machine.
-fn timeout(span: Span, confirmations: usize) -> Duration {
-    if span.expected == 0 || confirmations >= span.expected {
-        return span.min;
-    }
-    let fraction = libm::log(as_f64(confirmations) + 1.0) / libm::log(as_f64(span.expected) + 1.0);
-    let range = span.max.saturating_sub(span.min).as_secs_f64();
-    let millis = libm::floor(1000.0 * (span.max.as_secs_f64() - fraction * range));
-    Duration::from_millis(whole(millis)).max(span.min)
-}
-
-/// The order of magnitude of a cluster in thousandths, at least 1000.
+/// `max(1, log10(members))` in thousandths.
 fn scale_milli(members: usize) -> u32 {
     // The addend keeps exact powers of ten exact whatever the last bit of the logarithm.
     let log = libm::log10(as_f64(members.max(1))) * 1000.0 + 1e-6;
@@ -122,29 +122,39 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_grows_with_the_order_of_magnitude() {
-        let min = |members| Span::new(members, 1, 6, Duration::from_secs(1)).min.as_millis();
+    fn the_minimum_grows_with_the_logarithm_of_the_members() {
+        let min =
+            |members| SuspicionTimeout::new(members, 1, 6, Duration::from_secs(1)).min.as_millis();
         assert_eq!([5, 10, 50, 100, 500, 1000].map(min), [1000, 1000, 1698, 2000, 2698, 3000]);
     }
 
     #[test]
     fn small_clusters_expect_no_confirmations() {
-        let expected = |members| Span::new(members, 4, 6, Duration::from_secs(1)).expected;
+        let expected =
+            |members| SuspicionTimeout::new(members, 4, 6, Duration::from_secs(1)).expected;
         assert_eq!([1, 2, 3, 4, 100].map(expected), [0, 0, 0, 2, 2]);
     }
 
     #[test]
     fn the_deadline_shrinks_logarithmically() {
-        let span = Span { min: Duration::from_secs(2), max: Duration::from_secs(30), expected: 3 };
-        let millis = [0, 1, 2, 3, 4].map(|count| timeout(span, count).as_millis());
+        let timeout = SuspicionTimeout {
+            min: Duration::from_secs(2),
+            max: Duration::from_secs(30),
+            expected: 3,
+        };
+        let millis = [0, 1, 2, 3, 4].map(|count| timeout.after(count).as_millis());
         assert_eq!(millis, [30_000, 16_000, 7_810, 2_000, 2_000]);
-        assert_eq!(timeout(span.fixed(), 0), span.min);
+        assert_eq!(timeout.fixed().after(0), timeout.min);
     }
 
     #[test]
-    fn an_accuser_counts_once_and_the_first_not_at_all() {
-        let span = Span { min: Duration::from_secs(2), max: Duration::from_secs(30), expected: 2 };
-        let mut suspicion = Suspicion::new(name("ada"), span, Time::ZERO);
+    fn a_member_confirms_once_and_the_first_not_at_all() {
+        let timeout = SuspicionTimeout {
+            min: Duration::from_secs(2),
+            max: Duration::from_secs(30),
+            expected: 2,
+        };
+        let mut suspicion = Suspicion::new(name("ada"), timeout, Time::ZERO);
         assert!(!suspicion.confirm(&name("ada")));
         assert!(suspicion.confirm(&name("bob")) && !suspicion.confirm(&name("bob")));
         assert!(suspicion.confirm(&name("cyd")) && suspicion.is_fully_confirmed());

@@ -21,6 +21,11 @@ impl Time {
         Self(micros)
     }
 
+    /// The moment `span` earlier; the origin when that would be before it.
+    pub(crate) fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+
     /// Microseconds since the origin.
     #[must_use]
     pub const fn as_micros(self) -> u64 {

@@ -1,26 +1,25 @@
-//! The machine's deadlines, by name.
+//! The machine's deadlines: at most one for each timer.
 //!
-//! Holds at most one deadline for each name; never acts on them. What happens at equal times is
-//! ordered by name, so that a seed replays.
+//! At equal times the order of [`Timer`] decides which comes first, so that a seed replays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::member_index::MemberIndex;
 use crate::output::StreamId;
-use crate::roster::Slot;
 use crate::time::Time;
 
-/// What is due. The order is that of acting at equal times.
+/// What is due. The order is that of handling at equal times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// A ping of our own (not the probe's) waited long enough for its ack.
-    Expected(u32),
+    /// The ack of a ping that is not the probe round's did not arrive in time.
+    PendingAck(u32),
     /// The probe under way goes on to its next phase, or has failed.
     ProbePhase,
-    /// A suspicion runs out.
-    Suspicion(Slot),
+    /// A suspicion was not refuted in time.
+    Suspicion(MemberIndex),
     /// A stream's exchange took too long.
     Stream(StreamId),
-    /// Peers asked during our leave had time enough to acknowledge.
+    /// The members told of our leave had time enough to acknowledge it.
     Leave,
     /// The next probe round.
     Probe,
@@ -28,8 +27,8 @@ pub(crate) enum Timer {
     Gossip,
     /// The next periodic full exchange.
     PushPull,
-    /// The next round of standing seeds.
-    Seeds,
+    /// The next round of joining seeds.
+    Bootstrap,
 }
 
 /// All deadlines; one for each timer, so bounded by what has timers: members, streams, pings.
@@ -86,8 +85,8 @@ mod tests {
         timers.set(Timer::Probe, at(30));
         timers.set(Timer::ProbePhase, at(30));
         timers.set(Timer::Gossip, at(10));
-        timers.set(Timer::Seeds, at(5));
-        timers.clear(Timer::Seeds);
+        timers.set(Timer::Bootstrap, at(5));
+        timers.clear(Timer::Bootstrap);
 
         assert_eq!((timers.next(), timers.at(Timer::Gossip)), (Some(at(10)), Some(at(10))));
         assert_eq!(timers.pop(at(9)), None);

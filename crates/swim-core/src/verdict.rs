@@ -1,9 +1,9 @@
-//! The rules of membership: (what is held, what is claimed) to a verdict.
+//! The rules of membership as a pure function: (what is held, what is claimed) to a verdict.
 //!
-//! Pure and total; the conductor carries verdicts out. The rules are those of Go's memberlist,
-//! except that the highest incarnation of a dead or suspected member is never forgotten (of one
-//! that left: the highest at which it left, since a full exchange takes a leave at its word), and
-//! that a stale claim of life is answered instead of dropped.
+//! The rules are those of Go's memberlist, with two exceptions. The highest incarnation of a dead
+//! or suspected member is never forgotten (of one that left: the highest at which it left, since a
+//! push-pull takes a leave at its word). And the sender of a stale alive message is told what is
+//! believed of it, so that it can refute; memberlist drops the message.
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 
@@ -29,7 +29,7 @@ pub(crate) enum Subject {
 pub(crate) enum Claim {
     Alive {
         incarnation: u32,
-        place: Place,
+        address: AddressMatch,
         /// Metadata or versions differ from what is held. Looked at only for ourselves.
         differs: bool,
     },
@@ -44,9 +44,9 @@ pub(crate) enum Claim {
     },
 }
 
-/// How the address of a claim of life compares with the one held.
+/// How the address of an alive message compares with the one held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum AddressMatch {
     Same,
     Moved,
     /// Another one, and the name is free: its holder left, or died long enough ago.
@@ -57,16 +57,16 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Believe it and pass it on.
-    Adopt,
-    /// Believe it whatever the incarnations: somebody else bears the name from here on.
-    Takeover,
-    /// One more accuser of a suspect.
+    Apply,
+    /// Believe it whatever the incarnations: the free name belongs to another member from here on.
+    Reclaim,
+    /// One more member that suspects it.
     Confirm,
     /// Believe only its incarnation; pass nothing on.
-    Remember,
-    /// It is stale: tell the accused what is believed of it.
-    Answer,
-    /// It is about us and wrong: object.
+    RaiseIncarnation,
+    /// It is stale: tell the member what is believed of it.
+    NotifyStale,
+    /// It is about us and wrong: announce a higher incarnation.
     Refute,
     /// The name belongs to another address.
     Conflict,
@@ -77,11 +77,11 @@ pub(crate) enum Verdict {
 /// Why a claim is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// A death we never knew of needs no funeral.
+    /// Nothing is held of this member that could change.
     Unknown,
     /// Something newer is held, or the very same.
     Stale,
-    /// It is over already.
+    /// It is dead or has left already.
     Settled,
     /// We are leaving; nothing about us matters any more.
     Leaving,
@@ -91,7 +91,7 @@ pub(crate) enum Reason {
 pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
     let Some(held) = held else {
         return match claim {
-            Claim::Alive { .. } => Verdict::Adopt,
+            Claim::Alive { .. } => Verdict::Apply,
             Claim::Suspect { .. } | Claim::Dead { .. } | Claim::Left { .. } => {
                 Verdict::Ignore(Reason::Unknown)
             }
@@ -99,11 +99,11 @@ pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
     };
     match (held.subject, claim) {
         (Subject::MeLeaving, _) => Verdict::Ignore(Reason::Leaving),
-        (Subject::Me, Claim::Alive { incarnation, place, differs }) => {
-            judge_my_life(held, incarnation, place, differs)
+        (Subject::Me, Claim::Alive { incarnation, address, differs }) => {
+            judge_self_alive(held, incarnation, address, differs)
         }
-        (Subject::Other, Claim::Alive { incarnation, place, .. }) => {
-            judge_life(held, incarnation, place)
+        (Subject::Other, Claim::Alive { incarnation, address, .. }) => {
+            judge_alive(held, incarnation, address)
         }
         (
             subject,
@@ -116,44 +116,44 @@ pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
             } else if subject == Subject::Me {
                 Verdict::Refute
             } else {
-                judge_accusation(held, claim, incarnation)
+                judge_suspect_or_dead(held, claim, incarnation)
             }
         }
     }
 }
 
-fn judge_my_life(held: Held, incarnation: u32, place: Place, differs: bool) -> Verdict {
-    if place != Place::Same {
+fn judge_self_alive(held: Held, incarnation: u32, address: AddressMatch, differs: bool) -> Verdict {
+    if address != AddressMatch::Same {
         return Verdict::Conflict;
     }
     if incarnation > held.incarnation || (incarnation == held.incarnation && differs) {
         Verdict::Refute
     } else {
-        // Our own words coming back: replays must not make us talk.
+        // Our own message coming back: a replay must not make us send.
         Verdict::Ignore(Reason::Stale)
     }
 }
 
-fn judge_life(held: Held, incarnation: u32, place: Place) -> Verdict {
-    match (place, held.state) {
-        (Place::Moved, _) => Verdict::Conflict,
-        (Place::MovedToFreeName, _) => Verdict::Takeover,
-        (Place::Same, _) if incarnation > held.incarnation => Verdict::Adopt,
-        (Place::Same, Alive) => Verdict::Ignore(Reason::Stale),
-        (Place::Same, Suspect | Dead | Left) => Verdict::Answer,
+fn judge_alive(held: Held, incarnation: u32, address: AddressMatch) -> Verdict {
+    match (address, held.state) {
+        (AddressMatch::Moved, _) => Verdict::Conflict,
+        (AddressMatch::MovedToFreeName, _) => Verdict::Reclaim,
+        (AddressMatch::Same, _) if incarnation > held.incarnation => Verdict::Apply,
+        (AddressMatch::Same, Alive) => Verdict::Ignore(Reason::Stale),
+        (AddressMatch::Same, Suspect | Dead | Left) => Verdict::NotifyStale,
     }
 }
 
-fn judge_accusation(held: Held, claim: Claim, incarnation: u32) -> Verdict {
+fn judge_suspect_or_dead(held: Held, claim: Claim, incarnation: u32) -> Verdict {
     match held.state {
-        Alive => Verdict::Adopt,
+        Alive => Verdict::Apply,
         Suspect => match claim {
             Claim::Suspect { .. } | Claim::Alive { .. } => Verdict::Confirm,
-            Claim::Dead { .. } | Claim::Left { .. } => Verdict::Adopt,
+            Claim::Dead { .. } | Claim::Left { .. } => Verdict::Apply,
         },
-        // An accusation says that it came back and is accused, not that it left once more.
+        // Others suspect it, so it came back; that does not say that it left once more.
         Left if !matches!(claim, Claim::Left { .. }) => Verdict::Ignore(Reason::Settled),
-        Dead | Left if incarnation > held.incarnation => Verdict::Remember,
+        Dead | Left if incarnation > held.incarnation => Verdict::RaiseIncarnation,
         Dead | Left => Verdict::Ignore(Reason::Settled),
     }
 }
@@ -182,22 +182,22 @@ mod tests {
     type NamedClaim = (&'static str, fn(u32) -> Claim);
 
     fn claims() -> Vec<NamedClaim> {
-        use Place::{Moved, MovedToFreeName, Same};
+        use AddressMatch::{Moved, MovedToFreeName, Same};
         vec![
-            ("alive", |incarnation| Claim::Alive { incarnation, place: Same, differs: false }),
+            ("alive", |incarnation| Claim::Alive { incarnation, address: Same, differs: false }),
             ("alive, differs", |incarnation| Claim::Alive {
                 incarnation,
-                place: Same,
+                address: Same,
                 differs: true,
             }),
             ("alive, moved", |incarnation| Claim::Alive {
                 incarnation,
-                place: Moved,
+                address: Moved,
                 differs: false,
             }),
             ("alive, free name", |incarnation| Claim::Alive {
                 incarnation,
-                place: MovedToFreeName,
+                address: MovedToFreeName,
                 differs: false,
             }),
             ("suspect", |incarnation| Claim::Suspect { incarnation }),
@@ -222,62 +222,62 @@ mod tests {
             for (name, claim) in claims() {
                 let [older, same, newer] =
                     OLDER_SAME_NEWER.map(|incarnation| show(judge(held, claim(incarnation))));
-                writeln!(table, "{holding:10} | {name:16} | {older:9} {same:9} {newer}").unwrap();
+                writeln!(table, "{holding:10} | {name:16} | {older:11} {same:11} {newer}").unwrap();
             }
         }
         assert_eq!(table, TABLE, "got:\n{table}");
     }
 
-    // held       | claim            | older     same      newer
+    // held       | claim            | older       same        newer
     const TABLE: &str = "\
-unknown    | alive            | Adopt     Adopt     Adopt
-unknown    | alive, differs   | Adopt     Adopt     Adopt
-unknown    | alive, moved     | Adopt     Adopt     Adopt
-unknown    | alive, free name | Adopt     Adopt     Adopt
-unknown    | suspect          | -Unknown  -Unknown  -Unknown
-unknown    | dead             | -Unknown  -Unknown  -Unknown
-unknown    | left             | -Unknown  -Unknown  -Unknown
-alive      | alive            | -Stale    -Stale    Adopt
-alive      | alive, differs   | -Stale    -Stale    Adopt
-alive      | alive, moved     | Conflict  Conflict  Conflict
-alive      | alive, free name | Takeover  Takeover  Takeover
-alive      | suspect          | -Stale    Adopt     Adopt
-alive      | dead             | -Stale    Adopt     Adopt
-alive      | left             | -Stale    Adopt     Adopt
-suspect    | alive            | Answer    Answer    Adopt
-suspect    | alive, differs   | Answer    Answer    Adopt
-suspect    | alive, moved     | Conflict  Conflict  Conflict
-suspect    | alive, free name | Takeover  Takeover  Takeover
-suspect    | suspect          | -Stale    Confirm   Confirm
-suspect    | dead             | -Stale    Adopt     Adopt
-suspect    | left             | -Stale    Adopt     Adopt
-dead       | alive            | Answer    Answer    Adopt
-dead       | alive, differs   | Answer    Answer    Adopt
-dead       | alive, moved     | Conflict  Conflict  Conflict
-dead       | alive, free name | Takeover  Takeover  Takeover
-dead       | suspect          | -Stale    -Settled  Remember
-dead       | dead             | -Stale    -Settled  Remember
-dead       | left             | -Stale    -Settled  Remember
-left       | alive            | Answer    Answer    Adopt
-left       | alive, differs   | Answer    Answer    Adopt
-left       | alive, moved     | Conflict  Conflict  Conflict
-left       | alive, free name | Takeover  Takeover  Takeover
-left       | suspect          | -Stale    -Settled  -Settled
-left       | dead             | -Stale    -Settled  -Settled
-left       | left             | -Stale    -Settled  Remember
-me         | alive            | -Stale    -Stale    Refute
-me         | alive, differs   | -Stale    Refute    Refute
-me         | alive, moved     | Conflict  Conflict  Conflict
-me         | alive, free name | Conflict  Conflict  Conflict
-me         | suspect          | -Stale    Refute    Refute
-me         | dead             | -Stale    Refute    Refute
-me         | left             | -Stale    Refute    Refute
-me leaving | alive            | -Leaving  -Leaving  -Leaving
-me leaving | alive, differs   | -Leaving  -Leaving  -Leaving
-me leaving | alive, moved     | -Leaving  -Leaving  -Leaving
-me leaving | alive, free name | -Leaving  -Leaving  -Leaving
-me leaving | suspect          | -Leaving  -Leaving  -Leaving
-me leaving | dead             | -Leaving  -Leaving  -Leaving
-me leaving | left             | -Leaving  -Leaving  -Leaving
+unknown    | alive            | Apply       Apply       Apply
+unknown    | alive, differs   | Apply       Apply       Apply
+unknown    | alive, moved     | Apply       Apply       Apply
+unknown    | alive, free name | Apply       Apply       Apply
+unknown    | suspect          | -Unknown    -Unknown    -Unknown
+unknown    | dead             | -Unknown    -Unknown    -Unknown
+unknown    | left             | -Unknown    -Unknown    -Unknown
+alive      | alive            | -Stale      -Stale      Apply
+alive      | alive, differs   | -Stale      -Stale      Apply
+alive      | alive, moved     | Conflict    Conflict    Conflict
+alive      | alive, free name | Reclaim     Reclaim     Reclaim
+alive      | suspect          | -Stale      Apply       Apply
+alive      | dead             | -Stale      Apply       Apply
+alive      | left             | -Stale      Apply       Apply
+suspect    | alive            | NotifyStale NotifyStale Apply
+suspect    | alive, differs   | NotifyStale NotifyStale Apply
+suspect    | alive, moved     | Conflict    Conflict    Conflict
+suspect    | alive, free name | Reclaim     Reclaim     Reclaim
+suspect    | suspect          | -Stale      Confirm     Confirm
+suspect    | dead             | -Stale      Apply       Apply
+suspect    | left             | -Stale      Apply       Apply
+dead       | alive            | NotifyStale NotifyStale Apply
+dead       | alive, differs   | NotifyStale NotifyStale Apply
+dead       | alive, moved     | Conflict    Conflict    Conflict
+dead       | alive, free name | Reclaim     Reclaim     Reclaim
+dead       | suspect          | -Stale      -Settled    RaiseIncarnation
+dead       | dead             | -Stale      -Settled    RaiseIncarnation
+dead       | left             | -Stale      -Settled    RaiseIncarnation
+left       | alive            | NotifyStale NotifyStale Apply
+left       | alive, differs   | NotifyStale NotifyStale Apply
+left       | alive, moved     | Conflict    Conflict    Conflict
+left       | alive, free name | Reclaim     Reclaim     Reclaim
+left       | suspect          | -Stale      -Settled    -Settled
+left       | dead             | -Stale      -Settled    -Settled
+left       | left             | -Stale      -Settled    RaiseIncarnation
+me         | alive            | -Stale      -Stale      Refute
+me         | alive, differs   | -Stale      Refute      Refute
+me         | alive, moved     | Conflict    Conflict    Conflict
+me         | alive, free name | Conflict    Conflict    Conflict
+me         | suspect          | -Stale      Refute      Refute
+me         | dead             | -Stale      Refute      Refute
+me         | left             | -Stale      Refute      Refute
+me leaving | alive            | -Leaving    -Leaving    -Leaving
+me leaving | alive, differs   | -Leaving    -Leaving    -Leaving
+me leaving | alive, moved     | -Leaving    -Leaving    -Leaving
+me leaving | alive, free name | -Leaving    -Leaving    -Leaving
+me leaving | suspect          | -Leaving    -Leaving    -Leaving
+me leaving | dead             | -Leaving    -Leaving    -Leaving
+me leaving | left             | -Leaving    -Leaving    -Leaving
 ";
 }

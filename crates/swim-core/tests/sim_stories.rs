@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use swim_core::MemberState::{Alive, Dead, Left, Suspect};
 use swim_core::sim::{Counted, Fault, HostId, Setup, Simulation, Stall, Watch};
-use swim_core::{Config, Event};
+use swim_core::{Config, MembershipEvent};
 
 /// Members who joined through the first one and agree.
 fn joined<const N: usize>(seed: u64, names: [&str; N]) -> (Simulation, [HostId; N]) {
@@ -34,7 +34,10 @@ fn until(sim: &mut Simulation, seconds: u64, what: &str, done: impl FnMut(&Simul
 }
 
 fn failures(sim: &Simulation) -> usize {
-    sim.events().iter().filter(|(_, _, event)| matches!(event, Event::Failed { .. })).count()
+    sim.events()
+        .iter()
+        .filter(|(_, _, event)| matches!(event, MembershipEvent::Failed { .. }))
+        .count()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use certs::{Identity, NamePolicy, Trust};
 use crossbeam_channel::{Receiver, bounded};
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
-use swim_core::{Config, LocalMember, MemberName, Membership, Seed, Time};
+use swim_core::{Config, LocalMember, MemberName, Membership, RngSeed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
 use crate::announce::{announced_address, parse_bind};
@@ -287,9 +287,9 @@ fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {
     Err(StartError::NameNotInCertificate { name: name.to_owned(), proven: proven.to_vec() })
 }
 
-fn random_seed() -> Result<Seed, StartError> {
+fn random_seed() -> Result<RngSeed, StartError> {
     let mut seed = [0; 32];
     // The error says nothing: ring keeps causes to itself.
     SystemRandom::new().fill(&mut seed).map_err(|_| StartError::Randomness)?;
-    Ok(Seed(seed))
+    Ok(RngSeed(seed))
 }

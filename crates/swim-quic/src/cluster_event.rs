@@ -108,8 +108,8 @@ pub enum Event {
 
 impl Event {
     /// `None` for what subscribers do not get one by one.
-    pub(crate) fn from_core(event: swim_core::Event) -> Option<Self> {
-        use swim_core::Event as Core;
+    pub(crate) fn from_core(event: swim_core::MembershipEvent) -> Option<Self> {
+        use swim_core::MembershipEvent as Core;
         Some(match event {
             Core::Joined(member) => Self::Joined(member),
             Core::Updated(member) => Self::Updated(member),

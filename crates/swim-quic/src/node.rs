@@ -166,11 +166,11 @@ impl Node {
                     let _ = reply.send(outcome);
                 }
             }
-            Output::Event(swim_core::Event::Warning { kind, address, detail }) => {
+            Output::Event(swim_core::MembershipEvent::Warning { kind, address, detail }) => {
                 self.warn(kind.to_string(), format!("{address}: {detail}"), now);
             }
             Output::Event(event) => {
-                if let swim_core::Event::Joined(member) = &event {
+                if let swim_core::MembershipEvent::Joined(member) = &event {
                     self.on_joined(member, now);
                 }
                 self.events.extend(Event::from_core(event));

@@ -450,7 +450,7 @@ fn a_message_cannot_be_carried() {
 fn a_broadcast_is_refused() {
     let participants = Participants::new();
     let mut config = Config::lan();
-    config.max_user_broadcasts = 1;
+    config.max_broadcasts = 1;
     let ada = participants.member("ada").config(config).start().unwrap();
     let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
     eventually("they meet", || alive(&ada).len() == 2);

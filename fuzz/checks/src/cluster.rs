@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use swim_core::wire::WireSettings;
 use swim_core::{
-    Config, LocalMember, Membership, Output, Peer, Seed, StreamFailure, StreamId, Time,
+    Config, LocalMember, Membership, Output, Peer, RngSeed, StreamFailure, StreamId, Time,
 };
 
 use crate::cast;
@@ -72,7 +72,7 @@ impl Cluster {
         let has = |bit: u8| flags >> bit & 1 == 1;
         let mut config = Config::local();
         config.max_members = 8;
-        config.max_user_broadcasts = 4;
+        config.max_broadcasts = 4;
         config.compression = has(0);
         config.stream_fallback = !has(1);
         if has(2) {
@@ -106,7 +106,7 @@ impl Cluster {
             address: cast::address(index),
             meta: vec![self.births],
         };
-        let mut seed = Seed([3; 32]);
+        let mut seed = RngSeed([3; 32]);
         seed.0[0] = self.births;
         self.births = self.births.wrapping_add(1);
         let watch = Watch::new(&self.config, WireSettings::default());

@@ -13,8 +13,8 @@ use swim_core::wire::{
     encode_packet, encode_push_pull, encode_stream, encode_user,
 };
 use swim_core::{
-    Config, Hooks, IpNetwork, LocalMember, Member, MemberName, Membership, Peer, SecretKey, Seed,
-    StreamFailure, StreamId, Time,
+    Config, Hooks, IpNetwork, LocalMember, Member, MemberName, Membership, Peer, RngSeed,
+    SecretKey, StreamFailure, StreamId, Time,
 };
 
 use crate::cast;
@@ -103,7 +103,7 @@ fn settings(draw: &mut Draw<'_>) -> (Config, WireSettings) {
         config.gossip_to_the_dead = Duration::from_secs(2);
     }
     config.max_members = draw.choice([8, 2, 1, 64]);
-    config.max_user_broadcasts = 4;
+    config.max_broadcasts = 4;
     (config, layers)
 }
 
@@ -116,7 +116,7 @@ impl<'a> Story<'a> {
             address: cast::address(0),
             meta: draw.slice().iter().copied().take(MAX_META).collect(),
         };
-        let mut seed = Seed([7; 32]);
+        let mut seed = RngSeed([7; 32]);
         seed.0[0] = draw.byte();
         let watch = Watch::new(&config, readable(&layers));
         let now = Time::from_micros(draw.u32().into());

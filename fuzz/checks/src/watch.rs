@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 
 use swim_core::wire::{Message, Packet, PacketDecoder, Side, StreamDecoder, WireSettings};
 use swim_core::{
-    Config, Destination, Event, Member, MemberName, MemberState, Membership, OperationId, Output,
-    StreamId, Time,
+    Config, Destination, Member, MemberName, MemberState, Membership, MembershipEvent, OperationId,
+    Output, StreamId, Time,
 };
 
 /// Outgoing pings that are remembered, so that they can be answered.
@@ -32,7 +32,7 @@ thread_local! {
 /// Follows one machine.
 pub(crate) struct Watch {
     max_members: usize,
-    max_user_broadcasts: usize,
+    max_broadcasts: usize,
     awareness_max: u8,
     /// Opens whatever the machine sends.
     layers: WireSettings,
@@ -58,7 +58,7 @@ impl Watch {
     pub(crate) fn new(config: &Config, layers: WireSettings) -> Self {
         Self {
             max_members: config.max_members,
-            max_user_broadcasts: config.max_user_broadcasts,
+            max_broadcasts: config.max_broadcasts,
             awareness_max: config.awareness_max_multiplier,
             layers,
             view: BTreeMap::new(),
@@ -228,21 +228,21 @@ impl Watch {
     }
 
     /// Events tell every change of state, in an order that makes sense.
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &MembershipEvent) {
         use MemberState::{Alive, Dead, Left, Suspect};
         let (member, state, before): (_, _, &[_]) = match event {
-            Event::Joined(member) => (member, Alive, &[None, Some(Dead), Some(Left)]),
-            Event::Updated(member) => (member, Alive, &[Some(Alive)]),
-            Event::Left(member) => (member, Left, &[Some(Alive), Some(Suspect)]),
-            Event::Failed { member, .. } => (member, Dead, &[Some(Alive), Some(Suspect)]),
-            Event::Suspected { member, .. } => (member, Suspect, &[Some(Alive)]),
-            Event::Cleared { member, .. } => (member, Alive, &[Some(Suspect)]),
-            Event::Conflict { .. }
-            | Event::Message { .. }
-            | Event::RemoteState { .. }
-            | Event::ProbeAnswered { .. }
-            | Event::SeedTried { .. }
-            | Event::Warning { .. } => return,
+            MembershipEvent::Joined(member) => (member, Alive, &[None, Some(Dead), Some(Left)]),
+            MembershipEvent::Updated(member) => (member, Alive, &[Some(Alive)]),
+            MembershipEvent::Left(member) => (member, Left, &[Some(Alive), Some(Suspect)]),
+            MembershipEvent::Failed { member, .. } => (member, Dead, &[Some(Alive), Some(Suspect)]),
+            MembershipEvent::Suspected { member, .. } => (member, Suspect, &[Some(Alive)]),
+            MembershipEvent::Cleared { member, .. } => (member, Alive, &[Some(Suspect)]),
+            MembershipEvent::Conflict { .. }
+            | MembershipEvent::Message { .. }
+            | MembershipEvent::RemoteState { .. }
+            | MembershipEvent::ProbeAnswered { .. }
+            | MembershipEvent::SeedTried { .. }
+            | MembershipEvent::Warning { .. } => return,
         };
         let told = self.told.insert(member.name().clone(), state);
         assert!(before.contains(&told), "{event:?} after {told:?}");
@@ -284,8 +284,8 @@ impl Watch {
         assert_eq!(stats.suspect, count(MemberState::Suspect));
         assert_eq!(stats.dead, count(MemberState::Dead));
         assert_eq!(stats.left, count(MemberState::Left));
-        assert!(stats.queued_broadcasts <= self.view.len(), "more news than members");
-        assert!(stats.queued_user_broadcasts <= self.max_user_broadcasts);
+        assert!(stats.queued_updates <= self.view.len(), "more news than members");
+        assert!(stats.queued_broadcasts <= self.max_broadcasts);
         assert!(stats.streams <= MOST_STREAMS);
         assert_eq!(stats.streams, self.incoming.len() + self.outgoing.len(), "streams left over");
         assert!(machine.health() < self.awareness_max.max(1));
@@ -319,14 +319,14 @@ fn is_dialable(address: SocketAddr) {
 #[cfg(test)]
 mod tests {
     use swim_core::wire::Suspect;
-    use swim_core::{LocalMember, Peer, Seed};
+    use swim_core::{LocalMember, Peer, RngSeed};
 
     use super::*;
     use crate::cast;
 
     fn machine() -> Membership {
         let me = LocalMember { name: cast::name(0), address: cast::address(0), meta: Vec::new() };
-        Membership::new(Config::lan(), me, Seed([1; 32]), Time::ZERO).unwrap()
+        Membership::new(Config::lan(), me, RngSeed([1; 32]), Time::ZERO).unwrap()
     }
 
     fn hear(machine: &mut Membership, message: &Message<'_>) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use swim_core::wire::schema::{Alive, Message};
 use swim_core::wire::{WireSettings, compound, encode_packet};
-use swim_core::{Config, LocalMember, MemberName, Membership, Peer, Seed, Time};
+use swim_core::{Config, LocalMember, MemberName, Membership, Peer, RngSeed, Time};
 
 /// Go's default packet budget.
 const BUDGET: usize = 1_400;
@@ -36,7 +36,7 @@ impl Crowd {
         quiet.probe_interval = Duration::ZERO;
         quiet.push_pull_interval = Duration::ZERO;
         let now = Time::ZERO;
-        let machine = Membership::new(quiet, me, Seed([7; 32]), now).unwrap();
+        let machine = Membership::new(quiet, me, RngSeed([7; 32]), now).unwrap();
         let teacher = Peer::unverified(SocketAddr::from(([10, 255, 0, 2], 7_946)));
         Self { machine, packets: packets(members), now, teacher }
     }
@@ -46,7 +46,7 @@ impl Crowd {
         for index in 0..self.packets.len() {
             self.hand_in(index);
         }
-        while self.machine.stats().queued_broadcasts > 0 {
+        while self.machine.stats().queued_updates > 0 {
             self.now = self.machine.poll_timeout().unwrap();
             self.machine.handle_timeout(self.now);
             while self.machine.poll_output().is_some() {}

@@ -1,115 +1,102 @@
-//! Claims about members: judged by `verdict`, carried out here.
-//!
-//! Changes the roster, queues news, reports events; never sends. What is objected to or answered
-//! goes to `answers`.
+//! Alive, suspect and dead messages: judged by `verdict`, and applied here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Membership;
-use crate::broadcast::retransmit_limit;
-use crate::member::{Advertised, Member, MemberName, MemberState, ProtocolVersions, Record};
-use crate::output::{Event, Output, WarningKind};
-use crate::roster::Slot;
-use crate::suspicion::{Span, Suspicion};
-use crate::time::Time;
+use crate::member::{Advertised, Member, MemberRecord, MemberState};
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::member_table::Suspected;
+use crate::output::{Destination, MembershipEvent, Output, WarningKind};
+use crate::suspicion::{Suspicion, SuspicionTimeout};
 use crate::timers::Timer;
-use crate::verdict::{Claim, Held, Place, Subject, Verdict, judge};
+use crate::verdict::{AddressMatch, Claim, Held, Subject, Verdict, judge};
 use crate::wire::{Alive, Dead, Message, Suspect};
 
-/// Why a member is not believed alive.
-#[derive(Debug)]
-pub(super) struct Accusation {
-    /// Whose suspicion started it; the member itself if it left.
-    pub(super) by: MemberName,
-    /// While it may still object.
-    suspicion: Option<Suspicion>,
-    /// When we last told it.
-    pub(super) answered: Option<Time>,
-}
-
 /// The incarnation nobody can answer: refuting it would wrap around.
-pub(super) const LAST_INCARNATION: u32 = u32::MAX;
+const LAST_INCARNATION: u32 = u32::MAX;
 /// The most metadata taken from anybody. Go sends at most 512 bytes and checks nothing.
 const MAX_META_TAKEN: usize = 4096;
 
 impl Membership {
-    /// `source` is the connection that said so.
-    pub(super) fn claim_alive(&mut self, alive: &Alive<'_>, source: SocketAddr) {
+    /// `source` is the address of the connection that the message came by.
+    pub(super) fn handle_alive(&mut self, alive: &Alive<'_>, source: SocketAddr) {
         if alive.incarnation == 0 || alive.incarnation == LAST_INCARNATION {
-            self.counters.refused_incarnation += 1;
+            self.effects.count().refused_incarnation += 1;
             return;
         }
-        let slot = self.roster.find(alive.node);
+        let index = self.members.find(alive.node);
         let Some(advertised) = self.advertised_by(alive) else {
-            self.counters.refused_claim += 1;
+            self.effects.count().refused_claim += 1;
             return;
         };
         let claim = Claim::Alive {
             incarnation: alive.incarnation,
-            place: slot.map_or(Place::Same, |slot| self.place_of(slot, advertised)),
-            differs: slot == Some(Slot::ME) && self.differs_from_me(alive),
+            address: index
+                .map_or(AddressMatch::Same, |index| self.match_address(index, advertised)),
+            differs: index == Some(MemberIndex::ME) && self.differs_from_me(alive),
         };
-        match judge(self.held(slot), claim) {
-            Verdict::Ignore(_) | Verdict::Confirm | Verdict::Remember => {}
-            Verdict::Refute => self.refute(alive.incarnation),
-            Verdict::Answer => self.answer_stale(slot, source),
-            Verdict::Conflict => self.report_conflict(slot, advertised, source),
-            Verdict::Adopt | Verdict::Takeover => self.adopt_life(slot, alive, advertised, source),
+        match (judge(self.held(index), claim), index) {
+            (Verdict::Refute, _) => self.refute(alive.incarnation),
+            (Verdict::NotifyStale, Some(index)) => self.notify_stale(index, source),
+            (Verdict::Conflict, Some(index)) => self.report_conflict(index, advertised, source),
+            (Verdict::Apply | Verdict::Reclaim, _) => {
+                self.apply_alive(index, alive, advertised, source);
+            }
+            (Verdict::Ignore(_), _) => {}
+            (verdict, _) => debug_assert!(false, "{verdict:?} about an alive message"),
         }
     }
 
-    pub(super) fn claim_suspect(&mut self, suspect: &Suspect<'_>) {
-        if self.refuses_accusation(suspect.incarnation, suspect.from) {
-            return;
-        }
-        let slot = self.roster.find(suspect.node);
+    pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>) {
+        let Some(from) = self.checked_sender(suspect.incarnation, suspect.from) else { return };
+        let index = self.members.find(suspect.node);
         let claim = Claim::Suspect { incarnation: suspect.incarnation };
-        match (judge(self.held(slot), claim), slot) {
-            (Verdict::Adopt, Some(slot)) => self.begin_suspicion(slot, suspect),
-            (Verdict::Confirm, Some(slot)) => self.confirm_suspicion(slot, suspect),
-            (Verdict::Remember, Some(slot)) => self.remember(slot, suspect.incarnation),
+        match (judge(self.held(index), claim), index) {
+            (Verdict::Apply, Some(index)) => self.begin_suspicion(index, suspect, from),
+            (Verdict::Confirm, Some(index)) => self.confirm_suspicion(index, suspect, &from),
+            (Verdict::RaiseIncarnation, Some(index)) => {
+                self.members.raise_incarnation(index, suspect.incarnation);
+            }
             (Verdict::Refute, _) => self.refute(suspect.incarnation),
-            _ => {}
+            (Verdict::Ignore(_), _) => {}
+            (verdict, _) => debug_assert!(false, "{verdict:?} about a suspect message"),
         }
     }
 
-    pub(super) fn claim_dead(&mut self, dead: &Dead<'_>) {
-        if self.refuses_accusation(dead.incarnation, dead.from) {
-            return;
-        }
-        let slot = self.roster.find(dead.node);
+    pub(super) fn handle_dead(&mut self, dead: &Dead<'_>) {
+        let Some(from) = self.checked_sender(dead.incarnation, dead.from) else { return };
+        let index = self.members.find(dead.node);
         let claim = if dead.from == dead.node {
             Claim::Left { incarnation: dead.incarnation }
         } else {
             Claim::Dead { incarnation: dead.incarnation }
         };
-        match (judge(self.held(slot), claim), slot) {
-            (Verdict::Adopt, Some(slot)) => self.adopt_death(slot, dead),
-            (Verdict::Remember, Some(slot)) => self.remember(slot, dead.incarnation),
+        match (judge(self.held(index), claim), index) {
+            (Verdict::Apply, Some(index)) => self.apply_dead(index, dead, from),
+            (Verdict::RaiseIncarnation, Some(index)) => {
+                self.members.raise_incarnation(index, dead.incarnation);
+            }
             (Verdict::Refute, _) => self.refute(dead.incarnation),
-            _ => {}
+            (Verdict::Ignore(_), _) => {}
+            (verdict, _) => debug_assert!(false, "{verdict:?} about a dead message"),
         }
     }
 
     /// Our own suspicion of a member.
-    pub(super) fn accuse(&mut self, name: &MemberName, incarnation: u32) {
-        let me = self.me().name().clone();
-        self.claim_suspect(&Suspect { incarnation, node: name.as_bytes(), from: me.as_bytes() });
+    pub(super) fn suspect(&mut self, name: &MemberName, incarnation: u32) {
+        let me = self.members.me().name().clone();
+        self.handle_suspect(&Suspect { incarnation, node: name.as_bytes(), from: me.as_bytes() });
     }
 
-    pub(super) fn suspicion_ran_out(&mut self, slot: Slot) {
-        let alone = self
-            .accusations
-            .get(&slot)
-            .and_then(|accusation| accusation.suspicion.as_ref())
-            .is_some_and(|suspicion| !suspicion.is_fully_confirmed());
-        if alone {
-            self.counters.suspicions_timed_out_alone += 1;
-        }
-        let (Some(member), me) = (self.roster.try_get(slot).cloned(), self.local()) else { return };
-        self.claim_dead(&Dead {
+    /// The member did not refute in time.
+    pub(super) fn suspicion_timed_out(&mut self, index: MemberIndex) {
+        let alone =
+            self.members.suspicion(index).is_some_and(|suspicion| !suspicion.is_fully_confirmed());
+        self.effects.count().suspicions_timed_out_alone += u64::from(alone);
+        let (member, me) = (self.members.get(index).clone(), self.local());
+        self.handle_dead(&Dead {
             incarnation: member.incarnation(),
             node: member.name().as_bytes(),
             from: me.name().as_bytes(),
@@ -119,24 +106,20 @@ impl Membership {
     /// Queues what we say of ourselves, replacing what we said before.
     pub(super) fn gossip_about_me(&mut self) {
         let me = self.local();
-        self.push_news(Slot::ME, &Message::Alive(alive_message(&me, &versions_of(&me))));
+        self.queue_update(MemberIndex::ME, &Message::Alive(alive_message(me.record())));
     }
 
-    /// Drops everything kept beside a member's record.
-    pub(super) fn forget_member(&mut self, slot: Slot, member: &Member) {
-        self.accusations.remove(&slot);
-        self.conflicts.remove(&slot);
-        self.timers.clear(Timer::Suspicion(slot));
-        self.news.remove(slot);
-        self.user_broadcasts.forget(slot);
-        self.packet_limits.remove(&member.address());
-        self.outputs.push_back(Output::ForgetPeer { address: member.address() });
+    /// Queues an update for everybody, unless we have left and nobody shall hear from us.
+    pub(super) fn queue_update(&mut self, subject: MemberIndex, message: &Message<'_>) {
+        if !self.lifecycle.is_leaving() || subject == MemberIndex::ME {
+            self.dissemination.queue_update(subject, message, &self.config, &mut self.effects);
+        }
     }
 
-    fn held(&self, slot: Option<Slot>) -> Option<Held> {
-        let slot = slot?;
-        let member = self.roster.get(slot);
-        let subject = match (slot == Slot::ME, self.is_leaving()) {
+    fn held(&self, index: Option<MemberIndex>) -> Option<Held> {
+        let index = index?;
+        let member = self.members.get(index);
+        let subject = match (index == MemberIndex::ME, self.lifecycle.is_leaving()) {
             (false, _) => Subject::Other,
             (true, false) => Subject::Me,
             (true, true) => Subject::MeLeaving,
@@ -144,7 +127,7 @@ impl Membership {
         Some(Held { subject, state: member.state(), incarnation: member.incarnation() })
     }
 
-    /// The address in a claim; `None` if the claim cannot stand.
+    /// The address in an alive message; `None` if the message cannot be used.
     fn advertised_by(&self, alive: &Alive<'_>) -> Option<Advertised> {
         if let Some([min, max, _, ..]) = alive.vsn
             && (*min == 0 || *max == 0 || min > max)
@@ -154,238 +137,252 @@ impl Membership {
         if alive.meta.is_some_and(|meta| meta.len() > MAX_META_TAKEN) {
             return None;
         }
-        let port = if alive.port == 0 { self.me().record().advertised.port } else { alive.port };
+        let my_port = self.members.me().record().advertised.port;
+        let port = if alive.port == 0 { my_port } else { alive.port };
         Advertised::from_wire(alive.addr?, port)
     }
 
-    fn place_of(&self, slot: Slot, advertised: Advertised) -> Place {
-        let record = self.roster.get(slot).record();
+    fn match_address(&self, index: MemberIndex, advertised: Advertised) -> AddressMatch {
+        let record = self.members.get(index).record();
         if record.advertised == advertised {
-            return Place::Same;
+            return AddressMatch::Same;
         }
         let reclaim = self.config.dead_node_reclaim_time;
         let free = match record.state {
-            MemberState::Left => slot != Slot::ME,
-            MemberState::Dead => !reclaim.is_zero() && self.now - record.changed > reclaim,
+            MemberState::Left => index != MemberIndex::ME,
+            MemberState::Dead => {
+                !reclaim.is_zero() && self.effects.now() - record.changed > reclaim
+            }
             MemberState::Alive | MemberState::Suspect => false,
         };
-        if free { Place::MovedToFreeName } else { Place::Moved }
+        if free { AddressMatch::MovedToFreeName } else { AddressMatch::Moved }
     }
 
     fn differs_from_me(&self, alive: &Alive<'_>) -> bool {
-        let me = self.me();
         let versions = self.config.versions.to_bytes();
-        alive.meta.unwrap_or_default() != me.meta()
+        alive.meta.unwrap_or_default() != self.members.me().meta()
             || alive.vsn.unwrap_or_default() != versions.as_slice()
     }
 
-    fn refuses_accusation(&mut self, incarnation: u32, from: &[u8]) -> bool {
+    /// Who sent a suspect or dead message; `None`, and counted, if it cannot be used.
+    fn checked_sender(&mut self, incarnation: u32, from: &[u8]) -> Option<MemberName> {
         if incarnation == LAST_INCARNATION {
-            self.counters.refused_incarnation += 1;
-            return true;
+            self.effects.count().refused_incarnation += 1;
+            return None;
         }
-        if from.is_empty() || from.len() > MemberName::MAX_LEN {
-            self.counters.refused_claim += 1;
-            return true;
-        }
-        false
+        let from = MemberName::try_from(from).ok();
+        self.effects.count().refused_claim += u64::from(from.is_none());
+        from
     }
 
-    fn adopt_life(
+    fn apply_alive(
         &mut self,
-        slot: Option<Slot>,
+        index: Option<MemberIndex>,
         alive: &Alive<'_>,
         advertised: Advertised,
         source: SocketAddr,
     ) {
         let Ok(name) = MemberName::try_from(alive.node) else {
-            self.counters.refused_claim += 1;
+            self.effects.count().refused_claim += 1;
             return;
         };
-        let before = slot.map(|slot| self.roster.get(slot).clone());
-        let versions = alive.vsn.and_then(|vsn| vsn.first_chunk()).copied();
-        let state_before = before.as_ref().map(Member::state);
-        let candidate = Member::new(Record {
+        let before = index.map(|index| self.members.get(index).clone());
+        let held = before.as_ref().map(Member::record);
+        let is_alive = |held: &&MemberRecord| held.state == MemberState::Alive;
+        let member = Member::new(MemberRecord {
             name,
-            meta: match (alive.meta, before.as_ref().and_then(|old| old.record().meta.clone())) {
-                (Some(new), Some(old)) if *new == *old => Some(old),
-                (new, _) => new.map(Arc::from),
-            },
-            changed: match (&before, state_before) {
-                (Some(old), Some(MemberState::Alive)) => old.record().changed,
-                _ => self.now,
-            },
+            meta: merge_meta(alive.meta, held),
+            changed: held.filter(is_alive).map_or(self.effects.now(), |held| held.changed),
             incarnation: alive.incarnation,
             advertised,
-            versions: versions
-                .map(ProtocolVersions::from_bytes)
-                .or_else(|| before.as_ref().and_then(Member::versions)),
+            versions: alive
+                .vsn
+                .and_then(|vsn| vsn.first_chunk().copied())
+                .or_else(|| held.and_then(|held| held.versions)),
             state: MemberState::Alive,
         });
-        if !self.admits(slot, &candidate, source) {
+        if !self.admits(index, &member, source) {
             return;
         }
-        let slot = match slot {
-            Some(slot) => {
-                let record = candidate.record().clone();
-                self.roster.update(slot, |held| *held = record);
-                slot
-            }
-            None => self.roster.insert(candidate.clone(), &mut self.dice),
+        let (index, cleared) = match index {
+            Some(index) => (index, self.members.set_alive(index, member.clone())),
+            None => (self.members.insert(member.clone(), self.effects.rng()), None),
         };
-        self.push_news(slot, &Message::Alive(*alive));
-        let cleared = self.accusations.remove(&slot);
-        self.conflicts.remove(&slot);
-        self.timers.clear(Timer::Suspicion(slot));
-        self.report_life(before, candidate, cleared);
+        self.queue_update(index, &Message::Alive(*alive));
+        self.effects.clear_timer(Timer::Suspicion(index));
+        self.report_alive(before, member, cleared.as_ref());
     }
 
-    fn report_life(&mut self, before: Option<Member>, member: Member, cleared: Option<Accusation>) {
+    fn report_alive(
+        &mut self,
+        before: Option<Member>,
+        member: Member,
+        cleared: Option<&Suspected>,
+    ) {
         let Some(before) = before.filter(|before| before.state().is_live()) else {
             log::info!("{} joined at {}", member.name(), member.address());
-            self.emit(Event::Joined(member));
+            self.effects.emit(MembershipEvent::Joined(member));
             return;
         };
-        if let (MemberState::Suspect, Some(accusation)) = (before.state(), cleared) {
+        if let (MemberState::Suspect, Some(suspected)) = (before.state(), cleared) {
             log::info!("{} is no longer suspected", member.name());
-            self.counters.suspicions_cleared += 1;
-            self.emit(Event::Cleared { member: member.clone(), by: accusation.by });
+            self.effects.count().suspicions_cleared += 1;
+            let by = suspected.by().clone();
+            self.effects.emit(MembershipEvent::Cleared { member: member.clone(), by });
         }
         if before.meta() != member.meta() {
-            self.emit(Event::Updated(member));
+            self.effects.emit(MembershipEvent::Updated(member));
         }
     }
 
-    fn admits(&mut self, slot: Option<Slot>, candidate: &Member, source: SocketAddr) -> bool {
-        let refusal = if slot.is_none() && self.roster.len() >= self.config.max_members {
-            self.counters.refused_members_full += 1;
-            (WarningKind::Overload, format!("{}: the table of members is full", candidate.name()))
-        } else if !self.config.allows(candidate.address().ip()) {
-            self.counters.refused_admission += 1;
-            let detail = format!(
-                "{} at {} is outside the allowed networks",
-                candidate.name(),
-                candidate.address()
-            );
+    fn admits(
+        &mut self,
+        index: Option<MemberIndex>,
+        candidate: &Member,
+        source: SocketAddr,
+    ) -> bool {
+        let (name, address) = (candidate.name(), candidate.address());
+        let hooks = self.hooks.as_mut();
+        let (kind, detail) = if index.is_none() && self.members.len() >= self.config.max_members {
+            self.effects.count().refused_members_full += 1;
+            (WarningKind::Overload, format!("{name}: the table of members is full"))
+        } else if !self.config.allows(address.ip()) {
+            self.effects.count().refused_admission += 1;
+            let detail = format!("{name} at {address} is outside the allowed networks");
             (WarningKind::NotAdmitted, detail)
-        } else if let Some(Err(reason)) =
-            self.hooks.as_mut().map(|hooks| hooks.admit_member(candidate))
-        {
-            self.counters.refused_admission += 1;
-            (WarningKind::NotAdmitted, format!("{}: {reason}", candidate.name()))
+        } else if let Some(Err(reason)) = hooks.map(|hooks| hooks.admit_member(candidate)) {
+            self.effects.count().refused_admission += 1;
+            (WarningKind::NotAdmitted, format!("{name}: {reason}"))
         } else {
             return true;
         };
-        self.warn(refusal.0, source, refusal.1);
+        self.effects.warn(kind, source, detail);
         false
     }
 
-    fn begin_suspicion(&mut self, slot: Slot, suspect: &Suspect<'_>) {
-        let Ok(by) = MemberName::try_from(suspect.from) else { return };
-        self.push_news(slot, &Message::Suspect(*suspect));
-        let now = self.now;
-        self.roster.update(slot, |record| {
-            record.incarnation = suspect.incarnation;
-            record.state = MemberState::Suspect;
-            record.changed = now;
-        });
-        let suspicion = Suspicion::new(by.clone(), self.suspicion_span(), now);
-        self.timers.set(Timer::Suspicion(slot), suspicion.deadline());
-        self.counters.suspicions += 1;
-        let member = self.roster.get(slot).clone();
+    fn begin_suspicion(&mut self, index: MemberIndex, suspect: &Suspect<'_>, by: MemberName) {
+        self.queue_update(index, &Message::Suspect(*suspect));
+        let now = self.effects.now();
+        let suspicion = Suspicion::new(by.clone(), self.suspicion_timeout(), now);
+        self.effects.set_timer(Timer::Suspicion(index), suspicion.deadline());
+        self.effects.count().suspicions += 1;
+        self.members.set_suspect(index, suspect.incarnation, by.clone(), suspicion, now);
+        let member = self.members.get(index).clone();
         log::info!("{} is suspected by {by}", member.name());
-        let accusation = Accusation { by: by.clone(), suspicion: Some(suspicion), answered: None };
-        self.accusations.insert(slot, accusation);
-        self.emit(Event::Suspected { member, by });
+        self.effects.emit(MembershipEvent::Suspected { member, by });
     }
 
-    fn suspicion_span(&self) -> Span {
+    fn suspicion_timeout(&self) -> SuspicionTimeout {
         let config = &self.config;
-        let span = Span::new(
-            self.roster.len(),
+        let timeout = SuspicionTimeout::new(
+            self.members.len(),
             config.suspicion_multiplier,
             config.suspicion_max_timeout_multiplier,
-            self.beat(),
+            config.min_report_interval(),
         );
-        if config.local_health_suspicion { span } else { span.fixed() }
+        if config.local_health_suspicion { timeout } else { timeout.fixed() }
     }
 
-    fn confirm_suspicion(&mut self, slot: Slot, suspect: &Suspect<'_>) {
-        self.remember(slot, suspect.incarnation);
-        let Ok(from) = MemberName::try_from(suspect.from) else { return };
-        let suspicion =
-            self.accusations.get_mut(&slot).and_then(|accusation| accusation.suspicion.as_mut());
-        if let Some(suspicion) = suspicion
-            && suspicion.confirm(&from)
-        {
-            let deadline = suspicion.deadline();
-            self.timers.set(Timer::Suspicion(slot), deadline);
-            self.push_news(slot, &Message::Suspect(*suspect));
+    fn confirm_suspicion(&mut self, index: MemberIndex, suspect: &Suspect<'_>, from: &MemberName) {
+        self.members.raise_incarnation(index, suspect.incarnation);
+        if let Some(deadline) = self.members.confirm_suspicion(index, from) {
+            self.effects.set_timer(Timer::Suspicion(index), deadline);
+            self.queue_update(index, &Message::Suspect(*suspect));
         }
     }
 
-    fn remember(&mut self, slot: Slot, incarnation: u32) {
-        if incarnation > self.roster.get(slot).incarnation() {
-            self.roster.update(slot, |record| record.incarnation = incarnation);
-        }
-    }
-
-    fn adopt_death(&mut self, slot: Slot, dead: &Dead<'_>) {
-        let Ok(from) = MemberName::try_from(dead.from) else { return };
-        let left = dead.from == dead.node;
-        self.push_news(slot, &Message::Dead(*dead));
-        let now = self.now;
-        self.roster.update(slot, |record| {
-            record.incarnation = dead.incarnation;
-            record.state = if left { MemberState::Left } else { MemberState::Dead };
-            record.changed = now;
-        });
-        self.timers.clear(Timer::Suspicion(slot));
-        let suspicion = self.accusations.remove(&slot);
-        let after = suspicion
-            .as_ref()
-            .and_then(|accusation| accusation.suspicion.as_ref())
-            .map_or(Duration::ZERO, |suspicion| now - suspicion.started());
-        let by = match suspicion {
-            Some(accusation) if !left => accusation.by,
-            _ => from,
-        };
-        let accusation = Accusation { by: by.clone(), suspicion: None, answered: None };
-        self.accusations.insert(slot, accusation);
-        self.user_broadcasts.forget(slot);
-        let member = self.roster.get(slot).clone();
-        if left {
+    fn apply_dead(&mut self, index: MemberIndex, dead: &Dead<'_>, from: MemberName) {
+        self.queue_update(index, &Message::Dead(*dead));
+        let state = if dead.from == dead.node { MemberState::Left } else { MemberState::Dead };
+        let now = self.effects.now();
+        let suspected = self.members.set_gone(index, dead.incarnation, state, from.clone(), now);
+        self.effects.clear_timer(Timer::Suspicion(index));
+        self.dissemination.stop_broadcasts_to(index);
+        let member = self.members.get(index).clone();
+        if state == MemberState::Left {
             log::info!("{} left", member.name());
-            self.outputs.push_back(Output::ForgetPeer { address: member.address() });
-            self.emit(Event::Left(member));
-            self.await_seed_round();
-        } else {
-            log::info!("{} is dead; suspected by {by} for {after:?}", member.name());
-            self.counters.failures += 1;
-            self.emit(Event::Failed { member, suspected_by: by, after });
-            self.lost_a_member();
+            self.effects.push(Output::ForgetPeer { address: member.address() });
+            self.effects.emit(MembershipEvent::Left(member));
+            self.bootstrap.schedule_round(&mut self.effects);
+            return;
         }
+        let after = suspected.as_ref().map_or_else(Default::default, |by| by.lasted(now));
+        let suspected_by = suspected.map_or(from, |suspected| suspected.by().clone());
+        log::info!("{} is dead; suspected by {suspected_by} for {after:?}", member.name());
+        self.effects.count().failures += 1;
+        self.effects.emit(MembershipEvent::Failed { member, suspected_by, after });
+        self.bootstrap.lost_a_member(&mut self.effects);
     }
 
-    /// How often each piece of news is sent in a cluster of the present size.
-    pub(super) fn retransmits(&self) -> u32 {
-        retransmit_limit(self.config.retransmit_multiplier, self.roster.len())
+    /// Announces ourselves with an incarnation that outranks a claim about us.
+    fn refute(&mut self, incarnation: u32) {
+        self.members.outrank(incarnation);
+        self.effects.count().refutes += 1;
+        self.detector.note_refute();
+        log::debug!("refuting incarnation {incarnation} as {}", self.members.me().incarnation());
+        self.gossip_about_me();
+        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
+    }
+
+    /// A member that lost its incarnation announces itself in vain: it learns why directly from
+    /// us, so that it can refute. Once per member and [`Config::min_report_interval`].
+    ///
+    /// [`Config::min_report_interval`]: crate::Config::min_report_interval
+    fn notify_stale(&mut self, index: MemberIndex, source: SocketAddr) {
+        let (now, interval) = (self.effects.now(), self.config.min_report_interval());
+        let member = self.members.get(index).clone();
+        if member.state() == MemberState::Left && member.address() != source {
+            // Old gossip about somebody who left: nobody is there to receive the answer.
+            return;
+        }
+        // Told already, less than an interval ago.
+        let Some(by) = self.members.notify(index, now, interval) else { return };
+        let (incarnation, node) = (member.incarnation(), member.name().as_bytes());
+        let message = if member.state() == MemberState::Suspect {
+            Message::Suspect(Suspect { incarnation, node, from: by.as_bytes() })
+        } else {
+            Message::Dead(Dead { incarnation, node, from: by.as_bytes() })
+        };
+        self.effects.count().stale_alive_notified += 1;
+        self.effects.send_messages(Destination::of(&member), &[message], false);
+    }
+
+    fn report_conflict(&mut self, index: MemberIndex, claimed: Advertised, source: SocketAddr) {
+        self.effects.count().refused_conflict += 1;
+        let other = claimed.to_socket();
+        if !self.members.note_conflict(index, other) {
+            return;
+        }
+        let member = self.members.get(index).clone();
+        log::warn!(
+            "{} at {} is also claimed at {other} (by {source}): give each member its own name",
+            member.name(),
+            member.address()
+        );
+        if let Some(hooks) = &mut self.hooks {
+            hooks.on_conflict(&member, other);
+        }
+        self.effects.emit(MembershipEvent::Conflict { member, other });
     }
 }
 
-/// The versions as they go out; zeros where a member announced none, as Go does.
-pub(super) fn versions_of(member: &Member) -> [u8; 6] {
-    member.versions().map_or([0; 6], ProtocolVersions::to_bytes)
+/// The metadata of an alive message, shared with what is held where it is the same.
+fn merge_meta(meta: Option<&[u8]>, held: Option<&MemberRecord>) -> Option<Arc<Vec<u8>>> {
+    let meta = meta?;
+    match held.and_then(|held| held.meta.as_ref()) {
+        Some(held) if held.as_slice() == meta => Some(Arc::clone(held)),
+        Some(_) | None => Some(Arc::new(meta.to_vec())),
+    }
 }
 
-pub(super) fn alive_message<'a>(member: &'a Member, versions: &'a [u8; 6]) -> Alive<'a> {
-    let record = member.record();
+/// The versions are zeros where a member announced none, as in Go.
+fn alive_message(record: &MemberRecord) -> Alive<'_> {
     Alive {
         incarnation: record.incarnation,
         node: record.name.as_bytes(),
         addr: Some(record.advertised.ip_bytes()),
         port: record.advertised.port,
-        meta: record.meta.as_deref(),
-        vsn: Some(versions),
+        meta: record.meta.as_ref().map(|meta| meta.as_slice()),
+        vsn: Some(record.versions.as_ref().unwrap_or(&[0; 6])),
     }
 }

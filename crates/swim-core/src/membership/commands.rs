@@ -1,25 +1,27 @@
 //! What the application asks for.
 //!
-//! Decides what is refused before anything is sent, each refusal with an error of its own.
-//! Commands never wait: what takes time is an operation, which finishes as an output.
+//! What is refused at once returns a refusal. Commands never wait: what takes time is an
+//! operation, which ends with [`Output::Finished`](crate::Output::Finished).
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Membership;
-use super::exchange::Purpose;
-use super::packets::Expected;
-use super::seeding::plain;
-use super::streams::Role;
 use crate::config::{MAX_META, SecretKey};
-use crate::delegate::Hooks;
 use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal};
-use crate::member::{MemberName, MemberState};
-use crate::output::{Destination, Event, OperationId, Outcome};
-use crate::roster::Slot;
+use crate::exchanges::{Purpose, Role};
+use crate::failure_detector::{PendingAck, ping_to};
+use crate::hooks::Hooks;
+use crate::member::MemberRecord;
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::output::{Destination, MembershipEvent, OperationId, Outcome};
 use crate::time::Time;
+use crate::timers::Timer;
+use crate::update_queue::retransmit_limit;
 use crate::wire::{
-    KeyError, MAX_PACKET, MAX_USER_MESSAGE, MAX_USER_STATE, Message, StreamTooLong, encode_user,
+    Dead, KeyError, MAX_PACKET, MAX_USER_MESSAGE, MAX_USER_STATE, Message, StreamTooLong, crc,
+    encode_user,
 };
 
 /// The most operations under way: pings, reliable messages and joins together.
@@ -31,30 +33,120 @@ impl Membership {
         self.hooks = Some(hooks);
     }
 
-    /// Joins the cluster of whoever is at `address`, and of `name` there if given, by one full
-    /// exchange. Ends in [`Outcome::Joined`] or [`Outcome::Failed`]; on success the address
-    /// becomes a standing seed too.
+    /// Joins the cluster of whoever is at `address`, and of `name` there if given, by one
+    /// push-pull. Ends in [`Outcome::Joined`] or [`Outcome::Failed`]; on success the address
+    /// becomes a seed too.
     pub fn join(
         &mut self,
         address: SocketAddr,
         name: Option<MemberName>,
         now: Time,
     ) -> OperationId {
-        self.begin(now);
-        let operation = self.new_operation();
-        let address = plain(address);
-        let refusal = if self.is_leaving() {
+        self.effects.begin(now);
+        let operation = self.effects.begin_operation();
+        let address = canonical(address);
+        let refusal = if self.lifecycle.is_leaving() {
             OperationError::HasLeft
-        } else if address == self.me().address() {
+        } else if address == self.members.me().address() {
             OperationError::OwnAddress(address)
-        } else if self.operations > MAX_OPERATIONS {
+        } else if self.effects.operations() > MAX_OPERATIONS {
             OperationError::TooManyOperations { limit: MAX_OPERATIONS }
         } else {
-            self.begin_exchange(Destination { address, name }, Purpose::Join(operation));
+            self.begin_push_pull(Destination { address, name }, Purpose::Join(operation));
             return operation;
         };
-        self.finish(operation, Outcome::Failed(refusal));
+        self.effects.finish(operation, Outcome::Failed(refusal));
         operation
+    }
+
+    /// Sets the seeds, replacing those set before; they are joined at once and again, from every
+    /// second to every minute, for as long as there is a reason. At most 64.
+    ///
+    /// An empty list keeps the intent: while we are alone,
+    /// [`Output::ResolveSeeds`](crate::Output::ResolveSeeds) asks for addresses again and again.
+    /// After a leave this does nothing.
+    pub fn set_seeds(&mut self, seeds: Vec<SocketAddr>, now: Time) {
+        self.effects.begin(now);
+        if !self.lifecycle.is_leaving() {
+            let seeds = seeds.into_iter().map(canonical).collect();
+            self.bootstrap.set_seeds(seeds, &mut self.effects);
+        }
+    }
+
+    /// Leaves the cluster. Ends in [`Outcome::Left`] when as many distinct members as an update is
+    /// retransmitted to have acknowledged it, when nobody is there, or when those that are there
+    /// have stayed silent four times.
+    ///
+    /// From then on the machine only answers: pings, push-pulls, and what it hears of itself.
+    pub fn leave(&mut self, now: Time) -> OperationId {
+        self.effects.begin(now);
+        let operation = self.effects.begin_operation();
+        if self.lifecycle.request_leave(operation, &mut self.effects) {
+            self.begin_leave(operation);
+        }
+        operation
+    }
+
+    fn begin_leave(&mut self, operation: OperationId) {
+        if let Some(end) = self.detector.stop(&mut self.effects) {
+            self.end_round(end);
+        }
+        self.effects.clear_timer(Timer::PushPull);
+        self.bootstrap.stop(&mut self.effects);
+        let wanted = retransmit_limit(self.config.retransmit_multiplier, self.members.len());
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        self.lifecycle.begin_leave(operation, wanted.min(self.members.live_others()));
+        let partners = self.cancel_push_pulls();
+        let now = self.effects.now();
+        self.members.set_left(now);
+        let me = self.local();
+        log::info!("leaving as {}", me.name());
+        self.queue_update(MemberIndex::ME, &Message::Dead(departure_of(me.record())));
+        self.effects.emit(MembershipEvent::Left(me));
+        for partner in partners {
+            self.tell_departure_to_unknown(partner);
+        }
+        self.advance_leave();
+    }
+
+    /// Ends every push-pull that we began; returns with whom.
+    fn cancel_push_pulls(&mut self) -> Vec<Destination> {
+        let mut partners = Vec::new();
+        for id in self.exchanges.own_push_pulls() {
+            let role = self.exchanges.abandon(id, &mut self.effects);
+            if let Some(Role::PushPull { to, purpose }) = role {
+                self.push_pull_failed(to.address, purpose, OperationError::HasLeft);
+                partners.push(to);
+            }
+        }
+        partners
+    }
+
+    /// Whoever we were just joining through may know us already though we do not know it yet: it
+    /// is told once, without waiting for an acknowledgement.
+    fn tell_departure_to_unknown(&mut self, to: Destination) {
+        if !self.members.is_live_at(to.address) {
+            let departure = Message::Dead(departure_of(self.members.me().record()));
+            self.effects.send_messages(to, &[departure], false);
+        }
+    }
+
+    pub(super) fn advance_leave(&mut self) {
+        let told = self.lifecycle.advance_leave(&self.members, &self.config, &mut self.effects);
+        for index in told {
+            self.tell_departure(index);
+        }
+    }
+
+    fn tell_departure(&mut self, index: MemberIndex) {
+        let Self { detector, members, config, effects, .. } = self;
+        let (me, member) = (members.me().record(), members.get(index));
+        let pending = PendingAck::Leave { target: member.name().clone() };
+        let sequence = detector.await_ack(pending, config, effects);
+        let messages =
+            [Message::Dead(departure_of(me)), Message::Ping(ping_to(member.name(), me, sequence))];
+        let checksum = member.record().checks_checksums();
+        effects.send_messages(Destination::of(member), &messages, checksum);
     }
 
     /// Changes what others shall know of us, and gossips it.
@@ -62,21 +154,18 @@ impl Membership {
     /// # Errors
     /// When there is too much of it, or we have left.
     pub fn set_meta(&mut self, meta: Vec<u8>, now: Time) -> Result<(), MetaRefusal> {
-        self.begin(now);
-        if self.is_leaving() {
+        self.effects.begin(now);
+        if self.lifecycle.is_leaving() {
             return Err(MetaRefusal::HasLeft);
         }
         if meta.len() > MAX_META {
             return Err(MetaRefusal::TooLarge { len: meta.len(), limit: MAX_META });
         }
-        let changed = self.me().meta() != meta;
-        self.roster.update(Slot::ME, |me| {
-            me.incarnation = me.incarnation.saturating_add(1).min(u32::MAX - 1);
-            me.meta = (!meta.is_empty()).then(|| meta.into());
-        });
+        let changed = self.members.me().meta() != meta;
+        self.members.set_meta(meta);
         self.gossip_about_me();
         if changed {
-            self.emit(Event::Updated(self.local()));
+            self.effects.emit(MembershipEvent::Updated(self.local()));
         }
         Ok(())
     }
@@ -86,24 +175,20 @@ impl Membership {
     /// # Errors
     /// When it does not fit one packet, too many are under way, or we have left.
     pub fn broadcast(&mut self, payload: Vec<u8>, now: Time) -> Result<(), BroadcastRefusal> {
-        self.begin(now);
-        if self.is_leaving() {
+        self.effects.begin(now);
+        if self.lifecycle.is_leaving() {
             return Err(BroadcastRefusal::HasLeft);
         }
-        let limit = self.broadcast_limit();
+        let limit = self.dissemination.broadcast_limit(&self.config, &self.effects);
         if payload.len() > limit {
             return Err(BroadcastRefusal::TooLarge { len: payload.len(), limit });
         }
-        let limit = self.config.max_user_broadcasts;
-        if self.user_broadcasts.len() >= limit {
+        let limit = self.config.max_broadcasts;
+        if self.dissemination.queued_broadcasts() >= limit {
             return Err(BroadcastRefusal::QueueFull { limit });
         }
-        let message = Message::User(&payload).to_vec().into();
-        let alive = |(slot, member): (Slot, &crate::Member)| {
-            (slot != Slot::ME && member.state() == MemberState::Alive).then_some(slot)
-        };
-        self.user_broadcasts.push(message, self.roster.iter().filter_map(alive));
-        self.schedule_gossip();
+        let Self { dissemination, members, config, effects, .. } = self;
+        dissemination.queue_broadcast(&payload, members, config, effects);
         Ok(())
     }
 
@@ -112,13 +197,13 @@ impl Membership {
     /// # Errors
     /// When the member is not there, or the payload does not fit 65,535 bytes with its layers.
     pub fn send(&mut self, to: &MemberName, payload: &[u8], now: Time) -> Result<(), SendRefusal> {
-        self.begin(now);
-        let slot = self.reachable(to)?;
-        let overhead = self.codec.packet_overhead() + super::codec::CRC_LENGTH + 1;
+        self.effects.begin(now);
+        let index = self.find_live(to)?;
+        let overhead = self.effects.encoder().packet_overhead() + crc::HEADER_LENGTH + 1;
         check_length(payload, MAX_PACKET - overhead)?;
-        let plain = Message::User(payload).to_vec();
-        let checks = self.checks_crc(slot);
-        self.send_plain(self.destination(slot), plain, checks);
+        let member = self.members.get(index);
+        let checksum = member.record().checks_checksums();
+        self.effects.send_messages(Destination::of(member), &[Message::User(payload)], checksum);
         Ok(())
     }
 
@@ -135,28 +220,28 @@ impl Membership {
         timeout: Duration,
         now: Time,
     ) -> Result<OperationId, SendRefusal> {
-        self.begin(now);
-        let slot = self.reachable(to)?;
-        // An envelope must not exceed 20 MiB, and incompressible bytes grow by half when
+        self.effects.begin(now);
+        let index = self.find_live(to)?;
+        // An encrypted message must not exceed 20 MiB, and incompressible bytes grow by half when
         // compressed; only then is there less room.
-        let limit = if self.codec.layers.encrypts() && self.config.compression {
+        let limit = if self.effects.encoder().settings().encrypts() && self.config.compression {
             MAX_USER_MESSAGE / 2
         } else {
             MAX_USER_MESSAGE - 128
         };
         check_length(payload, limit)?;
         let operation = self.admit_operation()?;
-        let mut plain = Vec::with_capacity(payload.len() + 32);
-        encode_user(payload, &mut plain);
-        let to = self.destination(slot);
+        let mut message = Vec::with_capacity(payload.len() + 32);
+        encode_user(payload, &mut message);
+        let (to, deadline) = (Destination::of(self.members.get(index)), now + timeout);
         let role = Role::Message { operation };
-        if let Err(StreamTooLong { length: len, limit }) =
-            self.open_stream(to, &plain, now + timeout, role)
-        {
-            self.operations -= 1;
-            return Err(SendRefusal::TooLarge { len, limit });
+        match self.exchanges.open(to, &message, deadline, role, &mut self.effects) {
+            Ok(_) => Ok(operation),
+            Err(StreamTooLong { length: len, limit }) => {
+                self.effects.end_operation();
+                Err(SendRefusal::TooLarge { len, limit })
+            }
         }
-        Ok(operation)
     }
 
     /// Pings one member. Ends in [`Outcome::Pong`] or [`Outcome::Failed`] and says nothing about
@@ -165,18 +250,18 @@ impl Membership {
     /// # Errors
     /// When the member is not known, or too many operations are under way.
     pub fn ping(&mut self, to: &MemberName, now: Time) -> Result<OperationId, SendRefusal> {
-        self.begin(now);
-        let slot = self.known(to)?;
+        self.effects.begin(now);
+        let index = self.find(to)?;
         let operation = self.admit_operation()?;
-        let to = self.destination(slot);
-        let target = self.roster.get(slot).name().clone();
-        let expected =
-            Expected::User { operation, target: target.clone(), address: to.address, sent: now };
-        self.expect_ack_from(to, &target, expected);
+        let to = Destination::of(self.members.get(index));
+        let target = self.members.get(index).name().clone();
+        let (address, sent) = (to.address, now);
+        let pending = PendingAck::User { operation, target: target.clone(), address, sent };
+        self.send_ping(to, &target, pending);
         Ok(operation)
     }
 
-    /// What our acks of pings carry from here on: see [`Event::ProbeAnswered`].
+    /// What our acks of pings carry from here on: see [`MembershipEvent::ProbeAnswered`].
     ///
     /// # Errors
     /// Above 512 bytes.
@@ -184,27 +269,27 @@ impl Membership {
         if payload.len() > MAX_META {
             return Err(PayloadTooLarge { len: payload.len(), limit: MAX_META });
         }
-        self.ack_payload = payload;
+        self.detector.set_ack_payload(payload);
         Ok(())
     }
 
-    /// What we send along in full exchanges from here on: see [`Event::RemoteState`].
+    /// What we send along in push-pulls from here on: see [`MembershipEvent::RemoteState`].
     ///
     /// # Errors
-    /// Above 10 MiB: an exchange carries at most 20 MiB, members included.
+    /// Above 10 MiB: a push-pull carries at most 20 MiB, members included.
     pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadTooLarge> {
         let limit = MAX_USER_STATE / 2;
         if state.len() > limit {
             return Err(PayloadTooLarge { len: state.len(), limit });
         }
-        self.user_state = state;
+        self.exchanges.set_user_state(state);
         Ok(())
     }
 
     /// The keys of the ring, the one that encrypts first.
     #[must_use]
     pub fn keys(&self) -> Vec<SecretKey> {
-        let keys = self.codec.layers.keyring.keys();
+        let keys = self.effects.encoder().settings().keyring.keys();
         // Every key of the ring has a good length: it was added as one.
         keys.filter_map(|key| SecretKey::try_from(key).ok()).collect()
     }
@@ -214,7 +299,7 @@ impl Membership {
     /// # Errors
     /// When there are 64 already.
     pub fn add_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
-        self.codec.layers.keyring.add(key.as_bytes())
+        self.effects.encoder_mut().keyring_mut().add(key.as_bytes())
     }
 
     /// Makes a key of the ring the one that encrypts.
@@ -222,7 +307,7 @@ impl Membership {
     /// # Errors
     /// When it is not in the ring.
     pub fn use_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
-        self.codec.layers.keyring.use_key(key.as_bytes())
+        self.effects.encoder_mut().keyring_mut().use_key(key.as_bytes())
     }
 
     /// Removes a key; one that is not in the ring is removed already.
@@ -230,28 +315,29 @@ impl Membership {
     /// # Errors
     /// When it is the one that encrypts.
     pub fn remove_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
-        self.codec.layers.keyring.remove(key.as_bytes())
+        self.effects.encoder_mut().keyring_mut().remove(key.as_bytes())
     }
 
-    fn known(&self, name: &MemberName) -> Result<Slot, SendRefusal> {
-        self.roster.find(name.as_bytes()).ok_or_else(|| SendRefusal::UnknownMember(name.clone()))
+    fn find(&self, name: &MemberName) -> Result<MemberIndex, SendRefusal> {
+        let index = self.members.find(name.as_bytes());
+        index.ok_or_else(|| SendRefusal::UnknownMember(name.clone()))
     }
 
-    fn reachable(&self, name: &MemberName) -> Result<Slot, SendRefusal> {
-        if self.is_leaving() {
+    fn find_live(&self, name: &MemberName) -> Result<MemberIndex, SendRefusal> {
+        if self.lifecycle.is_leaving() {
             return Err(SendRefusal::HasLeft);
         }
-        let slot = self.known(name)?;
-        if self.roster.get(slot).state().is_live() {
-            Ok(slot)
+        let index = self.find(name)?;
+        if self.members.get(index).state().is_live() {
+            Ok(index)
         } else {
             Err(SendRefusal::NotAlive(name.clone()))
         }
     }
 
     fn admit_operation(&mut self) -> Result<OperationId, SendRefusal> {
-        if self.operations < MAX_OPERATIONS {
-            Ok(self.new_operation())
+        if self.effects.operations() < MAX_OPERATIONS {
+            Ok(self.effects.begin_operation())
         } else {
             Err(SendRefusal::TooManyOperations { limit: MAX_OPERATIONS })
         }
@@ -263,4 +349,15 @@ fn check_length(payload: &[u8], limit: usize) -> Result<(), SendRefusal> {
         return Err(SendRefusal::TooLarge { len: payload.len(), limit });
     }
     Ok(())
+}
+
+/// A leave is a dead message about its sender.
+fn departure_of(me: &MemberRecord) -> Dead<'_> {
+    let name = me.name.as_bytes();
+    Dead { incarnation: me.incarnation, node: name, from: name }
+}
+
+/// IPv4-mapped addresses are IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

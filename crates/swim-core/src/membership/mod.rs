@@ -1,46 +1,37 @@
-//! The SWIM machine of one member: what it believes, whom it probes, what it gossips.
+//! The SWIM machine of one member: its contract, and the parts it is made of.
 //!
-//! Decides everything; performs nothing. Bytes, time and randomness come in as arguments,
-//! [`Output`]s go out. The rules themselves are in `verdict`; the submodules carry them out:
-//! `packets`, `claims`, `answers`, `probing`, `gossip`, `streams`, `exchange`, `seeding`,
-//! `leaving`, and `commands` for the application.
+//! Each part owns its state. A part reads the members and the configuration, writes to the
+//! effects, and returns what other parts must do about it; only here they meet: `messages` has
+//! what arrives, `claims` what follows from messages about members, `commands` what the
+//! application asks for.
 
-mod answers;
 mod claims;
-mod codec;
 pub(crate) mod commands;
-mod exchange;
-mod gossip;
-mod leaving;
-mod packets;
-mod probing;
-mod seeding;
-pub(crate) mod streams;
+mod messages;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use crate::awareness::Awareness;
-use crate::broadcast::Broadcasts;
-use crate::config::{Config, ConfigError, MAX_META};
-use crate::delegate::Hooks;
-use crate::error::StreamFailure;
-use crate::member::{Advertised, LocalMember, Member, MemberName, MemberState, Peer, Record};
-use crate::output::{Destination, Event, OperationId, Outcome, Output, StreamId, WarningKind};
-use crate::probe::ProbeRound;
-use crate::roster::{Roster, Slot};
-use crate::seed::{Dice, Seed};
-use crate::seeds::Seeds;
-use crate::stats::{Counters, MembershipStats};
+use crate::bootstrap::Bootstrap;
+use crate::config::{Config, ConfigError};
+use crate::dissemination::Dissemination;
+use crate::effects::Effects;
+use crate::encoder::Encoder;
+use crate::error::{OperationError, StreamFailure};
+use crate::exchanges::{Exchanges, Purpose, Role};
+use crate::failure_detector::{FailureDetector, IndirectProbe, ProbeStep, RoundEnd, ping_to};
+use crate::hooks::Hooks;
+use crate::lifecycle::Lifecycle;
+use crate::member::{Advertised, LocalMember, Member, MemberRecord, MemberState, Peer};
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::member_table::MemberTable;
+use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
+use crate::push_pull;
+use crate::rng::{Rng, RngSeed};
+use crate::stats::MembershipStats;
 use crate::time::Time;
-use crate::timers::{Timer, Timers};
-use crate::user_broadcast::UserBroadcasts;
-use claims::Accusation;
-use codec::Codec;
-use leaving::Standing;
-use packets::Expected;
-use streams::Stream;
+use crate::timers::Timer;
+use crate::wire::{IndirectPing, Message, Nack, PacketDecoder, StreamTooLong, Suspect};
 
 /// One member's view of its cluster.
 ///
@@ -56,13 +47,13 @@ use streams::Stream;
 /// Debug builds assert both.
 ///
 /// Bounds: members by [`Config::max_members`], application broadcasts by
-/// [`Config::max_user_broadcasts`], inbound streams 512, pings under way for others 1,024,
-/// operations 1,024, standing seeds 64 of each kind. What is beyond is refused and counted.
+/// [`Config::max_broadcasts`], inbound streams 512, pings under way for others 1,024, operations
+/// 1,024, seeds 64 of each kind. What is beyond is refused and counted.
 ///
 /// ```
 /// use std::net::SocketAddr;
 /// use std::time::Duration;
-/// use swim_core::{Config, LocalMember, MemberName, Membership, Output, Seed, Time};
+/// use swim_core::{Config, LocalMember, MemberName, Membership, Output, RngSeed, Time};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let me = LocalMember {
@@ -70,8 +61,8 @@ use streams::Stream;
 ///     address: SocketAddr::from(([10, 0, 0, 1], 7946)),
 ///     meta: b"role=db".to_vec(),
 /// };
-/// // Take the seed from the operating system: see `Seed`.
-/// let mut membership = Membership::new(Config::lan(), me, Seed([7; 32]), Time::ZERO)?;
+/// // Take the seed from the operating system: see `RngSeed`.
+/// let mut membership = Membership::new(Config::lan(), me, RngSeed([7; 32]), Time::ZERO)?;
 /// let mut now = Time::ZERO;
 /// for _turn in 0..3 {
 ///     while let Some(output) = membership.poll_output() {
@@ -90,50 +81,16 @@ use streams::Stream;
 /// ```
 pub struct Membership {
     config: Config,
-    codec: Codec,
-    dice: Dice,
     hooks: Option<Box<dyn Hooks + Send>>,
-    now: Time,
-    outputs: VecDeque<Output>,
-    timers: Timers,
-    counters: Counters,
-
-    roster: Roster,
-    /// Of every member that is not alive: who said so, and how it goes on.
-    accusations: BTreeMap<Slot, Accusation>,
-    /// The last conflict reported about a member, so that each is reported once.
-    conflicts: BTreeMap<Slot, SocketAddr>,
-    awareness: Awareness,
-
-    news: Broadcasts,
-    user_broadcasts: UserBroadcasts,
-    user_turn: u32,
-    /// The gossip rounds' rhythm: rounds are whole intervals from here.
-    gossip_phase: Time,
-    last_gossip: Option<Time>,
-    packet_limits: BTreeMap<SocketAddr, usize>,
-
-    probe: Option<ProbeRound>,
-    /// A tick came while a round was under way; it counts once.
-    late_probe: bool,
-    sequence: u32,
-    expected: BTreeMap<u32, Expected>,
-    ack_payload: Vec<u8>,
-    user_state: Vec<u8>,
-
-    streams: BTreeMap<StreamId, Stream>,
-    next_stream: u64,
-    next_operation: u64,
-    operations: usize,
-    seeds: Seeds,
-    standing: Standing,
-    is_returning: bool,
+    decoder: PacketDecoder,
+    members: MemberTable,
+    detector: FailureDetector,
+    dissemination: Dissemination,
+    exchanges: Exchanges,
+    bootstrap: Bootstrap,
+    lifecycle: Lifecycle,
+    effects: Effects,
 }
-
-/// Without a probe interval, what is limited to once per probe interval is limited to this.
-const DEFAULT_BEAT: Duration = Duration::from_secs(1);
-/// Peers whose datagram limit is remembered; others get full packets, which may cost a stream.
-const MAX_PACKET_LIMITS: usize = 4096;
 
 impl Membership {
     /// A machine that knows only itself.
@@ -143,53 +100,34 @@ impl Membership {
     pub fn new(
         config: Config,
         me: LocalMember,
-        seed: Seed,
+        seed: RngSeed,
         now: Time,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
-        check_local(&me)?;
-        let codec = Codec::new(&config, seed)?;
-        let mut dice = Dice::new(seed);
-        let record = Record {
+        me.validate()?;
+        let encoder = Encoder::new(&config, seed)?;
+        let mut rng = Rng::new(seed);
+        let me = Member::new(MemberRecord {
             name: me.name,
             meta: (!me.meta.is_empty()).then(|| me.meta.into()),
             changed: now,
             incarnation: 1,
             advertised: Advertised::from_socket(me.address),
-            versions: Some(config.versions),
+            versions: Some(config.versions.to_bytes()),
             state: MemberState::Alive,
-        };
+        });
+        let members = MemberTable::new(me, rng.next_u64());
+        let dissemination = Dissemination::new(now + rng.span(config.gossip_interval));
         let mut membership = Self {
-            codec,
             hooks: None,
-            now,
-            outputs: VecDeque::new(),
-            timers: Timers::default(),
-            counters: Counters::default(),
-            roster: Roster::new(Member::new(record), dice.next_u64()),
-            accusations: BTreeMap::new(),
-            conflicts: BTreeMap::new(),
-            awareness: Awareness::new(config.awareness_max_multiplier),
-            news: Broadcasts::default(),
-            user_broadcasts: UserBroadcasts::default(),
-            user_turn: 0,
-            gossip_phase: now + dice.span(config.gossip_interval),
-            last_gossip: None,
-            packet_limits: BTreeMap::new(),
-            probe: None,
-            late_probe: false,
-            sequence: 0,
-            expected: BTreeMap::new(),
-            ack_payload: Vec::new(),
-            user_state: Vec::new(),
-            streams: BTreeMap::new(),
-            next_stream: 0,
-            next_operation: 0,
-            operations: 0,
-            seeds: Seeds::new(),
-            standing: Standing::Member,
-            is_returning: false,
-            dice,
+            decoder: PacketDecoder::default(),
+            members,
+            detector: FailureDetector::new(&config),
+            dissemination,
+            exchanges: Exchanges::new(),
+            bootstrap: Bootstrap::new(),
+            lifecycle: Lifecycle::new(),
+            effects: Effects::new(now, rng, encoder),
             config,
         };
         membership.start();
@@ -203,223 +141,342 @@ impl Membership {
         ];
         for (timer, interval) in offsets {
             if !interval.is_zero() {
-                let offset = self.dice.span(interval);
-                self.timers.set(timer, self.now + offset);
+                let offset = self.effects.rng().span(interval);
+                self.effects.set_timer(timer, self.effects.now() + offset);
             }
         }
         self.gossip_about_me();
-        self.emit(Event::Joined(self.local()));
+        self.effects.emit(MembershipEvent::Joined(self.local()));
     }
 
     /// One packet arrived from `from`: a datagram, or what the transport carried instead.
     pub fn handle_packet(&mut self, from: &Peer, bytes: &[u8], now: Time) {
-        self.begin(now);
+        self.effects.begin(now);
         self.receive_packet(from, bytes);
     }
 
     /// The remote opened the stream `id`, an [incoming](StreamId::incoming) one.
     pub fn handle_stream_opened(&mut self, id: StreamId, from: &Peer, now: Time) {
-        self.begin(now);
-        self.accept_stream(id, from);
+        self.effects.begin(now);
+        self.exchanges.accept(id, from, &self.config, &mut self.effects);
     }
 
     /// Bytes arrived on a stream; `fin` when they are the last ones.
     pub fn handle_stream_data(&mut self, id: StreamId, bytes: &[u8], fin: bool, now: Time) {
-        self.begin(now);
+        self.effects.begin(now);
         self.receive_stream(id, bytes, fin);
     }
 
     /// The transport gave a stream up.
     pub fn handle_stream_failed(&mut self, id: StreamId, reason: StreamFailure, now: Time) {
-        self.begin(now);
-        self.fail_stream(id, reason);
+        self.effects.begin(now);
+        if let Some(role) = self.exchanges.fail(id, &mut self.effects) {
+            self.exchange_failed(&role, reason.into());
+        }
     }
 
     /// A packet to `to` could not be sent: as good as an answer that never comes.
     pub fn handle_send_failed(&mut self, to: SocketAddr, now: Time) {
-        self.begin(now);
-        self.counters.sends_failed += 1;
-        self.note_send_failure(to);
+        self.effects.begin(now);
+        self.effects.count().sends_failed += 1;
+        if self.detector.send_failed(to, &mut self.effects) {
+            self.advance_probe();
+        }
     }
 
     /// The largest payload that still fits one datagram to `peer` is `limit` bytes from here on.
     pub fn handle_packet_limit(&mut self, peer: SocketAddr, limit: usize, now: Time) {
-        self.begin(now);
-        let known = self.packet_limits.contains_key(&peer);
-        if known || self.packet_limits.len() < MAX_PACKET_LIMITS {
-            self.packet_limits.insert(peer, limit);
-        }
+        self.effects.begin(now);
+        self.dissemination.set_packet_limit(peer, limit);
     }
 
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.begin(now);
-        while let Some((at, timer)) = self.timers.pop(now) {
+        self.effects.begin(now);
+        while let Some((due, timer)) = self.effects.pop_due() {
             match timer {
-                Timer::Expected(sequence) => self.give_up_expecting(sequence),
+                Timer::PendingAck(sequence) => self.ack_timed_out(sequence),
                 Timer::ProbePhase => self.advance_probe(),
-                Timer::Suspicion(slot) => self.suspicion_ran_out(slot),
-                Timer::Stream(id) => self.stream_took_too_long(id),
+                Timer::Suspicion(index) => self.suspicion_timed_out(index),
+                Timer::Stream(id) => self.stream_timed_out(id),
                 Timer::Leave => self.advance_leave(),
-                Timer::Probe => self.probe_tick(at),
-                Timer::Gossip => self.gossip_round(),
-                Timer::PushPull => self.push_pull_tick(),
-                Timer::Seeds => self.seed_round(),
+                Timer::Probe => {
+                    if self.detector.tick(due, &self.config, &mut self.effects) {
+                        self.probe_next_member();
+                    }
+                }
+                Timer::Gossip => {
+                    self.dissemination.gossip_round(&self.members, &self.config, &mut self.effects)
+                }
+                Timer::PushPull => self.push_pull_with_random_member(),
+                Timer::Bootstrap => self.join_seeds(),
             }
         }
     }
 
     /// The next thing that must leave the machine.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.effects.pop_output()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); may lie in the past.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        self.effects.next_deadline()
     }
 
     /// Every member remembered, ourselves included, ordered by name: also the dead and those that
     /// left, until they are purged.
     pub fn members(&self) -> impl Iterator<Item = Member> {
-        self.roster.iter().map(|(_, member)| member.clone())
+        self.members.iter().map(|(_, member)| member.clone())
     }
 
     /// A number that is another one whenever [`members`](Self::members) may show something else:
     /// whoever keeps a copy need not compare.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.roster.generation()
+        self.members.generation()
     }
 
     /// The member of that name, if remembered.
     #[must_use]
     pub fn member(&self, name: &MemberName) -> Option<Member> {
-        self.roster.find(name.as_bytes()).map(|slot| self.roster.get(slot).clone())
+        self.members.find(name.as_bytes()).map(|index| self.members.get(index).clone())
     }
 
     /// Ourselves.
     #[must_use]
     pub fn local(&self) -> Member {
-        self.me().clone()
+        self.members.me().clone()
     }
 
     /// Local health: 0 is good, larger means that we ourselves seem slow.
     #[must_use]
     pub fn health(&self) -> u8 {
-        self.awareness.score()
+        self.detector.health()
     }
 
     /// Whether the first member that we exchanged states with knew us already: we have been here
     /// before, and others may still talk to the process that was.
     #[must_use]
     pub fn is_returning(&self) -> bool {
-        self.is_returning
+        self.lifecycle.is_returning()
     }
 
     /// Whether our leave has finished.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        matches!(self.standing, Standing::Left { .. })
+        self.lifecycle.has_left()
     }
 
     /// Whether the machine still waits for something on this stream.
     #[must_use]
     pub fn wants_stream(&self, id: StreamId) -> bool {
-        self.streams.contains_key(&id)
+        self.exchanges.contains(id)
     }
 
     /// Whether a member that is alive or suspect announces this address.
     #[must_use]
     pub fn has_live_member_at(&self, address: SocketAddr) -> bool {
-        let is_there = |member: &Member| member.address() == address && member.state().is_live();
-        self.roster.iter().any(|(_, member)| is_there(member))
+        self.members.is_live_at(address)
     }
 
     /// Counters and lengths.
     #[must_use]
     pub fn stats(&self) -> MembershipStats {
         MembershipStats {
-            alive: self.roster.count(MemberState::Alive),
-            suspect: self.roster.count(MemberState::Suspect),
-            dead: self.roster.count(MemberState::Dead),
-            left: self.roster.count(MemberState::Left),
+            alive: self.members.count(MemberState::Alive),
+            suspect: self.members.count(MemberState::Suspect),
+            dead: self.members.count(MemberState::Dead),
+            left: self.members.count(MemberState::Left),
             health: self.health(),
-            queued_broadcasts: self.news.len(),
-            queued_user_broadcasts: self.user_broadcasts.len(),
-            streams: self.streams.len(),
-            counters: self.counters,
+            queued_updates: self.dissemination.queued_updates(),
+            queued_broadcasts: self.dissemination.queued_broadcasts(),
+            streams: self.exchanges.len(),
+            counters: *self.effects.counters(),
         }
     }
 
-    /// Every mutation begins here.
-    fn begin(&mut self, now: Time) {
-        debug_assert!(self.outputs.is_empty(), "drain poll_output before the next call");
-        debug_assert!(now >= self.now, "time went back from {} to {now}", self.now);
-        self.now = self.now.max(now);
+    /// Probes the next live member of the round; a new round begins at the end of one.
+    fn probe_next_member(&mut self) {
+        let mut wrapped = false;
+        for _ in 0..=self.members.len() {
+            let Some(index) = self.members.next_in_round() else {
+                if wrapped {
+                    return;
+                }
+                wrapped = true;
+                self.purge();
+                self.members.begin_round(self.effects.rng());
+                continue;
+            };
+            if index != MemberIndex::ME && self.members.get(index).state().is_live() {
+                self.probe(index);
+                return;
+            }
+        }
     }
 
-    fn me(&self) -> &Member {
-        self.roster.get(Slot::ME)
+    fn purge(&mut self) {
+        let oldest = self.effects.now().before(self.config.gossip_to_the_dead);
+        for (index, member) in self.members.purge(oldest) {
+            log::debug!("purging {}, {}", member.name(), member.state());
+            let address = member.address();
+            self.effects.clear_timer(Timer::Suspicion(index));
+            self.dissemination.forget(index, address);
+            self.effects.push(Output::ForgetPeer { address });
+        }
     }
 
-    fn is_me(&self, name: &[u8]) -> bool {
-        self.me().name().as_bytes() == name
+    fn probe(&mut self, target: MemberIndex) {
+        let Self { detector, members, config, effects, .. } = self;
+        let sequence = detector.begin_round(target, members, config, effects);
+        let (me, member) = (members.me().record(), members.get(target).record());
+        let to = Destination::of(members.get(target));
+        let ping = Message::Ping(ping_to(&member.name, me, sequence));
+        if member.state == MemberState::Suspect && config.buddy {
+            // Lifeguard's buddy system: the suspect learns of it with the ping and can refute at
+            // once.
+            let suspect = Message::Suspect(Suspect {
+                incarnation: member.incarnation,
+                node: member.name.as_bytes(),
+                from: me.name.as_bytes(),
+            });
+            effects.send_messages(to, &[ping, suspect], member.checks_checksums());
+        } else {
+            let updates = &mut self.dissemination;
+            updates.send_with_updates(&ping, to, Some(target), members, config, effects);
+        }
     }
 
-    fn emit(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+    fn advance_probe(&mut self) {
+        match self.detector.advance(&self.members, &self.config, &mut self.effects) {
+            Some(ProbeStep::AskOthers(plan)) => self.probe_indirectly(&plan),
+            Some(ProbeStep::Suspect { name, incarnation, end }) => {
+                self.suspect(&name, incarnation);
+                self.end_round(end);
+            }
+            Some(ProbeStep::End(end)) => self.end_round(end),
+            // An ack ended the round in the moment in which its timer ran out.
+            None => {}
+        }
     }
 
-    fn warn(&mut self, kind: WarningKind, address: SocketAddr, detail: String) {
-        log::debug!("refused something from {address}: {kind}: {detail}");
-        self.emit(Event::Warning { kind, address, detail });
+    fn probe_indirectly(&mut self, plan: &IndirectProbe) {
+        for (relay, nack) in &plan.relays {
+            self.send_indirect_ping(*relay, *nack, plan);
+        }
+        let Some(deadline) = plan.stream_until else { return };
+        let target = self.members.get(plan.target);
+        let me = self.members.me().record();
+        let ping = Message::Ping(ping_to(target.name(), me, plan.sequence)).to_vec();
+        let to = Destination::of(target);
+        let role = Role::StreamPing { sequence: plan.sequence };
+        // A ping is never too long for a stream.
+        if let Ok(stream) = self.exchanges.open(to, &ping, deadline, role, &mut self.effects) {
+            self.detector.set_stream(stream);
+        }
     }
 
-    fn finish(&mut self, operation: OperationId, outcome: Outcome) {
-        self.operations -= 1;
-        self.outputs.push_back(Output::Finished { operation, outcome });
-    }
-
-    fn new_operation(&mut self) -> OperationId {
-        self.operations += 1;
-        self.next_operation += 1;
-        OperationId(self.next_operation)
-    }
-
-    fn destination(&self, slot: Slot) -> Destination {
-        let member = self.roster.get(slot);
-        Destination { address: member.address(), name: Some(member.name().clone()) }
-    }
-
-    /// What is limited to once per probe interval is limited to once per this.
-    fn beat(&self) -> Duration {
-        if self.config.probe_interval.is_zero() { DEFAULT_BEAT } else { self.config.probe_interval }
-    }
-}
-
-fn check_local(me: &LocalMember) -> Result<(), ConfigError> {
-    if std::str::from_utf8(me.name.as_bytes()).is_err() {
-        return Err(ConfigError {
-            field: "name",
-            value: me.name.to_string(),
-            remedy: "choose a name that is UTF-8, so that every tool can show it",
+    fn send_indirect_ping(&mut self, relay: MemberIndex, nack: bool, plan: &IndirectProbe) {
+        let Self { dissemination, members, config, effects, .. } = self;
+        let (me, target) = (members.me().record(), members.get(plan.target).record());
+        let request = Message::IndirectPing(IndirectPing {
+            seq_no: plan.sequence,
+            target: Some(target.advertised.ip_bytes()),
+            port: target.advertised.port,
+            node: target.name.as_bytes(),
+            nack,
+            source_addr: me.advertised.ip_bytes(),
+            source_port: me.advertised.port,
+            source_node: me.name.as_bytes(),
         });
+        let to = Destination::of(members.get(relay));
+        dissemination.send_with_updates(&request, to, Some(relay), members, config, effects);
     }
-    if me.meta.len() > MAX_META {
-        return Err(ConfigError {
-            field: "meta",
-            value: format!("{} bytes", me.meta.len()),
-            remedy: "shorten it to at most 512 bytes",
+
+    fn end_round(&mut self, end: RoundEnd) {
+        if let Some(stream) = end.stream {
+            // The transport may have given it up already.
+            let _ = self.exchanges.abandon(stream, &mut self.effects);
+        }
+        if end.probe_overdue {
+            self.probe_next_member();
+        }
+    }
+
+    fn ack_timed_out(&mut self, sequence: u32) {
+        let timed_out = self.detector.ack_timed_out(sequence, &self.config, &mut self.effects);
+        if let Some((to, Nack { seq_no })) = timed_out {
+            self.send_answer(to, &Message::Nack(Nack { seq_no }));
+        }
+    }
+
+    fn push_pull_with_random_member(&mut self) {
+        let Self { members, config, effects, .. } = self;
+        let interval = push_pull::interval(config.push_pull_interval, members.len());
+        effects.set_timer(Timer::PushPull, effects.now() + interval);
+        let partner = members.draw(1, effects.rng(), |index, member| {
+            index != MemberIndex::ME && member.state() == MemberState::Alive
         });
+        if let [index] = partner[..] {
+            self.begin_push_pull(Destination::of(self.members.get(index)), Purpose::Periodic);
+        }
     }
-    if me.address.ip().is_unspecified() || me.address.port() == 0 {
-        return Err(ConfigError {
-            field: "address",
-            value: me.address.to_string(),
-            remedy: "announce an address and port that others can dial",
-        });
+
+    fn join_seeds(&mut self) {
+        let Some(seeds) = self.bootstrap.begin_round(&self.members, &mut self.effects) else {
+            return;
+        };
+        for address in seeds {
+            self.begin_push_pull(Destination { address, name: None }, Purpose::Seed);
+        }
+        self.bootstrap.schedule_round(&mut self.effects);
     }
-    Ok(())
+
+    fn begin_push_pull(&mut self, to: Destination, purpose: Purpose) {
+        let state = self.exchanges.encode_state(purpose.is_join(), &self.members);
+        let deadline = self.effects.now() + self.config.stream_timeout;
+        let role = Role::PushPull { to: to.clone(), purpose };
+        if let Err(StreamTooLong { length: len, limit }) =
+            self.exchanges.open(to.clone(), &state, deadline, role, &mut self.effects)
+        {
+            self.push_pull_failed(to.address, purpose, OperationError::TooLarge { len, limit });
+        }
+    }
+
+    fn stream_timed_out(&mut self, id: StreamId) {
+        let Some(role) = self.exchanges.fail(id, &mut self.effects) else {
+            debug_assert!(false, "the timer of a stream runs without the stream");
+            return;
+        };
+        self.exchange_failed(&role, OperationError::TimedOut);
+        self.exchanges.close(id, &mut self.effects);
+    }
+
+    /// The exchange of a stream ended without what it was for.
+    fn exchange_failed(&mut self, role: &Role, error: OperationError) {
+        match role {
+            Role::PushPull { to, purpose } => self.push_pull_failed(to.address, *purpose, error),
+            Role::Message { operation } => {
+                self.effects.finish(*operation, Outcome::Failed(error));
+            }
+            // A ping that is not answered by stream either is judged at the end of its round, and
+            // the other side knows itself that its request failed.
+            Role::StreamPing { .. } | Role::Incoming { .. } => {}
+        }
+    }
+
+    fn push_pull_failed(&mut self, address: SocketAddr, purpose: Purpose, error: OperationError) {
+        self.effects.count().exchanges_failed += 1;
+        log::debug!("push-pull with {address} failed: {error}");
+        match purpose {
+            Purpose::Join(operation) => self.effects.finish(operation, Outcome::Failed(error)),
+            Purpose::Seed => {
+                self.bootstrap.tried(address);
+                self.effects.emit(MembershipEvent::SeedTried { address, error: Some(error) });
+            }
+            Purpose::Periodic => {}
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::agenda::Move;
 use super::connection::{ConnectionId, Route, is_expected};
 use super::{EndpointId, Links, StreamFaults, TransportModel};
 use crate::error::StreamFailure;
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::output::{Destination, StreamId};
 use crate::time::Time;
 use crate::transport::{StreamGone, StreamRead, TransportEvent};

@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::error::{OperationError, StreamFailure};
-use crate::member::{Member, MemberName};
-use crate::output::{Event, Outcome, Output, WarningKind};
+use crate::member::Member;
+use crate::member_name::MemberName;
+use crate::output::{MembershipEvent, Outcome, Output, WarningKind};
 use crate::sim::fault::HostId;
 use crate::time::Time;
 
@@ -97,49 +98,49 @@ impl Digest {
         }
     }
 
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &MembershipEvent) {
         match event {
-            Event::Joined(member) => self.member(16, member),
-            Event::Updated(member) => self.member(17, member),
-            Event::Left(member) => self.member(18, member),
-            Event::Failed { member, suspected_by, after } => {
+            MembershipEvent::Joined(member) => self.member(16, member),
+            MembershipEvent::Updated(member) => self.member(17, member),
+            MembershipEvent::Left(member) => self.member(18, member),
+            MembershipEvent::Failed { member, suspected_by, after } => {
                 self.member(19, member);
                 self.name(suspected_by);
                 self.span(*after);
             }
-            Event::Suspected { member, by } => {
+            MembershipEvent::Suspected { member, by } => {
                 self.member(20, member);
                 self.name(by);
             }
-            Event::Cleared { member, by } => {
+            MembershipEvent::Cleared { member, by } => {
                 self.member(21, member);
                 self.name(by);
             }
-            Event::ProbeAnswered { member, rtt, payload } => {
+            MembershipEvent::ProbeAnswered { member, rtt, payload } => {
                 self.member(22, member);
                 self.span(*rtt);
                 self.bytes(payload);
             }
-            Event::Message { from, address, reliable, payload } => {
+            MembershipEvent::Message { from, address, reliable, payload } => {
                 self.word(23 | u64::from(*reliable) << 8 | u64::from(from.is_some()) << 16);
                 self.bytes(from.as_ref().map_or(&[], MemberName::as_bytes));
                 self.address(*address);
                 self.bytes(payload);
             }
-            Event::Conflict { member, other } => {
+            MembershipEvent::Conflict { member, other } => {
                 self.member(24, member);
                 self.address(*other);
             }
-            Event::RemoteState { address, join, state } => {
+            MembershipEvent::RemoteState { address, join, state } => {
                 self.word(25 | u64::from(*join) << 8);
                 self.address(*address);
                 self.bytes(state);
             }
-            Event::SeedTried { address, error } => {
+            MembershipEvent::SeedTried { address, error } => {
                 self.word(26 | error.as_ref().map_or(0, error_code) << 8);
                 self.address(*address);
             }
-            Event::Warning { kind, address, .. } => {
+            MembershipEvent::Warning { kind, address, .. } => {
                 self.word(27 | warning_code(*kind) << 8);
                 self.address(*address);
             }
@@ -220,7 +221,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::member::{Advertised, MemberState, Record};
+    use crate::member::{Advertised, MemberRecord, MemberState};
 
     fn of(parts: &[&[u8]]) -> u64 {
         let mut digest = Digest::new();
@@ -243,7 +244,7 @@ mod tests {
         let member = |incarnation, state| {
             let place = Advertised::from_wire(&[10, 0, 0, 1], 7946).unwrap();
             let name = MemberName::try_from("bob").unwrap();
-            Member::new(Record {
+            Member::new(MemberRecord {
                 name,
                 meta: None,
                 changed: Time::ZERO,
@@ -255,35 +256,35 @@ mod tests {
         };
         let [ada, cyd] = ["ada", "cyd"].map(|name| MemberName::try_from(name).unwrap());
         let alive = || member(1, MemberState::Alive);
-        let failed = |suspected_by: &MemberName, seconds| Event::Failed {
+        let failed = |suspected_by: &MemberName, seconds| MembershipEvent::Failed {
             member: alive(),
             suspected_by: suspected_by.clone(),
             after: Duration::from_secs(seconds),
         };
         let events = [
-            Event::Joined(alive()),
-            Event::Updated(alive()),
-            Event::Joined(member(2, MemberState::Alive)),
-            Event::Joined(member(1, MemberState::Dead)),
+            MembershipEvent::Joined(alive()),
+            MembershipEvent::Updated(alive()),
+            MembershipEvent::Joined(member(2, MemberState::Alive)),
+            MembershipEvent::Joined(member(1, MemberState::Dead)),
             failed(&ada, 4),
             failed(&cyd, 4),
             failed(&ada, 5),
-            Event::Message {
+            MembershipEvent::Message {
                 from: None,
                 address: ([10, 0, 0, 1], 1).into(),
                 reliable: false,
                 payload: vec![],
             },
-            Event::Message {
+            MembershipEvent::Message {
                 from: None,
                 address: ([10, 0, 0, 1], 1).into(),
                 reliable: true,
                 payload: vec![],
             },
-            Event::Conflict { member: alive(), other: ([10, 0, 0, 1], 1).into() },
-            Event::Conflict { member: alive(), other: ([10, 0, 0, 1], 2).into() },
-            Event::SeedTried { address: ([10, 0, 0, 1], 1).into(), error: None },
-            Event::SeedTried {
+            MembershipEvent::Conflict { member: alive(), other: ([10, 0, 0, 1], 1).into() },
+            MembershipEvent::Conflict { member: alive(), other: ([10, 0, 0, 1], 2).into() },
+            MembershipEvent::SeedTried { address: ([10, 0, 0, 1], 1).into(), error: None },
+            MembershipEvent::SeedTried {
                 address: ([10, 0, 0, 1], 1).into(),
                 error: Some(OperationError::TimedOut),
             },
@@ -304,7 +305,7 @@ mod tests {
         let of_warning = |kind, detail: &str| {
             let mut digest = Digest::new();
             let address = ([10, 0, 0, 1], 1).into();
-            digest.event(&Event::Warning { kind, address, detail: detail.to_owned() });
+            digest.event(&MembershipEvent::Warning { kind, address, detail: detail.to_owned() });
             digest.value()
         };
         let malformed = of_warning(WarningKind::Malformed, "it ends early");

@@ -51,7 +51,7 @@ impl Introduction {
             while membership.poll_output().is_some() {}
         }
         for _ in 0..MAX_ACKS {
-            if membership.stats().queued_broadcasts == 0 {
+            if membership.stats().queued_updates == 0 {
                 break;
             }
             membership.handle_packet(&self.stranger, &self.ping, now);

@@ -5,19 +5,19 @@
 
 use std::time::Duration;
 
-use crate::seed::{Dice, Seed};
+use crate::rng::{Rng, RngSeed};
 use crate::sim::fault::HostId;
 
 /// The denominator of rates: a rate of `MILLION` happens every time.
 pub(crate) const MILLION: u32 = 1_000_000;
 
 /// One stream of draws.
-pub(crate) struct SimRng(Dice);
+pub(crate) struct SimRng(Rng);
 
 impl SimRng {
     /// The stream `stream` of the simulation `seed`.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        Self(Dice::new(expand(seed, stream)))
+        Self(Rng::new(expand(seed, stream)))
     }
 
     /// A number in `0..bound`; 0 when `bound` is 0.
@@ -64,18 +64,18 @@ impl SimRng {
 const FIRST_PROCESS: u64 = 1 << 32;
 
 /// The seed of a host's `process`-th process.
-pub(crate) fn process_seed(seed: u64, host: HostId, process: u32) -> Seed {
+pub(crate) fn process_seed(seed: u64, host: HostId, process: u32) -> RngSeed {
     expand(seed, FIRST_PROCESS * u64::from(process) + u64::from(host.0))
 }
 
 /// The 32 bytes that stand for a stream of a simulation.
-fn expand(seed: u64, stream: u64) -> Seed {
+fn expand(seed: u64, stream: u64) -> RngSeed {
     let mut state = seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
     let mut bytes = [0; 32];
     for chunk in bytes.chunks_exact_mut(8) {
         chunk.copy_from_slice(&split_mix(&mut state).to_le_bytes());
     }
-    Seed(bytes)
+    RngSeed(bytes)
 }
 
 /// `SplitMix64` (Steele, Lea and Flood 2014), the usual way to fill the state of a xoshiro.

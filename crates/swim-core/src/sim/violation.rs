@@ -1,6 +1,6 @@
 //! A broken rule, whichever checker found it.
 
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::sim::application::{MessageViolation, OperationViolation};
 use crate::sim::checker::agreement::Disagreement;
 use crate::sim::checker::bounds::BoundExceeded;

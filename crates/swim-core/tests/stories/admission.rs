@@ -1,7 +1,7 @@
 //! Who may enter, and who may say what.
 
 use swim_core::wire::{Ack, Alive, Dead, Message, Ping, Suspect};
-use swim_core::{Config, Event, Hooks, Member, MemberState, WarningKind};
+use swim_core::{Config, Hooks, Member, MemberState, MembershipEvent, WarningKind};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -94,11 +94,10 @@ fn a_ping_in_somebody_elses_name_gets_no_answer() {
     cluster.inject("bob", "ada", ping(b"cyd"));
     cluster.run_for(seconds(1));
     assert_eq!(cluster.machine("ada").stats().counters.refused_impostor, 1);
-    assert!(
-        cluster
-            .events("ada")
-            .any(|event| matches!(event, Event::Warning { kind: WarningKind::Impostor, .. }))
-    );
+    assert!(cluster.events("ada").any(|event| matches!(
+        event,
+        MembershipEvent::Warning { kind: WarningKind::Impostor, .. }
+    )));
     let unasked = cluster.machine("bob").stats().counters.refused_ack;
     cluster.inject("bob", "ada", ping(b"bob"));
     cluster.run_for(seconds(1));

@@ -18,7 +18,7 @@ fn everybody_gets_each_broadcast_exactly_once() {
         assert_eq!(cluster.messages(who), sent, "{who}");
     }
     assert!(cluster.messages("ada").is_empty());
-    assert_eq!(cluster.machine("ada").stats().queued_user_broadcasts, 0);
+    assert_eq!(cluster.machine("ada").stats().queued_broadcasts, 0);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_does_not_fit_a_packet_is_refused_with_the_limit() {
 #[test]
 fn the_queue_is_bounded() {
     let mut config = Config::lan();
-    config.max_user_broadcasts = 3;
+    config.max_broadcasts = 3;
     let mut cluster = Cluster::joined_with(&["ada", "bob"], &config);
     let broadcast =
         |cluster: &mut Cluster| cluster.tell("ada", |machine, now| machine.broadcast(vec![1], now));

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use swim_core::{Config, Event, MemberState, WarningKind};
+use swim_core::{Config, MemberState, MembershipEvent, WarningKind};
 
 use crate::harness::{Cluster, millis, name, seconds};
 
-fn failures(cluster: &Cluster, who: &str) -> Vec<Event> {
-    cluster.events(who).filter(|event| matches!(event, Event::Failed { .. })).cloned().collect()
+fn failures(cluster: &Cluster, who: &str) -> Vec<MembershipEvent> {
+    cluster
+        .events(who)
+        .filter(|event| matches!(event, MembershipEvent::Failed { .. }))
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -18,7 +22,9 @@ fn a_crash_is_detected_by_everybody() {
         ["ada", "bob"].iter().all(|who| cluster.state(who, "cyd") == Some(MemberState::Dead))
     });
     for who in ["ada", "bob"] {
-        let [Event::Failed { member, suspected_by, after }] = &failures(&cluster, who)[..] else {
+        let [MembershipEvent::Failed { member, suspected_by, after }] =
+            &failures(&cluster, who)[..]
+        else {
             panic!("{who} should have seen one failure");
         };
         assert_eq!(*member.name(), name("cyd"));
@@ -71,11 +77,10 @@ fn a_stream_saves_whom_no_packet_reaches() {
     let counters = cluster.machine("ada").stats().counters;
     assert!(counters.probes_saved_by_stream > 5);
     assert_eq!(counters.suspicions, 0);
-    assert!(
-        cluster
-            .events("ada")
-            .any(|event| matches!(event, Event::Warning { kind: WarningKind::PacketsBlocked, .. }))
-    );
+    assert!(cluster.events("ada").any(|event| matches!(
+        event,
+        MembershipEvent::Warning { kind: WarningKind::PacketsBlocked, .. }
+    )));
 }
 
 #[test]
@@ -134,7 +139,7 @@ fn a_suspect_refutes_with_a_higher_incarnation() {
     assert!(cluster.incarnation("ada", "bob") > before);
     assert!(failures(&cluster, "ada").is_empty() && failures(&cluster, "cyd").is_empty());
     assert!(cluster.events("ada").any(|event| match event {
-        Event::Cleared { member, by } =>
+        MembershipEvent::Cleared { member, by } =>
             *member.name() == name("bob") && [name("ada"), name("cyd")].contains(by),
         _ => false,
     }));
@@ -158,7 +163,8 @@ fn the_buddy_system_tells_the_suspect_with_the_next_ping() {
         cluster.run_for(millis(2500));
         cluster.wire.heal();
         cluster.run_for(seconds(4));
-        let cleared = cluster.events("ada").any(|event| matches!(event, Event::Cleared { .. }));
+        let cleared =
+            cluster.events("ada").any(|event| matches!(event, MembershipEvent::Cleared { .. }));
         assert_eq!(cleared, buddy);
     }
 }
@@ -228,7 +234,9 @@ fn confirmations_shorten_a_suspicion() {
         let mut cluster = Cluster::joined_with(&cast, &config);
         cluster.crash("fay");
         cluster.run_until(seconds(60), |cluster| !failures(cluster, "ada").is_empty());
-        let [Event::Failed { after, .. }] = failures(&cluster, "ada")[..] else { panic!() };
+        let [MembershipEvent::Failed { after, .. }] = failures(&cluster, "ada")[..] else {
+            panic!()
+        };
         after
     };
     // Without Lifeguard four intervals; with it, twenty-four unless two others confirm.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use swim_core::{
-    Config, Destination, Event, LocalMember, Member, MemberName, MemberState, Membership,
-    OperationId, Outcome, Output, Peer, Seed, StreamFailure, StreamId, Time,
+    Config, Destination, LocalMember, Member, MemberName, MemberState, Membership, MembershipEvent,
+    OperationId, Outcome, Output, Peer, RngSeed, StreamFailure, StreamId, Time,
 };
 
 const LATENCY: Duration = Duration::from_millis(1);
@@ -39,7 +39,7 @@ pub(crate) struct Cluster {
 pub(crate) struct Node {
     pub(crate) machine: Option<Membership>,
     pub(crate) address: SocketAddr,
-    pub(crate) events: Vec<(Time, Event)>,
+    pub(crate) events: Vec<(Time, MembershipEvent)>,
     pub(crate) finished: BTreeMap<OperationId, Outcome>,
     pub(crate) forgotten: Vec<SocketAddr>,
     pub(crate) resolutions: usize,
@@ -145,7 +145,7 @@ impl Cluster {
         let mut seed = [0; 32];
         seed[0] = u8::try_from(self.nodes.len()).unwrap();
         seed[1..9].copy_from_slice(&self.now.as_micros().to_be_bytes());
-        let machine = Membership::new(config, me, Seed(seed), self.now).unwrap();
+        let machine = Membership::new(config, me, RngSeed(seed), self.now).unwrap();
         let node = Node {
             machine: Some(machine),
             address,
@@ -202,14 +202,14 @@ impl Cluster {
         self.view(viewer, seen).expect("known").incarnation()
     }
 
-    pub(crate) fn events(&self, who: &str) -> impl Iterator<Item = &Event> {
+    pub(crate) fn events(&self, who: &str) -> impl Iterator<Item = &MembershipEvent> {
         self.nodes[who].events.iter().map(|(_, event)| event)
     }
 
     pub(crate) fn messages(&self, who: &str) -> Vec<Vec<u8>> {
         self.events(who)
             .filter_map(|event| match event {
-                Event::Message { payload, .. } => Some(payload.clone()),
+                MembershipEvent::Message { payload, .. } => Some(payload.clone()),
                 _ => None,
             })
             .collect()

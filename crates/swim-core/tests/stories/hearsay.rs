@@ -2,7 +2,7 @@
 
 use swim_core::wire::encode_user;
 use swim_core::wire::{Alive, Dead, Message, PacketDecoder, Ping, Suspect, WireSettings, compound};
-use swim_core::{Config, Event, MemberState, Output, Peer, StreamId};
+use swim_core::{Config, MemberState, MembershipEvent, Output, Peer, StreamId};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -92,7 +92,7 @@ fn hearsay_of_a_death_in_an_exchange_is_only_a_suspicion() {
     // Bob told it, but it is ada's own suspicion: she will say so to zoe.
     assert!(cluster.events("ada").any(|event| matches!(
         event,
-        Event::Suspected { by, .. } if *by == name("ada")
+        MembershipEvent::Suspected { by, .. } if *by == name("ada")
     )));
 }
 
@@ -121,7 +121,7 @@ fn a_death_told_twice_is_one_event() {
     assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Dead));
     let ends = cluster
         .events("ada")
-        .filter(|event| matches!(event, Event::Failed { .. } | Event::Left(_)));
+        .filter(|event| matches!(event, MembershipEvent::Failed { .. } | MembershipEvent::Left(_)));
     assert_eq!(ends.count(), 1);
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use swim_core::{
-    Config, LocalMember, Member, MemberState, Membership, Peer, Seed, StreamFailure, StreamId, Time,
+    Config, LocalMember, Member, MemberState, Membership, Peer, RngSeed, StreamFailure, StreamId,
+    Time,
 };
 
 use crate::harness::{millis, name};
@@ -12,7 +13,7 @@ use crate::harness::{millis, name};
 fn machine(config: Config) -> Membership {
     let address = "10.0.0.1:7946".parse().unwrap();
     let me = LocalMember { name: name("ada"), address, meta: Vec::new() };
-    let mut machine = Membership::new(config, me, Seed([1; 32]), Time::ZERO).unwrap();
+    let mut machine = Membership::new(config, me, RngSeed([1; 32]), Time::ZERO).unwrap();
     drain(&mut machine);
     machine
 }

@@ -1,7 +1,7 @@
 //! Members find each other, or refuse to.
 
 use swim_core::{
-    Config, Event, Hooks, Member, MemberState, OperationError, Outcome, ProtocolVersions,
+    Config, Hooks, Member, MemberState, MembershipEvent, OperationError, Outcome, ProtocolVersions,
     SecretKey, UnacceptableAnswer, WarningKind,
 };
 
@@ -17,7 +17,7 @@ fn a_join_makes_two_members_of_each_other() {
     for (viewer, seen) in [("ada", "bob"), ("bob", "ada")] {
         assert_eq!(cluster.state(viewer, seen), Some(MemberState::Alive));
         let joined = cluster.events(viewer).filter(|event| match event {
-            Event::Joined(member) => *member.name() == name(seen),
+            MembershipEvent::Joined(member) => *member.name() == name(seen),
             _ => false,
         });
         assert_eq!(joined.count(), 1, "{viewer} heard of {seen}");
@@ -123,11 +123,10 @@ fn another_label_keeps_clusters_apart_and_says_so() {
     cluster.run_for(seconds(3));
 
     assert_eq!(cluster.state("ada", "bob"), None);
-    assert!(
-        cluster
-            .events("ada")
-            .any(|event| matches!(event, Event::Warning { kind: WarningKind::WrongLabel, .. }))
-    );
+    assert!(cluster.events("ada").any(|event| matches!(
+        event,
+        MembershipEvent::Warning { kind: WarningKind::WrongLabel, .. }
+    )));
     assert_eq!(cluster.outcome("cyd", operation), Some(&Outcome::Joined));
 }
 
@@ -148,11 +147,10 @@ fn another_key_keeps_out_and_names_the_reason() {
     assert!(matches!(cluster.outcome("eve", eve), Some(Outcome::Failed(_))));
     assert_eq!(cluster.state("ada", "eve"), None);
     assert!(cluster.machine("ada").stats().counters.refused_key > 0);
-    assert!(
-        cluster
-            .events("ada")
-            .any(|event| matches!(event, Event::Warning { kind: WarningKind::WrongKey, .. }))
-    );
+    assert!(cluster.events("ada").any(|event| matches!(
+        event,
+        MembershipEvent::Warning { kind: WarningKind::WrongKey, .. }
+    )));
 }
 
 #[test]

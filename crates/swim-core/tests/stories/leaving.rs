@@ -1,7 +1,7 @@
 //! Members leave on purpose, and everybody can tell that from a crash.
 
 use swim_core::wire::{Dead, Message, Suspect};
-use swim_core::{Config, Event, MemberState, OperationError, Outcome, SendRefusal};
+use swim_core::{Config, MemberState, MembershipEvent, OperationError, Outcome, SendRefusal};
 
 use crate::admission::alive;
 use crate::harness::{Cluster, millis, name, seconds};
@@ -20,8 +20,8 @@ fn a_leave_is_heard_by_enough_others_and_told_apart_from_a_death() {
         cast[..6].iter().all(|who| cluster.state(who, "gus") == Some(MemberState::Left))
     });
     for who in &cast[..6] {
-        assert!(cluster.events(who).any(|event| matches!(event, Event::Left(_))));
-        assert!(!cluster.events(who).any(|event| matches!(event, Event::Failed { .. })));
+        assert!(cluster.events(who).any(|event| matches!(event, MembershipEvent::Left(_))));
+        assert!(!cluster.events(who).any(|event| matches!(event, MembershipEvent::Failed { .. })));
         assert_eq!(cluster.nodes[who].forgotten, [cluster.address("gus")]);
     }
 }
@@ -99,7 +99,7 @@ fn who_leaves_in_the_middle_of_joining_is_not_taken_for_dead() {
     assert_eq!(cluster.state("bob", "ada"), None, "ada's answer is still on its way");
     cluster.tell("bob", |machine, now| machine.leave(now));
     cluster.run_until(seconds(1), |cluster| cluster.state("ada", "bob") == Some(MemberState::Left));
-    assert!(!cluster.events("ada").any(|event| matches!(event, Event::Failed { .. })));
+    assert!(!cluster.events("ada").any(|event| matches!(event, MembershipEvent::Failed { .. })));
 }
 
 /// Ada slept through zoe's return. Were she to raise the leave to the incarnation that zoe is
@@ -121,6 +121,6 @@ fn a_suspicion_of_one_who_came_back_does_not_raise_its_leave() {
     cluster.join("ada", "bob");
     cluster.run_for(seconds(1));
     assert!(cluster.state("bob", "zoe").is_some_and(MemberState::is_live));
-    assert!(!cluster.events("bob").any(|event| matches!(event, Event::Left(_))));
+    assert!(!cluster.events("bob").any(|event| matches!(event, MembershipEvent::Left(_))));
     assert!(cluster.state("ada", "zoe").is_some_and(MemberState::is_live), "bob told her");
 }

@@ -1,6 +1,6 @@
 //! What applications say to each other.
 
-use swim_core::{Event, OperationError, Outcome, SendRefusal};
+use swim_core::{MembershipEvent, OperationError, Outcome, SendRefusal};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -16,7 +16,7 @@ fn messages_arrive_in_the_order_they_were_sent_with_their_sender() {
     assert_eq!(cluster.messages("bob"), [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
     assert!(cluster.events("bob").any(|event| matches!(
         event,
-        Event::Message { from: Some(from), reliable: false, .. } if *from == name("ada")
+        MembershipEvent::Message { from: Some(from), reliable: false, .. } if *from == name("ada")
     )));
 }
 
@@ -28,7 +28,7 @@ fn an_unverified_sender_is_named_by_its_address() {
     cluster.run_for(seconds(1));
     assert!(cluster.events("bob").any(|event| matches!(
         event,
-        Event::Message { from: Some(from), .. } if *from == name("ada")
+        MembershipEvent::Message { from: Some(from), .. } if *from == name("ada")
     )));
 }
 
@@ -88,7 +88,7 @@ fn metadata_spread_and_too_much_of_it_is_refused() {
         ["ada", "cyd"].iter().all(|who| cluster.view(who, "bob").unwrap().meta() == b"role=db")
     });
     assert_eq!(cluster.incarnation("ada", "bob"), 2);
-    assert!(cluster.events("ada").any(|event| matches!(event, Event::Updated(_))));
+    assert!(cluster.events("ada").any(|event| matches!(event, MembershipEvent::Updated(_))));
     assert!(cluster.tell("bob", |machine, now| machine.set_meta(vec![0; 513], now)).is_err());
 }
 
@@ -101,11 +101,11 @@ fn acks_and_exchanges_carry_the_applications_bytes() {
     cluster.run_for(seconds(5));
     assert!(cluster.events("bob").any(|event| matches!(
         event,
-        Event::ProbeAnswered { payload, .. } if payload == b"load=3"
+        MembershipEvent::ProbeAnswered { payload, .. } if payload == b"load=3"
     )));
     assert!(cluster.events("bob").any(|event| matches!(
         event,
-        Event::RemoteState { state, join: true, .. } if state == b"state"
+        MembershipEvent::RemoteState { state, join: true, .. } if state == b"state"
     )));
     assert!(cluster.tell("ada", |machine, _| machine.set_ack_payload(vec![0; 513])).is_err());
 }

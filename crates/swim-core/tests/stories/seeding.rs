@@ -1,6 +1,6 @@
 //! Standing seeds bring lost members home without an operator.
 
-use swim_core::{Config, Event, MemberState};
+use swim_core::{Config, MemberState, MembershipEvent};
 
 use crate::harness::{Cluster, seconds};
 
@@ -14,7 +14,7 @@ fn seeds_are_tried_until_somebody_is_there() {
     cluster.run_for(seconds(20));
     let tries = cluster
         .events("bob")
-        .filter(|event| matches!(event, Event::SeedTried { error: Some(_), .. }));
+        .filter(|event| matches!(event, MembershipEvent::SeedTried { error: Some(_), .. }));
     let tries = tries.count();
     assert!((4..=6).contains(&tries), "{tries} tries");
     assert_eq!(cluster.nodes["bob"].resolutions, tries - 1);
@@ -23,8 +23,9 @@ fn seeds_are_tried_until_somebody_is_there() {
     cluster
         .run_until(seconds(60), |cluster| cluster.state("ada", "bob") == Some(MemberState::Alive));
     cluster.run_for(seconds(1));
-    let done =
-        cluster.events("bob").filter(|event| matches!(event, Event::SeedTried { error: None, .. }));
+    let done = cluster
+        .events("bob")
+        .filter(|event| matches!(event, MembershipEvent::SeedTried { error: None, .. }));
     assert_eq!(done.count(), 1);
     let content = cluster.nodes["bob"].resolutions;
     cluster.run_for(seconds(120));
@@ -37,7 +38,7 @@ fn our_own_address_is_no_seed() {
     let ada = cluster.address("ada");
     cluster.tell("ada", |machine, now| machine.set_seeds(vec![ada], now));
     cluster.run_for(seconds(10));
-    assert!(!cluster.events("ada").any(|event| matches!(event, Event::SeedTried { .. })));
+    assert!(!cluster.events("ada").any(|event| matches!(event, MembershipEvent::SeedTried { .. })));
 }
 
 #[test]

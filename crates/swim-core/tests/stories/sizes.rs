@@ -60,7 +60,7 @@ fn news_too_long_for_any_datagram_are_told_all_the_same() {
     cluster.tell("ada", |machine, now| machine.set_meta(vec![7; 500], now)).unwrap();
     cluster.run_for(seconds(3));
     assert_eq!(cluster.view("bob", "ada").unwrap().meta(), [7; 500]);
-    assert_eq!(cluster.machine("ada").stats().queued_broadcasts, 0, "nothing is left to say");
+    assert_eq!(cluster.machine("ada").stats().queued_updates, 0, "nothing is left to say");
 }
 
 #[test]

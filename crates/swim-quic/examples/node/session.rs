@@ -249,8 +249,8 @@ fn membership(stats: &Stats) -> Value {
         "suspicions": membership.counters.suspicions,
         "refutes": membership.counters.refutes,
         "health": membership.health,
-        "queue": membership.queued_broadcasts,
-        "user_queue": membership.queued_user_broadcasts,
+        "queue": membership.queued_updates,
+        "user_queue": membership.queued_broadcasts,
         "streams": membership.streams,
         "counters": counters,
     })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]

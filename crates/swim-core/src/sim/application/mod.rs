@@ -7,9 +7,9 @@ mod operations;
 
 use std::time::Duration;
 
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::membership::Membership;
-use crate::output::{Event, OperationId, Outcome};
+use crate::output::{MembershipEvent, OperationId, Outcome};
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::time::Time;
@@ -25,7 +25,7 @@ pub(crate) struct Application {
     messages: MessageLog,
     operations: Operations,
     /// Every event, if they are to be kept: when, at whom, what.
-    events: Option<Vec<(Time, HostId, Event)>>,
+    events: Option<Vec<(Time, HostId, MembershipEvent)>>,
 }
 
 impl Application {
@@ -126,7 +126,7 @@ impl Application {
     }
 
     /// Keeps an event, if events are to be kept.
-    pub(crate) fn keep_event(&mut self, now: Time, host: HostId, event: Event) {
+    pub(crate) fn keep_event(&mut self, now: Time, host: HostId, event: MembershipEvent) {
         if let Some(events) = &mut self.events {
             events.push((now, host, event));
         }
@@ -137,7 +137,7 @@ impl Application {
         self.operations.forget(host);
     }
 
-    pub(crate) fn events(&self) -> &[(Time, HostId, Event)] {
+    pub(crate) fn events(&self) -> &[(Time, HostId, MembershipEvent)] {
         self.events.as_deref().unwrap_or_default()
     }
 

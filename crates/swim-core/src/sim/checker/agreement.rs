@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::member::{Member, MemberName, MemberState};
+use crate::member::{Member, MemberState};
+use crate::member_name::MemberName;
 
 /// One host at the end of a run.
 pub(crate) struct FinalView {
@@ -106,7 +107,7 @@ fn difference(host: &FinalView, seen: Option<&Member>, actual: Option<&Member>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::{Advertised, Record};
+    use crate::member::{Advertised, MemberRecord};
     use crate::time::Time;
 
     fn name(text: &str) -> MemberName {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     fn member(name: &str, state: MemberState, incarnation: u32) -> Member {
-        Member::new(Record {
+        Member::new(MemberRecord {
             name: MemberName::try_from(name).unwrap(),
             meta: None,
             changed: Time::ZERO,

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::config::Config;
+use crate::exchanges::MAX_INCOMING;
 use crate::membership::commands::MAX_OPERATIONS;
-use crate::membership::streams::MAX_INCOMING;
 use crate::sim::fault::HostId;
 use crate::stats::MembershipStats;
 
@@ -57,8 +57,8 @@ pub(crate) fn check(
     let worst_health = usize::from(config.awareness_max_multiplier) - 1;
     let bounds = [
         (Bounded::Members, members, config.max_members),
-        (Bounded::Updates, stats.queued_broadcasts, members),
-        (Bounded::Broadcasts, stats.queued_user_broadcasts, config.max_user_broadcasts),
+        (Bounded::Updates, stats.queued_updates, members),
+        (Bounded::Broadcasts, stats.queued_broadcasts, config.max_broadcasts),
         (Bounded::Streams, stats.streams, MAX_STREAMS),
         (Bounded::LocalHealth, usize::from(stats.health), worst_health),
     ];
@@ -74,8 +74,8 @@ pub(crate) fn check(
 mod tests {
     use super::*;
 
-    fn stats(alive: usize, queued_broadcasts: usize) -> MembershipStats {
-        MembershipStats { alive, queued_broadcasts, ..MembershipStats::default() }
+    fn stats(alive: usize, queued_updates: usize) -> MembershipStats {
+        MembershipStats { alive, queued_updates, ..MembershipStats::default() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! After the last fault has ended, all agree and have nothing left to send.
 
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::sim::checker::agreement::Disagreement;
 use crate::stats::MembershipStats;
 
@@ -40,8 +40,8 @@ pub(crate) fn check(member: &MemberName, stats: &MembershipStats) -> Result<(), 
         return Ok(());
     }
     let remainders = [
-        (Remainder::Updates, stats.queued_broadcasts),
-        (Remainder::Broadcasts, stats.queued_user_broadcasts),
+        (Remainder::Updates, stats.queued_updates),
+        (Remainder::Broadcasts, stats.queued_broadcasts),
         (Remainder::LocalHealth, usize::from(stats.health)),
     ];
     match remainders.into_iter().find(|(_, count)| *count > 0) {
@@ -58,7 +58,7 @@ mod tests {
     fn queued_updates_and_bad_health_are_noticed_unless_a_member_is_alone() {
         let ada = MemberName::try_from("ada").unwrap();
         let idle = MembershipStats { alive: 2, ..MembershipStats::default() };
-        let busy = MembershipStats { queued_broadcasts: 3, ..idle };
+        let busy = MembershipStats { queued_updates: 3, ..idle };
         let slow = MembershipStats { health: 1, ..idle };
         let alone = MembershipStats { alive: 1, ..busy };
         assert!(check(&ada, &idle).is_ok() && check(&ada, &alone).is_ok());

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 
 use crate::member::MemberState;
 use crate::membership::Membership;
-use crate::output::Event;
+use crate::output::MembershipEvent;
 use crate::sim::arrival::Cause;
 use crate::sim::coverage::Coverage;
 use crate::sim::fault::HostId;
@@ -215,33 +215,35 @@ impl Checkers {
     pub(crate) fn note_event(
         &mut self,
         host: HostId,
-        event: &Event,
+        event: &MembershipEvent,
         cause: Cause,
         hosts: &Hosts,
     ) -> Result<(), BrokenRule> {
         match event {
-            Event::Suspected { member, by } => {
+            MembershipEvent::Suspected { member, by } => {
                 // It computed its deadline from one of the two counts.
                 let now = hosts.membership(host).map_or(0, remembered);
                 let before = self.views.remembered(host);
                 let members = if before == 0 { now } else { now.min(before) };
                 self.suspicions.begin(host, member.name(), by, members);
             }
-            Event::Failed { member, after, .. } if cause == Cause::Timer => {
+            MembershipEvent::Failed { member, after, .. } if cause == Cause::Timer => {
                 let (config, counted) = (hosts.config(host), self.tombstones.is_some());
                 self.suspicions.ran_out(host, member.name(), *after, config, counted)?;
             }
-            Event::Failed { member, .. } | Event::Cleared { member, .. } | Event::Left(member) => {
+            MembershipEvent::Failed { member, .. }
+            | MembershipEvent::Cleared { member, .. }
+            | MembershipEvent::Left(member) => {
                 self.suspicions.end(host, member.name());
             }
-            Event::Joined(_)
-            | Event::Updated(_)
-            | Event::ProbeAnswered { .. }
-            | Event::Message { .. }
-            | Event::Conflict { .. }
-            | Event::RemoteState { .. }
-            | Event::SeedTried { .. }
-            | Event::Warning { .. } => {}
+            MembershipEvent::Joined(_)
+            | MembershipEvent::Updated(_)
+            | MembershipEvent::ProbeAnswered { .. }
+            | MembershipEvent::Message { .. }
+            | MembershipEvent::Conflict { .. }
+            | MembershipEvent::RemoteState { .. }
+            | MembershipEvent::SeedTried { .. }
+            | MembershipEvent::Warning { .. } => {}
         }
         Ok(())
     }

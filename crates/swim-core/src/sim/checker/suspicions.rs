@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::sim::fault::HostId;
 
 /// Suspicions under way, by viewer and suspect.

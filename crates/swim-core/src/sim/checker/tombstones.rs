@@ -3,7 +3,7 @@
 //! Needs every packet decoded; campaigns do that for some of their seeds.
 
 use crate::config::Config;
-use crate::member::MemberName;
+use crate::member_name::MemberName;
 use crate::sim::fault::HostId;
 use crate::sim::packet_inspector::PacketInspector;
 use crate::wire::Message;

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::member::{LocalMember, MemberName, Peer};
+use crate::member::{LocalMember, Peer};
+use crate::member_name::MemberName;
 use crate::membership::Membership;
 use crate::sim::fault::HostId;
 use crate::sim::sim_rng::process_seed;

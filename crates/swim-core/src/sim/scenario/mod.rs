@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::output::Event;
+use crate::output::MembershipEvent;
 use crate::sim::fault::HostId;
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::simulation::Simulation;
@@ -182,7 +182,7 @@ fn converged(seed: u64, members: usize, config: Config) -> (Simulation, Vec<Host
 /// Deaths declared since the simulation began: about whom, and at whom.
 fn deaths(sim: &Simulation) -> impl Iterator<Item = (HostId, HostId)> + '_ {
     sim.events().iter().filter_map(|(_, viewer, event)| {
-        let Event::Failed { member, .. } = event else {
+        let MembershipEvent::Failed { member, .. } = event else {
             return None;
         };
         Some((sim.host_named(member.name())?, *viewer))

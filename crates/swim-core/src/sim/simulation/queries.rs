@@ -2,9 +2,10 @@
 //!
 //! Every answer comes from public methods of the members; asking changes nothing.
 
-use crate::member::{Member, MemberName, MemberState};
+use crate::member::{Member, MemberState};
+use crate::member_name::MemberName;
 use crate::membership::Membership;
-use crate::output::Event;
+use crate::output::MembershipEvent;
 use crate::sim::checker::agreement::{self, Disagreement, FinalView};
 use crate::sim::checker::healing::{self, Unhealed};
 use crate::sim::coverage::Coverage;
@@ -138,7 +139,7 @@ impl Simulation {
 
     /// Every event kept: when, at whom, what. Empty unless the setup says to keep them.
     #[must_use]
-    pub fn events(&self) -> &[(Time, HostId, Event)] {
+    pub fn events(&self) -> &[(Time, HostId, MembershipEvent)] {
         self.application.events()
     }
 

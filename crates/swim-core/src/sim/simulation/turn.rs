@@ -2,7 +2,7 @@
 //!
 //! Follows the rule of every driver: all outputs are taken before the next input.
 
-use crate::output::{Event, Output};
+use crate::output::{MembershipEvent, Output};
 use crate::sim::application::AppRequest;
 use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
@@ -141,15 +141,15 @@ impl Simulation {
         }
     }
 
-    fn handle_event(&mut self, host: HostId, event: Event, cause: Cause) {
+    fn handle_event(&mut self, host: HostId, event: MembershipEvent, cause: Cause) {
         let checked = self.checkers.note_event(host, &event, cause, &self.hosts);
         self.note_check(checked);
-        if let Event::Message { reliable, payload, .. } = &event {
+        if let MembershipEvent::Message { reliable, payload, .. } = &event {
             let delivered = self.application.on_message(host, *reliable, payload);
             self.count_check(delivered);
         }
         // Too many to keep.
-        if matches!(event, Event::ProbeAnswered { .. }) {
+        if matches!(event, MembershipEvent::ProbeAnswered { .. }) {
             return;
         }
         self.note(host, format_args!("{event:?}"));

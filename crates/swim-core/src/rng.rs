@@ -1,34 +1,34 @@
-//! Randomness: one 32-byte seed, two independent streams.
+//! Random numbers: one 32-byte seed, two independent generators.
 //!
-//! Decisions (whom to probe, whom to gossip to) come from a small portable generator, so that a
-//! seed replays on every machine; encryption nonces come from a ChaCha20 stream of their own.
-//! Nothing here asks the operating system.
+//! Random choices (whom to probe, whom to gossip to) come from Xoshiro256++, which is specified
+//! bit by bit, so that a seed replays on every machine; encryption nonces come from a ChaCha20
+//! generator. Nothing here asks the operating system.
 
 use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::{ChaCha20Rng, Xoshiro256PlusPlus};
-use rand::{Rng, SeedableRng};
+use rand::{Rng as _, SeedableRng};
 
-/// What all randomness of one machine is drawn from.
+/// The seed of both generators of one machine.
 ///
 /// Draw it from the operating system in production: a repeated seed repeats nonces, which breaks
 /// AES-GCM. Only simulations and fuzzers choose one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Seed(pub [u8; 32]);
+pub struct RngSeed(pub [u8; 32]);
 
-impl fmt::Debug for Seed {
+impl fmt::Debug for RngSeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seed(..)")
+        f.write_str("RngSeed(..)")
     }
 }
 
-/// The decisions' generator.
+/// The generator of random choices.
 #[derive(Debug)]
-pub(crate) struct Dice(Xoshiro256PlusPlus);
+pub(crate) struct Rng(Xoshiro256PlusPlus);
 
-impl Dice {
-    pub(crate) fn new(seed: Seed) -> Self {
+impl Rng {
+    pub(crate) fn new(seed: RngSeed) -> Self {
         Self(Xoshiro256PlusPlus::from_seed(seed.0))
     }
 
@@ -49,7 +49,7 @@ impl Dice {
         Duration::from_micros(u64::try_from(wide >> 64).unwrap_or(0))
     }
 
-    /// Fisher and Yates.
+    /// Puts the items in a random order (Fisher and Yates), with one draw for each but one.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);
@@ -58,11 +58,11 @@ impl Dice {
     }
 }
 
-/// The nonces' generator.
+/// The generator of encryption nonces, which nobody must be able to predict.
 pub(crate) struct Nonces(ChaCha20Rng);
 
 impl Nonces {
-    pub(crate) fn new(seed: Seed) -> Self {
+    pub(crate) fn new(seed: RngSeed) -> Self {
         Self(ChaCha20Rng::from_seed(seed.0))
     }
 
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn a_seed_replays_and_another_differs() {
         let draw = |byte| {
-            let mut dice = Dice::new(Seed([byte; 32]));
-            (0..8).map(|_| dice.below(1000)).collect::<Vec<_>>()
+            let mut rng = Rng::new(RngSeed([byte; 32]));
+            (0..8).map(|_| rng.below(1000)).collect::<Vec<_>>()
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
@@ -89,20 +89,20 @@ mod tests {
 
     #[test]
     fn numbers_stay_below_their_bound_and_reach_all_of_it() {
-        let mut dice = Dice::new(Seed([3; 32]));
+        let mut rng = Rng::new(RngSeed([3; 32]));
         let mut seen = [false; 5];
         for _ in 0..200 {
-            seen[dice.below(5)] = true;
-            assert!(dice.span(Duration::from_millis(7)) < Duration::from_millis(7));
+            seen[rng.below(5)] = true;
+            assert!(rng.span(Duration::from_millis(7)) < Duration::from_millis(7));
         }
         assert_eq!(seen, [true; 5]);
-        assert_eq!((dice.below(0), dice.span(Duration::ZERO)), (0, Duration::ZERO));
+        assert_eq!((rng.below(0), rng.span(Duration::ZERO)), (0, Duration::ZERO));
     }
 
     #[test]
     fn a_shuffle_keeps_every_item() {
         let mut items: Vec<usize> = (0..50).collect();
-        Dice::new(Seed([4; 32])).shuffle(&mut items);
+        Rng::new(RngSeed([4; 32])).shuffle(&mut items);
         assert_ne!(items, (0..50).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..50).collect::<Vec<_>>());
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn nonces_do_not_repeat() {
-        let mut nonces = Nonces::new(Seed([5; 32]));
+        let mut nonces = Nonces::new(RngSeed([5; 32]));
         assert_ne!(nonces.next(), nonces.next());
     }
 }

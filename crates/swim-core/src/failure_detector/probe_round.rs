@@ -1,58 +1,74 @@
-//! One probe round: whom it asks, what came back, and what that means.
-//!
-//! Pure data; the conductor sends the pings and keeps the deadlines.
+//! One probe round: whom it asks, and what came back.
 
 use std::net::SocketAddr;
 
-use crate::member::{MemberName, Peer};
+use crate::member::Peer;
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
 use crate::output::StreamId;
-use crate::roster::Slot;
 use crate::time::Time;
 
-/// A round under way.
+/// A round under way. Its fields are read by the failure detector and changed by its methods.
 #[derive(Debug)]
-pub(crate) struct ProbeRound {
-    pub(crate) sequence: u32,
-    pub(crate) target: Slot,
-    pub(crate) name: MemberName,
-    pub(crate) address: SocketAddr,
-    /// What an accusation will speak about: a later one clears the member of it.
-    pub(crate) incarnation: u32,
-    pub(crate) sent: Time,
+pub(super) struct ProbeRound {
+    pub(super) sequence: u32,
+    pub(super) target: MemberIndex,
+    pub(super) name: MemberName,
+    pub(super) address: SocketAddr,
+    /// Which incarnation is suspected if the round fails: a later one clears the member of it.
+    pub(super) incarnation: u32,
+    pub(super) sent: Time,
     /// When the round has failed at the latest.
-    pub(crate) deadline: Time,
-    pub(crate) phase: Phase,
-    pub(crate) relays: Vec<Relay>,
-    pub(crate) stream: Option<StreamId>,
-    pub(crate) stream_answered: bool,
+    pub(super) deadline: Time,
+    pub(super) phase: Phase,
+    pub(super) relays: Vec<Relay>,
+    pub(super) stream: Option<StreamId>,
+    pub(super) stream_answered: bool,
 }
 
 /// How far a round has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Only the target itself was asked.
+pub(super) enum Phase {
+    /// Only the target itself was pinged.
     Direct,
-    /// Others were asked too.
+    /// Others were asked to ping it too.
     Indirect,
 }
 
-/// Somebody asked to probe the target for us.
+/// A member that was asked to ping the target for us.
 #[derive(Clone, Debug)]
-pub(crate) struct Relay {
-    pub(crate) name: MemberName,
+pub(super) struct Relay {
+    pub(super) name: MemberName,
     /// Whether its version promises a nack.
-    pub(crate) nacks: bool,
-    pub(crate) nacked: bool,
+    pub(super) nacks: bool,
+    pub(super) nacked: bool,
 }
 
 impl ProbeRound {
+    /// These members are asked too.
+    pub(super) fn go_indirect(&mut self, relays: Vec<Relay>) {
+        self.phase = Phase::Indirect;
+        self.relays = relays;
+    }
+
+    /// A ping was sent by stream too.
+    pub(super) fn set_stream(&mut self, stream: StreamId) {
+        self.stream = Some(stream);
+    }
+
+    /// The ping by stream was answered, and its stream is done with.
+    pub(super) fn note_stream_ack(&mut self) {
+        self.stream = None;
+        self.stream_answered = true;
+    }
+
     /// Whether an ack of this round's number counts when it comes from `from`.
-    pub(crate) fn may_ack(&self, from: &Peer) -> bool {
+    pub(super) fn may_ack(&self, from: &Peer) -> bool {
         from.speaks_for(&self.name) || self.relays.iter().any(|relay| from.speaks_for(&relay.name))
     }
 
     /// Notes a nack; false if nobody by that name owes one.
-    pub(crate) fn note_nack(&mut self, from: &Peer) -> bool {
+    pub(super) fn note_nack(&mut self, from: &Peer) -> bool {
         let owed =
             |relay: &&mut Relay| relay.nacks && !relay.nacked && from.speaks_for(&relay.name);
         match self.relays.iter_mut().find(owed) {
@@ -64,14 +80,15 @@ impl ProbeRound {
         }
     }
 
-    /// By how much local health worsens when the round fails: the nacks that are missing tell
-    /// that the fault may be ours. Where nobody could nack, one.
-    pub(crate) fn penalty(&self) -> usize {
+    /// What is added to the local health score when the round fails: the number of missing nacks,
+    /// since the fault may be ours. Where nobody could nack, one.
+    pub(super) fn penalty(&self) -> i32 {
         let owing = self.relays.iter().filter(|relay| relay.nacks);
-        match owing.clone().count() {
+        let penalty = match owing.clone().count() {
             0 => 1,
             _ => owing.filter(|relay| !relay.nacked).count(),
-        }
+        };
+        i32::try_from(penalty).unwrap_or(i32::MAX)
     }
 }
 
@@ -91,7 +108,7 @@ mod tests {
     fn round(relays: &[(&str, bool)]) -> ProbeRound {
         ProbeRound {
             sequence: 1,
-            target: Slot::ME,
+            target: MemberIndex::ME,
             name: name("bob"),
             address: "10.0.0.2:7946".parse().unwrap(),
             incarnation: 1,
@@ -108,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_target_and_the_asked_may_ack() {
+    fn only_the_target_and_the_relays_may_ack() {
         let round = round(&[("cyd", true)]);
         assert!(round.may_ack(&peer("bob")) && round.may_ack(&peer("cyd")));
         assert!(!round.may_ack(&peer("eve")));
@@ -116,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nack_counts_once_and_only_from_the_asked() {
+    fn a_nack_counts_once_and_only_from_a_relay() {
         let mut round = round(&[("cyd", true), ("dan", true), ("old", false)]);
         assert_eq!(round.penalty(), 2);
         assert!(round.note_nack(&peer("cyd")) && !round.note_nack(&peer("cyd")));

@@ -1,0 +1,84 @@
+//! The layers around outgoing packets and streams, with the nonces they need.
+
+use crate::config::{Config, ConfigError};
+use crate::rng::{Nonces, RngSeed};
+use crate::wire::{
+    EncryptionVersion, Keyring, Label, PacketBuilder, Side, StreamTooLong, WireSettings,
+    encode_stream,
+};
+
+/// Encodes what goes out. Its settings are also those by which incoming bytes are decoded.
+pub(crate) struct Encoder {
+    settings: WireSettings,
+    nonces: Nonces,
+}
+
+impl Encoder {
+    /// # Errors
+    /// When a label or the keys of the configuration cannot be used.
+    pub(crate) fn new(config: &Config, seed: RngSeed) -> Result<Self, ConfigError> {
+        let mut keyring = Keyring::default();
+        for key in &config.keys {
+            // A `SecretKey` has a valid length: what is left to refuse is one key too many.
+            keyring.add(key.as_bytes()).map_err(|_| ConfigError {
+                field: "keys",
+                value: format!("{} keys", config.keys.len()),
+                remedy: "use at most 64 keys",
+            })?;
+        }
+        let label = Label::new(config.label.clone()).map_err(|_| ConfigError {
+            field: "label",
+            value: format!("{} bytes", config.label.len()),
+            remedy: "shorten it to at most 255 bytes",
+        })?;
+        let settings = WireSettings {
+            label,
+            keyring,
+            encryption_version: if config.versions.protocol_current == 1 {
+                EncryptionVersion::Padded
+            } else {
+                EncryptionVersion::Plain
+            },
+            verify_incoming: config.verify_incoming,
+            verify_outgoing: config.verify_outgoing,
+            skip_inbound_label_check: config.skip_inbound_label_check,
+            compression: config.compression,
+        };
+        Ok(Self { settings, nonces: Nonces::new(seed) })
+    }
+
+    pub(crate) fn settings(&self) -> &WireSettings {
+        &self.settings
+    }
+
+    /// For keys that come and go.
+    pub(crate) fn keyring_mut(&mut self) -> &mut Keyring {
+        &mut self.settings.keyring
+    }
+
+    /// Most bytes that label and encryption add to a packet.
+    pub(crate) fn packet_overhead(&self) -> usize {
+        self.settings.packet_overhead()
+    }
+
+    pub(crate) fn finish_packet(&mut self, packet: PacketBuilder) -> Vec<u8> {
+        let nonce = self.nonce();
+        packet.finish(&self.settings, nonce)
+    }
+
+    /// # Errors
+    /// When peers would refuse the message for its length.
+    pub(crate) fn encode_stream(
+        &mut self,
+        message: &[u8],
+        side: Side,
+    ) -> Result<Vec<u8>, StreamTooLong> {
+        let nonce = self.nonce();
+        encode_stream(message, &self.settings, side, nonce)
+    }
+
+    /// Without encryption no nonce is used, and none is drawn.
+    fn nonce(&mut self) -> [u8; 12] {
+        if self.settings.encrypts() { self.nonces.next() } else { [0; 12] }
+    }
+}

@@ -1,0 +1,294 @@
+//! What runs on streams: push-pulls, stream pings and reliable messages, one on each stream.
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::member::{MemberRecord, MemberState, Peer};
+use crate::member_table::MemberTable;
+use crate::output::{Destination, OperationId, Output, StreamId};
+use crate::time::Time;
+use crate::timers::Timer;
+use crate::wire::{
+    NodeState, PacketDecoder, Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong,
+    encode_push_pull,
+};
+
+/// The most streams of others under way. A push-pull is answered and merged in the moment it is
+/// complete, so Go's bound of 127 concurrent ones applies to those still arriving.
+pub(crate) const MAX_INCOMING: usize = 512;
+/// The most bytes that all incoming streams together may hold back.
+const MAX_INCOMING_BYTES: usize = 256 * 1024 * 1024;
+
+/// Every stream until its exchange ended, failed or took too long.
+pub(crate) struct Exchanges {
+    streams: BTreeMap<StreamId, Stream>,
+    last_outgoing: u64,
+    /// Of `streams`, how many are incoming.
+    incoming: usize,
+    /// Bytes that have arrived on these.
+    incoming_bytes: usize,
+    user_state: Vec<u8>,
+}
+
+/// One stream under way.
+pub(crate) struct Stream {
+    role: Role,
+    decoder: StreamDecoder,
+    /// Bytes that have arrived, which is the most that the decoder holds.
+    arrived: usize,
+}
+
+/// What a stream is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    /// Ours: a push-pull.
+    PushPull { to: Destination, purpose: Purpose },
+    /// Ours: the last resort of a probe round.
+    StreamPing { sequence: u32 },
+    /// Ours: a reliable message.
+    Message { operation: OperationId },
+    /// Theirs.
+    Incoming { from: Peer },
+}
+
+/// Why we began a push-pull.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    Join(OperationId),
+    Seed,
+    Periodic,
+}
+
+impl Purpose {
+    /// Whether the push-pull is marked as a join, to which the hooks of both sides may object.
+    pub(crate) fn is_join(self) -> bool {
+        match self {
+            Self::Join(_) | Self::Seed => true,
+            Self::Periodic => false,
+        }
+    }
+}
+
+impl Stream {
+    /// Takes the next bytes: the message, once it is complete, beside the role of the stream.
+    pub(crate) fn receive(
+        &mut self,
+        bytes: &[u8],
+        fin: bool,
+        decoder: &mut PacketDecoder,
+        effects: &Effects,
+    ) -> (&Role, Result<Option<StreamMessage<'_>>, StreamDecodeError>) {
+        let settings = effects.encoder().settings();
+        (&self.role, self.decoder.push_with(bytes, fin, settings, decoder))
+    }
+}
+
+impl Exchanges {
+    pub(crate) fn new() -> Self {
+        Self {
+            streams: BTreeMap::new(),
+            last_outgoing: 0,
+            incoming: 0,
+            incoming_bytes: 0,
+            user_state: Vec::new(),
+        }
+    }
+
+    /// How many streams are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether the stream is under way.
+    pub(crate) fn contains(&self, id: StreamId) -> bool {
+        self.streams.contains_key(&id)
+    }
+
+    /// What the application sends along in push-pulls.
+    pub(crate) fn set_user_state(&mut self, state: Vec<u8>) {
+        self.user_state = state;
+    }
+
+    /// Opens a stream and sends one message on it.
+    ///
+    /// # Errors
+    /// When the message is longer than any peer accepts.
+    pub(crate) fn open(
+        &mut self,
+        to: Destination,
+        message: &[u8],
+        deadline: Time,
+        role: Role,
+        effects: &mut Effects,
+    ) -> Result<StreamId, StreamTooLong> {
+        let bytes = match effects.encoder_mut().encode_stream(message, Side::Opener) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                log::warn!("cannot send to {}: {error}", to.address);
+                return Err(error);
+            }
+        };
+        self.last_outgoing += 1;
+        let id = StreamId::outgoing(self.last_outgoing);
+        effects.count().stream_bytes_out += bytes.len() as u64;
+        let decoder = StreamDecoder::new(Side::Answerer);
+        self.insert(id, Stream { role, decoder, arrived: 0 });
+        effects.set_timer(Timer::Stream(id), deadline);
+        effects.push(Output::OpenStream { id, to, bytes, deadline });
+        Ok(id)
+    }
+
+    /// The remote opened a stream.
+    pub(crate) fn accept(
+        &mut self,
+        id: StreamId,
+        from: &Peer,
+        config: &Config,
+        effects: &mut Effects,
+    ) {
+        if !id.is_incoming() || self.streams.contains_key(&id) || self.incoming >= MAX_INCOMING {
+            effects.count().refused_streams_full += 1;
+            effects.push(Output::CloseStream { id });
+            return;
+        }
+        let role = Role::Incoming { from: from.clone() };
+        let decoder = StreamDecoder::new(Side::Opener);
+        self.insert(id, Stream { role, decoder, arrived: 0 });
+        effects.set_timer(Timer::Stream(id), effects.now() + config.stream_timeout);
+    }
+
+    /// Takes out a stream on which so many bytes have arrived; [`put_back`](Self::put_back) or
+    /// [`close`](Self::close) follows. `None` if it is not under way, or if the incoming streams
+    /// hold too many bytes.
+    pub(crate) fn take(
+        &mut self,
+        id: StreamId,
+        arrived: usize,
+        effects: &mut Effects,
+    ) -> Option<Stream> {
+        let mut stream = self.remove(id)?;
+        effects.count().stream_bytes_in += arrived as u64;
+        stream.arrived += arrived;
+        if id.is_incoming() && stream.arrived + self.incoming_bytes > MAX_INCOMING_BYTES {
+            effects.count().refused_streams_full += 1;
+            self.close(id, effects);
+            return None;
+        }
+        Some(stream)
+    }
+
+    /// The message of the stream is not complete.
+    pub(crate) fn put_back(&mut self, id: StreamId, stream: Stream) {
+        self.insert(id, stream);
+    }
+
+    /// The stream was given up: what it was for.
+    pub(crate) fn fail(&mut self, id: StreamId, effects: &mut Effects) -> Option<Role> {
+        let stream = self.remove(id)?;
+        effects.clear_timer(Timer::Stream(id));
+        Some(stream.role)
+    }
+
+    /// The exchange is over: the driver shall close the stream.
+    pub(crate) fn close(&mut self, id: StreamId, effects: &mut Effects) {
+        debug_assert!(!self.streams.contains_key(&id), "a stream is closed and kept");
+        effects.clear_timer(Timer::Stream(id));
+        effects.push(Output::CloseStream { id });
+    }
+
+    /// Closes a stream whose outcome is of no interest any more: what it was for.
+    pub(crate) fn abandon(&mut self, id: StreamId, effects: &mut Effects) -> Option<Role> {
+        let stream = self.remove(id)?;
+        self.close(id, effects);
+        Some(stream.role)
+    }
+
+    /// The push-pulls that we began.
+    pub(crate) fn own_push_pulls(&self) -> Vec<StreamId> {
+        let is_own = |role: &Role| match role {
+            Role::PushPull { .. } => true,
+            Role::StreamPing { .. } | Role::Message { .. } | Role::Incoming { .. } => false,
+        };
+        let own = self.streams.iter().filter(|(_, stream)| is_own(&stream.role));
+        own.map(|(id, _)| *id).collect()
+    }
+
+    /// Encodes one message, writes it and ends our side.
+    pub(crate) fn answer(&mut self, id: StreamId, message: &[u8], effects: &mut Effects) {
+        match effects.encoder_mut().encode_stream(message, Side::Answerer) {
+            Ok(bytes) => self.write(id, bytes, effects),
+            Err(error) => log::warn!("cannot answer a stream: {error}"),
+        }
+    }
+
+    /// Ends our side without a message.
+    pub(crate) fn finish(&mut self, id: StreamId, effects: &mut Effects) {
+        self.write(id, Vec::new(), effects);
+    }
+
+    fn write(&mut self, id: StreamId, bytes: Vec<u8>, effects: &mut Effects) {
+        effects.count().stream_bytes_out += bytes.len() as u64;
+        effects.push(Output::WriteStream { id, bytes, finish: true });
+    }
+
+    /// Our view of the cluster, as a push-pull sends it. A member that announced no versions is
+    /// left out: it would make the receiver refuse all of it.
+    pub(crate) fn encode_state(&self, join: bool, members: &MemberTable) -> Vec<u8> {
+        let nodes: Vec<NodeState<'_>> =
+            members.iter().filter_map(|(_, member)| node_state(member.record())).collect();
+        let mut state = Vec::new();
+        encode_push_pull(join, nodes.into_iter(), &self.user_state, &mut state);
+        state
+    }
+
+    fn insert(&mut self, id: StreamId, stream: Stream) {
+        if id.is_incoming() {
+            self.incoming += 1;
+            self.incoming_bytes += stream.arrived;
+        }
+        let before = self.streams.insert(id, stream);
+        debug_assert!(before.is_none(), "two streams have the id {id:?}");
+    }
+
+    fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.streams.remove(&id)?;
+        if id.is_incoming() {
+            self.incoming -= 1;
+            self.incoming_bytes -= stream.arrived;
+        }
+        Some(stream)
+    }
+}
+
+fn node_state(record: &MemberRecord) -> Option<NodeState<'_>> {
+    Some(NodeState {
+        name: record.name.as_bytes(),
+        addr: Some(record.advertised.ip_bytes()),
+        port: record.advertised.port,
+        meta: record.meta.as_ref().map(|meta| meta.as_slice()),
+        incarnation: record.incarnation,
+        state: state_number(record.state),
+        vsn: Some(record.versions.as_ref()?),
+    })
+}
+
+fn state_number(state: MemberState) -> i64 {
+    match state {
+        MemberState::Alive => 0,
+        MemberState::Suspect => 1,
+        MemberState::Dead => 2,
+        MemberState::Left => 3,
+    }
+}
+
+/// The state of that number in a push-pull.
+pub(crate) fn state_of(number: i64) -> Option<MemberState> {
+    Some(match number {
+        0 => MemberState::Alive,
+        1 => MemberState::Suspect,
+        2 => MemberState::Dead,
+        3 => MemberState::Left,
+        _ => return None,
+    })
+}

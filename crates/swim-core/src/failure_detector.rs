@@ -1,0 +1,391 @@
+//! Who does not answer: probe rounds, the pings of others that we relay, and local health.
+//!
+//! One member is probed at a time: directly, then through other members and by stream. This is
+//! the only place where a member is suspected at first hand. A lost connection or a failed send
+//! is no more than a missing answer.
+
+mod pending_acks;
+mod probe_round;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub(crate) use pending_acks::PendingAck;
+
+use crate::awareness::Awareness;
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::error::OperationError;
+use crate::member::{MemberRecord, MemberState, Peer};
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::member_table::MemberTable;
+use crate::output::{Destination, MembershipEvent, Outcome, StreamId, WarningKind};
+use crate::time::Time;
+use crate::timers::Timer;
+use crate::wire::{Ack, Nack, Ping};
+use pending_acks::PendingAcks;
+use probe_round::{Phase, ProbeRound, Relay};
+
+/// From this protocol version on, members answer stream pings.
+const ANSWERS_STREAM_PINGS: u8 = 3;
+/// From this protocol version on, members send nacks.
+const SENDS_NACKS: u8 = 4;
+
+pub(crate) struct FailureDetector {
+    round: Option<ProbeRound>,
+    /// A tick came while a round was under way; it counts once.
+    probe_overdue: bool,
+    pending: PendingAcks,
+    awareness: Awareness,
+    ack_payload: Vec<u8>,
+}
+
+/// What must be done about a round whose present phase is over.
+#[derive(Debug)]
+pub(crate) enum ProbeStep {
+    /// Ask the relays, and the target by stream.
+    AskOthers(IndirectProbe),
+    /// Suspect this incarnation of the member: nobody reached it.
+    Suspect { name: MemberName, incarnation: u32, end: RoundEnd },
+    /// Nothing but ending the round.
+    End(RoundEnd),
+}
+
+/// The second phase of a round.
+#[derive(Debug)]
+pub(crate) struct IndirectProbe {
+    pub(crate) sequence: u32,
+    pub(crate) target: MemberIndex,
+    /// Whom to ask, and whether each of them sends a nack.
+    pub(crate) relays: Vec<(MemberIndex, bool)>,
+    /// Until when to ping the target by stream too, if that is allowed.
+    pub(crate) stream_until: Option<Time>,
+}
+
+/// What is left of a round.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct RoundEnd {
+    /// A stream that nobody waits for any more.
+    pub(crate) stream: Option<StreamId>,
+    /// The next round is due already.
+    pub(crate) probe_overdue: bool,
+}
+
+/// What must be done about an ack.
+#[derive(Debug)]
+pub(crate) enum Acknowledged {
+    /// End the round.
+    Probe(RoundEnd),
+    /// Pass it on, under the number of who asked.
+    Relay { sequence: u32, reply_to: Destination },
+    /// This member knows that we leave.
+    Leave(MemberName),
+}
+
+impl FailureDetector {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            round: None,
+            probe_overdue: false,
+            pending: PendingAcks::default(),
+            awareness: Awareness::new(config.awareness_max_multiplier),
+            ack_payload: Vec::new(),
+        }
+    }
+
+    /// The local health score.
+    pub(crate) fn health(&self) -> u8 {
+        self.awareness.score()
+    }
+
+    /// What the application adds to our acks, if anything.
+    pub(crate) fn ack_payload(&self) -> Option<&[u8]> {
+        (!self.ack_payload.is_empty()).then_some(&self.ack_payload)
+    }
+
+    pub(crate) fn set_ack_payload(&mut self, payload: Vec<u8>) {
+        self.ack_payload = payload;
+    }
+
+    /// We had to refute: a sign that we ourselves are slow.
+    pub(crate) fn note_refute(&mut self) {
+        self.awareness.apply_delta(1);
+    }
+
+    /// Sets the next tick; whether a round shall begin. `due` is when the present one was due:
+    /// late ticks keep the rhythm.
+    pub(crate) fn tick(&mut self, due: Time, config: &Config, effects: &mut Effects) -> bool {
+        let interval = config.probe_interval;
+        let late = (effects.now() - due).as_micros() / interval.as_micros().max(1);
+        let late = u32::try_from(late).unwrap_or(u32::MAX);
+        effects.set_timer(Timer::Probe, due + interval.saturating_mul(late.saturating_add(1)));
+        self.probe_overdue = self.round.is_some();
+        self.round.is_none()
+    }
+
+    /// Begins to probe a member; returns the sequence number of the ping to send.
+    pub(crate) fn begin_round(
+        &mut self,
+        target: MemberIndex,
+        members: &MemberTable,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> u32 {
+        debug_assert!(self.round.is_none(), "one member is probed at a time");
+        let member = members.get(target);
+        let (sequence, now) = (self.pending.next_sequence(), effects.now());
+        effects.count().probes += 1;
+        effects.set_timer(Timer::ProbePhase, now + config.probe_timeout);
+        self.round = Some(ProbeRound {
+            sequence,
+            target,
+            name: member.name().clone(),
+            address: member.address(),
+            incarnation: member.incarnation(),
+            sent: now,
+            deadline: now + self.scaled_interval(config),
+            phase: Phase::Direct,
+            relays: Vec::new(),
+            stream: None,
+            stream_answered: false,
+        });
+        sequence
+    }
+
+    fn scaled_interval(&self, config: &Config) -> Duration {
+        let interval = config.probe_interval;
+        if config.local_health_probe { self.awareness.scale(interval) } else { interval }
+    }
+
+    /// The present phase of the round is over without an answer.
+    pub(crate) fn advance(
+        &mut self,
+        members: &MemberTable,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> Option<ProbeStep> {
+        match self.round.as_ref().map(|round| round.phase)? {
+            Phase::Direct => {
+                self.start_indirect_probe(members, config, effects).map(ProbeStep::AskOthers)
+            }
+            Phase::Indirect => self.finish_probe(effects),
+        }
+    }
+
+    fn start_indirect_probe(
+        &mut self,
+        members: &MemberTable,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> Option<IndirectProbe> {
+        let round = self.round.as_mut()?;
+        let target = members.get(round.target);
+        effects.count().probes_indirect += 1;
+        log::debug!("{} does not answer; asking others", round.name);
+        let drawn = members.draw(config.indirect_checks, effects.rng(), |index, member| {
+            index != MemberIndex::ME
+                && index != round.target
+                && member.state() == MemberState::Alive
+        });
+        let nacks = |index: &MemberIndex| members.get(*index).record().understands(SENDS_NACKS);
+        let relays: Vec<(MemberIndex, bool)> =
+            drawn.into_iter().map(|index| (index, nacks(&index))).collect();
+        let names = relays.iter().map(|(index, nacks)| {
+            let name = members.get(*index).name().clone();
+            Relay { name, nacks: *nacks, nacked: false }
+        });
+        round.go_indirect(names.collect());
+        effects.set_timer(Timer::ProbePhase, round.deadline);
+        let by_stream = config.stream_fallback
+            && target.record().understands(ANSWERS_STREAM_PINGS)
+            && !config.stream_fallback_exceptions.contains(&round.name);
+        Some(IndirectProbe {
+            sequence: round.sequence,
+            target: round.target,
+            relays,
+            stream_until: by_stream.then_some(round.deadline),
+        })
+    }
+
+    /// The target is also pinged on this stream.
+    pub(crate) fn set_stream(&mut self, stream: StreamId) {
+        debug_assert!(self.round.is_some(), "a stream ping without a probe round");
+        if let Some(round) = &mut self.round {
+            round.set_stream(stream);
+        }
+    }
+
+    /// The stream ping was answered. Whether packets arrive is still open until the deadline.
+    pub(crate) fn receive_stream_ack(&mut self, sequence: u32) {
+        // The round may have ended by a packet that was faster.
+        if let Some(round) = self.round.as_mut().filter(|round| round.sequence == sequence) {
+            round.note_stream_ack();
+        }
+    }
+
+    fn finish_probe(&mut self, effects: &mut Effects) -> Option<ProbeStep> {
+        let round = self.round.take()?;
+        if round.stream_answered {
+            effects.count().probes_saved_by_stream += 1;
+            self.awareness.apply_delta(-1);
+            let detail = format!(
+                "{} answers streams but no packets: is something between us dropping datagrams?",
+                round.name
+            );
+            effects.warn(WarningKind::PacketsBlocked, round.address, detail);
+            return Some(ProbeStep::End(self.end_round(&round, effects)));
+        }
+        effects.count().probes_failed += 1;
+        self.awareness.apply_delta(round.penalty());
+        let end = self.end_round(&round, effects);
+        Some(ProbeStep::Suspect { name: round.name, incarnation: round.incarnation, end })
+    }
+
+    fn end_round(&mut self, round: &ProbeRound, effects: &mut Effects) -> RoundEnd {
+        effects.clear_timer(Timer::ProbePhase);
+        let probe_overdue = std::mem::take(&mut self.probe_overdue);
+        RoundEnd { stream: round.stream, probe_overdue }
+    }
+
+    /// Ends all probing.
+    pub(crate) fn stop(&mut self, effects: &mut Effects) -> Option<RoundEnd> {
+        self.probe_overdue = false;
+        effects.clear_timer(Timer::Probe);
+        let round = self.round.take()?;
+        Some(self.end_round(&round, effects))
+    }
+
+    pub(crate) fn receive_ack(
+        &mut self,
+        from: &Peer,
+        ack: &Ack<'_>,
+        members: &MemberTable,
+        effects: &mut Effects,
+    ) -> Option<Acknowledged> {
+        if self.round.as_ref().is_some_and(|round| round.sequence == ack.seq_no) {
+            return self.receive_probe_ack(from, ack, members, effects);
+        }
+        let pending = self.pending.get(ack.seq_no);
+        if !pending.is_some_and(|pending| from.speaks_for(pending.target())) {
+            effects.count().refused_ack += 1;
+            return None;
+        }
+        effects.clear_timer(Timer::PendingAck(ack.seq_no));
+        match self.pending.remove(ack.seq_no)? {
+            PendingAck::Relay { sequence, reply_to, .. } => {
+                Some(Acknowledged::Relay { sequence, reply_to })
+            }
+            PendingAck::User { operation, sent, .. } => {
+                effects.finish(operation, Outcome::Pong { rtt: effects.now() - sent });
+                None
+            }
+            PendingAck::Leave { target } => Some(Acknowledged::Leave(target)),
+        }
+    }
+
+    fn receive_probe_ack(
+        &mut self,
+        from: &Peer,
+        ack: &Ack<'_>,
+        members: &MemberTable,
+        effects: &mut Effects,
+    ) -> Option<Acknowledged> {
+        let Some(round) = self.round.take_if(|round| round.may_ack(from)) else {
+            effects.count().refused_ack += 1;
+            return None;
+        };
+        if round.phase == Phase::Direct {
+            effects.emit(MembershipEvent::ProbeAnswered {
+                member: members.get(round.target).clone(),
+                rtt: effects.now() - round.sent,
+                payload: ack.payload.unwrap_or_default().to_vec(),
+            });
+        }
+        self.awareness.apply_delta(-1);
+        Some(Acknowledged::Probe(self.end_round(&round, effects)))
+    }
+
+    pub(crate) fn receive_nack(&mut self, from: &Peer, nack: Nack, effects: &mut Effects) {
+        let round = self.round.as_mut().filter(|round| round.sequence == nack.seq_no);
+        if !round.is_some_and(|round| round.note_nack(from)) {
+            effects.count().refused_ack += 1;
+        }
+    }
+
+    /// Whether one more ping for others may be under way; counted if not.
+    pub(crate) fn admit_relay(&self, effects: &mut Effects) -> bool {
+        let admitted = self.pending.has_room_for_relay();
+        effects.count().refused_relay_full += u64::from(!admitted);
+        admitted
+    }
+
+    /// Returns the sequence number of the ping to send, whose ack is waited for from here on.
+    pub(crate) fn await_ack(
+        &mut self,
+        pending: PendingAck,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> u32 {
+        let patience = match &pending {
+            PendingAck::Relay { wants_nack: true, .. } => config.nack_timeout(),
+            PendingAck::Relay { wants_nack: false, .. }
+            | PendingAck::User { .. }
+            | PendingAck::Leave { .. } => config.ack_timeout(),
+        };
+        let sequence = self.pending.next_sequence();
+        effects.set_timer(Timer::PendingAck(sequence), effects.now() + patience);
+        self.pending.insert(sequence, pending);
+        sequence
+    }
+
+    /// Nobody acknowledged `sequence` in time: the nack to send, with its number, if one is due.
+    pub(crate) fn ack_timed_out(
+        &mut self,
+        sequence: u32,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> Option<(Destination, Nack)> {
+        match self.pending.remove(sequence)? {
+            PendingAck::Relay { target, sequence: theirs, reply_to, wants_nack: true } => {
+                // An ack may still come, and is still worth passing on.
+                let rest = config.ack_timeout().saturating_sub(config.nack_timeout());
+                effects.set_timer(Timer::PendingAck(sequence), effects.now() + rest);
+                let nack = (reply_to.clone(), Nack { seq_no: theirs });
+                let relay =
+                    PendingAck::Relay { target, sequence: theirs, reply_to, wants_nack: false };
+                self.pending.insert(sequence, relay);
+                Some(nack)
+            }
+            PendingAck::User { operation, .. } => {
+                effects.finish(operation, Outcome::Failed(OperationError::TimedOut));
+                None
+            }
+            PendingAck::Relay { wants_nack: false, .. } | PendingAck::Leave { .. } => None,
+        }
+    }
+
+    /// A packet to `to` could not be sent: whether the round need not wait for an answer to it.
+    pub(crate) fn send_failed(&mut self, to: SocketAddr, effects: &mut Effects) -> bool {
+        for sequence in self.pending.user_pings_to(to) {
+            effects.clear_timer(Timer::PendingAck(sequence));
+            if let Some(PendingAck::User { operation, .. }) = self.pending.remove(sequence) {
+                effects.finish(operation, Outcome::Failed(OperationError::SendFailed));
+            }
+        }
+        let waits = |round: &ProbeRound| round.phase == Phase::Direct && round.address == to;
+        self.round.as_ref().is_some_and(waits)
+    }
+}
+
+/// A ping from us to the member of that name.
+pub(crate) fn ping_to<'a>(target: &'a MemberName, me: &'a MemberRecord, sequence: u32) -> Ping<'a> {
+    Ping {
+        seq_no: sequence,
+        node: target.as_bytes(),
+        source_addr: me.advertised.ip_bytes(),
+        source_port: me.advertised.port,
+        source_node: me.name.as_bytes(),
+    }
+}

@@ -1,0 +1,490 @@
+//! What arrives: packets and streams, and what is answered to them.
+//!
+//! A packet is decoded wholly before its first message is handled. The side of a push-pull that is
+//! asked answers before it merges, and neither waits for the end of the stream.
+
+use std::net::SocketAddr;
+
+use super::Membership;
+use crate::error::{OperationError, UnacceptableAnswer};
+use crate::exchanges::{Purpose, Role, state_of};
+use crate::failure_detector::{Acknowledged, PendingAck, ping_to};
+use crate::member::{Advertised, Member, MemberRecord, MemberState, Peer, ProtocolVersions};
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
+use crate::push_pull::{self, Versioned};
+use crate::wire::{
+    Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, NodeState, PacketDecodeError, Ping,
+    PushPull, StreamDecodeError, StreamMessage, Suspect,
+};
+
+impl Membership {
+    pub(super) fn receive_packet(&mut self, from: &Peer, bytes: &[u8]) {
+        let counters = self.effects.count();
+        counters.packets_in += 1;
+        counters.packet_bytes_in += bytes.len() as u64;
+        // Messages borrow from the decoder, and their handling from the rest of the machine.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        match decoder.decode(bytes, self.effects.encoder().settings()) {
+            Ok(packet) => {
+                let counters = self.effects.count();
+                counters.refused_parts += (packet.truncated + packet.unknown + packet.empty) as u64;
+                counters.messages_in += packet.messages.len() as u64;
+                for message in &packet.messages {
+                    log::trace!("from {}: {message:?}", from.address);
+                    self.receive_message(from, message);
+                }
+            }
+            Err(error) => self.refuse_packet(from, &error),
+        }
+        self.decoder = decoder;
+    }
+
+    fn receive_message(&mut self, from: &Peer, message: &Message<'_>) {
+        match message {
+            Message::Ping(ping) => self.answer_ping(from, ping),
+            Message::IndirectPing(request) => self.relay_ping(from, request),
+            Message::Ack(ack) => self.receive_ack(from, ack),
+            Message::Nack(nack) => self.detector.receive_nack(from, *nack, &mut self.effects),
+            Message::Suspect(suspect) => self.handle_suspect(suspect),
+            Message::Alive(alive) => {
+                if self.config.allows(from.address.ip()) {
+                    self.handle_alive(alive, from.address);
+                } else {
+                    self.effects.count().refused_admission += 1;
+                }
+            }
+            Message::Dead(dead) => self.handle_dead(dead),
+            Message::User(payload) => self.deliver(from, payload, false),
+        }
+    }
+
+    fn refuse_packet(&mut self, from: &Peer, error: &PacketDecodeError) {
+        let kind = match error {
+            PacketDecodeError::Label(_) => {
+                self.effects.count().refused_label += 1;
+                WarningKind::WrongLabel
+            }
+            PacketDecodeError::Decrypt { .. } => {
+                self.effects.count().refused_key += 1;
+                WarningKind::WrongKey
+            }
+            PacketDecodeError::Empty
+            | PacketDecodeError::Checksum { .. }
+            | PacketDecodeError::Compound { .. }
+            | PacketDecodeError::Decompress { .. }
+            | PacketDecodeError::TooDeep { .. }
+            | PacketDecodeError::TooManyMessages { .. }
+            | PacketDecodeError::Malformed { .. } => {
+                self.effects.count().refused_malformed += 1;
+                WarningKind::Malformed
+            }
+        };
+        self.effects.warn(kind, from.address, error.to_string());
+    }
+
+    fn deliver(&mut self, from: &Peer, payload: &[u8], reliable: bool) {
+        self.effects.count().user_messages_in += 1;
+        self.effects.emit(MembershipEvent::Message {
+            from: self.name_of(from),
+            address: from.address,
+            reliable,
+            payload: payload.to_vec(),
+        });
+    }
+
+    /// The name of who is at the other end: proven, or looked up by address.
+    fn name_of(&self, from: &Peer) -> Option<MemberName> {
+        let is_known = |name: &&MemberName| self.members.find(name.as_bytes()).is_some();
+        if let Some(first) = from.names.first() {
+            return Some(from.names.iter().find(is_known).unwrap_or(first).clone());
+        }
+        self.members.at_address(from.address).next().map(|member| member.name().clone())
+    }
+
+    /// Whether `from` may speak as `source`; counted and reported if not.
+    fn check_source(&mut self, from: &Peer, source: &[u8]) -> bool {
+        if source.is_empty() || from.speaks_for_bytes(source) {
+            return true;
+        }
+        self.effects.count().refused_impostor += 1;
+        let detail =
+            format!("{:?} calls itself \"{}\"", from.names, String::from_utf8_lossy(source));
+        self.effects.warn(WarningKind::Impostor, from.address, detail);
+        false
+    }
+
+    /// Whether a ping of that name is meant for us; counted if not.
+    fn check_target(&mut self, node: &[u8]) -> bool {
+        let is_ours = node.is_empty() || self.members.me().name().as_bytes() == node;
+        self.effects.count().refused_wrong_target += u64::from(!is_ours);
+        is_ours
+    }
+
+    fn answer_ping(&mut self, from: &Peer, ping: &Ping<'_>) {
+        if !self.check_target(ping.node) || !self.check_source(from, ping.source_node) {
+            return;
+        }
+        let to = reply_address(from, ping.source_addr, ping.source_port, ping.source_node);
+        let recipient = self.recipient_at(&to);
+        let Self { detector, dissemination, members, config, effects, .. } = self;
+        let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: detector.ack_payload() });
+        dissemination.send_with_updates(&ack, to, recipient, members, config, effects);
+    }
+
+    fn relay_ping(&mut self, from: &Peer, request: &IndirectPing<'_>) {
+        if !self.check_source(from, request.source_node) {
+            return;
+        }
+        let my_port = self.members.me().record().advertised.port;
+        let port = if request.port == 0 { my_port } else { request.port };
+        let target = request.target.and_then(|ip| Advertised::from_wire(ip, port));
+        let (Some(target), Ok(name)) = (target, MemberName::try_from(request.node)) else {
+            self.effects.count().refused_claim += 1;
+            return;
+        };
+        if !self.detector.admit_relay(&mut self.effects) {
+            return;
+        }
+        let reply_to =
+            reply_address(from, request.source_addr, request.source_port, request.source_node);
+        let to = Destination { address: target.to_socket(), name: Some(name.clone()) };
+        let (sequence, wants_nack) = (request.seq_no, request.nack);
+        let relay = PendingAck::Relay { target: name.clone(), sequence, reply_to, wants_nack };
+        self.send_ping(to, &name, relay);
+    }
+
+    /// Sends a ping that is not the probe round's, and waits for its ack as long as a direct probe
+    /// would.
+    pub(super) fn send_ping(&mut self, to: Destination, target: &MemberName, pending: PendingAck) {
+        let Self { detector, dissemination, members, config, effects, .. } = self;
+        let sequence = detector.await_ack(pending, config, effects);
+        let ping = Message::Ping(ping_to(target, members.me().record(), sequence));
+        let recipient = members.find(target.as_bytes());
+        dissemination.send_with_updates(&ping, to, recipient, members, config, effects);
+    }
+
+    fn receive_ack(&mut self, from: &Peer, ack: &Ack<'_>) {
+        match self.detector.receive_ack(from, ack, &self.members, &mut self.effects) {
+            Some(Acknowledged::Probe(end)) => self.end_round(end),
+            Some(Acknowledged::Relay { sequence, reply_to }) => {
+                self.send_answer(reply_to, &Message::Ack(Ack { seq_no: sequence, payload: None }));
+            }
+            Some(Acknowledged::Leave(by)) => {
+                self.lifecycle.leave_acknowledged(by, &mut self.effects);
+            }
+            None => {}
+        }
+    }
+
+    /// Sends a message with as many updates as fit beside it.
+    pub(super) fn send_answer(&mut self, to: Destination, message: &Message<'_>) {
+        let recipient = self.recipient_at(&to);
+        let Self { dissemination, members, config, effects, .. } = self;
+        dissemination.send_with_updates(message, to, recipient, members, config, effects);
+    }
+
+    /// The member at a destination, if it is one that gets broadcasts.
+    fn recipient_at(&self, to: &Destination) -> Option<MemberIndex> {
+        let index = self.members.find(to.name.as_ref()?.as_bytes())?;
+        let gets_broadcasts =
+            index != MemberIndex::ME && self.members.get(index).state() != MemberState::Left;
+        gets_broadcasts.then_some(index)
+    }
+
+    pub(super) fn receive_stream(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
+        // Bytes may still arrive on a stream that the machine has closed.
+        let Some(mut stream) = self.exchanges.take(id, bytes.len(), &mut self.effects) else {
+            return;
+        };
+        let (role, received) = stream.receive(bytes, fin, &mut self.decoder, &self.effects);
+        match received {
+            Ok(Some(message)) => self.receive_stream_message(id, role, message),
+            Ok(None) if fin => self.exchange_failed(role, OperationError::ClosedWithoutAnswer),
+            Ok(None) => {
+                self.exchanges.put_back(id, stream);
+                return;
+            }
+            Err(error) => self.refuse_stream(id, role, error),
+        }
+        self.exchanges.close(id, &mut self.effects);
+    }
+
+    fn receive_stream_message(&mut self, id: StreamId, role: &Role, message: StreamMessage<'_>) {
+        match role {
+            Role::Incoming { from } => self.receive_request(id, from, message),
+            Role::PushPull { to, purpose } => self.receive_state(to, *purpose, message),
+            Role::StreamPing { sequence } => {
+                if matches!(message, StreamMessage::Ack(ack) if ack.seq_no == *sequence) {
+                    self.detector.receive_stream_ack(*sequence);
+                }
+            }
+            Role::Message { operation } => self.receive_message_answer(*operation, &message),
+        }
+    }
+
+    fn receive_request(&mut self, id: StreamId, from: &Peer, message: StreamMessage<'_>) {
+        match message {
+            StreamMessage::Ping(ping) => {
+                if self.check_target(ping.node) && self.check_source(from, ping.source_node) {
+                    let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: None });
+                    self.exchanges.answer(id, &ack.to_vec(), &mut self.effects);
+                }
+            }
+            StreamMessage::PushPull(theirs) => self.answer_push_pull(id, from, &theirs),
+            StreamMessage::User(payload) => {
+                if !payload.is_empty() {
+                    self.deliver(from, payload, true);
+                }
+                // No reply exists; that our side ends tells the sender that it was taken.
+                self.exchanges.finish(id, &mut self.effects);
+            }
+            StreamMessage::Ack(_) | StreamMessage::Error(_) => {
+                self.effects.count().refused_malformed += 1;
+            }
+        }
+    }
+
+    /// A reliable message is answered by the end of the stream, or by an error message.
+    fn receive_message_answer(&mut self, operation: OperationId, answer: &StreamMessage<'_>) {
+        let error = match answer {
+            StreamMessage::Error(error) => OperationError::PeerRefused(error_text(error)),
+            StreamMessage::Ping(_)
+            | StreamMessage::Ack(_)
+            | StreamMessage::PushPull(_)
+            | StreamMessage::User(_) => {
+                OperationError::UnacceptableAnswer(UnacceptableAnswer::UnexpectedMessage)
+            }
+        };
+        self.effects.finish(operation, Outcome::Failed(error));
+    }
+
+    fn answer_push_pull(&mut self, id: StreamId, from: &Peer, theirs: &PushPull<'_>) {
+        if !theirs.nodes.clone().any(|node| from.speaks_for_bytes(node.name)) {
+            self.effects.count().refused_impostor += 1;
+            self.effects.count().exchanges_failed += 1;
+            let detail = format!("{:?} sent a state in which it does not occur", from.names);
+            self.effects.warn(WarningKind::Impostor, from.address, detail);
+            return;
+        }
+        let answer = self.exchanges.encode_state(theirs.join, &self.members);
+        self.exchanges.answer(id, &answer, &mut self.effects);
+        match self.merge(theirs, from.address) {
+            Ok(()) => self.effects.count().exchanges_answered += 1,
+            Err(_) => self.effects.count().exchanges_failed += 1,
+        }
+    }
+
+    fn receive_state(&mut self, to: &Destination, purpose: Purpose, answer: StreamMessage<'_>) {
+        let merged = match answer {
+            StreamMessage::PushPull(theirs) => self.merge_answer(to, &theirs),
+            StreamMessage::Error(error) => Err(OperationError::PeerRefused(error_text(&error))),
+            StreamMessage::Ping(_) | StreamMessage::Ack(_) | StreamMessage::User(_) => {
+                Err(OperationError::UnacceptableAnswer(UnacceptableAnswer::UnexpectedMessage))
+            }
+        };
+        match merged {
+            Ok(()) => self.push_pull_succeeded(to.address, purpose),
+            Err(error) => self.push_pull_failed(to.address, purpose, error),
+        }
+    }
+
+    fn merge_answer(
+        &mut self,
+        to: &Destination,
+        theirs: &PushPull<'_>,
+    ) -> Result<(), OperationError> {
+        let contains =
+            |name: &MemberName| theirs.nodes.clone().any(|node| node.name == name.as_bytes());
+        let counters = self.effects.counters();
+        if counters.exchanges_started + counters.exchanges_answered == 0 {
+            // Answers are written before our own state is merged into them.
+            self.lifecycle.set_returning(contains(self.members.me().name()));
+        }
+        match to.name.as_ref().filter(|name| !contains(name)) {
+            None => self.merge(theirs, to.address),
+            Some(name) => Err(UnacceptableAnswer::WrongMember(name.clone()).into()),
+        }
+    }
+
+    fn push_pull_succeeded(&mut self, address: SocketAddr, purpose: Purpose) {
+        self.effects.count().exchanges_started += 1;
+        match purpose {
+            Purpose::Join(operation) => {
+                self.bootstrap.add_joined(address);
+                self.effects.finish(operation, Outcome::Joined);
+            }
+            Purpose::Seed => {
+                self.bootstrap.tried(address);
+                self.effects.emit(MembershipEvent::SeedTried { address, error: None });
+            }
+            Purpose::Periodic => {}
+        }
+    }
+
+    /// All or nothing as far as versions and vetoes go; then entry by entry, by the usual rules.
+    fn merge(&mut self, theirs: &PushPull<'_>, address: SocketAddr) -> Result<(), OperationError> {
+        self.check_versions(theirs, address)?;
+        if theirs.join {
+            self.check_veto(theirs, address)?;
+        }
+        for node in theirs.nodes.clone() {
+            self.merge_entry(&node, address);
+        }
+        if !theirs.user_state.is_empty() {
+            let state = theirs.user_state.to_vec();
+            let join = theirs.join;
+            self.effects.emit(MembershipEvent::RemoteState { address, join, state });
+        }
+        Ok(())
+    }
+
+    fn merge_entry(&mut self, node: &NodeState<'_>, address: SocketAddr) {
+        let NodeState { name, incarnation, addr, port, meta, vsn, .. } = *node;
+        match state_of(node.state) {
+            Some(MemberState::Alive) => {
+                self.handle_alive(
+                    &Alive { incarnation, node: name, addr, port, meta, vsn },
+                    address,
+                );
+            }
+            // A death at second hand is a suspicion of our own: the member may still refute.
+            Some(MemberState::Suspect | MemberState::Dead) => {
+                let me = self.members.me().name().clone();
+                self.handle_suspect(&Suspect { incarnation, node: name, from: me.as_bytes() });
+            }
+            Some(MemberState::Left) => {
+                self.handle_dead(&Dead { incarnation, node: name, from: name });
+            }
+            None => self.effects.count().refused_claim += 1,
+        }
+    }
+
+    fn check_versions(
+        &mut self,
+        theirs: &PushPull<'_>,
+        address: SocketAddr,
+    ) -> Result<(), OperationError> {
+        let remote = theirs.nodes.clone().map(|node| Versioned {
+            name: node.name,
+            alive: state_of(node.state) == Some(MemberState::Alive),
+            versions: versions_in(node.vsn).map(ProtocolVersions::from_bytes),
+        });
+        let local = self.members.iter().filter(|(_, member)| member.versions().is_some());
+        let local = local.map(|(_, member)| Versioned {
+            name: member.name().as_bytes(),
+            alive: member.state() == MemberState::Alive,
+            versions: member.versions(),
+        });
+        let Err(mismatch) = push_pull::verify(remote.chain(local)) else { return Ok(()) };
+        self.effects.count().refused_version += 1;
+        self.effects.warn(WarningKind::VersionRefused, address, mismatch.to_string());
+        Err(UnacceptableAnswer::Versions(mismatch).into())
+    }
+
+    fn check_veto(
+        &mut self,
+        theirs: &PushPull<'_>,
+        address: SocketAddr,
+    ) -> Result<(), OperationError> {
+        let Some(hooks) = &mut self.hooks else { return Ok(()) };
+        let now = self.effects.now();
+        let members: Vec<Member> = theirs
+            .nodes
+            .clone()
+            .filter_map(|node| {
+                Some(Member::new(MemberRecord {
+                    name: MemberName::try_from(node.name).ok()?,
+                    meta: node.meta.map(|meta| meta.to_vec().into()),
+                    changed: now,
+                    incarnation: node.incarnation,
+                    advertised: Advertised::from_wire(node.addr?, node.port)?,
+                    versions: versions_in(node.vsn),
+                    state: state_of(node.state)?,
+                }))
+            })
+            .collect();
+        let Err(reason) = hooks.admit_merge(&members) else { return Ok(()) };
+        self.effects.count().refused_admission += 1;
+        self.effects.warn(WarningKind::NotAdmitted, address, reason.clone());
+        Err(OperationError::MergeRefused(reason))
+    }
+
+    /// The bytes of a stream could not be decoded.
+    fn refuse_stream(&mut self, id: StreamId, role: &Role, error: StreamDecodeError) {
+        if matches!(error, StreamDecodeError::Truncated { offset: 0 }) {
+            match role {
+                // The other side ended without a word: it took the message.
+                Role::Message { operation } => {
+                    self.effects.finish(*operation, Outcome::Delivered);
+                    return;
+                }
+                Role::PushPull { .. } => {
+                    self.exchange_failed(role, OperationError::ClosedWithoutAnswer);
+                    return;
+                }
+                Role::StreamPing { .. } | Role::Incoming { .. } => {}
+            }
+        }
+        let kind = self.count_refused_stream(&error);
+        match role {
+            Role::Incoming { from } => {
+                self.effects.warn(kind, from.address, error.to_string());
+                if error.is_answered() {
+                    let text = error.to_string();
+                    let mut plain = Vec::new();
+                    ErrorMessage { error: text.as_bytes() }.encode(&mut plain);
+                    self.exchanges.answer(id, &plain, &mut self.effects);
+                }
+                return;
+            }
+            Role::PushPull { to, .. } => {
+                self.effects.warn(kind, to.address, error.to_string());
+            }
+            Role::StreamPing { .. } | Role::Message { .. } => {}
+        }
+        self.exchange_failed(role, UnacceptableAnswer::Decode(error).into());
+    }
+
+    fn count_refused_stream(&mut self, error: &StreamDecodeError) -> WarningKind {
+        match error {
+            StreamDecodeError::Label(_) => {
+                self.effects.count().refused_label += 1;
+                WarningKind::WrongLabel
+            }
+            StreamDecodeError::Encrypted
+            | StreamDecodeError::NotEncrypted
+            | StreamDecodeError::Decrypt(_) => {
+                self.effects.count().refused_key += 1;
+                WarningKind::WrongKey
+            }
+            StreamDecodeError::Decompress(_)
+            | StreamDecodeError::Truncated { .. }
+            | StreamDecodeError::UnexpectedType(_)
+            | StreamDecodeError::Negative { .. }
+            | StreamDecodeError::TooLong { .. }
+            | StreamDecodeError::Malformed { .. } => {
+                self.effects.count().refused_malformed += 1;
+                WarningKind::Malformed
+            }
+        }
+    }
+}
+
+/// Go answers to where the message says it comes from, else to where it came from.
+fn reply_address(from: &Peer, ip: &[u8], port: u16, name: &[u8]) -> Destination {
+    let stated = Advertised::from_wire(ip, port).filter(|_| port != 0);
+    Destination {
+        address: stated.map_or(from.address, Advertised::to_socket),
+        name: MemberName::try_from(name).ok(),
+    }
+}
+
+fn versions_in(vsn: Option<&[u8]>) -> Option<[u8; 6]> {
+    vsn.and_then(|vsn| vsn.first_chunk()).copied()
+}
+
+fn error_text(error: &ErrorMessage<'_>) -> String {
+    String::from_utf8_lossy(error.error).into_owned()
+}

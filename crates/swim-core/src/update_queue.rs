@@ -1,0 +1,197 @@
+//! The transmit-limited queue of updates about members (memberlist's `TransmitLimitedQueue`).
+//!
+//! It holds at most one update about each member, the newest, so it is bounded by the members
+//! remembered.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+use crate::member_index::MemberIndex;
+use crate::wire::compound::PART_HEADER;
+
+/// Fewest transmissions first; among them the longest first, then the newest.
+type Rank = (u32, Reverse<usize>, Reverse<u64>);
+
+/// Updates that are still to be transmitted, in the order of their [`Rank`].
+#[derive(Debug, Default)]
+pub(crate) struct UpdateQueue {
+    ranked: BTreeMap<Rank, Update>,
+    by_subject: BTreeMap<MemberIndex, Rank>,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Update {
+    subject: MemberIndex,
+    message: Arc<[u8]>,
+}
+
+/// How much of a packet is free. Each message takes its length and [`PART_HEADER`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) bytes: usize,
+    pub(crate) parts: usize,
+}
+
+impl Room {
+    /// The longest message that fits.
+    pub(crate) fn longest(self) -> Option<usize> {
+        if self.parts == 0 { None } else { self.bytes.checked_sub(PART_HEADER) }
+    }
+
+    /// `message` is in the packet.
+    pub(crate) fn fill(&mut self, message: &[u8]) {
+        debug_assert!(self.longest() >= Some(message.len()), "a message exceeds the room");
+        self.bytes = self.bytes.saturating_sub(message.len() + PART_HEADER);
+        self.parts = self.parts.saturating_sub(1);
+    }
+}
+
+impl UpdateQueue {
+    /// Queues `message`, replacing an older one about the same member.
+    pub(crate) fn push(&mut self, subject: MemberIndex, message: Arc<[u8]>) {
+        self.remove(subject);
+        let rank = (0, Reverse(message.len()), Reverse(self.next_id));
+        self.next_id += 1;
+        self.ranked.insert(rank, Update { subject, message });
+        self.by_subject.insert(subject, rank);
+    }
+
+    pub(crate) fn remove(&mut self, subject: MemberIndex) {
+        if let Some(rank) = self.by_subject.remove(&subject) {
+            self.ranked.remove(&rank);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ranked.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranked.is_empty()
+    }
+
+    /// Hands to `put` what fits into `room`, and counts one transmission for each. An update is
+    /// finished after `limit` of them.
+    pub(crate) fn take(&mut self, room: &mut Room, limit: u32, mut put: impl FnMut(&[u8])) {
+        let mut again = Vec::new();
+        let mut tier = self.ranked.first_key_value().map(|(rank, _)| rank.0);
+        while let (Some(transmits), true) = (tier, room.parts > 0) {
+            let rank = room.longest().and_then(|longest| self.longest_within(transmits, longest));
+            let Some((rank, update)) = rank.and_then(|rank| self.ranked.remove_entry(&rank)) else {
+                tier = self.tier_after(transmits);
+                continue;
+            };
+            room.fill(&update.message);
+            put(&update.message);
+            if transmits + 1 >= limit {
+                self.by_subject.remove(&update.subject);
+            } else {
+                again.push(((transmits + 1, rank.1, rank.2), update));
+            }
+        }
+        // Only afterwards, so that no update goes twice into one packet.
+        for (rank, update) in again {
+            self.by_subject.insert(update.subject, rank);
+            self.ranked.insert(rank, update);
+        }
+        if self.ranked.is_empty() {
+            self.next_id = 0;
+        }
+    }
+
+    fn longest_within(&self, transmits: u32, longest: usize) -> Option<Rank> {
+        let from = Included((transmits, Reverse(longest), Reverse(u64::MAX)));
+        let (rank, _) = self.ranked.range((from, Unbounded)).next()?;
+        (rank.0 == transmits).then_some(*rank)
+    }
+
+    fn tier_after(&self, transmits: u32) -> Option<u32> {
+        let from = Excluded((transmits, Reverse(0), Reverse(0)));
+        let (rank, _) = self.ranked.range((from, Unbounded)).next()?;
+        Some(rank.0)
+    }
+}
+
+/// How often each message is sent in a cluster of `members`: Go's
+/// `RetransmitMult * ceil(log10(n + 1))`.
+pub(crate) fn retransmit_limit(multiplier: u32, members: usize) -> u32 {
+    let mut digits = 0;
+    let mut reach: usize = 1;
+    while reach < members.saturating_add(1) {
+        reach = reach.saturating_mul(10);
+        digits += 1;
+    }
+    multiplier.saturating_mul(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(n: usize) -> MemberIndex {
+        MemberIndex::at(n).unwrap()
+    }
+
+    fn push(queue: &mut UpdateQueue, subject: usize, message: &[u8]) {
+        queue.push(index(subject), message.into());
+    }
+
+    fn take(queue: &mut UpdateQueue, bytes: usize, limit: u32) -> Vec<String> {
+        let mut taken = Vec::new();
+        queue.take(&mut Room { bytes, parts: 255 }, limit, |message| {
+            taken.push(String::from_utf8_lossy(message).into_owned());
+        });
+        taken
+    }
+
+    #[test]
+    fn the_limit_grows_with_the_digits_of_the_members() {
+        let limit = |members| retransmit_limit(3, members);
+        assert_eq!([0, 1, 9, 10, 99, 100].map(limit), [0, 3, 3, 6, 6, 9]);
+    }
+
+    #[test]
+    fn an_update_about_a_member_replaces_an_older_one() {
+        let mut queue = UpdateQueue::default();
+        push(&mut queue, 1, b"bob suspect");
+        push(&mut queue, 2, b"cyd alive");
+        push(&mut queue, 1, b"bob alive");
+        assert_eq!(queue.len(), 2);
+        assert_eq!(take(&mut queue, 100, 4), ["bob alive", "cyd alive"]);
+    }
+
+    #[test]
+    fn long_messages_go_first_and_short_ones_fill_the_rest() {
+        let mut queue = UpdateQueue::default();
+        push(&mut queue, 1, b"aa");
+        push(&mut queue, 2, b"bbbbbbbb");
+        push(&mut queue, 3, b"cccc");
+        assert_eq!(take(&mut queue, 14, 4), ["bbbbbbbb", "aa"]);
+        assert_eq!(take(&mut queue, 14, 4), ["cccc", "aa"]);
+    }
+
+    #[test]
+    fn everything_is_sent_as_often_as_the_limit_says_and_never_twice_in_a_packet() {
+        let mut queue = UpdateQueue::default();
+        for n in 1..=3 {
+            push(&mut queue, n, b"text");
+        }
+        let counts = [(); 4].map(|()| take(&mut queue, 20, 3).len());
+        assert_eq!(counts, [3, 3, 3, 0]);
+        assert_eq!((queue.len(), queue.next_id), (0, 0));
+    }
+
+    #[test]
+    fn a_packet_holds_at_most_so_many() {
+        let mut queue = UpdateQueue::default();
+        for n in 0..10 {
+            push(&mut queue, n, b"x");
+        }
+        let (mut room, mut count) = (Room { bytes: 1000, parts: 4 }, 0);
+        queue.take(&mut room, 4, |_| count += 1);
+        assert_eq!((count, room), (4, Room { bytes: 988, parts: 0 }));
+    }
+}
