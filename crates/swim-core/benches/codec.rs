@@ -70,7 +70,6 @@ fn codec(criterion: &mut Criterion) {
         group.bench_function(format!("packet {name}"), |bencher| {
             processor_time(bencher, || {
                 let mut packet = PacketBuilder::new(settings, *checksum, BUDGET);
-                packet.reserve_parts(parts.len());
                 for part in black_box(&parts) {
                     packet.push_encoded(part).unwrap();
                 }

@@ -11,7 +11,7 @@
 
 use thiserror::Error;
 
-use super::compound::{FIXED_HEADER, PART_HEADER, PartTooLong, header_length};
+use super::compound::{PART_HEADER, PartTooLong, header_length};
 use super::compress::compress_if_shorter;
 use super::crc;
 use super::encryption::{ENCRYPTION_HEADER, NONCE_LENGTH};
@@ -19,6 +19,10 @@ use super::message_type::MessageType;
 use super::schema::Message;
 use super::wire_limits::MAX_COMPOUND_PARTS;
 use super::wire_settings::WireSettings;
+
+/// For how many lengths room is made at once: more than a gossip packet holds of alive messages
+/// (some 20), so that these are moved once, when the room that is left is closed.
+const RESERVED_PARTS: usize = 32;
 
 /// A packet that is being built: one message as it is, or several as a compound.
 #[derive(Clone, Debug)]
@@ -31,7 +35,7 @@ pub struct PacketBuilder {
     /// Where the compound header begins; without one, the first message.
     message: usize,
     /// Where the first message begins. Between `message` and this is the compound's header, with
-    /// room for at least `parts` lengths once there are two messages.
+    /// room for `parts` lengths or some more once there are two messages.
     first: usize,
     parts: usize,
 }
@@ -40,10 +44,11 @@ impl PacketBuilder {
     /// An empty packet.
     ///
     /// `checksum` adds the checksum header, which Go does towards members whose highest protocol
-    /// version is at least 5. `capacity` is how many bytes of messages are expected; more may
-    /// come.
+    /// version is at least 5. `capacity` is how many bytes of messages are expected, with
+    /// [`PART_HEADER`] for each; more may come.
     pub fn new(settings: &WireSettings, checksum: bool, capacity: usize) -> Self {
-        let overhead = settings.packet_overhead() + crc::HEADER_LENGTH + FIXED_HEADER;
+        let overhead =
+            settings.packet_overhead() + crc::HEADER_LENGTH + header_length(RESERVED_PARTS);
         let mut buffer = Vec::with_capacity(overhead + capacity);
         settings.label.put_header(&mut buffer);
         let encryption = settings.encrypts().then_some(buffer.len());
@@ -68,23 +73,6 @@ impl PacketBuilder {
         self.buffer.len() - self.first
     }
 
-    /// Makes room for the lengths of this many further messages at once, so that pushing them
-    /// moves no bytes. Pushing works without it.
-    pub fn reserve_parts(&mut self, additional: usize) {
-        let parts = (self.parts + additional).min(MAX_COMPOUND_PARTS);
-        if parts < 2 {
-            return;
-        }
-        let missing = (self.message + header_length(parts)).saturating_sub(self.first);
-        if missing == 0 {
-            return;
-        }
-        let end = self.buffer.len();
-        self.buffer.resize(end + missing, 0);
-        self.buffer.copy_within(self.first..end, self.first + missing);
-        self.first += missing;
-    }
-
     /// Adds a message.
     ///
     /// # Errors
@@ -106,14 +94,11 @@ impl PacketBuilder {
         if self.parts == MAX_COMPOUND_PARTS {
             return Err(PartError::TooMany);
         }
+        self.reserve_length();
         if self.parts == 1 {
             // Alone the first message needed no length.
             let first = part_length(self.messages_length())?;
-            self.reserve_parts(1);
             self.put_length(0, first);
-        } else if self.message + header_length(self.parts + 1) > self.first {
-            // Doubling keeps the bytes that are moved in proportion to those that are written.
-            self.reserve_parts(self.parts);
         }
         let start = self.buffer.len();
         encode(&mut self.buffer);
@@ -128,6 +113,19 @@ impl PacketBuilder {
         }
         self.parts += 1;
         Ok(())
+    }
+
+    /// Makes room for the next message's length, if it needs one, by moving the messages so far.
+    fn reserve_length(&mut self) {
+        if self.parts == 0 || self.message + header_length(self.parts + 1) <= self.first {
+            return;
+        }
+        let parts = (self.parts + RESERVED_PARTS).min(MAX_COMPOUND_PARTS);
+        let end = self.buffer.len();
+        let first = self.message + header_length(parts);
+        self.buffer.resize(end + first - self.first, 0);
+        self.buffer.copy_within(self.first..end, first);
+        self.first = first;
     }
 
     fn put_length(&mut self, part: usize, length: [u8; PART_HEADER]) {
