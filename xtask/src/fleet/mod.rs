@@ -81,9 +81,6 @@ impl Program {
 pub(crate) struct MemberSpec {
     pub(crate) name: String,
     pub(crate) program: Program,
-    /// Where it listens; by default where its former process did, else on a free port of the
-    /// fleet's address.
-    pub(crate) bind: Option<SocketAddr>,
     /// Whom it joins.
     pub(crate) join: Vec<SocketAddr>,
     /// Whether its datagrams go through the [`UdpProxy`].
@@ -93,10 +90,11 @@ pub(crate) struct MemberSpec {
 }
 
 impl MemberSpec {
-    /// A process that joins nobody.
+    /// A process that joins nobody and listens where its former process did, else on a free port
+    /// of the fleet's address; the flag `--bind` changes that.
     pub(crate) fn new(name: impl Into<String>, program: Program) -> Self {
         let (name, flags) = (name.into(), Vec::new());
-        Self { name, program, bind: None, join: Vec::new(), proxied: false, flags }
+        Self { name, program, join: Vec::new(), proxied: false, flags }
     }
 
     /// The same with more of its command line.

@@ -82,7 +82,7 @@ impl Fleet {
         self.home
     }
 
-    /// Makes a certificate, with the tool of the member's own kind, unless it has one.
+    /// Makes a certificate with the tool of the member's own kind.
     ///
     /// # Errors
     /// [`Stop::Failed`] when the tool fails.
@@ -159,7 +159,7 @@ impl Fleet {
         command.args(["--name", &spec.name, "--json", "--exit-on-eof", "--certs"]);
         command.arg(&self.folder);
         let former = self.processes[member.0].bind;
-        let mut bind = spec.bind.or(former).unwrap_or(SocketAddr::new(self.home, 0));
+        let mut bind = former.unwrap_or(SocketAddr::new(self.home, 0));
         if spec.proxied {
             let name = spec.name.clone();
             let (own, announced) = self
