@@ -160,7 +160,6 @@ impl Effects {
         checksum: bool,
     ) {
         let mut packet = self.packet(checksum, SHORT_PACKET);
-        packet.reserve_parts(messages.len());
         for message in messages {
             let pushed = packet.push(message);
             debug_assert_eq!(pushed, Ok(()), "few short messages, or one of any length, fit");
