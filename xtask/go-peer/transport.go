@@ -30,13 +30,17 @@ type transportConfig struct {
 	bind  *net.UDPAddr
 	tls   *tls.Config
 	debug func(format string, arguments ...any)
-	// deaf is told of each time in which memberlist did not hear or was not heard.
+	// deaf is told of each time in which memberlist did not hear or was not heard: every second
+	// while it lasts, since the peer may be killed meanwhile, and at its end.
 	deaf func(why string, lasted time.Duration)
 }
 
 // deafAfter is how long a dial blocks, or a packet waits for memberlist, before that is
 // reported: half of memberlist's default probe timeout, after which a prober asks others.
 const deafAfter = 250 * time.Millisecond
+
+// reportInterval is how often a wait that is not over is reported.
+const reportInterval = time.Second
 
 // quicTransport carries memberlist over QUIC the way memberlist-quic v0.1.1 does.
 //
@@ -140,7 +144,10 @@ func (t *quicTransport) dial(
 	// For an IP text Go sends no server name and checks the certificate's IP SANs.
 	tlsConfig.ServerName = remote.IP.String()
 	began := time.Now()
+	ended := make(chan struct{})
+	go t.reportWhile(ended, began)
 	connection, err := t.quic.Dial(t.done, remote, tlsConfig, config)
+	close(ended)
 	t.reportDeaf("dial", began)
 	if err != nil {
 		t.counters.dialFailed.Add(1)
@@ -242,19 +249,40 @@ func (t *quicTransport) PacketCh() <-chan *memberlist.Packet { return t.handled 
 // only packet handler was busy, most often with a dial.
 func (t *quicTransport) relayPackets() {
 	var reported time.Time
+	ticker := time.NewTicker(reportInterval)
+	defer ticker.Stop()
 	for {
+		var packet *memberlist.Packet
 		select {
-		case packet := <-t.packets:
+		case packet = <-t.packets:
+		case <-t.done.Done():
+			return
+		}
+		for handled := false; !handled; {
 			select {
 			case t.handled <- packet:
-				// Those that queued behind it waited for the same handler: one report is enough.
-				if time.Since(reported) >= deafAfter && t.reportDeaf("packet", packet.Timestamp) {
-					reported = time.Now()
-				}
+				handled = true
+			case <-ticker.C:
 			case <-t.done.Done():
 				return
 			}
-		case <-t.done.Done():
+			// Those that queued behind it waited for the same handler: one report is enough.
+			if time.Since(reported) >= deafAfter && t.reportDeaf("packet", packet.Timestamp) {
+				reported = time.Now()
+			}
+		}
+	}
+}
+
+// reportWhile reports a dial that is not over, now and then.
+func (t *quicTransport) reportWhile(ended <-chan struct{}, began time.Time) {
+	ticker := time.NewTicker(reportInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			t.reportDeaf("dial", began)
+		case <-ended:
 			return
 		}
 	}

@@ -104,8 +104,8 @@ pub(super) fn judge(participants: Participants, timeline: &Timeline, finished: b
 
 /// How a node begins to warn of a peer that answers streams but no packets.
 const NO_PACKETS: &str = "packets blocked";
-/// A Go peer reports that it was deaf when that is over: a dial blocks it for 5 s, or 10 s.
-const EVIDENCE_COMES: Duration = Duration::from_secs(15);
+/// A Go peer reports every second that it is deaf.
+const EVIDENCE_COMES: Duration = Duration::from_secs(3);
 
 /// No fault of a plan explains a warning; that a Go member was deaf explains one kind.
 fn judge_logs(model: &Model<'_>, verdict: &mut Verdict) {

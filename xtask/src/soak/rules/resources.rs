@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Rule, Verdict};
 use crate::fleet::event::Resources;
-use crate::soak::model::{Absence, Cause, Life, Model, NEVER};
+use crate::soak::model::{Absence, Cause, Life, Model};
 use crate::soak::timeline::{Said, What};
 
 /// Fewer samples than this in the last two thirds of a life show no slope.
@@ -183,7 +183,8 @@ fn handshakes(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut 
         .map(|(member, _)| if member == life.member { model.participants.members - 1 } else { 1 });
     let most = HANDSHAKES_EACH * (model.participants.members - 1 + returns.sum::<usize>());
     let made = (used.dialed + used.accepted).saturating_sub(used.dials_failed);
-    let count = made.max(used.dials_failed);
+    // Who is gone is dialed again and again, with a back-off, until it is known to be dead.
+    let count = made.max(used.dials_failed / 2);
     let share = f64::from(u32::try_from(count).unwrap_or(u32::MAX))
         / f64::from(u32::try_from(most).unwrap_or(u32::MAX));
     verdict.measure("percent of the handshakes allowed", share * 100.0);
@@ -203,11 +204,14 @@ fn connections(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut
         let peers = model.participants.all().filter(|member| *member != life.member);
         let possible: usize = peers
             .map(|peer| {
-                let absences = model.absences(peer).iter();
-                let changes = absences
-                    .filter(|one| one.from <= *at && (one.back == NEVER || one.back >= recent));
-                let is_there = model.gone(peer, *at).is_none_or(|one| one.from >= recent);
-                usize::from(is_there) + changes.filter(|one| one.back != NEVER).count()
+                let there = model.gone(peer, *at).is_none_or(|one| one.from >= recent);
+                // Its connection from before may last beside the one since it is back.
+                let doubled = model.absences(peer).iter().filter(|one| {
+                    let was_short = one.back.saturating_sub(one.from) < bound;
+                    let is_recent = one.from <= *at && one.back >= recent;
+                    was_short && is_recent && !model.is_brief(one) && one.cause != Cause::Left
+                });
+                usize::from(there) + doubled.count()
             })
             .sum();
         if used.connections <= u64::try_from(possible).unwrap_or(u64::MAX) {

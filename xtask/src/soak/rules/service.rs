@@ -145,7 +145,8 @@ fn losses(
             let arrived = arrivals.get(&(*number, receiver)).filter(|at| **at <= until);
             if message.to.is_none() {
                 if !model.participants.is_go(receiver) {
-                    broadcasts.add(arrived.map(|at| at.saturating_sub(carried_out)));
+                    let took = arrived.map(|at| at.saturating_sub(carried_out));
+                    broadcasts.add(took, (model, asked), (from, receiver));
                 }
             } else if arrived.is_none() && !verdict.excuses(model, &[from, receiver], asked, until)
             {

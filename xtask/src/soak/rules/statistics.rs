@@ -21,23 +21,36 @@ pub(crate) struct Statistic {
     pub(crate) times: Vec<Duration>,
     /// Those that came too late or never.
     pub(crate) misses: usize,
+    /// Who missed what when.
+    missed: Vec<String>,
     usual: Duration,
     rule: Rule,
 }
 
 impl Statistic {
     pub(super) fn new(name: &'static str, usual: Duration, rule: Rule) -> Self {
-        Self { name, times: Vec::new(), misses: 0, usual, rule }
+        Self { name, times: Vec::new(), misses: 0, missed: Vec::new(), usual, rule }
     }
 
-    /// One more case: how long it took, or `None` for a miss.
-    pub(super) fn add(&mut self, took: Option<Duration>) {
+    /// One more case: how long it took, or `None` for a miss, of something at `at` about a
+    /// member, by an observer.
+    pub(super) fn add(
+        &mut self,
+        took: Option<Duration>,
+        (model, at): (&Model<'_>, Duration),
+        (about, observer): (usize, usize),
+    ) {
         match took {
             Some(took) => {
                 let place = self.times.partition_point(|other| *other < took);
                 self.times.insert(place, took);
             }
-            None => self.misses += 1,
+            None => {
+                self.misses += 1;
+                let name = |member| model.participants.name(member);
+                let (about, observer) = (name(about), name(observer));
+                self.missed.push(format!("{observer} of {about} at {:.1} s", at.as_secs_f64()));
+            }
         }
     }
 
@@ -57,7 +70,10 @@ impl Statistic {
         let (cases, misses, name) = (self.cases(), self.misses, self.name);
         let allowed = (cases / CASES_A_MISS).max(1).min(cases.saturating_sub(1));
         if misses > allowed {
-            return Some(format!("{misses} of {cases} {name}: late or missing; at most {allowed}"));
+            let missed = self.missed.join(", ");
+            return Some(format!(
+                "{misses} of {cases} {name}: late or missing; at most {allowed} ({missed})"
+            ));
         }
         let (median, most) = (self.median(), self.usual * 2);
         (median > most).then(|| {
@@ -130,7 +146,7 @@ fn detections(model: &Model<'_>, verdict: &mut Verdict) {
                 matches!(said, Said::Sees(view)
                     if view.about == subject && view.state == SeenState::Failed)
             });
-            statistic.add(took.filter(|took| *took <= bound));
+            statistic.add(took.filter(|took| *took <= bound), (model, from), (subject, observer));
         }
     }
     statistic.conclude(model, verdict);
@@ -153,7 +169,8 @@ fn departures(model: &Model<'_>, verdict: &mut Verdict) {
             let any = [SeenState::Left, SeenState::Failed];
             let heard = first(model, observer, absence.from, |said| is_end(said, &any));
             let left = first(model, observer, absence.from, |said| is_end(said, &any[..1]));
-            statistic.add(left.filter(|took| *took <= bound && heard == Some(*took)));
+            let took = left.filter(|took| *took <= bound && heard == Some(*took));
+            statistic.add(took, (model, absence.from), (subject, observer));
         }
     }
     statistic.conclude(model, verdict);
@@ -178,7 +195,7 @@ fn returns(model: &Model<'_>, verdict: &mut Verdict) {
                 _ => false,
             });
             let took = took.map(|took| took.saturating_sub(back - since));
-            statistic.add(took.filter(|took| *took <= bound));
+            statistic.add(took.filter(|took| *took <= bound), (model, back), (subject, observer));
         }
     }
     statistic.conclude(model, verdict);
@@ -207,7 +224,7 @@ fn updates(model: &Model<'_>, verdict: &mut Verdict) {
                 at,
                 |said| matches!(said, Said::Updated { about, meta } if *about == subject && meta == given),
             );
-            statistic.add(took.filter(|took| *took <= bound));
+            statistic.add(took.filter(|took| *took <= bound), (model, at), (subject, observer));
         }
     }
     statistic.conclude(model, verdict);
