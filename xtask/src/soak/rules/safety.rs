@@ -12,13 +12,6 @@ use crate::soak::timeline::{Command, Said, View, What};
 /// A member that is well may be suspected once in so long.
 const SUSPICION_PERIOD: Duration = Duration::from_secs(600);
 
-/// What an observer's events have told of one member.
-#[derive(Clone, Copy)]
-struct Held {
-    state: SeenState,
-    since: Duration,
-}
-
 pub(super) fn judge(model: &Model<'_>, verdict: &mut Verdict) {
     views(model, verdict);
     suspicions_of_the_well(model, verdict);
@@ -32,7 +25,7 @@ fn is_over(state: SeenState) -> bool {
 }
 
 fn views(model: &Model<'_>, verdict: &mut Verdict) {
-    let mut held: BTreeMap<(usize, usize), Held> = BTreeMap::new();
+    let mut held: BTreeMap<(usize, usize), SeenState> = BTreeMap::new();
     for entry in &model.timeline.entries {
         let (at, observer) = (entry.at, entry.member);
         match &entry.what {
@@ -48,8 +41,7 @@ fn views(model: &Model<'_>, verdict: &mut Verdict) {
                 if at >= model.formed && is_over(view.state) {
                     declaration(model, (observer, at), *view, verdict);
                 }
-                let state = view.state;
-                held.insert((observer, view.about), Held { state, since: at });
+                held.insert((observer, view.about), view.state);
             }
             _ => {}
         }
@@ -57,18 +49,17 @@ fn views(model: &Model<'_>, verdict: &mut Verdict) {
 }
 
 /// What may follow what: no second death, no life and no suspicion after a death without a return,
-/// and no death by an observer's own suspicion that had not lasted.
+/// and no death by an observer's own suspicion that there was not.
 fn succession(
     model: &Model<'_>,
     (observer, at): (usize, Duration),
     view: View,
-    before: Option<Held>,
+    before: Option<SeenState>,
     verdict: &mut Verdict,
 ) {
     let name = model.participants.name(view.about);
     let View { state, joined, by, .. } = view;
-    if let Some(before) = before.filter(|before| is_over(before.state)) {
-        let was = before.state;
+    if let Some(was) = before.filter(|before| is_over(*before)) {
         if state == was {
             verdict.breaks(Rule::Safety, at, observer, format!("declares {name} {was} twice"));
         } else if !is_over(state) && !joined {
@@ -77,15 +68,10 @@ fn succession(
         }
     }
     if state == SeenState::Failed && by == Some(observer) {
-        let suspected = before.filter(|before| before.state == SeenState::Suspect);
-        let lasted = suspected.map(|held| at.saturating_sub(held.since));
-        // Both events are written by one thread, so only the writing itself adds to the times.
-        let least = model.bounds.shortest_suspicion().mul_f64(0.8);
-        if lasted.is_none_or(|lasted| lasted < least) {
-            let how = lasted.map_or("without having suspected it".to_owned(), |lasted| {
-                format!("{:.1} s after it suspected it", lasted.as_secs_f64())
-            });
-            verdict.breaks(Rule::Safety, at, observer, format!("declares {name} failed {how}"));
+        // By its own suspicion, or by another's that began earlier.
+        if before.is_none_or(|before| before != SeenState::Suspect) {
+            let what = format!("declares {name} failed without having suspected it");
+            verdict.breaks(Rule::Safety, at, observer, what);
         }
     }
 }

@@ -142,12 +142,12 @@ fn a_death_of_one_who_lives_is_reported_and_that_of_one_killed_is_not() {
 }
 
 #[test]
-fn a_death_without_a_suspicion_that_lasted_is_reported() {
+fn a_death_without_a_suspicion_is_reported() {
     let killed = || Story::of(OURS).at(58.0, 1, What::Killed).at(58.0, 1, What::Exited(None));
     let story = killed().sees(59.0, 0, 1, Failed, Some(0));
     story.breaks(Rule::Safety, "without having suspected it");
-    let short = killed().sees(59.0, 0, 1, Suspect, Some(0)).sees(60.0, 0, 1, Failed, Some(0));
-    short.breaks(Rule::Safety, "1.0 s after it suspected it");
+    // The suspicion of another had begun earlier.
+    killed().sees(59.0, 0, 1, Suspect, Some(0)).sees(60.0, 0, 1, Failed, Some(0)).is_fine();
     // Told by somebody else.
     killed().sees(59.0, 0, 1, Failed, Some(2)).is_fine();
 }
