@@ -70,6 +70,12 @@ impl Bounds {
         self.gossip_rounds() / 2
     }
 
+    /// The median time of a leave: who leaves tells most itself, and they pass it on with their
+    /// next gossip.
+    pub(super) fn usual_departure(self) -> Duration {
+        GOSSIP_INTERVAL * 2
+    }
+
     /// A freeze no longer than this kills nobody: half of the earliest possible death, so that
     /// the other half is left for the refutation to spread.
     pub(super) fn harmless_freeze(self) -> Duration {

@@ -155,7 +155,7 @@ fn detections(model: &Model<'_>, verdict: &mut Verdict) {
 /// A leave is heard as a leave, before its member would be found dead.
 fn departures(model: &Model<'_>, verdict: &mut Verdict) {
     let mut statistic =
-        Statistic::new("departures heard", model.bounds.usual_spread(), Rule::Safety);
+        Statistic::new("departures heard", model.bounds.usual_departure(), Rule::Safety);
     let bound = model.bounds.spread();
     for (subject, absence) in model.all_absences() {
         if absence.cause != Cause::Left || absence.back.saturating_sub(absence.from) < bound {
