@@ -1,16 +1,18 @@
 //! `cargo xtask sim`: the simulator in release mode, and the bugs planted to try it.
 //!
-//! Decides what is built and which program runs with which arguments; the program itself
-//! (`crates/swim-core/examples/sim`) does the rest. Needs nothing but Rust: swim-core links no
-//! BoringSSL.
+//! Builds `crates/swim-core/examples/sim` and runs it with these arguments. Needs nothing but Rust:
+//! swim-core links no BoringSSL.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Stop, planted, process, workspace};
 
 const PACKAGE: &str = "swim-quic-core";
+/// The digest of a range of seeds, as `A..B HEX`; below the repository's root.
+const REFERENCE: &str = "crates/swim-core/reference-digest";
 /// Where the bugs are kept, below the repository's root.
 const PLANTED: &str = "crates/swim-core/planted";
 /// A planted bug must be caught within so many seeds.
@@ -18,7 +20,8 @@ const PLANTED_SEEDS: &str = "0..1024";
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exits with 0 when all is well, 1 when a rule was broken, 2 for bad arguments."
+    after_help = "Exits with 0 when all is well, 1 when a rule was broken or a digest differs, 2 \
+                  for bad arguments."
 )]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct Arguments {
@@ -28,6 +31,12 @@ pub(crate) struct Arguments {
     /// Run them in a debug build too, and see that every byte and event is the same
     #[arg(long, requires = "seeds")]
     replay: bool,
+    /// Fail unless the digest of all seeds is the one in crates/swim-core/reference-digest
+    #[arg(long, requires = "seeds", conflicts_with = "replay")]
+    reference: bool,
+    /// Print each seed's digest, a line each
+    #[arg(long, requires = "seeds", conflicts_with_all = ["replay", "json"])]
+    digests: bool,
     /// Run one seed
     #[arg(long, value_name = "N", group = "what")]
     seed: Option<u64>,
@@ -66,11 +75,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         let debug = build(&root, &root.join("target"), "dev")?;
         return compare(&program, &debug, arguments.seeds.as_deref().unwrap_or_default());
     }
-    let status = process::run(Command::new(program).args(passed_on(arguments)), "simulating")?;
+    let mut simulate = Command::new(program);
+    simulate.args(passed_on(arguments));
+    if arguments.reference {
+        let text = fs::read_to_string(root.join(REFERENCE))
+            .map_err(|error| Stop::cannot(format!("read {REFERENCE}"), error))?;
+        let seeds = arguments.seeds.as_deref().unwrap_or_default();
+        simulate.arg("--expect").arg(reference(&text, seeds)?);
+    }
+    let status = process::run(&mut simulate, "simulating")?;
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Stop::Said(u8::try_from(code).unwrap_or(1))),
         None => Err(Stop::Failed("the simulator was killed".to_owned())),
+    }
+}
+
+/// The digest that `text` states for these seeds.
+fn reference<'a>(text: &'a str, seeds: &str) -> Result<&'a str, Stop> {
+    match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [range, digest] if *range == seeds => Ok(digest),
+        [range, _] => Err(Stop::BadInput(format!(
+            "{REFERENCE} states the digest of {range}, not of {seeds}: run --seeds {range}"
+        ))),
+        _ => Err(Stop::BadInput(format!(
+            "{REFERENCE} must hold a range and a digest, as in \"0..1024 f7dbc1b84a6c10a3\""
+        ))),
     }
 }
 
@@ -89,9 +119,12 @@ fn passed_on(arguments: &Arguments) -> Vec<OsString> {
             passed.extend([name.into(), value.into()]);
         }
     }
-    for (name, given) in
-        [("--trace", arguments.trace), ("--full", arguments.full), ("--json", arguments.json)]
-    {
+    for (name, given) in [
+        ("--digests", arguments.digests),
+        ("--trace", arguments.trace),
+        ("--full", arguments.full),
+        ("--json", arguments.json),
+    ] {
         if given {
             passed.push(name.into());
         }
@@ -169,6 +202,8 @@ mod tests {
         let arguments = Arguments {
             seeds: None,
             replay: false,
+            reference: false,
+            digests: false,
             seed: Some(7),
             trace: true,
             scenario: None,
@@ -179,5 +214,13 @@ mod tests {
             planted: false,
         };
         assert_eq!(passed_on(&arguments), ["--seed", "7", "--trace"]);
+    }
+
+    #[test]
+    fn the_reference_counts_for_its_own_seeds_only() {
+        let text = "0..1024 f7dbc1b84a6c10a3\n";
+        assert_eq!(reference(text, "0..1024").ok(), Some("f7dbc1b84a6c10a3"));
+        assert!(reference(text, "0..128").is_err());
+        assert!(reference("f7dbc1b84a6c10a3", "0..1024").is_err());
     }
 }

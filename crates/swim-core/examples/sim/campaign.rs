@@ -13,8 +13,21 @@ const MUST_COVER_ALL: u64 = 1024;
 /// So many failing seeds are told in detail.
 const DETAILS: usize = 5;
 
-/// Runs all seeds of a range; true when none broke a rule and enough was explored.
-pub(crate) fn run(seeds: Range<u64>, until_broken: bool, json: bool) -> bool {
+/// How a campaign runs, and what it prints.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// The first seed that breaks a rule ends it.
+    pub(crate) until_broken: bool,
+    /// Each seed's digest is printed.
+    pub(crate) digests: bool,
+    /// The digest over all seeds must be this one.
+    pub(crate) expected: Option<u64>,
+    pub(crate) json: bool,
+}
+
+/// Runs all seeds of a range; true when none broke a rule, enough was explored, and the digest is
+/// the expected one.
+pub(crate) fn run(seeds: Range<u64>, options: Options) -> bool {
     let began = clock::now();
     let count = usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX);
     let work = |n: usize| run_seed(seeds.start + n as u64, Verbosity::Nothing);
@@ -23,7 +36,7 @@ pub(crate) fn run(seeds: Range<u64>, until_broken: bool, json: bool) -> bool {
             return ControlFlow::Continue(());
         };
         eprintln!("sim: seed {} broke a rule: {violation}", report.seed);
-        if until_broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if options.until_broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let seconds = (clock::now() - began).as_secs_f64();
     let mut coverage = Coverage::new();
@@ -34,13 +47,23 @@ pub(crate) fn run(seeds: Range<u64>, until_broken: bool, json: bool) -> bool {
         reports.iter().filter(|report| report.violation.is_some()).collect();
     let demanded = seeds.end - seeds.start >= MUST_COVER_ALL;
     let missing = coverage.missing();
-    let well = failed.is_empty() && (missing.is_empty() || !demanded);
-    if json {
+    let digest = digest(&reports);
+    let differs = options.expected.is_some_and(|expected| expected != digest);
+    let well = failed.is_empty() && (missing.is_empty() || !demanded) && !differs;
+    if let Some(expected) = options.expected.filter(|_| differs) {
+        eprintln!("sim: the digest of all seeds is {digest:016x}, expected {expected:016x}");
+    }
+    if options.json {
         println!("{}", as_json(&seeds, &reports, &coverage, seconds));
         return well;
     }
     for report in failed.iter().take(DETAILS) {
         explain(report.seed);
+    }
+    if options.digests {
+        for report in &reports {
+            println!("seed {} digest {:016x}", report.seed, report.digest);
+        }
     }
     print!("{coverage}");
     print_summary(&seeds, &reports, seconds);
@@ -70,7 +93,7 @@ fn print_summary(seeds: &Range<u64>, reports: &[SeedReport], seconds: f64) {
         parallel::per_second(hosts, parallel::per_second(reports.len(), 1.0)),
         parallel::per_second(kinds, parallel::per_second(reports.len(), 1.0))
     );
-    println!("digest of all seeds {}", digest(reports));
+    println!("digest of all seeds {:016x}", digest(reports));
     if let Some(slowest) = slowest {
         println!(
             "slowest healing: seed {} took {:.1} s of the {:.0} s that its configuration allows",
@@ -82,11 +105,11 @@ fn print_summary(seeds: &Range<u64>, reports: &[SeedReport], seconds: f64) {
 }
 
 /// One hash over the hashes of all seeds.
-fn digest(reports: &[SeedReport]) -> String {
+fn digest(reports: &[SeedReport]) -> u64 {
     let mix = |all: u64, report: &SeedReport| {
         (all.rotate_left(7) ^ report.digest).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     };
-    format!("{:016x}", reports.iter().fold(0, mix))
+    reports.iter().fold(0, mix)
 }
 
 fn share(report: &SeedReport) -> f64 {
@@ -169,7 +192,7 @@ fn as_json(
         "from": seeds.start,
         "to": seeds.end,
         "seconds": seconds,
-        "digest": digest(reports),
+        "digest": format!("{:016x}", digest(reports)),
         "failed": failed,
         "missing": coverage.missing().iter().map(|what| what.name()).collect::<Vec<_>>(),
         "counts": counts,

@@ -1,7 +1,8 @@
 //! Runs the simulator: campaigns of seeds, one seed with its trace, named experiments.
 //!
 //! `cargo xtask sim` builds this in release mode and hands its arguments on. Uses every core;
-//! exits with 0 when all is well, 1 when a rule was broken, 2 for bad arguments.
+//! exits with 0 when all is well, 1 when a rule was broken or a digest is not
+//! the expected one, 2 for bad arguments.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool reports on stdout")]
@@ -27,6 +28,12 @@ struct Arguments {
     /// Stop at the first seed that breaks a rule
     #[arg(long, requires = "seeds")]
     until_broken: bool,
+    /// Print each seed's digest, a line each
+    #[arg(long, requires = "seeds", conflicts_with = "json")]
+    digests: bool,
+    /// Fail unless this is the digest over all seeds
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal, requires = "seeds")]
+    expect: Option<u64>,
     /// Run one seed
     #[arg(long, value_name = "N", group = "what")]
     seed: Option<u64>,
@@ -58,7 +65,13 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let well = if let Some(seeds) = arguments.seeds {
-        campaign::run(seeds, arguments.until_broken, arguments.json)
+        let options = campaign::Options {
+            until_broken: arguments.until_broken,
+            digests: arguments.digests,
+            expected: arguments.expect,
+            json: arguments.json,
+        };
+        campaign::run(seeds, options)
     } else if let Some(seed) = arguments.seed {
         campaign::run_one(seed, arguments.trace, arguments.json)
     } else if let Some(name) = arguments.scenario {
@@ -82,4 +95,9 @@ fn range(text: &str) -> Result<Range<u64>, String> {
         (!range.is_empty()).then_some(range)
     });
     parsed.ok_or_else(|| "write it like 0..1024".to_owned())
+}
+
+fn hexadecimal(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text, 16)
+        .map_err(|error| format!("write it like f7dbc1b84a6c10a3: {error}"))
 }
