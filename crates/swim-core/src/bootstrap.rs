@@ -20,7 +20,7 @@ const MAX_SEEDS: usize = 64;
 /// The most seeds tried in one round, so that a long list does not dial all at once.
 const TRIES_IN_A_ROUND: usize = 16;
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// The seeds, and how long to wait before they are tried again.
 #[derive(Debug)]

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::bootstrap::BACKOFF_MAX;
 use crate::config::{Config, SecretKey};
+use crate::push_pull::SCALE_THRESHOLD;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::{FaultId, HostId};
 use crate::sim::fault_plan::{self, AppAction, PlanStep};
@@ -26,7 +28,7 @@ const TAP_EVERY: u64 = 4;
 /// What one seed did.
 #[derive(Clone, Debug)]
 pub struct SeedReport {
-    /// The seed.
+    /// The seed that replays this run.
     pub seed: u64,
     /// How many hosts there were.
     pub hosts: usize,
@@ -98,20 +100,20 @@ pub fn run_seed(seed: u64, verbosity: Verbosity) -> SeedReport {
 
 /// How long healing may take until all agree and queue nothing. The terms, in this order:
 ///
-/// - standing seeds are tried again after 60 s at most (jittered by half), and such an exchange
-///   takes at most the stream timeout; this twice, should the first one fail;
-/// - whatever is still wrong somewhere goes round with the periodic exchanges, twice;
-/// - slowed-down probing recovers: a member whose health is at its worst probes 8, 7, … times
-///   slower; then 20 probe rounds to notice who is gone;
+/// - join addresses are tried again after at most 60 s, half of that again in reserve, and such
+///   an exchange takes at most the stream timeout; this twice, should the first one fail;
+/// - whatever is still wrong somewhere spreads with the periodic exchanges, twice;
+/// - slowed-down probing recovers: a member whose local health is at its worst probes 8, 7, …
+///   times slower; then 20 probe rounds to notice who is gone;
 /// - the longest suspicion, and the time in which the dead keep their names, which ends when the
 ///   round of probes does (somebody may have moved to another address);
 /// - gossip: as many rounds as a message is sent, twice.
 #[must_use]
 pub fn convergence_bound(config: &Config, members: usize) -> Duration {
     let magnitude = members.max(10).ilog10() + 1;
-    let seeds = 2 * (Duration::from_secs(90) + config.stream_timeout);
-    let scale = members.max(32).ilog2() - 5 + 2;
-    let exchanges = 2 * scale * config.push_pull_interval;
+    let joins = 2 * (BACKOFF_MAX * 3 / 2 + config.stream_timeout);
+    let doublings = members.max(SCALE_THRESHOLD).ilog2() - SCALE_THRESHOLD.ilog2();
+    let exchanges = 2 * (doublings + 2) * config.push_pull_interval;
     let health = u32::from(config.awareness_max_multiplier);
     let rounds = u32::try_from(members).unwrap_or(u32::MAX);
     let probing = config.probe_interval * (health * (health + 1) / 2 + 20 + 2 * rounds);
@@ -120,7 +122,7 @@ pub fn convergence_bound(config: &Config, members: usize) -> Duration {
         * config.suspicion_max_timeout_multiplier
         * magnitude;
     let gossip = 2 * config.gossip_interval * config.retransmit_multiplier * magnitude;
-    seeds + exchanges + probing + suspicion + config.gossip_to_the_dead + gossip
+    joins + exchanges + probing + suspicion + config.gossip_to_the_dead + gossip
 }
 
 fn draw_setup(seed: u64, rng: &mut SimRng) -> Setup {

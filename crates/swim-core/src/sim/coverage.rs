@@ -1,6 +1,7 @@
-//! What a run explored: faults that took effect, changes of belief, activity. A campaign in which
-//! something never happened has proved nothing about it.
-//! Counts only; what must occur in a campaign is listed here as well.
+//! What a run explored: faults that took effect, changes of belief, activity.
+//!
+//! A campaign in which something never happened has proved nothing about it, so each thing is
+//! counted and a large campaign fails when one of them is missing.
 
 use std::fmt;
 
@@ -43,11 +44,11 @@ counted! {
     PacketSlowed = "fault: packet slowed",
     /// A packet to a host that is down, or was restarted underway.
     PacketToNobody = "fault: packet to nobody",
-    /// A peer that could not be dialed, reported to the machine.
+    /// A peer that could not be dialed, reported to the member.
     SendFailed = "fault: send reported failed",
-    /// A smaller or larger packet limit, reported to the machine.
+    /// A smaller or larger packet limit, reported to the member.
     LimitChanged = "fault: packet limit changed",
-    /// A stream refused.
+    /// A stream that the peer refused when it was opened.
     StreamRefused = "fault: stream refused",
     /// A stream reset underway.
     StreamReset = "fault: stream reset",
@@ -69,7 +70,7 @@ counted! {
     StalledDriver = "fault: driver stood still",
     /// A packet that did not fit the receive buffer of a stalled host.
     ReceiveBufferFull = "fault: receive buffer full",
-    /// A crash.
+    /// A host that went down without a word, or for a restart.
     Crash = "fault: crash",
     /// A restart at incarnation 1.
     Restart = "fault: restart",
@@ -91,7 +92,7 @@ counted! {
     Cleared = "belief: suspect to alive",
     /// Suspect, then dead.
     Failed = "belief: suspect to dead",
-    /// Alive, then dead: somebody else's verdict came first.
+    /// Alive, then dead: somebody else's dead message came first.
     FailedByWord = "belief: alive to dead",
     /// Alive, then left.
     Left = "belief: alive to left",

@@ -1,6 +1,4 @@
-//! What can go wrong in a simulation, as plain data.
-//!
-//! Says what happens to whom and for how long; when, and with what effect, others decide.
+//! What can go wrong in a simulation, as plain data: faults of the network, and stalls of hosts.
 
 use std::time::Duration;
 
@@ -20,12 +18,12 @@ impl HostId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FaultId(pub(crate) u32);
 
-/// A fault of the network. Rates are chances in a million.
+/// A fault of the network. Rates are in millionths: 1,000,000 is always.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Packets are lost on their way into or out of these hosts.
     Loss {
-        /// Which hosts.
+        /// The hosts whose links are bad.
         hosts: Vec<HostId>,
         /// The rate at which packets to them are lost.
         inbound: u32,
@@ -34,32 +32,32 @@ pub enum Fault {
     },
     /// Packets arrive twice, except those that carry application messages: QUIC repeats none.
     Duplicate {
-        /// How often.
+        /// The rate, in millionths.
         rate: u32,
     },
-    /// Packets are overtaken by later ones.
+    /// Packets are delayed, so that later ones overtake them.
     HoldBack {
-        /// How often.
+        /// The rate, in millionths.
         rate: u32,
         /// The longest that one is held back.
         at_most: Duration,
     },
-    /// Packets with a checksum or a seal arrive with flipped bits; others, as QUIC would do, not
+    /// Packets with a checksum or encryption arrive with flipped bits; others, as QUIC would do, not
     /// at all.
     Corrupt {
-        /// How often.
+        /// The rate, in millionths.
         rate: u32,
     },
     /// Every packet takes this much longer.
     Slow {
-        /// How much.
+        /// The additional time of travel.
         by: Duration,
     },
-    /// Nothing travels from the ones to the others.
+    /// Nothing travels from some hosts to others; answers still do.
     OneWay {
-        /// Who is not heard.
+        /// The hosts that are not heard.
         from: Vec<HostId>,
-        /// By whom.
+        /// The hosts that do not hear them.
         to: Vec<HostId>,
     },
     /// Hosts of different groups do not reach each other.
@@ -69,9 +67,9 @@ pub enum Fault {
     },
     /// Streams fail, or arrive in pieces.
     Streams {
-        /// How often one is refused.
+        /// The rate at which streams are refused.
         refused: u32,
-        /// How often one is reset underway.
+        /// The rate at which streams are reset underway.
         reset: u32,
         /// The most pieces in which the bytes of one direction arrive.
         pieces: usize,

@@ -167,24 +167,10 @@ impl PlanBuilder<'_> {
             }
             FaultKind::StallDriver => self.stalls(Stall::Driver),
             FaultKind::StallNetwork => self.stalls(Stall::Network),
-            FaultKind::Crash => {
-                // Somebody who may stay away.
-                if let Some(host) = self.other_host() {
-                    let at = self.moment();
-                    self.steps.push((at, PlanStep::Crash(host)));
-                }
-            }
+            FaultKind::Crash => self.at_another_host(PlanStep::Crash),
             FaultKind::Restart => self.restart(),
-            FaultKind::Move | FaultKind::Replace => {
-                if let Some(host) = self.other_host() {
-                    let at = self.moment();
-                    let moved = kind == FaultKind::Move;
-                    self.steps.push((
-                        at,
-                        if moved { PlanStep::Relocate(host) } else { PlanStep::Replace(host) },
-                    ));
-                }
-            }
+            FaultKind::Move => self.at_another_host(PlanStep::Relocate),
+            FaultKind::Replace => self.at_another_host(PlanStep::Replace),
             FaultKind::Drift => {
                 let host = self.host();
                 let rate = u64::from(self.rng.rate(950_000, 1_050_000));
@@ -197,6 +183,14 @@ impl PlanBuilder<'_> {
                 let at = self.moment();
                 self.steps.push((at, PlanStep::PacketLimit(host, to, limit)));
             }
+        }
+    }
+
+    /// Something that happens once to a host that may go away for good.
+    fn at_another_host(&mut self, step: fn(HostId) -> PlanStep) {
+        if let Some(host) = self.other_host() {
+            let at = self.moment();
+            self.steps.push((at, step(host)));
         }
     }
 

@@ -4,13 +4,13 @@
 //! checks after every step that no rule was broken. Everything is drawn from one seed, so every
 //! run can be replayed.
 
-mod agenda;
 mod application;
 mod arrival;
 mod campaign;
 mod checker;
 mod coverage;
 mod digest;
+mod event_queue;
 mod fault;
 mod fault_plan;
 mod hosts;

@@ -10,7 +10,7 @@ pub(crate) enum SimEvent {
     /// A deadline of the member's own.
     Wake(HostId),
     /// Something reaches a host; lost unless the process it is meant for still runs.
-    Arrive(Delivery),
+    Arrive(SimDelivery),
     Transport(TransportTimer),
     /// A stalling host blocks.
     Block {
@@ -28,7 +28,7 @@ pub(crate) enum SimEvent {
 }
 
 /// Something that reaches one process of a host.
-pub(crate) struct Delivery {
+pub(crate) struct SimDelivery {
     pub(crate) host: HostId,
     pub(crate) process: ProcessNumber,
     pub(crate) arrival: Arrival,

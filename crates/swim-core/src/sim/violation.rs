@@ -3,10 +3,10 @@
 use crate::member_name::MemberName;
 use crate::sim::application::{MessageViolation, OperationViolation};
 use crate::sim::checker::agreement::Disagreement;
-use crate::sim::checker::bounds::BoundExceeded;
 use crate::sim::checker::healing::Unhealed;
 use crate::sim::checker::progress::Spinning;
 use crate::sim::checker::suspicions::SuspicionViolation;
+use crate::sim::checker::table_bounds::BoundExceeded;
 use crate::sim::checker::tombstones::ClaimForgotten;
 use crate::sim::checker::views::ViewViolation;
 use crate::time::Time;

@@ -20,7 +20,7 @@ use message_log::{MessageKind, MessageLog, number_of};
 pub(crate) use operations::OperationViolation;
 use operations::{Operation, Operations};
 
-/// All applications.
+/// The applications of all hosts, and what they have sent and begun.
 pub(crate) struct Application {
     messages: MessageLog,
     operations: Operations,

@@ -25,36 +25,36 @@ pub(crate) struct FinalView {
 pub struct Disagreement {
     viewer: MemberName,
     /// Whom the viewer sees there as alive or suspect.
-    seen: Option<Identity>,
+    seen: Option<MemberSummary>,
     /// Who is there.
-    actual: Option<Identity>,
+    actual: Option<MemberSummary>,
     /// What the viewer holds of the member in question, alive or not.
-    held: Option<Identity>,
+    held: Option<MemberSummary>,
 }
 
 /// What a disagreement shows of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Identity {
+struct MemberSummary {
     name: MemberName,
     state: MemberState,
     incarnation: u32,
 }
 
-impl Identity {
+impl MemberSummary {
     fn of(member: &Member) -> Self {
         let name = member.name().clone();
         Self { name, state: member.state(), incarnation: member.incarnation() }
     }
 }
 
-impl fmt::Display for Identity {
+impl fmt::Display for MemberSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} at {}", self.name, self.state, self.incarnation)
     }
 }
 
-fn or_nobody(identity: &Option<Identity>) -> String {
-    identity.as_ref().map_or_else(|| "nobody".to_owned(), Identity::to_string)
+fn or_nobody(identity: &Option<MemberSummary>) -> String {
+    identity.as_ref().map_or_else(|| "nobody".to_owned(), MemberSummary::to_string)
 }
 
 /// Checks that every present host sees every present host as it is, and nobody else as alive or
@@ -98,9 +98,9 @@ fn difference(host: &FinalView, seen: Option<&Member>, actual: Option<&Member>) 
     let held = subject.and_then(|name| host.view.iter().find(|member| member.name() == name));
     Disagreement {
         viewer: host.name.clone(),
-        seen: seen.map(Identity::of),
-        actual: actual.map(Identity::of),
-        held: held.map(Identity::of),
+        seen: seen.map(MemberSummary::of),
+        actual: actual.map(MemberSummary::of),
+        held: held.map(MemberSummary::of),
     }
 }
 

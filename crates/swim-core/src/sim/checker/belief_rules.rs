@@ -62,7 +62,7 @@ pub(crate) struct OwnClaims {
 
 /// One look of one viewer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Observation {
+pub(crate) struct ViewObservation {
     pub(crate) viewer: HostId,
     /// What happened since the last look; `None` when that may be several things.
     pub(crate) cause: Option<Cause>,
@@ -153,7 +153,7 @@ pub(crate) fn judge_change(
 pub(crate) fn judge_forgotten(
     before: Belief,
     dead_since: Option<Time>,
-    observation: Observation,
+    observation: ViewObservation,
 ) -> Result<Option<Counted>, ViewRule> {
     let change = match before.state {
         Some(Dead) => Counted::PurgedDead,

@@ -19,7 +19,7 @@ pub(crate) enum Unhealed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remainder {
     Updates,
-    Broadcasts,
+    ApplicationBroadcasts,
     LocalHealth,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Display for Remainder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Updates => "queued updates",
-            Self::Broadcasts => "queued application broadcasts",
+            Self::ApplicationBroadcasts => "queued application broadcasts",
             Self::LocalHealth => "points of bad local health",
         })
     }
@@ -41,7 +41,7 @@ pub(crate) fn check(member: &MemberName, stats: &MembershipStats) -> Result<(), 
     }
     let remainders = [
         (Remainder::Updates, stats.queued_updates),
-        (Remainder::Broadcasts, stats.queued_broadcasts),
+        (Remainder::ApplicationBroadcasts, stats.queued_broadcasts),
         (Remainder::LocalHealth, usize::from(stats.health)),
     ];
     match remainders.into_iter().find(|(_, count)| *count > 0) {

@@ -6,16 +6,16 @@
 //! - [`views`]: what may be believed after what was believed before;
 //! - [`suspicions`]: how long a suspect has to refute;
 //! - [`tombstones`]: a suspicion or death that was heard is not forgotten (decodes every packet);
-//! - [`bounds`]: tables and queues stay small;
+//! - [`table_bounds`]: tables and queues stay small;
 //! - [`progress`]: nobody spins on an overdue timer;
 //! - [`agreement`], [`healing`]: at the end all views are equal and right, all queues empty.
 
 pub(crate) mod agreement;
 pub(crate) mod belief_rules;
-pub(crate) mod bounds;
 pub(crate) mod healing;
 pub(crate) mod progress;
 pub(crate) mod suspicions;
+pub(crate) mod table_bounds;
 pub(crate) mod tombstones;
 pub(crate) mod views;
 
@@ -32,8 +32,8 @@ use crate::sim::setup::{Setup, Watch};
 use crate::sim::violation::BrokenRule;
 use crate::time::Time;
 
-use belief_rules::{Belief, Observation};
-use progress::Progress;
+use belief_rules::{Belief, ViewObservation};
+use progress::ProgressChecker;
 use suspicions::Suspicions;
 use tombstones::{Heard, Tombstones};
 use views::Views;
@@ -45,7 +45,7 @@ pub(crate) struct Checkers {
     suspicions: Suspicions,
     /// Only where packets are decoded.
     tombstones: Option<Tombstones>,
-    progress: Progress,
+    progress: ProgressChecker,
 }
 
 impl Checkers {
@@ -55,7 +55,7 @@ impl Checkers {
             views: Views::default(),
             suspicions: Suspicions::default(),
             tombstones: setup.tap.then(|| Tombstones::new(&setup.config)),
-            progress: Progress::default(),
+            progress: ProgressChecker::default(),
         }
     }
 
@@ -139,7 +139,7 @@ impl Checkers {
     /// Checks a whole view, if it changed since the last look.
     fn check_view(
         &mut self,
-        observation: Observation,
+        observation: ViewObservation,
         hosts: &Hosts,
         coverage: &mut Coverage,
     ) -> Result<(), BrokenRule> {
@@ -170,7 +170,7 @@ impl Checkers {
             let name = unknown.name().clone();
             return Err(BrokenRule::UnknownMember { viewer: viewer.index(), name });
         }
-        Ok(bounds::check(viewer, &membership.stats(), hosts.config(viewer))?)
+        Ok(table_bounds::check(viewer, &membership.stats(), hosts.config(viewer))?)
     }
 
     fn after_packet(&mut self, host: HostId, hosts: &Hosts) -> Result<(), BrokenRule> {
@@ -249,9 +249,9 @@ impl Checkers {
     }
 }
 
-fn observation(viewer: HostId, cause: Option<Cause>, hosts: &Hosts, now: Time) -> Observation {
+fn observation(viewer: HostId, cause: Option<Cause>, hosts: &Hosts, now: Time) -> ViewObservation {
     let keeps_dead = hosts.config(viewer).gossip_to_the_dead;
-    Observation { viewer, cause, now: hosts.local(viewer, now), keeps_dead }
+    ViewObservation { viewer, cause, now: hosts.local(viewer, now), keeps_dead }
 }
 
 /// How many members are in a member's table.

@@ -9,7 +9,7 @@ const MAX_WAKES: u32 = 10_000;
 
 /// Counts the wakes of all hosts at the present moment.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub(crate) struct ProgressChecker {
     moment: Time,
     wakes: u32,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Spinning {
     host: usize,
 }
 
-impl Progress {
+impl ProgressChecker {
     pub(crate) fn note_wake(&mut self, host: HostId, now: Time) -> Result<(), Spinning> {
         if now != self.moment {
             (self.moment, self.wakes) = (now, 0);
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn wakes_at_one_moment_are_counted_and_passing_time_forgives_them() {
-        let mut progress = Progress::default();
+        let mut progress = ProgressChecker::default();
         let mut wake = |times: u32, second: u64| {
             let now = Time::from_micros(second * 1_000_000);
             (0..times).all(|_| progress.note_wake(HostId(3), now).is_ok())

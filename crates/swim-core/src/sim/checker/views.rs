@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 use crate::sim::arrival::Cause;
 use crate::sim::checker::belief_rules::{
-    Belief, Observation, OwnClaims, ViewRule, judge_change, judge_forgotten, judge_own,
+    Belief, OwnClaims, ViewObservation, ViewRule, judge_change, judge_forgotten, judge_own,
 };
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
@@ -79,8 +79,8 @@ impl Views {
 
     /// A viewer let go of an address: whoever has been dead there for long may be forgotten, and
     /// heard of anew, before the next look.
-    pub(crate) fn note_release(&mut self, observation: Observation, address: HostAddress) {
-        let Observation { viewer, cause, now, keeps_dead } = observation;
+    pub(crate) fn note_release(&mut self, observation: ViewObservation, address: HostAddress) {
+        let ViewObservation { viewer, cause, now, keeps_dead } = observation;
         for (subject, belief) in (0..).map(HostId).zip(&self.beliefs[viewer.index()]) {
             let dead_since = self.dead_since.get(&(viewer, subject));
             // Who has just left is let go as well, and still remembered.
@@ -116,7 +116,7 @@ impl Views {
     /// Compares what a viewer believes of a subject with what it believed at the last look.
     pub(crate) fn observe(
         &mut self,
-        observation: Observation,
+        observation: ViewObservation,
         subject: HostId,
         after: Belief,
     ) -> Result<Option<Counted>, ViewViolation> {
@@ -141,12 +141,12 @@ impl Views {
 
     fn judge(
         &self,
-        observation: Observation,
+        observation: ViewObservation,
         subject: HostId,
         before: Belief,
         after: Belief,
     ) -> Result<Option<Counted>, ViewRule> {
-        let Observation { viewer, cause, .. } = observation;
+        let ViewObservation { viewer, cause, .. } = observation;
         let own = self.own[subject.index()];
         if viewer == subject {
             return judge_own(before, after, own);
@@ -169,7 +169,12 @@ impl Views {
     }
 
     /// Notes since when a subject is dead or has left, or that it is neither.
-    fn note_end(&mut self, observation: Observation, subject: HostId, state: Option<MemberState>) {
+    fn note_end(
+        &mut self,
+        observation: ViewObservation,
+        subject: HostId,
+        state: Option<MemberState>,
+    ) {
         let pair = (observation.viewer, subject);
         match state {
             Some(Dead | Left) => {
@@ -199,9 +204,9 @@ mod tests {
         Belief { address: HostAddress(2), ..belief }
     }
 
-    fn observation(viewer: HostId, seconds: u64, cause: Option<Cause>) -> Observation {
+    fn observation(viewer: HostId, seconds: u64, cause: Option<Cause>) -> ViewObservation {
         let now = Time::from_micros(seconds * 1_000_000);
-        Observation { viewer, cause, now, keeps_dead: Duration::from_secs(30) }
+        ViewObservation { viewer, cause, now, keeps_dead: Duration::from_secs(30) }
     }
 
     /// What ada may make of bob, who is at incarnation 9 and never left.

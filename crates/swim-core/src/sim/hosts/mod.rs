@@ -32,13 +32,13 @@ pub(crate) struct Hosts {
     /// The simulation's seed, from which the seed of every process follows.
     seed: u64,
     verified_names: bool,
-    hosts: Vec<Host>,
+    hosts: Vec<HostState>,
     /// The host last started at each address.
     last_at: Vec<HostId>,
     by_name: Vec<HostId>,
 }
 
-struct Host {
+struct HostState {
     name: MemberName,
     address: HostAddress,
     /// How others see it: with its name where certificates prove names.
@@ -48,11 +48,11 @@ struct Host {
     bootstrap: Vec<SocketAddr>,
     clock: HostClock,
     starts: ProcessNumber,
-    process: Option<Process>,
+    process: Option<HostProcess>,
 }
 
 /// One run of a host, from start to crash.
-struct Process {
+struct HostProcess {
     membership: Membership,
     /// When it is to be woken, by virtual time.
     wake: Option<Time>,
@@ -76,7 +76,7 @@ impl Hosts {
         let address = self.new_address(host);
         let local = Time::from_micros(u64::from(host.0) * CLOCK_OFFSET);
         self.by_name.insert(order, host);
-        self.hosts.push(Host {
+        self.hosts.push(HostState {
             peer: self.peer_at(address, &name),
             name,
             address,
@@ -146,7 +146,7 @@ impl Hosts {
         let seed = process_seed(simulation, host, state.starts);
         let membership = Membership::new(state.config.clone(), local, seed, state.clock.local(now))
             .unwrap_or_else(|error| panic!("host {} cannot start: {error}", host.index()));
-        state.process = Some(Process { membership, wake: None });
+        state.process = Some(HostProcess { membership, wake: None });
         state.starts
     }
 
@@ -177,7 +177,7 @@ impl Hosts {
 
     /// The membership of a running host and what the host's clock shows.
     pub(crate) fn running(&mut self, host: HostId, now: Time) -> Option<(&mut Membership, Time)> {
-        let Host { clock, process: Some(process), .. } = self.get_mut(host) else {
+        let HostState { clock, process: Some(process), .. } = self.get_mut(host) else {
             return None;
         };
         Some((&mut process.membership, clock.local(now)))
@@ -185,7 +185,7 @@ impl Hosts {
 
     /// When the host must be woken for its next deadline, unless a wake no later is planned.
     pub(crate) fn plan_wake(&mut self, host: HostId, now: Time) -> Option<Time> {
-        let Host { clock, process: Some(process), .. } = self.get_mut(host) else {
+        let HostState { clock, process: Some(process), .. } = self.get_mut(host) else {
             return None;
         };
         let at = clock.global(process.membership.poll_timeout()?).max(now);
@@ -277,11 +277,11 @@ impl Hosts {
         self.get(host).process.as_ref().map(|process| &process.membership)
     }
 
-    fn get(&self, host: HostId) -> &Host {
+    fn get(&self, host: HostId) -> &HostState {
         &self.hosts[host.index()]
     }
 
-    fn get_mut(&mut self, host: HostId) -> &mut Host {
+    fn get_mut(&mut self, host: HostId) -> &mut HostState {
         &mut self.hosts[host.index()]
     }
 }

@@ -28,7 +28,7 @@ impl Simulation {
     /// # Panics
     /// When the name is no member name, or taken.
     pub fn add_with(&mut self, name: &str, config: Config) -> HostId {
-        let host = self.hosts.add(name, config, self.agenda.now());
+        let host = self.hosts.add(name, config, self.queue.now());
         self.transport.set_hosts(self.hosts.len());
         self.checkers.set_hosts(self.hosts.len());
         host
@@ -58,7 +58,7 @@ impl Simulation {
         if let Some(before) = self.hosts.claim_address(host) {
             self.crash(before);
         }
-        let process = self.hosts.start(host, self.agenda.now());
+        let process = self.hosts.start(host, self.queue.now());
         if process > 1 {
             self.coverage.add(Counted::Restart);
         }
@@ -83,7 +83,7 @@ impl Simulation {
 
     /// Lets a host's clock run at `rate` microseconds a second from here on.
     pub fn set_clock_rate(&mut self, host: HostId, rate: u64) {
-        self.hosts.set_clock_rate(host, rate, self.agenda.now());
+        self.hosts.set_clock_rate(host, rate, self.queue.now());
         self.coverage.add(Counted::Drift);
         self.plan_wake(host);
     }
@@ -94,7 +94,7 @@ impl Simulation {
         let members = self.hosts().filter_map(|host| self.hosts.membership(host));
         let introduction = Introduction::of(members, &self.setup.config);
         for host in self.hosts() {
-            if let Some((membership, local)) = self.hosts.running(host, self.agenda.now()) {
+            if let Some((membership, local)) = self.hosts.running(host, self.queue.now()) {
                 introduction.give_to(membership, local);
                 self.finish_turn(host, Cause::Packet);
             }
@@ -106,7 +106,7 @@ impl Simulation {
 impl Simulation {
     /// Begins a fault of the network.
     pub fn begin_fault(&mut self, fault: Fault) -> FaultId {
-        self.trace.line(self.agenda.now(), "network", format_args!("{fault:?} begins"));
+        self.trace.line(self.queue.now(), "network", format_args!("{fault:?} begins"));
         self.transport.begin_fault(fault, &mut self.coverage)
     }
 
@@ -204,7 +204,7 @@ impl Simulation {
         self.plan_request(host, request);
     }
 
-    /// Pings.
+    /// Asks another member directly whether it answers.
     pub fn ping(&mut self, host: HostId, to: HostId) {
         self.plan_request(host, AppRequest::Ping(self.hosts.name(to).clone()));
     }

@@ -1,9 +1,9 @@
 //! Any number of members in virtual time: the parts of a simulation, and its main loop.
 //!
 //! The parts own their state and reach into no other: [`Hosts`] (members, addresses, clocks),
-//! [`Transport`] (links, packets, streams), [`Application`] (requests, messages, operations),
+//! [`SimTransport`] (links, packets, streams), [`Application`] (requests, messages, operations),
 //! [`Checkers`] (rules), [`Stalls`], [`Coverage`], [`Digest`], [`Trace`]. What one part wants of
-//! another it returns, or plans in the [`Agenda`]; here and in `turn` it is passed on. `controls`
+//! another it returns, or plans in the [`EventQueue`]; here and in `turn` it is passed on. `controls`
 //! is what callers can do to a simulation, `queries` what they can ask of it.
 
 mod controls;
@@ -13,11 +13,11 @@ mod turn;
 use std::fmt;
 use std::time::Duration;
 
-use crate::sim::agenda::Agenda;
 use crate::sim::application::Application;
 use crate::sim::checker::Checkers;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::digest::Digest;
+use crate::sim::event_queue::EventQueue;
 use crate::sim::fault::HostId;
 use crate::sim::hosts::Hosts;
 use crate::sim::setup::{Setup, Watch};
@@ -25,7 +25,7 @@ use crate::sim::sim_event::SimEvent;
 use crate::sim::sim_rng::SimRng;
 use crate::sim::stalls::Stalls;
 use crate::sim::trace::Trace;
-use crate::sim::transport::Transport;
+use crate::sim::transport::SimTransport;
 use crate::sim::violation::{BrokenRule, Violation};
 use crate::time::Time;
 
@@ -51,10 +51,10 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// ```
 pub struct Simulation {
     setup: Setup,
-    agenda: Agenda<SimEvent>,
+    queue: EventQueue<SimEvent>,
     hosts: Hosts,
     stalls: Stalls,
-    transport: Transport,
+    transport: SimTransport,
     application: Application,
     checkers: Checkers,
     coverage: Coverage,
@@ -68,10 +68,10 @@ impl Simulation {
     #[must_use]
     pub fn new(seed: u64, setup: Setup) -> Self {
         let mut simulation = Self {
-            agenda: Agenda::new(),
+            queue: EventQueue::new(),
             hosts: Hosts::new(seed, setup.verified_names),
             stalls: Stalls::default(),
-            transport: Transport::new(&setup, SimRng::new(seed, TRANSPORT)),
+            transport: SimTransport::new(&setup, SimRng::new(seed, TRANSPORT)),
             application: Application::new(setup.keep_events),
             checkers: Checkers::new(&setup),
             coverage: Coverage::new(),
@@ -92,8 +92,8 @@ impl Simulation {
     /// Runs until that moment, or until a rule is broken.
     pub fn run_to(&mut self, until: Time) {
         while self.violation.is_none() {
-            let Some(event) = self.agenda.next_before(until) else {
-                return self.agenda.pass_to(until);
+            let Some(event) = self.queue.next_before(until) else {
+                return self.queue.pass_to(until);
             };
             self.step(event);
         }
@@ -137,7 +137,7 @@ impl Simulation {
 
     fn plan_next_check(&mut self) {
         if let Watch::Every(span) = self.setup.watch {
-            self.agenda.plan(self.now() + span, SimEvent::CheckViews);
+            self.queue.plan(self.now() + span, SimEvent::CheckViews);
         }
     }
 
@@ -161,7 +161,7 @@ impl Simulation {
 
     /// Adds a line about a host to the trace.
     fn note(&mut self, host: HostId, what: fmt::Arguments<'_>) {
-        self.trace.line(self.agenda.now(), self.hosts.name(host), what);
+        self.trace.line(self.queue.now(), self.hosts.name(host), what);
     }
 
     /// Stops the simulation: a rule is broken.

@@ -18,7 +18,7 @@ impl Simulation {
     /// The virtual time.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.agenda.now()
+        self.queue.now()
     }
 
     /// Whether certificates prove the names of hosts to each other.
@@ -134,7 +134,7 @@ impl Simulation {
     /// How many planned events have happened.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.agenda.steps()
+        self.queue.steps()
     }
 
     /// Every event kept: when, at whom, what. Empty unless the setup says to keep them.

@@ -8,9 +8,9 @@ use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
 use crate::sim::fault::{HostId, Stall};
 use crate::sim::hosts::ProcessNumber;
-use crate::sim::sim_event::{Delivery, SimEvent};
+use crate::sim::sim_event::{SimDelivery, SimEvent};
 use crate::sim::simulation::Simulation;
-use crate::sim::transport::{Admission, StreamWrite, Transport, TransportContext};
+use crate::sim::transport::{Admission, SimTransport, StreamWrite, TransportContext};
 
 /// Inputs.
 impl Simulation {
@@ -39,8 +39,8 @@ impl Simulation {
     }
 
     /// Something reaches a host: at once, or when it is no longer blocked.
-    pub(super) fn arrive(&mut self, delivery: Delivery) {
-        let Delivery { host, process, arrival } = delivery;
+    pub(super) fn arrive(&mut self, delivery: SimDelivery) {
+        let SimDelivery { host, process, arrival } = delivery;
         if self.hosts.process(host) != Some(process) {
             if let Arrival::Packet { .. } = arrival {
                 self.coverage.add(Counted::PacketToNobody);
@@ -110,8 +110,8 @@ impl Simulation {
     }
 
     pub(super) fn plan_wake(&mut self, host: HostId) {
-        if let Some(at) = self.hosts.plan_wake(host, self.agenda.now()) {
-            self.agenda.plan(at, SimEvent::Wake(host));
+        if let Some(at) = self.hosts.plan_wake(host, self.queue.now()) {
+            self.queue.plan(at, SimEvent::Wake(host));
         }
     }
 
@@ -128,7 +128,7 @@ impl Simulation {
             }
             Output::CloseStream { id } => transport.close_stream((host, id), &mut context),
             Output::ForgetPeer { address } => {
-                let surroundings = (&self.hosts, self.agenda.now());
+                let surroundings = (&self.hosts, self.queue.now());
                 self.checkers.note_release(host, address, cause, surroundings);
             }
             Output::ResolveSeeds => self.give_bootstrap(host),
@@ -153,7 +153,7 @@ impl Simulation {
             return;
         }
         self.note(host, format_args!("{event:?}"));
-        self.application.keep_event(self.agenda.now(), host, event);
+        self.application.keep_event(self.queue.now(), host, event);
     }
 
     /// Gives a running host its standing join addresses, at once in virtual time.
@@ -166,15 +166,15 @@ impl Simulation {
     pub(super) fn plan_request(&mut self, host: HostId, request: AppRequest) {
         if let Some(process) = self.hosts.process(host) {
             let arrival = Arrival::Request(request);
-            let delivery = Delivery { host, process, arrival };
-            self.agenda.plan(self.agenda.now(), SimEvent::Arrive(delivery));
+            let delivery = SimDelivery { host, process, arrival };
+            self.queue.plan(self.queue.now(), SimEvent::Arrive(delivery));
         }
     }
 
     /// The transport, and what it may read and write beside itself.
-    pub(super) fn transport(&mut self) -> (&mut Transport, TransportContext<'_>) {
-        let Self { transport, hosts, agenda, coverage, .. } = self;
-        (transport, TransportContext { hosts, agenda, coverage })
+    pub(super) fn transport(&mut self) -> (&mut SimTransport, TransportContext<'_>) {
+        let Self { transport, hosts, queue, coverage, .. } = self;
+        (transport, TransportContext { hosts, queue, coverage })
     }
 }
 
@@ -188,7 +188,7 @@ impl Simulation {
         let until = self.now() + cycle.blocked;
         let Some(process) = self.hosts.process(host) else {
             // It may be up again by then.
-            return self.agenda.plan(until, SimEvent::Block { host, cycle: number });
+            return self.queue.plan(until, SimEvent::Block { host, cycle: number });
         };
         self.transport.block(host, cycle.stall);
         self.coverage.add(match cycle.stall {
@@ -196,7 +196,7 @@ impl Simulation {
             Stall::Network => Counted::StalledNetwork,
         });
         self.note(host, format_args!("stalls"));
-        self.agenda.plan(until, SimEvent::Unblock { host, process, cycle: number });
+        self.queue.plan(until, SimEvent::Unblock { host, process, cycle: number });
     }
 
     /// A stalling host runs again for a while, if it is still in that cycle.
@@ -208,7 +208,7 @@ impl Simulation {
             self.release(host);
         }
         let until = self.now() + cycle.running;
-        self.agenda.plan(until, SimEvent::Block { host, cycle: number });
+        self.queue.plan(until, SimEvent::Block { host, cycle: number });
     }
 
     /// Hands over everything that waited at a host.

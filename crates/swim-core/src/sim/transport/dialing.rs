@@ -7,10 +7,10 @@ use crate::sim::arrival::Arrival;
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::hosts::ProcessNumber;
-use crate::sim::sim_event::Delivery;
+use crate::sim::sim_event::SimDelivery;
 use crate::sim::sim_rng::MILLION;
-use crate::sim::transport::context::TransportContext;
-use crate::sim::transport::network::Network;
+use crate::sim::transport::network::SimNetwork;
+use crate::sim::transport::transport_context::TransportContext;
 use crate::sim::transport::transport_timer::TransportTimer;
 
 /// How long the transport tries to reach a peer before it reports a failed send: quic-net's
@@ -30,7 +30,7 @@ impl Dialing {
         &mut self,
         from: HostId,
         to: HostId,
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
     ) {
         let Some(process) = context.hosts.process(from) else {
@@ -47,9 +47,9 @@ impl Dialing {
         &mut self,
         (from, process): (HostId, ProcessNumber),
         to: HostId,
-        network: &Network,
+        network: &SimNetwork,
         context: &mut TransportContext<'_>,
-    ) -> Option<Delivery> {
+    ) -> Option<SimDelivery> {
         self.pending.remove(&(from, to));
         let reachable =
             context.hosts.is_up(to) && network.connects(from, to) && network.connects(to, from);
@@ -58,6 +58,6 @@ impl Dialing {
         }
         context.count(Counted::SendFailed);
         let arrival = Arrival::SendFailed { to: context.hosts.address(to) };
-        Some(Delivery { host: from, process, arrival })
+        Some(SimDelivery { host: from, process, arrival })
     }
 }

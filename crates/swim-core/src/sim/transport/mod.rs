@@ -1,17 +1,17 @@
 //! The modelled transport: everything between a member's outputs and other members' inputs.
 //!
 //! Takes what members send, and hands out what reaches them: at once from
-//! [`Transport::on_timer`], later through the agenda. Reads the hosts (who is where, which process
-//! runs) and changes none of them. Looks into packets only to see whether they carry application
+//! [`SimTransport::on_timer`], later through the event queue. Reads the hosts (who is where,
+//! which process runs) and changes none of them. Looks into packets only to see whether they carry application
 //! messages, which QUIC delivers at most once.
 
-mod backlog;
-mod context;
 mod dialing;
 mod model_streams;
 mod network;
 mod packet_carrier;
+mod stall_backlog;
 mod stream_carrier;
+mod transport_context;
 mod transport_timer;
 
 use crate::output::{Destination, Output, StreamId};
@@ -19,37 +19,37 @@ use crate::sim::arrival::Arrival;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::{Fault, FaultId, HostId, Stall};
 use crate::sim::setup::Setup;
-use crate::sim::sim_event::Delivery;
+use crate::sim::sim_event::SimDelivery;
 use crate::sim::sim_rng::SimRng;
 use crate::time::Time;
 
-use backlog::Backlog;
-pub(crate) use backlog::{Admission, Blocked};
-pub(crate) use context::TransportContext;
 use dialing::Dialing;
 pub use network::Latency;
-use network::Network;
+use network::SimNetwork;
 use packet_carrier::PacketCarrier;
+use stall_backlog::StallBacklog;
+pub(crate) use stall_backlog::{Admission, Blocked};
 use stream_carrier::StreamCarrier;
 pub(crate) use stream_carrier::StreamWrite;
+pub(crate) use transport_context::TransportContext;
 pub(crate) use transport_timer::TransportTimer;
 
 /// All links, packets, streams and dials of a simulation.
-pub(crate) struct Transport {
-    network: Network,
+pub(crate) struct SimTransport {
+    network: SimNetwork,
     packets: PacketCarrier,
     streams: StreamCarrier,
     dialing: Dialing,
     /// What waits at each host, while the host is blocked.
-    backlogs: Vec<Option<Backlog>>,
+    backlogs: Vec<Option<StallBacklog>>,
 }
 
 /// Faults.
-impl Transport {
+impl SimTransport {
     /// A transport without hosts and faults, whose draws all come from `rng`.
     pub(crate) fn new(setup: &Setup, rng: SimRng) -> Self {
         Self {
-            network: Network::new(setup.latency, rng),
+            network: SimNetwork::new(setup.latency, rng),
             packets: PacketCarrier::new(&setup.config),
             streams: StreamCarrier::default(),
             dialing: Dialing::default(),
@@ -91,7 +91,7 @@ impl Transport {
 }
 
 /// What members send.
-impl Transport {
+impl SimTransport {
     pub(crate) fn send_packet(
         &mut self,
         from: HostId,
@@ -137,7 +137,7 @@ impl Transport {
         &mut self,
         timer: TransportTimer,
         context: &mut TransportContext<'_>,
-    ) -> Vec<Delivery> {
+    ) -> Vec<SimDelivery> {
         match timer {
             TransportTimer::Piece { stream, to } => {
                 self.streams.move_piece(stream, to, &mut self.network, context)
@@ -161,20 +161,20 @@ impl Transport {
 }
 
 /// Hosts that hang.
-impl Transport {
+impl SimTransport {
     /// From now on everything waits at a host.
     pub(crate) fn block(&mut self, host: HostId, stall: Stall) {
-        self.backlogs[host.index()] = Some(Backlog::new(stall));
+        self.backlogs[host.index()] = Some(StallBacklog::new(stall));
     }
 
     /// What waited at a host that was blocked; nothing waits there any more.
     pub(crate) fn unblock(&mut self, host: HostId) -> Option<Blocked> {
-        self.backlogs[host.index()].take().map(Backlog::into_blocked)
+        self.backlogs[host.index()].take().map(StallBacklog::into_blocked)
     }
 
     /// Whether a host is blocked so that no timer acts.
     pub(crate) fn is_stuck(&self, host: HostId) -> bool {
-        self.backlogs[host.index()].as_ref().is_some_and(Backlog::is_stuck)
+        self.backlogs[host.index()].as_ref().is_some_and(StallBacklog::is_stuck)
     }
 
     /// Lets an arrival wait while its host is blocked.

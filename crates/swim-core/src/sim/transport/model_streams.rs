@@ -32,22 +32,22 @@ impl StreamSide {
 /// All streams under way.
 #[derive(Default)]
 pub(crate) struct ModelStreams {
-    open: BTreeMap<StreamNumber, Stream>,
+    open: BTreeMap<StreamNumber, ModelStream>,
     by_end: BTreeMap<(HostId, StreamId), StreamNumber>,
     next: StreamNumber,
 }
 
 /// One stream.
-pub(crate) struct Stream {
+pub(crate) struct ModelStream {
     pub(crate) deadline: Time,
     /// It is reset after this many more pieces.
     reset_after: Option<usize>,
-    opener: End,
-    acceptor: End,
+    opener: StreamEnd,
+    acceptor: StreamEnd,
 }
 
 /// One end of a stream.
-pub(crate) struct End {
+pub(crate) struct StreamEnd {
     pub(crate) host: HostId,
     /// Which process of the host the end belongs to.
     pub(crate) process: ProcessNumber,
@@ -70,15 +70,15 @@ pub(crate) struct Piece {
     pub(crate) fin: bool,
 }
 
-impl Stream {
-    pub(crate) fn end(&self, side: StreamSide) -> &End {
+impl ModelStream {
+    pub(crate) fn end(&self, side: StreamSide) -> &StreamEnd {
         match side {
             StreamSide::Opener => &self.opener,
             StreamSide::Acceptor => &self.acceptor,
         }
     }
 
-    pub(crate) fn end_mut(&mut self, side: StreamSide) -> &mut End {
+    pub(crate) fn end_mut(&mut self, side: StreamSide) -> &mut StreamEnd {
         match side {
             StreamSide::Opener => &mut self.opener,
             StreamSide::Acceptor => &mut self.acceptor,
@@ -99,7 +99,7 @@ impl Stream {
 
     /// Whether nothing more can happen on it.
     pub(crate) fn is_over(&self) -> bool {
-        let quiet = |end: &End| !end.open || (end.complete && end.finished);
+        let quiet = |end: &StreamEnd| !end.open || (end.complete && end.finished);
         quiet(&self.opener) && (quiet(&self.acceptor) && self.acceptor.inbox.is_empty())
     }
 }
@@ -114,7 +114,7 @@ impl ModelStreams {
     ) -> StreamNumber {
         let number = self.next;
         self.next += 1;
-        let end = |host, process, id, open| End {
+        let end = |host, process, id, open| StreamEnd {
             host,
             process,
             id,
@@ -124,7 +124,7 @@ impl ModelStreams {
             moving: false,
             inbox: VecDeque::new(),
         };
-        let stream = Stream {
+        let stream = ModelStream {
             deadline,
             reset_after: None,
             opener: end(opener.0, opener.1, opener.2, true),
@@ -143,7 +143,7 @@ impl ModelStreams {
         }
     }
 
-    pub(crate) fn get_mut(&mut self, number: StreamNumber) -> Option<&mut Stream> {
+    pub(crate) fn get_mut(&mut self, number: StreamNumber) -> Option<&mut ModelStream> {
         self.open.get_mut(&number)
     }
 
@@ -153,7 +153,7 @@ impl ModelStreams {
         Some((number, if id.is_incoming() { StreamSide::Acceptor } else { StreamSide::Opener }))
     }
 
-    pub(crate) fn remove(&mut self, number: StreamNumber) -> Option<Stream> {
+    pub(crate) fn remove(&mut self, number: StreamNumber) -> Option<ModelStream> {
         let stream = self.open.remove(&number)?;
         for end in [&stream.opener, &stream.acceptor] {
             // A restarted member may use the number of an outgoing stream again.

@@ -76,12 +76,12 @@ pub(crate) enum Fate {
     Lost,
     /// There is no way to the target at present, so a dial would fail too.
     CutOff,
-    Arrives(Journey),
+    Arrives(Transit),
 }
 
 /// How a packet travels.
 #[derive(Debug)]
-pub(crate) struct Journey {
+pub(crate) struct Transit {
     pub(crate) after: Duration,
     /// A second copy arrives after this time.
     pub(crate) again: Option<Duration>,
@@ -89,7 +89,7 @@ pub(crate) struct Journey {
 }
 
 /// All links.
-pub(crate) struct Network {
+pub(crate) struct SimNetwork {
     latency: Latency,
     rng: SimRng,
     faults: Vec<(FaultId, Fault)>,
@@ -100,7 +100,7 @@ pub(crate) struct Network {
     next_fault: u32,
 }
 
-impl Network {
+impl SimNetwork {
     pub(crate) fn new(latency: Latency, rng: SimRng) -> Self {
         Self {
             latency,
@@ -191,7 +191,7 @@ impl Network {
     pub(crate) fn fate(&mut self, from: HostId, to: HostId, coverage: &mut Coverage) -> Fate {
         let travel = self.travel();
         if self.faults.is_empty() {
-            return Fate::Arrives(Journey { after: travel, again: None, corrupted: false });
+            return Fate::Arrives(Transit { after: travel, again: None, corrupted: false });
         }
         if !self.connects(from, to) {
             coverage.add(Counted::PacketCut);
@@ -213,7 +213,7 @@ impl Network {
             after += self.rng.span(Duration::ZERO, held_back.1);
         }
         let again = self.rng.happens(duplicated).then(|| after + 3 * self.travel());
-        Fate::Arrives(Journey { after, again, corrupted: self.rng.happens(corrupted) })
+        Fate::Arrives(Transit { after, again, corrupted: self.rng.happens(corrupted) })
     }
 
     /// The time of travel of one packet.
@@ -256,8 +256,8 @@ mod tests {
     const BOB: HostId = HostId(1);
     const CYD: HostId = HostId(2);
 
-    fn network() -> (Network, Coverage) {
-        let mut network = Network::new(Latency::suiting(&Config::lan()), SimRng::new(1, 1));
+    fn network() -> (SimNetwork, Coverage) {
+        let mut network = SimNetwork::new(Latency::suiting(&Config::lan()), SimRng::new(1, 1));
         network.set_hosts(3);
         (network, Coverage::new())
     }

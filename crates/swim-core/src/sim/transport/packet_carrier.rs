@@ -9,9 +9,9 @@ use crate::sim::arrival::Arrival;
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::packet_inspector::PacketInspector;
-use crate::sim::transport::context::TransportContext;
 use crate::sim::transport::dialing::{DIAL_TIMEOUT, Dialing};
-use crate::sim::transport::network::{Fate, Network};
+use crate::sim::transport::network::{Fate, SimNetwork};
+use crate::sim::transport::transport_context::TransportContext;
 use crate::wire::{Message, MessageType, crc};
 
 /// Sends packets and damages them.
@@ -37,7 +37,7 @@ impl PacketCarrier {
         from: HostId,
         to: &Destination,
         mut bytes: Vec<u8>,
-        (network, dialing): (&mut Network, &mut Dialing),
+        (network, dialing): (&mut SimNetwork, &mut Dialing),
         context: &mut TransportContext<'_>,
     ) {
         let Some(target) = context.hosts.at(to.address) else {
@@ -51,22 +51,22 @@ impl PacketCarrier {
             context.count(Counted::StreamMismatched);
             return plan_send_failed(from, to, 2 * network.latency().most, context);
         }
-        let journey = match network.fate(from, target, context.coverage) {
+        let transit = match network.fate(from, target, context.coverage) {
             Fate::Lost => return,
             Fate::CutOff => return dialing.packet_undeliverable(from, target, network, context),
-            Fate::Arrives(journey) => journey,
+            Fate::Arrives(transit) => transit,
         };
         let Some(process) = context.hosts.process(target) else {
             context.count(Counted::PacketToNobody);
             return dialing.packet_undeliverable(from, target, network, context);
         };
-        if journey.corrupted && !self.corrupt(&mut bytes, network) {
+        if transit.corrupted && !self.corrupt(&mut bytes, network) {
             return;
         }
-        if journey.corrupted {
+        if transit.corrupted {
             context.count(Counted::PacketCorrupted);
         }
-        if let Some(again) = journey.again
+        if let Some(again) = transit.again
             && !self.carries_application_bytes(&bytes)
         {
             context.count(Counted::PacketDuplicated);
@@ -74,12 +74,12 @@ impl PacketCarrier {
             context.plan_arrival(context.now() + again, target, process, arrival);
         }
         let arrival = Arrival::Packet { from, bytes };
-        context.plan_arrival(context.now() + journey.after, target, process, arrival);
+        context.plan_arrival(context.now() + transit.after, target, process, arrival);
     }
 
     /// Flips one to three bits behind the type byte, where a checksum or encryption detects it;
     /// false for a packet without either, which QUIC would have dropped.
-    fn corrupt(&self, bytes: &mut [u8], network: &mut Network) -> bool {
+    fn corrupt(&self, bytes: &mut [u8], network: &mut SimNetwork) -> bool {
         let start = self.label_length;
         let guarded = self.encrypted || bytes.get(start) == Some(&MessageType::HasCrc.to_byte());
         if !guarded || bytes.len() <= start + crc::HEADER_LENGTH {

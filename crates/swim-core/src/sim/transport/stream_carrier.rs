@@ -11,13 +11,13 @@ use crate::sim::arrival::Arrival;
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::sim::hosts::ProcessNumber;
-use crate::sim::sim_event::Delivery;
-use crate::sim::transport::context::TransportContext;
+use crate::sim::sim_event::SimDelivery;
 use crate::sim::transport::dialing::DIAL_TIMEOUT;
 use crate::sim::transport::model_streams::{
     ModelStreams, Piece, StreamNumber, StreamSide, split_randomly,
 };
-use crate::sim::transport::network::Network;
+use crate::sim::transport::network::SimNetwork;
+use crate::sim::transport::transport_context::TransportContext;
 use crate::sim::transport::transport_timer::TransportTimer;
 use crate::time::Time;
 
@@ -50,7 +50,7 @@ impl StreamCarrier {
         to: &Destination,
         bytes: Vec<u8>,
         deadline: Time,
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
     ) {
         let now = context.now();
@@ -91,7 +91,7 @@ impl StreamCarrier {
         &mut self,
         (from, id): (HostId, StreamId),
         write: StreamWrite,
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
     ) {
         let Some((number, side)) = self.streams.find(from, id) else {
@@ -109,7 +109,7 @@ impl StreamCarrier {
         (number, to): (StreamNumber, StreamSide),
         write: StreamWrite,
         handshake: Duration,
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
     ) {
         let most = network.stream_trouble().pieces;
@@ -136,9 +136,9 @@ impl StreamCarrier {
         &mut self,
         number: StreamNumber,
         to: StreamSide,
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
-    ) -> Vec<Delivery> {
+    ) -> Vec<SimDelivery> {
         let Some(stream) = self.streams.get_mut(number) else {
             return Vec::new();
         };
@@ -169,9 +169,9 @@ impl StreamCarrier {
         &mut self,
         number: StreamNumber,
         to: StreamSide,
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
-    ) -> Vec<Delivery> {
+    ) -> Vec<SimDelivery> {
         let Some(stream) = self.streams.get_mut(number) else {
             return Vec::new();
         };
@@ -198,14 +198,14 @@ impl StreamCarrier {
         let opened = first.then_some(Arrival::StreamOpened { id, from: peer });
         let data = wanted.then_some(Arrival::StreamData { id, bytes, fin });
         let arrivals = opened.into_iter().chain(data);
-        arrivals.map(|arrival| Delivery { host, process, arrival }).collect()
+        arrivals.map(|arrival| SimDelivery { host, process, arrival }).collect()
     }
 
     /// A member has no more interest in a stream.
     pub(crate) fn close(
         &mut self,
         (host, id): (HostId, StreamId),
-        network: &mut Network,
+        network: &mut SimNetwork,
         context: &mut TransportContext<'_>,
     ) {
         let Some((number, side)) = self.streams.find(host, id) else {
@@ -242,11 +242,11 @@ impl StreamCarrier {
         (host, process): (HostId, ProcessNumber),
         (number, side): (StreamNumber, StreamSide),
         reason: StreamFailure,
-    ) -> Option<Delivery> {
+    ) -> Option<SimDelivery> {
         let stream = self.streams.remove(number)?;
         let end = stream.end(side);
         let arrival = Arrival::StreamFailed { id: end.id, reason };
-        (end.open && !end.complete).then_some(Delivery { host, process, arrival })
+        (end.open && !end.complete).then_some(SimDelivery { host, process, arrival })
     }
 
     /// The deadline of a stream has passed: both sides are told, as far as they still wait.
@@ -254,7 +254,7 @@ impl StreamCarrier {
         &mut self,
         number: StreamNumber,
         context: &mut TransportContext<'_>,
-    ) -> Vec<Delivery> {
+    ) -> Vec<SimDelivery> {
         if self.streams.get_mut(number).is_some_and(|stream| {
             let opener = stream.end(StreamSide::Opener);
             opener.open && !opener.complete
@@ -264,14 +264,14 @@ impl StreamCarrier {
         self.fail_both(number, StreamFailure::TimedOut)
     }
 
-    fn fail_both(&mut self, number: StreamNumber, reason: StreamFailure) -> Vec<Delivery> {
+    fn fail_both(&mut self, number: StreamNumber, reason: StreamFailure) -> Vec<SimDelivery> {
         let Some(stream) = self.streams.remove(number) else {
             return Vec::new();
         };
         let ends = [StreamSide::Opener, StreamSide::Acceptor].map(|side| stream.end(side));
         let waiting = ends.into_iter().filter(|end| end.open && !(end.complete && end.finished));
         waiting
-            .map(|end| Delivery {
+            .map(|end| SimDelivery {
                 host: end.host,
                 process: end.process,
                 arrival: Arrival::StreamFailed { id: end.id, reason },
@@ -291,7 +291,7 @@ enum Unreached {
 fn reach(
     from: HostId,
     to: &Destination,
-    network: &Network,
+    network: &SimNetwork,
     context: &mut TransportContext<'_>,
 ) -> Result<(HostId, ProcessNumber), Unreached> {
     let found = context.hosts.at(to.address).filter(|target| {

@@ -1,6 +1,6 @@
 //! The Interval experiment of the Lifeguard paper (Dadgar, Phillips and Currey 2018).
 //!
-//! Members whose sends and receives block by turns accuse others wrongly; each part of Lifeguard
+//! Members whose sends and receives block by turns suspect others wrongly. Each part of Lifeguard
 //! is switched on alone, and all together, and false deaths are counted.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::sim::fault::{HostId, Stall};
-use crate::sim::scenario::{Job, Measure, Scenario, Size, Table, deaths, failure, number};
+use crate::sim::scenario::experiment::{Job, Measure, Scenario, Size, Table, number};
+use crate::sim::scenario::scenario_cluster::{deaths, failure};
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::Simulation;
@@ -130,8 +131,8 @@ fn measure(
         .collect();
     let at_healthy = wrong.iter().filter(|viewer| !anomalous.contains(viewer)).count();
     let (mut messages, mut bytes) = (0, 0);
-    for machine in hosts.iter().filter_map(|host| sim.membership(*host)) {
-        let counters = machine.stats().counters;
+    for membership in hosts.iter().filter_map(|host| sim.membership(*host)) {
+        let counters = membership.stats().counters;
         messages += counters.packets_out;
         bytes += counters.packet_bytes_out + counters.stream_bytes_out;
     }

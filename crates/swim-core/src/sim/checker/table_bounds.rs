@@ -20,7 +20,7 @@ const MAX_STREAMS: usize = MAX_INCOMING + MAX_OPERATIONS + OWN_EXCHANGES;
 pub(crate) enum Bounded {
     Members,
     Updates,
-    Broadcasts,
+    ApplicationBroadcasts,
     Streams,
     LocalHealth,
 }
@@ -30,7 +30,7 @@ impl fmt::Display for Bounded {
         f.write_str(match self {
             Self::Members => "members",
             Self::Updates => "queued updates",
-            Self::Broadcasts => "queued application broadcasts",
+            Self::ApplicationBroadcasts => "queued application broadcasts",
             Self::Streams => "streams",
             Self::LocalHealth => "points of bad local health",
         })
@@ -58,7 +58,7 @@ pub(crate) fn check(
     let bounds = [
         (Bounded::Members, members, config.max_members),
         (Bounded::Updates, stats.queued_updates, members),
-        (Bounded::Broadcasts, stats.queued_broadcasts, config.max_broadcasts),
+        (Bounded::ApplicationBroadcasts, stats.queued_broadcasts, config.max_broadcasts),
         (Bounded::Streams, stats.streams, MAX_STREAMS),
         (Bounded::LocalHealth, usize::from(stats.health), worst_health),
     ];

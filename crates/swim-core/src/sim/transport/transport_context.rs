@@ -1,25 +1,25 @@
 //! What the transport reads of the other parts, and where it plans and counts.
 
 use crate::output::Destination;
-use crate::sim::agenda::Agenda;
 use crate::sim::arrival::Arrival;
 use crate::sim::coverage::{Counted, Coverage};
+use crate::sim::event_queue::EventQueue;
 use crate::sim::fault::HostId;
 use crate::sim::hosts::{Hosts, ProcessNumber};
-use crate::sim::sim_event::{Delivery, SimEvent};
+use crate::sim::sim_event::{SimDelivery, SimEvent};
 use crate::sim::transport::transport_timer::TransportTimer;
 use crate::time::Time;
 
 /// The surroundings of one call of the transport.
 pub(crate) struct TransportContext<'a> {
     pub(crate) hosts: &'a Hosts,
-    pub(crate) agenda: &'a mut Agenda<SimEvent>,
+    pub(crate) queue: &'a mut EventQueue<SimEvent>,
     pub(crate) coverage: &'a mut Coverage,
 }
 
 impl TransportContext<'_> {
     pub(crate) fn now(&self) -> Time {
-        self.agenda.now()
+        self.queue.now()
     }
 
     pub(crate) fn count(&mut self, what: Counted) {
@@ -27,7 +27,7 @@ impl TransportContext<'_> {
     }
 
     pub(crate) fn plan(&mut self, at: Time, timer: TransportTimer) {
-        self.agenda.plan(at, SimEvent::Transport(timer));
+        self.queue.plan(at, SimEvent::Transport(timer));
     }
 
     pub(crate) fn plan_arrival(
@@ -37,7 +37,7 @@ impl TransportContext<'_> {
         process: ProcessNumber,
         arrival: Arrival,
     ) {
-        self.agenda.plan(at, SimEvent::Arrive(Delivery { host, process, arrival }));
+        self.queue.plan(at, SimEvent::Arrive(SimDelivery { host, process, arrival }));
     }
 
     /// Whether the certificate at a host would name another member than the expected one.

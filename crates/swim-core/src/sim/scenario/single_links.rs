@@ -1,14 +1,15 @@
 //! Experiments on single links and small groups.
 //!
-//! Each sets the stage, lets time pass and returns what it saw; it judges nothing itself.
+//! Each prepares a cluster, lets time pass and returns what it measured.
 
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::sim::fault::{Fault, HostId};
-use crate::sim::scenario::{
-    Job, Measure, Scenario, Size, converged, deaths, failure, length, number, one_row_each,
+use crate::sim::scenario::experiment::{
+    Job, Measure, Scenario, Size, length, number, one_row_each,
 };
+use crate::sim::scenario::scenario_cluster::{converged, deaths, failure};
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::MILLION;
 use crate::sim::simulation::Simulation;
@@ -74,7 +75,7 @@ pub(super) fn blackhole_pair(size: Size) -> Scenario {
         sim.run_for(span);
         let dead = deaths(&sim).count();
         let counters = |host| {
-            let stats = sim.membership(host).map(|machine| machine.stats());
+            let stats = sim.membership(host).map(|membership| membership.stats());
             stats.map_or((0, 0), |stats| {
                 (stats.counters.probes_indirect, stats.counters.probes_failed)
             })
@@ -121,8 +122,8 @@ pub(super) fn swim_loss(size: Size) -> Scenario {
         }
         sim.run_for(Duration::from_secs(600));
         let stats = |sim: &Simulation, of: fn(&crate::Counters) -> u64| {
-            let machines = hosts.iter().filter_map(|host| sim.membership(*host));
-            number(machines.map(|machine| of(&machine.stats().counters)).sum())
+            let memberships = hosts.iter().filter_map(|host| sim.membership(*host));
+            number(memberships.map(|membership| of(&membership.stats().counters)).sum())
         };
         let suspicions = stats(&sim, |counters| counters.suspicions);
         let refutes = stats(&sim, |counters| counters.refutes);
@@ -151,8 +152,8 @@ pub(super) fn swim_loss(size: Size) -> Scenario {
 /// Whether each of these holds all of them for living.
 fn sees_all(sim: &Simulation, present: &[HostId]) -> bool {
     present.iter().all(|viewer| {
-        sim.membership(*viewer).is_some_and(|machine| {
-            let stats = machine.stats();
+        sim.membership(*viewer).is_some_and(|membership| {
+            let stats = membership.stats();
             stats.alive + stats.suspect == present.len()
         })
     })

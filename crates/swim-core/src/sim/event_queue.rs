@@ -1,7 +1,7 @@
 //! Virtual time: a queue of planned events, and the present moment.
 //!
 //! Events come out in order of time, at equal times in the order in which they were planned, so
-//! that a run does not depend on the machine it runs on.
+//! that a run is the same on every computer.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use crate::time::Time;
 
 /// The present moment and everything planned after it.
-pub(crate) struct Agenda<T> {
+pub(crate) struct EventQueue<T> {
     now: Time,
     entries: BinaryHeap<Entry<T>>,
     planned: u64,
@@ -22,7 +22,7 @@ struct Entry<T> {
     event: T,
 }
 
-impl<T> Agenda<T> {
+impl<T> EventQueue<T> {
     pub(crate) fn new() -> Self {
         Self { now: Time::ZERO, entries: BinaryHeap::new(), planned: 0, steps: 0 }
     }
@@ -85,23 +85,23 @@ mod tests {
 
     #[test]
     fn the_earliest_comes_first_and_ties_keep_the_order_of_planning() {
-        let mut agenda = Agenda::new();
+        let mut queue = EventQueue::new();
         for (at, what) in [(20, "later"), (10, "first"), (10, "second"), (5, "soonest")] {
-            agenda.plan(Time::from_micros(at), what);
+            queue.plan(Time::from_micros(at), what);
         }
         let end = Time::from_micros(100);
-        let order: Vec<_> = std::iter::from_fn(|| agenda.next_before(end)).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.next_before(end)).collect();
         assert_eq!(order, ["soonest", "first", "second", "later"]);
-        assert_eq!((agenda.now(), agenda.steps()), (Time::from_micros(20), 4));
+        assert_eq!((queue.now(), queue.steps()), (Time::from_micros(20), 4));
     }
 
     #[test]
     fn what_lies_after_the_end_stays_planned_and_time_still_passes() {
-        let mut agenda = Agenda::new();
-        agenda.plan(Time::from_micros(20), "later");
-        assert_eq!(agenda.next_before(Time::from_micros(19)), None);
-        agenda.pass_to(Time::from_micros(19));
-        assert_eq!((agenda.now(), agenda.steps()), (Time::from_micros(19), 0));
-        assert_eq!(agenda.next_before(Time::from_micros(20)), Some("later"));
+        let mut queue = EventQueue::new();
+        queue.plan(Time::from_micros(20), "later");
+        assert_eq!(queue.next_before(Time::from_micros(19)), None);
+        queue.pass_to(Time::from_micros(19));
+        assert_eq!((queue.now(), queue.steps()), (Time::from_micros(19), 0));
+        assert_eq!(queue.next_before(Time::from_micros(20)), Some("later"));
     }
 }

@@ -12,7 +12,7 @@ const RECEIVE_BUFFER: usize = 212_992;
 const DATAGRAM_OVERHEAD: usize = 768;
 
 /// Everything that waits at one blocked host.
-pub(crate) struct Backlog {
+pub(crate) struct StallBacklog {
     stall: Stall,
     /// No timer acts any more: the driver is blocked, or a timer's send is.
     stuck: bool,
@@ -40,7 +40,7 @@ pub(crate) enum Admission {
     Overflow,
 }
 
-impl Backlog {
+impl StallBacklog {
     pub(crate) fn new(stall: Stall) -> Self {
         Self {
             stall,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_stalled_host_keeps_what_its_receive_buffer_holds() {
-        let mut backlog = Backlog::new(Stall::Network);
+        let mut backlog = StallBacklog::new(Stall::Network);
         let packet = || Arrival::Packet { from: HostId(0), bytes: vec![0; 1400] };
         let kept = (0..1000)
             .filter(|_| matches!(backlog.keep_arrival(packet()), Admission::Later))
@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn a_host_with_blocked_sends_runs_until_it_wants_to_send() {
-        let mut backlog = Backlog::new(Stall::Network);
+        let mut backlog = StallBacklog::new(Stall::Network);
         assert!(backlog.keep_output(Output::ResolveSeeds).is_some() && !backlog.is_stuck());
         let close = Output::CloseStream { id: crate::StreamId::outgoing(1) };
         assert!(backlog.keep_output(close).is_none() && backlog.is_stuck());
-        assert!(Backlog::new(Stall::Driver).is_stuck());
+        assert!(StallBacklog::new(Stall::Driver).is_stuck());
     }
 }

@@ -1,6 +1,6 @@
 //! Experiments on whole clusters: many crash, many restart, many join, half is cut off.
 //!
-//! Each sets the stage, lets time pass and returns what it saw; it judges nothing itself.
+//! Each prepares a cluster, lets time pass and returns what it measured.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,9 +8,8 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::sim::campaign::convergence_bound;
 use crate::sim::fault::{Fault, HostId};
-use crate::sim::scenario::{
-    Job, Measure, Scenario, Size, converged, deaths, failure, number, one_row_each, sent_kilobytes,
-};
+use crate::sim::scenario::experiment::{Job, Measure, Scenario, Size, number, one_row_each};
+use crate::sim::scenario::scenario_cluster::{converged, deaths, failure, sent_kilobytes};
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::{MILLION, SimRng};
 use crate::sim::simulation::Simulation;
@@ -29,8 +28,8 @@ fn victims(seed: u64, hosts: &[HostId], count: usize) -> Vec<HostId> {
 
 /// The sizes of the cluster that anybody sees at present.
 fn sizes(sim: &Simulation, hosts: &[HostId], into: &mut BTreeSet<usize>) {
-    for machine in hosts.iter().filter_map(|host| sim.membership(*host)) {
-        let stats = machine.stats();
+    for membership in hosts.iter().filter_map(|host| sim.membership(*host)) {
+        let stats = membership.stats();
         into.insert(stats.alive + stats.suspect);
     }
 }
@@ -197,7 +196,7 @@ pub(super) fn partition_heal(size: Size) -> Scenario {
         let groups = hosts.iter().map(|host| u8::from(host.index() % 2 == 1)).collect();
         sim.begin_fault(Fault::Partition { groups });
         sim.run_for(Duration::from_secs(3600));
-        let known = sim.membership(hosts[0]).map_or(0, |machine| machine.members().count());
+        let known = sim.membership(hosts[0]).map_or(0, |membership| membership.members().count());
         sim.end_all_faults();
         let began = sim.now();
         let bound = convergence_bound(&Config::lan(), members);
