@@ -145,17 +145,19 @@ impl Endpoint {
     }
 
     /// Closes every connection to `peer`, dropping what was not sent, and forgets its failed
-    /// dials. Returns how many there were.
+    /// dials. Returns how many of them had an authenticated peer.
     pub fn close(&mut self, peer: SocketAddr, reason: CloseReason, now: Instant) -> usize {
         self.now = now;
         let peer = canonical(peer);
-        let keys = self.pool.at(peer).to_vec();
-        for key in &keys {
-            self.end(*key, &Ending::Closed(reason.clone()));
+        let mut authenticated = 0;
+        for key in self.pool.at(peer).to_vec() {
+            let connection = self.pool.get(key);
+            authenticated += usize::from(connection.is_some_and(|held| held.peer().is_some()));
+            self.end(key, &Ending::Closed(reason.clone()));
         }
         self.pool.forget_failures(peer);
         self.pool.sweep(now);
-        keys.len()
+        authenticated
     }
 
     /// Closes every connection whose peer matches: for revoked certificates.

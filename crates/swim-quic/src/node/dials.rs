@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use quic_net::{CloseReason, ConnectionStats, PeerIdentity};
+use quic_net::{CloseReason, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
@@ -33,7 +33,7 @@ impl Node {
         member: &MemberName,
     ) -> Result<Option<ConnectionInfo>, ConnectionError> {
         let address = self.address_of(member)?;
-        Ok(self.preferred(address).as_ref().map(ConnectionInfo::from_transport))
+        Ok(self.endpoint.connection(address).as_ref().map(ConnectionInfo::from_transport))
     }
 
     /// Answers when there is a connection to the member, or none to be had.
@@ -65,10 +65,7 @@ impl Node {
         now: Instant,
     ) -> Result<usize, ConnectionError> {
         let address = self.address_of(member)?;
-        let connections = self.endpoint.connections();
-        let here = connections.iter().filter(|info| info.peer.address == address).count();
-        self.endpoint.close(address, CloseReason::Requested, now);
-        Ok(here)
+        Ok(self.endpoint.close(address, CloseReason::Requested, now))
     }
 
     /// A dial succeeded.
@@ -94,13 +91,8 @@ impl Node {
         if !peer.is(member.as_bytes()) {
             return Err(ConnectError::Unreachable(quic_net::SendFailure::NameMismatch));
         }
-        let found = self.preferred(address).as_ref().map(ConnectionInfo::from_transport);
+        let found = self.endpoint.connection(address).as_ref().map(ConnectionInfo::from_transport);
         found.ok_or(ConnectError::Closed)
-    }
-
-    fn preferred(&self, address: SocketAddr) -> Option<ConnectionStats> {
-        let mut connections = self.endpoint.connections().into_iter();
-        connections.find(|info| info.preferred && info.peer.address == address)
     }
 
     /// Where a member is, ourselves excepted.
