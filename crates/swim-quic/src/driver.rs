@@ -233,7 +233,7 @@ impl Hosted {
         self.node.turn(now);
         let flushed = event_loop.flush(self.socket, self.node.endpoint_mut(), now);
         // Both report only what is wrong with the socket itself, never a peer's fault; the next
-        // turn tries again, and the probes judge who can still be reached.
+        // turn tries again, and the probes show who can still be reached.
         for error in [received.err(), flushed.err()].into_iter().flatten() {
             log::warn!("socket of this member: {error}");
         }

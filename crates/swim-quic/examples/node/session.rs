@@ -77,7 +77,7 @@ impl Session {
         true
     }
 
-    /// Ends the member in peace.
+    /// Leaves, unless that has been done, and closes.
     pub(crate) fn go(mut self) {
         if let Err(error) = self.leave_once() {
             log::warn!("{error}");

@@ -35,7 +35,8 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 /// A running member of a cluster.
 ///
 /// Clones are handles to the same member. When the last one is dropped the member stops at once
-/// and sends nothing: its peers will find it dead. To go in peace, [`leave`](Self::leave) first.
+/// and sends nothing: its peers will find it dead. To be seen leaving,
+/// [`leave`](Self::leave) first.
 ///
 /// Calls that wait take a timeout. None of the calls may be made from a hook, which runs on the
 /// driver thread that would have to answer.
