@@ -6,6 +6,7 @@
 mod commands;
 mod dials;
 mod endpoint_events;
+mod pending_dials;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::resolve::StandingSeeds;
 use crate::subscribers::Subscribers;
 use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
-use dials::Dials;
+use pending_dials::PendingDials;
 
 /// How long after its start a member greets Go peers, and when it repeats the greeting.
 const GREETING_PERIOD: Duration = Duration::from_secs(60);
@@ -50,7 +51,7 @@ pub(crate) struct Node {
     shared: Arc<Shared>,
     applications: StreamRouter,
     peers: Peers,
-    dials: Dials,
+    dials: PendingDials,
     /// Who takes datagrams that are not QUIC.
     raw: Option<Sender<RawDatagram>>,
     raw_dropped: u64,
@@ -80,7 +81,7 @@ impl Node {
             shared,
             applications,
             peers: Peers::default(),
-            dials: Dials::default(),
+            dials: PendingDials::default(),
             raw: None,
             raw_dropped: 0,
             waiting: BTreeMap::new(),

@@ -1,17 +1,18 @@
-//! Commands of handles, carried out on the driver thread.
+//! Commands of handles, executed on the driver thread.
 //!
-//! Hands each to the machine or the endpoint and remembers who waits for the outcome. Decides
-//! nothing that the machine would not decide.
+//! Each goes to the membership machine or to the endpoint. An operation that takes time leaves the
+//! channel of its answer behind until its outcome is known.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::{MAX_PACKET, Protocol, StreamToken};
-use swim_core::{MemberName, OperationId, Outcome};
+use swim_core::wire::KeyError;
+use swim_core::{MemberName, OperationId, Outcome, SecretKey};
 
 use super::Node;
-use crate::cluster_event::{ConnectionInfo, Stats};
+use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::command::{Command, KeyChange};
 use crate::delayed_tasks::DelayedTask;
 use crate::error::{OpenStreamError, SendDatagramError};
@@ -26,7 +27,6 @@ impl Node {
     /// Carries out a command of a handle.
     pub(crate) fn command(&mut self, command: Command, now: Instant) {
         let time = self.clock.time(now);
-        // A caller that gave up has dropped its receiver: an answer nobody reads is no error.
         match command {
             Command::Join { address, name, reply } => {
                 let operation = self.membership.join(address, name, time);
@@ -39,27 +39,17 @@ impl Node {
                 self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
             }
             Command::SetMeta { meta, reply } => {
-                let done = self.membership.set_meta(meta, time);
-                let _ = reply.send(done);
+                answer(&reply, self.membership.set_meta(meta, time));
             }
-            Command::Keys { reply } => {
-                let _ = reply.send(self.membership.keys());
-            }
+            Command::Keys { reply } => answer(&reply, self.membership.keys()),
             Command::ChangeKeys { change, key, reply } => {
-                let done = match change {
-                    KeyChange::Add => self.membership.add_key(&key),
-                    KeyChange::Use => self.membership.use_key(&key),
-                    KeyChange::Remove => self.membership.remove_key(&key),
-                };
-                let _ = reply.send(done);
+                answer(&reply, self.change_keys(change, &key));
             }
             Command::Send { to, payload, reply } => {
-                let done = self.membership.send(&to, &payload, time);
-                let _ = reply.send(done);
+                answer(&reply, self.membership.send(&to, &payload, time));
             }
             Command::Broadcast { payload, reply } => {
-                let done = self.membership.broadcast(payload, time);
-                let _ = reply.send(done);
+                answer(&reply, self.membership.broadcast(payload, time));
             }
             Command::SendReliable { to, payload, timeout, reply } => {
                 let begun = self.membership.send_reliable(&to, &payload, timeout, time);
@@ -72,49 +62,59 @@ impl Node {
             Command::OpenStream { to, protocol, header, deadline, reply } => {
                 match self.open_stream(&to, &header, deadline, now) {
                     Ok(stream) => self.applications.opening(stream, to, protocol, reply),
-                    Err(error) => {
-                        let _ = reply.send(Err(error));
-                    }
+                    Err(error) => answer(&reply, Err(error)),
                 }
             }
             Command::Listen { protocol, reply } => {
-                let _ = reply.send(self.applications.listen(protocol));
+                answer(&reply, self.applications.listen(protocol));
             }
             Command::SendDatagram { to, header, payload, reply } => {
-                let _ = reply.send(self.send_datagram(&to, header, &payload, now));
+                answer(&reply, self.send_datagram(&to, header, &payload, now));
             }
             Command::ListenDatagrams { protocol, reply } => {
-                let _ = reply.send(self.applications.listen_datagrams(protocol));
+                answer(&reply, self.applications.listen_datagrams(protocol));
             }
             Command::Connections { reply } => {
                 let connections = self.endpoint.connections();
-                let _ =
-                    reply.send(connections.iter().map(ConnectionInfo::from_transport).collect());
+                answer(&reply, connections.iter().map(ConnectionInfo::from_transport).collect());
             }
             Command::PreferredConnection { member, reply } => {
-                let _ = reply.send(self.connection(&member));
+                answer(&reply, self.connection(&member));
             }
             Command::Connect { member, reply } => self.connect(member, reply, now),
             Command::Disconnect { member, reply } => {
-                let _ = reply.send(self.disconnect(&member, now));
+                answer(&reply, self.disconnect(&member, now));
             }
-            Command::ListenRaw { reply } => {
-                let (sender, receiver) = bounded(RAW_QUEUE);
-                self.raw = Some(sender);
-                let _ = reply.send(receiver);
-            }
+            Command::ListenRaw { reply } => answer(&reply, self.listen_raw()),
             Command::SendRaw { to, payload, reply } => {
-                let _ = reply.send(self.endpoint.send_raw(to, &payload));
+                answer(&reply, self.endpoint.send_raw(to, &payload));
             }
-            Command::Stats { reply } => {
-                let _ = reply.send(Stats {
-                    membership: self.membership.stats(),
-                    transport: self.endpoint.stats(),
-                    raw_datagrams_dropped: self.raw_dropped,
-                });
-            }
+            Command::Stats { reply } => answer(&reply, self.stats()),
         }
         self.settle(now);
+    }
+
+    fn change_keys(&mut self, change: KeyChange, key: &SecretKey) -> Result<(), KeyError> {
+        match change {
+            KeyChange::Add => self.membership.add_key(key),
+            KeyChange::Use => self.membership.use_key(key),
+            KeyChange::Remove => self.membership.remove_key(key),
+        }
+    }
+
+    /// From here on raw datagrams go to this receiver, and to no earlier one.
+    fn listen_raw(&mut self) -> Receiver<RawDatagram> {
+        let (sender, receiver) = bounded(RAW_QUEUE);
+        self.raw = Some(sender);
+        receiver
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            membership: self.membership.stats(),
+            transport: self.endpoint.stats(),
+            raw_datagrams_dropped: self.raw_dropped,
+        }
     }
 
     fn open_stream(
@@ -183,11 +183,14 @@ impl Node {
             Ok(operation) => {
                 self.waiting.insert(operation, reply);
             }
-            Err(refusal) => {
-                let _ = reply.send(Outcome::Failed(refusal.into()));
-            }
+            Err(refusal) => answer(&reply, Outcome::Failed(refusal.into())),
         }
     }
+}
+
+/// Sends an answer. A caller that gave up has dropped its receiver: that nobody reads is no error.
+fn answer<T>(reply: &Sender<T>, value: T) {
+    let _ = reply.send(value);
 }
 
 /// Whether a member can be reached with application protocols.

@@ -1,6 +1,4 @@
-//! Connections that handles ask for, look at, and cut.
-//!
-//! Remembers who waits for which dial. Decides nothing about connections.
+//! Commands of handles about connections: look at one, dial, close.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,20 +9,9 @@ use quic_net::{CloseReason, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
+use super::pending_dials::PendingDial;
 use crate::cluster_event::ConnectionInfo;
 use crate::error::{ConnectError, ConnectionError};
-
-/// Those who wait for a dial; bounded by the threads that wait, and by the time a dial may take.
-#[derive(Default)]
-pub(super) struct Dials {
-    waiting: Vec<Dial>,
-}
-
-struct Dial {
-    address: SocketAddr,
-    member: MemberName,
-    reply: Sender<Result<ConnectionInfo, ConnectError>>,
-}
 
 impl Node {
     /// The connection that packets for a member use.
@@ -51,7 +38,7 @@ impl Node {
             Ok((address, Some(peer))) => {
                 let _ = reply.send(self.verified(address, &member, &peer));
             }
-            Ok((address, None)) => self.dials.waiting.push(Dial { address, member, reply }),
+            Ok((address, None)) => self.dials.add(PendingDial { address, member, reply }),
             Err(error) => {
                 let _ = reply.send(Err(error));
             }
@@ -68,16 +55,16 @@ impl Node {
         Ok(self.endpoint.close(address, CloseReason::Requested, now))
     }
 
-    /// A dial succeeded.
+    /// Answers those who waited for the connection that `peer` is the other end of.
     pub(super) fn dial_succeeded(&mut self, peer: &Arc<PeerIdentity>) {
-        for Dial { address, member, reply } in self.dials.take(peer.address) {
+        for PendingDial { address, member, reply } in self.dials.take(peer.address) {
             let _ = reply.send(self.verified(address, &member, peer));
         }
     }
 
-    /// A dial, or whatever else was sent there, failed.
+    /// Answers those who waited for a dial to `address` that failed.
     pub(super) fn dial_failed(&mut self, address: SocketAddr, reason: quic_net::SendFailure) {
-        for Dial { reply, .. } in self.dials.take(address) {
+        for PendingDial { reply, .. } in self.dials.take(address) {
             let _ = reply.send(Err(ConnectError::Unreachable(reason)));
         }
     }
@@ -104,11 +91,5 @@ impl Node {
         known
             .map(|known| known.address())
             .ok_or_else(|| ConnectionError::UnknownMember(member.clone()))
-    }
-}
-
-impl Dials {
-    fn take(&mut self, address: SocketAddr) -> Vec<Dial> {
-        self.waiting.extract_if(.., |dial| dial.address == address).collect()
     }
 }
