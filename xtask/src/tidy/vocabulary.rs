@@ -37,8 +37,8 @@ const WORDS: &[Word] = &[
     word(&["envelope*"], "encrypted message"),
 ];
 
-/// Phrases in which such a word is meant literally.
-const PHRASES: &[&str] = &[];
+/// Phrases in which such a word is meant literally, or names what was renamed.
+const PHRASES: &[&str] = &["`Unpacker` `LzwDecoder`"];
 
 /// Names that must not be defined below a folder, each with what to say.
 struct Names {
@@ -85,7 +85,6 @@ const NAMES: &[Names] = &[
             ("worsen", "apply_delta"),
             ("improve", "apply_delta"),
             ("Chance", "Rng, or SimRng in the simulator"),
-            ("Seed", "RngSeed"),
             ("Seeds", "Bootstrap"),
             ("Slot", "MemberIndex"),
             ("delegate", "hooks"),
