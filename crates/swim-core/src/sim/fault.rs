@@ -42,8 +42,8 @@ pub enum Fault {
         /// The longest that one is held back.
         at_most: Duration,
     },
-    /// Packets with a checksum or encryption arrive with flipped bits; others, as QUIC would do, not
-    /// at all.
+    /// Packets with a checksum or encryption arrive with flipped bits; others, as QUIC would do,
+    /// not at all.
     Corrupt {
         /// The rate, in millionths.
         rate: u32,

@@ -3,8 +3,8 @@
 //! The parts own their state and reach into no other: [`Hosts`] (members, addresses, clocks),
 //! [`SimTransport`] (links, packets, streams), [`Application`] (requests, messages, operations),
 //! [`Checkers`] (rules), [`Stalls`], [`Coverage`], [`Digest`], [`Trace`]. What one part wants of
-//! another it returns, or plans in the [`EventQueue`]; here and in `turn` it is passed on. `controls`
-//! is what callers can do to a simulation, `queries` what they can ask of it.
+//! another it returns, or plans in the [`EventQueue`]; here and in `turn` it is passed on.
+//! `controls` is what callers can do to a simulation, `queries` what they can ask of it.
 
 mod controls;
 mod queries;

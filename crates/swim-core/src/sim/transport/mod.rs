@@ -2,8 +2,8 @@
 //!
 //! Takes what members send, and hands out what reaches them: at once from
 //! [`SimTransport::on_timer`], later through the event queue. Reads the hosts (who is where,
-//! which process runs) and changes none of them. Looks into packets only to see whether they carry application
-//! messages, which QUIC delivers at most once.
+//! which process runs) and changes none of them. Looks into packets only to see whether they
+//! carry application messages, which QUIC delivers at most once.
 
 mod dialing;
 mod model_streams;
