@@ -28,6 +28,8 @@ pub(crate) struct Exchanges {
     incoming: usize,
     /// Bytes that have arrived on these.
     incoming_bytes: usize,
+    /// Whether something was written on the stream that was taken out last.
+    is_answered: bool,
     user_state: Vec<u8>,
 }
 
@@ -91,6 +93,7 @@ impl Exchanges {
             last_outgoing: 0,
             incoming: 0,
             incoming_bytes: 0,
+            is_answered: false,
             user_state: Vec::new(),
         }
     }
@@ -134,7 +137,6 @@ impl Exchanges {
         effects.count().stream_bytes_out += bytes.len() as u64;
         let decoder = StreamDecoder::new(Side::Answerer);
         self.insert(id, Stream { role, decoder, arrived: 0 });
-        effects.set_timer(Timer::Stream(id), deadline);
         effects.push(Output::OpenStream { id, to, bytes, deadline });
         Ok(id)
     }
@@ -149,7 +151,7 @@ impl Exchanges {
     ) {
         if !id.is_incoming() || self.streams.contains_key(&id) || self.incoming >= MAX_INCOMING {
             effects.count().refused_streams_full += 1;
-            effects.push(Output::CloseStream { id });
+            effects.push(Output::ResetStream { id });
             return;
         }
         let role = Role::Incoming { from: from.clone() };
@@ -168,6 +170,7 @@ impl Exchanges {
         effects: &mut Effects,
     ) -> Option<Stream> {
         let mut stream = self.remove(id)?;
+        self.is_answered = false;
         effects.count().stream_bytes_in += arrived as u64;
         stream.arrived += arrived;
         if id.is_incoming() && stream.arrived + self.incoming_bytes > MAX_INCOMING_BYTES {
@@ -186,15 +189,20 @@ impl Exchanges {
     /// The stream was given up: what it was for.
     pub(crate) fn fail(&mut self, id: StreamId, effects: &mut Effects) -> Option<Role> {
         let stream = self.remove(id)?;
+        self.is_answered = false;
         effects.clear_timer(Timer::Stream(id));
         Some(stream.role)
     }
 
-    /// The exchange is over: the driver shall close the stream.
+    /// The exchange is over. A stream of theirs on which nothing was answered is reset: its mere
+    /// end would tell the sender of a reliable message that the message was taken.
     pub(crate) fn close(&mut self, id: StreamId, effects: &mut Effects) {
         debug_assert!(!self.streams.contains_key(&id), "a stream is closed and kept");
         effects.clear_timer(Timer::Stream(id));
-        effects.push(Output::CloseStream { id });
+        effects.push(match id.is_incoming() && !self.is_answered {
+            true => Output::ResetStream { id },
+            false => Output::CloseStream { id },
+        });
     }
 
     /// Closes a stream whose outcome is of no interest any more: what it was for.
@@ -228,6 +236,7 @@ impl Exchanges {
     }
 
     fn write(&mut self, id: StreamId, bytes: Vec<u8>, effects: &mut Effects) {
+        self.is_answered = true;
         effects.count().stream_bytes_out += bytes.len() as u64;
         effects.push(Output::WriteStream { id, bytes, finish: true });
     }

@@ -31,7 +31,8 @@ pub enum Output {
         to: Destination,
         /// The whole request.
         bytes: Vec<u8>,
-        /// When the exchange must have ended. The machine also keeps it itself.
+        /// When the exchange must have ended. The transport keeps it, and reports
+        /// [`StreamFailure::TimedOut`](crate::StreamFailure::TimedOut) then.
         deadline: Time,
     },
     /// Answer on a stream that the remote opened.
@@ -46,6 +47,12 @@ pub enum Output {
     /// The machine is done with this stream: let what was written drain, read no more, and
     /// report nothing about it (reports are ignored).
     CloseStream {
+        /// Which one.
+        id: StreamId,
+    },
+    /// The machine refuses this stream, or has given it up: reset both directions at once, so that
+    /// the peer does not take the end of the stream for an answer.
+    ResetStream {
         /// Which one.
         id: StreamId,
     },

@@ -17,7 +17,7 @@ pub(crate) enum Timer {
     ProbePhase,
     /// A suspicion was not refuted in time.
     Suspicion(MemberIndex),
-    /// A stream's exchange took too long.
+    /// A stream that the remote opened has taken too long.
     Stream(StreamId),
     /// The members told of our leave had time enough to acknowledge it.
     Leave,

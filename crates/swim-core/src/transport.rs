@@ -50,6 +50,14 @@ pub trait Transport {
     /// finished; what still arrives is discarded. Nothing more is reported about the stream.
     fn stop(&mut self, id: StreamId);
 
+    /// Ends both directions of a stream at once: what was not sent yet never is, and the peer
+    /// learns that the stream was given up. Nothing more is reported about it.
+    fn reset(&mut self, id: StreamId);
+
+    /// A peer left or was purged. [`close_peer`](Self::close_peer) follows in a moment, unless a
+    /// live member announces the address again by then.
+    fn peer_departed(&mut self, _address: SocketAddr) {}
+
     /// Closes every connection to the peer at `address`.
     fn close_peer(&mut self, address: SocketAddr, now: Time);
 }
@@ -122,14 +130,13 @@ pub enum TransportEvent {
 /// events, finished operations and requests to resolve seeds. What a stream's buffers did not
 /// take is kept here and offered again; it is bounded by the machine's own limits on streams and
 /// on the length of messages.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TransportAdapter {
     backlogs: BTreeMap<StreamId, Backlog>,
     /// Peers that left or were purged, with the time at which their connections are closed;
     /// oldest first.
     departed: VecDeque<(Time, SocketAddr)>,
     outputs: VecDeque<Output>,
-    buffer: Vec<u8>,
 }
 
 /// What a stream would not take at once.
@@ -143,7 +150,7 @@ struct Backlog {
 }
 
 /// How much of a stream is handed to the machine at a time, in bytes.
-const READ_CHUNK: usize = 64 * 1024;
+const READ_CHUNK: usize = 16 * 1024;
 
 /// How long a peer that left keeps its connections: the acknowledgement of its leave, and
 /// answers to what it still asks, travel on them.
@@ -151,17 +158,6 @@ const CLOSE_DEPARTED_AFTER: Duration = Duration::from_secs(2);
 
 /// Departed peers whose connections wait to be closed. Beyond that the oldest are closed at once.
 const MAX_DEPARTED: usize = 4_096;
-
-impl Default for TransportAdapter {
-    fn default() -> Self {
-        Self {
-            backlogs: BTreeMap::new(),
-            departed: VecDeque::new(),
-            outputs: VecDeque::new(),
-            buffer: vec![0; READ_CHUNK],
-        }
-    }
-}
 
 impl TransportAdapter {
     /// The transport reports something.
@@ -210,6 +206,10 @@ impl TransportAdapter {
                     self.write(id, bytes, finish, transport);
                 }
                 Output::CloseStream { id } => self.stop(id, transport),
+                Output::ResetStream { id } => {
+                    self.backlogs.remove(&id);
+                    transport.reset(id);
+                }
                 Output::ForgetPeer { address } => self.depart(address, transport, now),
                 Output::ResolveSeeds | Output::Finished { .. } | Output::Event(_) => {
                     self.outputs.push_back(output);
@@ -257,7 +257,8 @@ impl TransportAdapter {
         transport: &mut impl Transport,
         now: Time,
     ) {
-        let mut buffer = std::mem::take(&mut self.buffer);
+        // Streams are rare: a buffer for each member would cost more than making one each time.
+        let mut buffer = vec![0; READ_CHUNK];
         while membership.wants_stream(id) {
             match transport.read(id, &mut buffer) {
                 Ok(StreamRead { bytes: 0, fin: false }) => break,
@@ -276,7 +277,6 @@ impl TransportAdapter {
                 }
             }
         }
-        self.buffer = buffer;
     }
 
     /// Writes on a stream: at once, or behind what waits already.
@@ -323,6 +323,7 @@ impl TransportAdapter {
     }
 
     fn depart(&mut self, address: SocketAddr, transport: &mut impl Transport, now: Time) {
+        transport.peer_departed(address);
         if self.departed.len() >= MAX_DEPARTED
             && let Some((_, oldest)) = self.departed.pop_front()
         {

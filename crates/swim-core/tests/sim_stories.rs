@@ -91,7 +91,8 @@ fn two_halves_find_each_other_again_after_they_forgot_each_other() {
 fn messages_arrive_once_whatever_the_network_does() {
     let (mut sim, [ada, bob, cyd]) = joined(5, ["ada", "bob", "cyd"]);
     sim.begin_fault(Fault::Duplicate { rate: 500_000 });
-    sim.begin_fault(Fault::HoldBack { rate: 300_000, at_most: Duration::from_millis(400) });
+    // Both ways together stay below the 500 ms that a ping waits for its ack.
+    sim.begin_fault(Fault::HoldBack { rate: 300_000, at_most: Duration::from_millis(200) });
     sim.begin_fault(Fault::Streams { refused: 0, reset: 0, pieces: 7 });
     for _ in 0..20 {
         sim.broadcast(ada, 60);

@@ -37,8 +37,11 @@ impl Links for Wire {
         !self.cut.contains(&(from, to))
     }
 
-    fn datagram(&mut self, _: EndpointId, _: EndpointId, _: &mut [u8]) -> Journey {
-        Journey::Arrives { after: Duration::from_millis(1), again: None }
+    fn datagram(&mut self, from: EndpointId, to: EndpointId, _: &mut [u8]) -> Journey {
+        match self.connects(from, to) {
+            true => Journey::Arrives { after: Duration::from_millis(1), again: None },
+            false => Journey::Lost,
+        }
     }
 
     fn stream_delay(&mut self, _: EndpointId, _: EndpointId) -> Duration {

@@ -180,6 +180,7 @@ impl Node {
             | Output::OpenStream { .. }
             | Output::WriteStream { .. }
             | Output::CloseStream { .. }
+            | Output::ResetStream { .. }
             | Output::ForgetPeer { .. } => {
                 debug_assert!(false, "the adapter performs this itself: {output:?}");
             }

@@ -82,6 +82,10 @@ impl Transport for EndpointTransport<'_> {
         self.endpoint.stop(token_of(id));
     }
 
+    fn reset(&mut self, id: StreamId) {
+        self.endpoint.reset(token_of(id));
+    }
+
     fn close_peer(&mut self, address: SocketAddr, now: Time) {
         self.endpoint.close(address, CloseReason::Requested, self.clock.instant(now));
     }

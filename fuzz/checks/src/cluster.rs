@@ -153,6 +153,7 @@ impl Cluster {
                     }
                 }
                 Output::CloseStream { .. }
+                | Output::ResetStream { .. }
                 | Output::ForgetPeer { .. }
                 | Output::ResolveSeeds
                 | Output::Finished { .. }

@@ -355,10 +355,16 @@ impl<'a> Story<'a> {
     }
 
     fn wait_for_deadline(&mut self) {
-        if let Some(deadline) = self.machine.poll_timeout() {
+        if let Some(deadline) = self.next_deadline() {
             self.now = self.now.max(deadline);
             self.pass_time();
         }
+    }
+
+    /// The machine's next deadline, or that of a stream, which the transport keeps.
+    fn next_deadline(&self) -> Option<Time> {
+        let stream = self.watch.first_deadline().map(|(deadline, _)| deadline);
+        self.machine.poll_timeout().into_iter().chain(stream).min()
     }
 
     fn wait(&mut self) {
@@ -368,6 +374,11 @@ impl<'a> Story<'a> {
     }
 
     fn pass_time(&mut self) {
+        while let Some((_, id)) = self.watch.first_deadline().filter(|due| due.0 <= self.now) {
+            self.watch.failed(id);
+            self.machine.handle_stream_failed(id, StreamFailure::TimedOut, self.now);
+            self.settle();
+        }
         self.machine.handle_timeout(self.now);
         self.settle();
         self.watch.timeout(&self.machine, self.now);
@@ -432,7 +443,7 @@ impl<'a> Story<'a> {
     fn end(&mut self) {
         let latest = self.now + LONGEST_OPERATION;
         while self.watch.pending() > 0 {
-            let deadline = self.machine.poll_timeout();
+            let deadline = self.next_deadline();
             let deadline = deadline.expect("an operation is under way and nothing will end it");
             assert!(deadline <= latest, "{} operations never end", self.watch.pending());
             self.now = self.now.max(deadline);

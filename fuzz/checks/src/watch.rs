@@ -43,7 +43,7 @@ pub(crate) struct Watch {
     reborn: BTreeSet<MemberName>,
     operations: BTreeSet<OperationId>,
     incoming: BTreeSet<StreamId>,
-    outgoing: BTreeMap<StreamId, Destination>,
+    outgoing: BTreeMap<StreamId, (Destination, Time)>,
     asked: VecDeque<(Destination, u32)>,
     has_left: bool,
     events: usize,
@@ -101,8 +101,14 @@ impl Watch {
     }
 
     pub(crate) fn outgoing(&self, index: usize) -> Option<(StreamId, &Destination)> {
-        let (id, to) = self.outgoing.iter().nth(index.checked_rem(self.outgoing.len())?)?;
+        let (id, (to, _)) = self.outgoing.iter().nth(index.checked_rem(self.outgoing.len())?)?;
         Some((*id, to))
+    }
+
+    /// The stream that the machine opened whose deadline comes first, with the deadline: the
+    /// transport reports it as overdue then.
+    pub(crate) fn first_deadline(&self) -> Option<(Time, StreamId)> {
+        self.outgoing.iter().map(|(id, (_, deadline))| (*deadline, *id)).min()
     }
 
     pub(crate) fn incoming(&self, index: usize) -> Option<StreamId> {
@@ -148,12 +154,13 @@ impl Watch {
     fn output(&mut self, output: &Output) {
         match output {
             Output::Packet { to, bytes } => self.packet(to, bytes),
-            Output::OpenStream { id, to, bytes, .. } => {
+            Output::OpenStream { id, to, bytes, deadline } => {
                 assert!(!self.has_left, "a stream is opened after the leave");
                 assert!(!id.is_incoming());
                 is_dialable(to.address);
                 self.is_one_message(bytes, Side::Opener);
-                assert!(self.outgoing.insert(*id, to.clone()).is_none(), "{id:?} is used twice");
+                let before = self.outgoing.insert(*id, (to.clone(), *deadline));
+                assert!(before.is_none(), "{id:?} is used twice");
             }
             Output::WriteStream { id, bytes, finish } => {
                 assert!(*finish && self.incoming.contains(id), "a write on {id:?}");
@@ -161,7 +168,7 @@ impl Watch {
                     self.is_one_message(bytes, Side::Answerer);
                 }
             }
-            Output::CloseStream { id } => {
+            Output::CloseStream { id } | Output::ResetStream { id } => {
                 let was_open = self.incoming.remove(id) || self.outgoing.remove(id).is_some();
                 assert!(was_open, "{id:?} is closed twice");
             }

@@ -25,12 +25,17 @@ const REDIAL: Duration = Duration::from_millis(300);
 /// How long a connection that fell silent is kept in case it was only slow.
 const KEEP_STALLED: Duration = Duration::from_secs(30);
 
-/// All connections, at most one between two endpoints.
+/// How long the older of two connections between the same two stays open for what is under way.
+const KEEP_DUPLICATE: Duration = Duration::from_secs(2);
+
+/// All connections. Two endpoints use one, the last that was established.
 #[derive(Default)]
 pub(super) struct Connections {
     held: BTreeMap<ConnectionId, Connection>,
-    /// By the two endpoints, the lower one first.
+    /// Those in use, by the two endpoints, the lower one first.
     between: BTreeMap<(EndpointId, EndpointId), ConnectionId>,
+    /// Those being dialed, by the dialing endpoint and the other one.
+    dials: BTreeMap<(EndpointId, EndpointId), ConnectionId>,
     /// What stands for the addresses at which nobody is.
     nobodies: BTreeMap<SocketAddr, EndpointId>,
     count: u64,
@@ -67,17 +72,26 @@ impl Connections {
         *self.nobodies.entry(address).or_insert(next)
     }
 
+    /// The connection that `one` uses towards the other: an established one, else its own dial.
     fn find(&self, one: EndpointId, other: EndpointId) -> Option<ConnectionId> {
-        self.between.get(&(one.min(other), one.max(other))).copied()
+        let established = self.between.get(&(one.min(other), one.max(other)));
+        established.or_else(|| self.dials.get(&(one, other))).copied()
     }
 
     fn insert(&mut self, connection: Connection) -> ConnectionId {
         self.count += 1;
         let id = ConnectionId(self.count);
-        let [one, other] = [connection.ends[0].id, connection.ends[1].id];
-        self.between.insert((one.min(other), one.max(other)), id);
+        self.dials.insert((connection.ends[0].id, connection.ends[1].id), id);
         self.held.insert(id, connection);
         id
+    }
+
+    /// A dial got through: the connection is used from now on. Returns the one used before.
+    fn establish(&mut self, id: ConnectionId) -> Option<ConnectionId> {
+        let connection = self.held.get(&id)?;
+        let [one, other] = [connection.ends[0].id, connection.ends[1].id];
+        self.dials.remove(&(one, other));
+        self.between.insert((one.min(other), one.max(other)), id)
     }
 
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection> {
@@ -96,11 +110,20 @@ impl Connections {
         if self.between.get(&pair) == Some(&id) {
             self.between.remove(&pair);
         }
+        if self.dials.get(&(one, other)) == Some(&id) {
+            self.dials.remove(&(one, other));
+        }
     }
 
     fn remove(&mut self, id: ConnectionId) {
         self.supersede(id);
         self.held.remove(&id);
+    }
+
+    /// The connections of an endpoint, with their other ends.
+    pub(super) fn of(&self, endpoint: EndpointId) -> Vec<(ConnectionId, EndpointId)> {
+        let mine = self.held.iter().filter(|(_, held)| held.ends.iter().any(|e| e.id == endpoint));
+        mine.map(|(id, held)| (*id, held.other(endpoint).0)).collect()
     }
 
     /// An endpoint's memory is gone. The others find out; dials of its own end.
@@ -238,15 +261,15 @@ impl TransportModel {
         let target = connection.ends[1].id;
         if !self.lives(from, life) {
             self.connections.remove(id);
+            for stream in self.streams.on_connection(id) {
+                self.streams.remove(stream);
+            }
             return;
         }
         let is_up = self.endpoint(target).is_some_and(|endpoint| endpoint.is_up);
-        let travels = |links: &mut dyn FnMut() -> Journey| links() != Journey::Lost;
         let through = is_up
-            && links.connects(from, target)
-            && links.connects(target, from)
-            && travels(&mut || links.datagram(from, target, &mut []))
-            && travels(&mut || links.datagram(target, from, &mut []));
+            && links.datagram(from, target, &mut []) != Journey::Lost
+            && links.datagram(target, from, &mut []) != Journey::Lost;
         if through {
             self.establish(id, now, links);
         } else if now < deadline {
@@ -264,6 +287,12 @@ impl TransportModel {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.ends[1].life = target_life;
         let Some(dial) = connection.dial.take() else { return };
+        if let Some(older) = self.connections.establish(id) {
+            for at in [from, target] {
+                let close = Move::CloseConnection { connection: older, at };
+                self.agenda.plan(now + KEEP_DUPLICATE, close);
+            }
+        }
         if let Some(endpoint) = self.endpoints.get_mut(from.index()) {
             endpoint.backoff.remove(&dial.address);
         }
@@ -318,11 +347,9 @@ impl TransportModel {
             return;
         }
         connection.end_mut(from).unanswered_since.get_or_insert(now);
-        let journey = match links.connects(from, target) {
-            true => links.datagram(from, target, &mut bytes),
-            false => Journey::Lost,
+        let Journey::Arrives { after, again } = links.datagram(from, target, &mut bytes) else {
+            return;
         };
-        let Journey::Arrives { after, again } = journey else { return };
         if let Some(again) = again {
             let bytes = bytes.clone();
             let copy = Move::Datagram { connection: id, to: target, life, bytes };
@@ -365,9 +392,7 @@ impl TransportModel {
         now: Time,
         links: &mut impl Links,
     ) {
-        if links.connects(at, to)
-            && let Journey::Arrives { after, .. } = links.datagram(at, to, &mut [])
-        {
+        if let Journey::Arrives { after, .. } = links.datagram(at, to, &mut []) {
             self.agenda.plan(now + after, Move::CloseConnection { connection: id, at: to });
         }
     }
@@ -400,9 +425,7 @@ impl TransportModel {
         let Some(connection) = self.connections.get(id) else { return };
         let (other, _) = connection.other(from);
         self.close_at(id, from);
-        if links.connects(from, other)
-            && let Journey::Arrives { after, .. } = links.datagram(from, other, &mut [])
-        {
+        if let Journey::Arrives { after, .. } = links.datagram(from, other, &mut []) {
             self.agenda.plan(now + after, Move::CloseConnection { connection: id, at: other });
         }
     }

@@ -25,6 +25,20 @@ impl<'a, L: Links> ModelHandle<'a, L> {
     ) -> Self {
         Self { model, links, id, now }
     }
+
+    /// As [`write`](Transport::write), without a bound: for bytes that were taken before.
+    ///
+    /// # Errors
+    /// [`StreamGone`] when the stream takes nothing any more.
+    pub fn write_all(
+        &mut self,
+        id: StreamId,
+        bytes: &[u8],
+        finish: bool,
+    ) -> Result<(), StreamGone> {
+        let links = (self.now, &mut *self.links);
+        self.model.write_stream(self.id, id, (bytes, finish), usize::MAX, links).map(|_| ())
+    }
 }
 
 /// Times that the machine gives are taken as the model's: whoever drives members with clocks of
@@ -39,7 +53,8 @@ impl<L: Links> Transport for ModelHandle<'_, L> {
     }
 
     fn write(&mut self, id: StreamId, bytes: &[u8], finish: bool) -> Result<usize, StreamGone> {
-        self.model.write_stream(self.id, id, bytes, finish, self.now, self.links)
+        let buffer = self.model.limits.stream_buffer;
+        self.model.write_stream(self.id, id, (bytes, finish), buffer, (self.now, self.links))
     }
 
     fn read(&mut self, id: StreamId, buffer: &mut [u8]) -> Result<StreamRead, StreamFailure> {
@@ -48,6 +63,10 @@ impl<L: Links> Transport for ModelHandle<'_, L> {
 
     fn stop(&mut self, id: StreamId) {
         self.model.stop_stream(self.id, id, self.now, self.links);
+    }
+
+    fn reset(&mut self, id: StreamId) {
+        self.model.reset_stream(self.id, id, self.now, self.links);
     }
 
     fn close_peer(&mut self, address: SocketAddr, _now: Time) {

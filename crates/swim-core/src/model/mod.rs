@@ -6,8 +6,10 @@
 //! simulator, the stories and the fuzzed cluster run on it, and a conformance test of the facade
 //! runs the same scripts on it and on real endpoints.
 //!
-//! Not modelled: two connections between the same two members, connections replaced for their
-//! age or for want of stream credit, the bounds of the pool, and peers on the classic protocol.
+//! Of two connections between the same two members the older one closes after a moment, with the
+//! streams that are still on it, as the real endpoint does. Not modelled: connections replaced
+//! for their age or for want of stream credit, the bounds of the pool, peers on the classic
+//! protocol.
 
 mod agenda;
 mod connection;
@@ -61,8 +63,9 @@ pub trait Links {
     /// Whether anything travels from one to the other at present.
     fn connects(&self, from: EndpointId, to: EndpointId) -> bool;
 
-    /// What becomes of one datagram; its bytes may be damaged where the application's checksum
-    /// or encryption notices it.
+    /// What becomes of one datagram: lost wherever [`connects`](Self::connects) is false. Its bytes
+    /// may be damaged where the application's checksum or encryption notices it; there are none
+    /// where QUIC itself has something to say.
     fn datagram(&mut self, from: EndpointId, to: EndpointId, bytes: &mut [u8]) -> Journey;
 
     /// How long bytes of a stream take, retransmissions included.
@@ -180,6 +183,19 @@ impl TransportModel {
         }
     }
 
+    /// Other bounds and timeouts, from the next dial, packet or write on.
+    pub fn set_limits(&mut self, limits: ModelLimits) {
+        self.limits = limits;
+    }
+
+    /// Closes all connections of an endpoint at their other ends too, as an idle timeout does.
+    pub fn close_connections(&mut self, id: EndpointId) {
+        for (connection, other) in self.connections.of(id) {
+            self.close_at(connection, other);
+            self.close_at(connection, id);
+        }
+    }
+
     /// Adds an endpoint that is down. `peer` is how others see it.
     pub fn add(&mut self, peer: Peer) -> EndpointId {
         let id = EndpointId(u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX));
@@ -223,6 +239,12 @@ impl TransportModel {
         now: Time,
     ) -> ModelHandle<'a, L> {
         ModelHandle::new(self, id, links, now)
+    }
+
+    /// Streams that have not ended at both ends.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        self.streams.len()
     }
 
     /// What endpoints report, in the order in which it happened.

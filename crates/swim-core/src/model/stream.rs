@@ -115,6 +115,11 @@ impl Stream {
         }
     }
 
+    /// Neither machine has it: nobody awaits anything.
+    fn is_nobodys(&self) -> bool {
+        self.opener.id.is_none() && self.acceptor.id.is_none()
+    }
+
     /// Nothing can happen on it any more.
     fn is_over(&self) -> bool {
         [&self.opener, &self.acceptor].iter().all(|end| end.id.is_none() && end.out.is_done)
@@ -122,6 +127,10 @@ impl Stream {
 }
 
 impl Streams {
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     fn insert(&mut self, stream: Stream, id: StreamId) -> u64 {
         self.count += 1;
         let number = self.count;
@@ -244,12 +253,10 @@ impl TransportModel {
         &mut self,
         at: EndpointId,
         id: StreamId,
-        bytes: &[u8],
-        finish: bool,
-        now: Time,
-        links: &mut impl Links,
+        (bytes, finish): (&[u8], bool),
+        buffer: usize,
+        (now, links): (Time, &mut impl Links),
     ) -> Result<usize, StreamGone> {
-        let buffer = self.limits.stream_buffer;
         let (number, side, stream) = self.streams.find(at, id).ok_or(StreamGone)?;
         let out = &mut stream.end_mut(side).out;
         if out.is_finished || out.is_done {
@@ -318,6 +325,31 @@ impl TransportModel {
         self.move_bytes(number, side.other(), now, links);
     }
 
+    /// The machine gives a stream up.
+    pub(super) fn reset_stream(
+        &mut self,
+        at: EndpointId,
+        id: StreamId,
+        now: Time,
+        links: &mut impl Links,
+    ) {
+        let Some((number, side, stream)) = self.streams.find(at, id) else { return };
+        let (is_open, to) = (stream.is_open, stream.end(side.other()).endpoint);
+        let end = stream.end_mut(side);
+        end.out.is_done = true;
+        end.out.bytes.clear();
+        end.into.discards = true;
+        end.into.has_ended = true;
+        if is_open {
+            let delay = links.stream_delay(at, to);
+            self.agenda.plan(now + delay, Move::Reset { stream: number, side: side.other() });
+        }
+        self.streams.release(number, side);
+        if !is_open {
+            self.streams.remove(number);
+        }
+    }
+
     /// A stopped end has discarded for long enough: the sender is told to stop.
     pub(super) fn end_discard(
         &mut self,
@@ -327,6 +359,9 @@ impl TransportModel {
         links: &mut impl Links,
     ) {
         let Some(stream) = self.streams.get_mut(number) else { return };
+        if !stream.is_open {
+            return self.streams.remove(number);
+        }
         let end = stream.end_mut(side);
         if end.into.has_ended || end.into.was_reset {
             return;
@@ -367,11 +402,16 @@ impl TransportModel {
         let connection = stream.connection;
         let from = stream.end(to.other()).endpoint;
         let (at, life) = (stream.end(to).endpoint, stream.end(to).life);
+        let is_nobodys = stream.is_nobodys();
         let again = Move::Piece { stream: number, to };
+        let lives = self.lives(at, life);
+        if !lives && is_nobodys {
+            return self.streams.remove(number);
+        }
         if !links.connects(from, at) || !self.endpoint(at).is_some_and(|end| end.is_up) {
             return self.agenda.plan(now + RETRANSMIT, again);
         }
-        if !self.lives(at, life) {
+        if !lives {
             self.answer_with_reset(connection, at, from, now, links);
             return self.agenda.plan(now + RETRANSMIT, again);
         }
@@ -449,8 +489,9 @@ impl TransportModel {
         }
         let (from, to) = (stream.opener.endpoint, stream.acceptor.endpoint);
         let is_open = stream.is_open;
+        let is_heard = stream.acceptor.id.is_some();
         self.fail_end(number, Side::Opener, StreamFailure::TimedOut);
-        if is_open && links.connects(from, to) {
+        if is_open && is_heard && links.connects(from, to) {
             let at = now + links.stream_delay(from, to);
             self.agenda.plan(at, Move::Reset { stream: number, side: Side::Acceptor });
         } else {
@@ -470,11 +511,11 @@ impl TransportModel {
         if !complete {
             end.into.was_reset = true;
         }
-        if writes {
-            // The write fails before anything is read.
-            self.fail_end(number, side, StreamFailure::Reset);
-        } else if let Some(id) = id.filter(|_| !complete) {
+        if let Some(id) = id.filter(|_| !complete) {
             self.report(endpoint, TransportEvent::StreamReadable { id });
+        }
+        if writes {
+            self.fail_end(number, side, StreamFailure::Reset);
         }
         if self.streams.get_mut(number).is_some_and(|stream| stream.end(side).id.is_none()) {
             self.streams.remove(number);
@@ -494,6 +535,9 @@ impl TransportModel {
                 self.report(endpoint, TransportEvent::StreamFailed { id, reason });
             }
         }
+        if self.streams.get_mut(number).is_some_and(|stream| stream.is_nobodys()) {
+            self.streams.remove(number);
+        }
     }
 
     /// The connection under a stream is gone at one end: what was received whole, and answered
@@ -502,7 +546,9 @@ impl TransportModel {
         let Some(stream) = self.streams.get_mut(number) else { return };
         let side = if stream.opener.endpoint == at { Side::Opener } else { Side::Acceptor };
         let end = stream.end(side);
-        if !(end.into.has_ended && end.out.is_done) {
+        if stream.is_nobodys() {
+            self.streams.remove(number);
+        } else if !(end.into.has_ended && end.out.is_done) {
             self.fail_end(number, side, StreamFailure::Closed);
         }
     }

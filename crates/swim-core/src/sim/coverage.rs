@@ -54,6 +54,8 @@ counted! {
     StreamReset = "fault: stream reset",
     /// A stream that ended at its deadline.
     StreamTimedOut = "fault: stream timed out",
+    /// A stream whose connection closed, or could not be made.
+    StreamClosed = "fault: stream without a connection",
     /// A stream delivered in several pieces.
     StreamChopped = "fault: stream in pieces",
     /// A stream to an address where somebody else is.

@@ -3,7 +3,6 @@
 use crate::sim::arrival::Arrival;
 use crate::sim::fault::HostId;
 use crate::sim::hosts::ProcessNumber;
-use crate::sim::transport::TransportTimer;
 
 /// A planned event.
 pub(crate) enum SimEvent {
@@ -11,18 +10,12 @@ pub(crate) enum SimEvent {
     Wake(HostId),
     /// Something reaches a host; lost unless the process it is meant for still runs.
     Arrive(SimDelivery),
-    Transport(TransportTimer),
+    /// Something is due in the transport.
+    Transport,
     /// A stalling host blocks.
-    Block {
-        host: HostId,
-        cycle: u32,
-    },
+    Block { host: HostId, cycle: u32 },
     /// A stalling host runs again.
-    Unblock {
-        host: HostId,
-        process: ProcessNumber,
-        cycle: u32,
-    },
+    Unblock { host: HostId, process: ProcessNumber, cycle: u32 },
     /// All views are checked, where they are not checked after every step.
     CheckViews,
 }

@@ -9,6 +9,7 @@ use crate::sim::fault::HostId;
 use crate::sim::hosts::Hosts;
 use crate::sim::packet_inspector::PacketInspector;
 use crate::time::Time;
+use crate::transport::TransportEvent;
 
 /// How many lines are kept where only the last ones are.
 const LAST_LINES: usize = 20;
@@ -68,21 +69,17 @@ impl Trace {
             return;
         }
         let text = match arrival {
-            Arrival::Packet { from, bytes } => {
-                let from = hosts.name(*from);
+            Arrival::Transport(TransportEvent::Packet { from, bytes }) => {
+                let from = hosts
+                    .at(from.address)
+                    .map_or("nobody".to_owned(), |from| hosts.name(from).to_string());
                 match self.inspector.decode(bytes) {
                     Ok(packet) => format!("from {from}: {:?}", packet.messages),
                     Err(error) => format!("from {from}: {} bytes: {error}", bytes.len()),
                 }
             }
-            Arrival::StreamData { id, bytes, fin } => {
-                format!("{id:?}: {} bytes{}", bytes.len(), if *fin { ", the last" } else { "" })
-            }
-            Arrival::StreamOpened { .. }
-            | Arrival::StreamFailed { .. }
-            | Arrival::SendFailed { .. }
-            | Arrival::PacketLimit { .. }
-            | Arrival::Request(_) => format!("{arrival:?}"),
+            Arrival::Transport(event) => format!("{event:?}"),
+            Arrival::Request(request) => format!("{request:?}"),
         };
         self.line(now, hosts.name(host), format_args!("{text}"));
     }

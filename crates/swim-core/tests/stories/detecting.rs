@@ -212,8 +212,8 @@ fn a_failed_send_moves_the_probe_on_at_once() {
     let mut config = Config::lan();
     config.probe_timeout = millis(900);
     let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
-    cluster.wire.reports_failures = true;
     cluster.crash("bob");
+    cluster.fail_dials_to("bob");
     let asked = |cluster: &Cluster| cluster.machine("ada").stats().counters.probes_indirect;
     let before = (asked(&cluster), cluster.machine("ada").stats().counters.probes);
     cluster.run_until(seconds(5), |cluster| asked(cluster) > before.0);

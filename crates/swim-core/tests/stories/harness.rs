@@ -1,6 +1,6 @@
-//! Carries packets and streams among several machines in virtual time.
+//! Several machines in virtual time, on the modelled transport.
 //!
-//! Every step takes one millisecond on the wire. A story ends when its condition holds, or fails
+//! Everything takes one millisecond on the wire. A story ends when its condition holds, or fails
 //! with everybody's view when its bound has passed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use swim_core::model::{EndpointId, Journey, Links, ModelHandle, ModelLimits, TransportModel};
 use swim_core::{
     Config, Destination, LocalMember, Member, MemberName, MemberState, Membership, MembershipEvent,
-    OperationId, Outcome, Output, Peer, RngSeed, StreamFailure, StreamId, Time,
+    OperationId, Outcome, Output, Peer, RngSeed, StreamFailure, StreamGone, StreamId, StreamRead,
+    Time, Transport, TransportAdapter, TransportEvent,
 };
 
 const LATENCY: Duration = Duration::from_millis(1);
@@ -31,47 +33,114 @@ pub(crate) struct Cluster {
     pub(crate) now: Time,
     pub(crate) nodes: BTreeMap<&'static str, Node>,
     pub(crate) wire: Wire,
-    pending: BTreeMap<(Time, u64), Delivery>,
-    deliveries: u64,
-    next_stream: u64,
+    model: TransportModel,
+    /// Packets that nobody sent, by when they arrive.
+    injected: BTreeMap<(Time, usize), (&'static str, TransportEvent)>,
 }
 
 pub(crate) struct Node {
     pub(crate) machine: Option<Membership>,
+    adapter: TransportAdapter,
+    endpoint: EndpointId,
     pub(crate) address: SocketAddr,
     pub(crate) events: Vec<(Time, MembershipEvent)>,
     pub(crate) finished: BTreeMap<OperationId, Outcome>,
     pub(crate) forgotten: Vec<SocketAddr>,
     pub(crate) resolutions: usize,
     pub(crate) packets_sent: usize,
-    /// Our end of each stream, and whose other end it is.
-    streams: BTreeMap<StreamId, (&'static str, StreamId)>,
 }
 
 /// What the network does to its traffic.
 #[derive(Default)]
 pub(crate) struct Wire {
+    names: Vec<&'static str>,
+    addresses: BTreeMap<SocketAddr, EndpointId>,
     /// Nothing passes from the first to the second.
     cut: BTreeSet<(&'static str, &'static str)>,
     /// No packets pass, but streams do.
     packets_cut: BTreeSet<(&'static str, &'static str)>,
     /// Peers prove no names.
     pub(crate) unverified: bool,
-    /// What cannot be delivered is reported to the sender.
-    pub(crate) reports_failures: bool,
     /// A packet as it was sent, with sender and receiver.
     pub(crate) log: Vec<(&'static str, SocketAddr, Vec<u8>)>,
 }
 
-enum Delivery {
-    Packet { from: &'static str, to: SocketAddr, bytes: Vec<u8> },
-    Opened { to: &'static str, id: StreamId, from: &'static str },
-    Data { to: &'static str, id: StreamId, bytes: Vec<u8>, fin: bool },
-    StreamFailed { to: &'static str, id: StreamId, reason: StreamFailure },
-    SendFailed { to: &'static str, target: SocketAddr },
+impl Links for Wire {
+    fn endpoint_at(&self, address: SocketAddr) -> Option<EndpointId> {
+        self.addresses.get(&address).copied()
+    }
+
+    fn connects(&self, from: EndpointId, to: EndpointId) -> bool {
+        !self.cut.contains(&(self.who(from), self.who(to)))
+    }
+
+    fn datagram(&mut self, from: EndpointId, to: EndpointId, bytes: &mut [u8]) -> Journey {
+        // What QUIC itself has to say is no packet of a machine.
+        let blocked =
+            !bytes.is_empty() && self.packets_cut.contains(&(self.who(from), self.who(to)));
+        match self.connects(from, to) && !blocked {
+            true => Journey::Arrives { after: LATENCY, again: None },
+            false => Journey::Lost,
+        }
+    }
+
+    fn stream_delay(&mut self, _: EndpointId, _: EndpointId) -> Duration {
+        LATENCY
+    }
+
+    /// In two pieces where that is possible, as a real transport might.
+    fn piece(&mut self, waiting: usize) -> usize {
+        waiting.div_ceil(2)
+    }
+}
+
+/// A member's transport, which writes down what the stories look at.
+struct Watched<'a> {
+    model: ModelHandle<'a, Wire>,
+    sent: Vec<(SocketAddr, Vec<u8>)>,
+    forgotten: Vec<SocketAddr>,
+}
+
+impl Transport for Watched<'_> {
+    fn send_packet(&mut self, to: &Destination, bytes: &[u8], now: Time) {
+        self.sent.push((to.address, bytes.to_vec()));
+        self.model.send_packet(to, bytes, now);
+    }
+
+    fn open_stream(&mut self, id: StreamId, to: &Destination, deadline: Time, now: Time) {
+        self.model.open_stream(id, to, deadline, now);
+    }
+
+    fn write(&mut self, id: StreamId, bytes: &[u8], finish: bool) -> Result<usize, StreamGone> {
+        self.model.write(id, bytes, finish)
+    }
+
+    fn read(&mut self, id: StreamId, buffer: &mut [u8]) -> Result<StreamRead, StreamFailure> {
+        self.model.read(id, buffer)
+    }
+
+    fn stop(&mut self, id: StreamId) {
+        self.model.stop(id);
+    }
+
+    fn reset(&mut self, id: StreamId) {
+        self.model.reset(id);
+    }
+
+    fn peer_departed(&mut self, address: SocketAddr) {
+        self.forgotten.push(address);
+    }
+
+    fn close_peer(&mut self, address: SocketAddr, now: Time) {
+        self.model.close_peer(address, now);
+    }
 }
 
 impl Wire {
+    fn who(&self, endpoint: EndpointId) -> &'static str {
+        self.names[endpoint.index()]
+    }
+
     pub(crate) fn isolate(&mut self, who: &'static str, others: &[&'static str]) {
         for other in others {
             self.cut.insert((who, other));
@@ -100,9 +169,8 @@ impl Cluster {
             now: Time::from_micros(3_600_000_000),
             nodes: BTreeMap::new(),
             wire: Wire::default(),
-            pending: BTreeMap::new(),
-            deliveries: 0,
-            next_stream: 0,
+            model: TransportModel::new(ModelLimits::default()),
+            injected: BTreeMap::new(),
         };
         for name in names {
             cluster.start(name, config.clone());
@@ -146,29 +214,52 @@ impl Cluster {
         seed[0] = u8::try_from(self.nodes.len()).unwrap();
         seed[1..9].copy_from_slice(&self.now.as_micros().to_be_bytes());
         let machine = Membership::new(config, me, RngSeed(seed), self.now).unwrap();
+        let endpoint = self.endpoint(who);
+        self.wire.addresses.retain(|_, other| *other != endpoint);
+        self.wire.addresses.insert(address, endpoint);
         let node = Node {
             machine: Some(machine),
+            adapter: TransportAdapter::default(),
+            endpoint,
             address,
             events: Vec::new(),
             finished: BTreeMap::new(),
             forgotten: Vec::new(),
             resolutions: 0,
             packets_sent: 0,
-            streams: BTreeMap::new(),
         };
         self.nodes.insert(who, node);
-        self.drain(who);
+        self.model.start(endpoint, self.peer(who));
+        self.perform(who);
+    }
+
+    /// The endpoint of a member, also while it is down.
+    fn endpoint(&mut self, who: &'static str) -> EndpointId {
+        if let Some(node) = self.nodes.get(who) {
+            return node.endpoint;
+        }
+        self.wire.names.push(who);
+        self.model.add(Peer::unverified(([0, 0, 0, 0], 0).into()))
     }
 
     pub(crate) fn crash(&mut self, who: &str) {
-        self.nodes.get_mut(who).unwrap().machine = None;
+        let node = self.nodes.get_mut(who).unwrap();
+        node.machine = None;
+        self.model.crash(node.endpoint);
+    }
+
+    /// From now on dials fail at once where nobody answers, and nobody has a connection to `who`.
+    pub(crate) fn fail_dials_to(&mut self, who: &str) {
+        let limits = ModelLimits { dial_timeout: LATENCY, ..ModelLimits::default() };
+        self.model.set_limits(limits);
+        self.model.close_connections(self.nodes[who].endpoint);
     }
 
     pub(crate) fn address(&self, who: &str) -> SocketAddr {
         self.nodes[who].address
     }
 
-    /// Gives a command and carries out what comes of it.
+    /// Gives a command and performs what comes of it.
     pub(crate) fn tell<T>(
         &mut self,
         who: &'static str,
@@ -177,7 +268,7 @@ impl Cluster {
         let now = self.now;
         let machine = self.nodes.get_mut(who).unwrap().machine.as_mut();
         let result = command(machine.expect("it is running"), now);
-        self.drain(who);
+        self.perform(who);
         result
     }
 
@@ -235,9 +326,10 @@ impl Cluster {
     }
 
     /// Hands one packet over as if `from` had sent it.
-    pub(crate) fn inject(&mut self, from: &'static str, to: &str, bytes: Vec<u8>) {
-        let to = self.address(to);
-        self.schedule(LATENCY, Delivery::Packet { from, to, bytes });
+    pub(crate) fn inject(&mut self, from: &'static str, to: &'static str, bytes: Vec<u8>) {
+        let (at, number) = (self.now + LATENCY, self.injected.len());
+        let event = TransportEvent::Packet { from: self.peer(from), bytes };
+        self.injected.insert((at, number), (to, event));
     }
 
     fn views(&self) -> String {
@@ -256,150 +348,91 @@ impl Cluster {
 
     /// The next thing that happens by `end`, if any.
     fn step(&mut self, end: Time) -> bool {
-        let delivery = self.pending.first_key_value().map(|((at, _), _)| *at);
-        let timer = self
-            .nodes
-            .iter()
-            .filter_map(|(who, node)| Some((node.machine.as_ref()?.poll_timeout()?, *who)))
-            .min();
-        match (delivery, timer) {
-            (Some(at), timer) if at <= end && timer.is_none_or(|(due, _)| at <= due) => {
-                self.now = self.now.max(at);
-                let (_, delivery) = self.pending.pop_first().unwrap();
-                self.deliver(delivery);
-                true
+        let injected = self.injected.first_key_value().map(|((at, _), _)| *at);
+        let carried = self.model.poll_timeout();
+        let timers = self.nodes.iter().filter_map(|(who, node)| {
+            let machine = node.machine.as_ref()?.poll_timeout();
+            Some((machine.into_iter().chain(node.adapter.poll_timeout()).min()?, *who))
+        });
+        let timer = timers.min();
+        let next = injected.into_iter().chain(carried).chain(timer.map(|(due, _)| due)).min();
+        let Some(next) = next.filter(|next| *next <= end) else { return false };
+        self.now = self.now.max(next);
+        if carried == Some(next) {
+            self.model.advance(self.now, &mut self.wire);
+            self.hand_over();
+        } else if injected == Some(next) {
+            let (_, (who, event)) = self.injected.pop_first().unwrap();
+            self.hear(who, event);
+            self.hand_over();
+        } else if let Some((_, who)) = timer {
+            self.act_on_timers(who);
+            self.hand_over();
+        }
+        true
+    }
+
+    /// Gives machines what their transports report.
+    fn hand_over(&mut self) {
+        while let Some((endpoint, event)) = self.model.poll_event() {
+            self.hear(self.wire.who(endpoint), event);
+        }
+    }
+
+    fn hear(&mut self, who: &'static str, event: TransportEvent) {
+        self.act(who, |adapter, machine, transport, now| {
+            adapter.handle_event(event, machine, transport, now);
+        });
+    }
+
+    fn act_on_timers(&mut self, who: &'static str) {
+        self.act(who, |adapter, machine, transport, now| {
+            if machine.poll_timeout().is_some_and(|due| due <= now) {
+                machine.handle_timeout(now);
             }
-            (_, Some((due, who))) if due <= end => {
-                self.now = self.now.max(due);
-                self.tell(who, |machine, now| machine.handle_timeout(now));
-                true
-            }
-            _ => false,
-        }
+            adapter.perform(machine, transport, now);
+            adapter.handle_timeout(machine, transport, now);
+        });
     }
 
-    fn schedule(&mut self, after: Duration, delivery: Delivery) {
-        self.deliveries += 1;
-        self.pending.insert((self.now + after, self.deliveries), delivery);
+    fn perform(&mut self, who: &'static str) {
+        self.act(who, |adapter, machine, transport, now| {
+            adapter.perform(machine, transport, now);
+        });
+        self.hand_over();
     }
 
-    fn drain(&mut self, who: &'static str) {
-        let mut outputs = Vec::new();
-        let node = self.nodes.get_mut(who).unwrap();
-        if let Some(machine) = &mut node.machine {
-            outputs.extend(std::iter::from_fn(|| machine.poll_output()));
-        }
-        for output in outputs {
-            self.carry_out(who, output);
-        }
-    }
-
-    fn carry_out(&mut self, who: &'static str, output: Output) {
+    fn act(
+        &mut self,
+        who: &'static str,
+        act: impl FnOnce(&mut TransportAdapter, &mut Membership, &mut Watched<'_>, Time),
+    ) {
         let now = self.now;
         let node = self.nodes.get_mut(who).unwrap();
-        match output {
-            Output::Packet { to, bytes } => {
-                node.packets_sent += 1;
-                self.wire.log.push((who, to.address, bytes.clone()));
-                if self.route(who, &to, true).is_some() {
-                    let delivery = Delivery::Packet { from: who, to: to.address, bytes };
-                    self.schedule(LATENCY, delivery);
-                } else if self.wire.reports_failures {
-                    let failed = Delivery::SendFailed { to: who, target: to.address };
-                    self.schedule(LATENCY, failed);
+        let Node { machine: Some(machine), adapter, .. } = node else { return };
+        let model = self.model.handle(node.endpoint, &mut self.wire, now);
+        let mut transport = Watched { model, sent: Vec::new(), forgotten: Vec::new() };
+        act(adapter, machine, &mut transport, now);
+        let Watched { sent, forgotten, .. } = transport;
+        node.packets_sent += sent.len();
+        node.forgotten.extend(forgotten);
+        self.wire.log.extend(sent.into_iter().map(|(to, bytes)| (who, to, bytes)));
+        while let Some(output) = node.adapter.poll_output() {
+            match output {
+                Output::ResolveSeeds => node.resolutions += 1,
+                Output::Finished { operation, outcome } => {
+                    let before = node.finished.insert(operation, outcome);
+                    assert!(before.is_none(), "{who} finished {operation:?} twice");
                 }
+                Output::Event(event) => node.events.push((now, event)),
+                other => panic!("the adapter performs this itself: {other:?}"),
             }
-            Output::OpenStream { id, to, bytes, .. } => self.open(who, id, &to, bytes),
-            Output::WriteStream { id, bytes, finish } => {
-                if let Some((peer, far)) = node.streams.get(&id).copied()
-                    && self.passes(who, peer, false)
-                {
-                    let data = Delivery::Data { to: peer, id: far, bytes, fin: finish };
-                    self.schedule(LATENCY, data);
-                }
-            }
-            Output::CloseStream { id } => {
-                node.streams.remove(&id);
-            }
-            Output::ForgetPeer { address } => node.forgotten.push(address),
-            Output::ResolveSeeds => node.resolutions += 1,
-            Output::Finished { operation, outcome } => {
-                let before = node.finished.insert(operation, outcome);
-                assert!(before.is_none(), "{who} finished {operation:?} twice");
-            }
-            Output::Event(event) => node.events.push((now, event)),
         }
-    }
-
-    fn open(&mut self, who: &'static str, id: StreamId, to: &Destination, bytes: Vec<u8>) {
-        let Some(peer) = self.route(who, to, false) else {
-            if self.wire.reports_failures {
-                let reason = StreamFailure::Refused;
-                self.schedule(LATENCY, Delivery::StreamFailed { to: who, id, reason });
-            }
-            return;
-        };
-        self.next_stream += 1;
-        let far = StreamId::incoming(self.next_stream);
-        self.nodes.get_mut(who).unwrap().streams.insert(id, (peer, far));
-        self.nodes.get_mut(peer).unwrap().streams.insert(far, (who, id));
-        self.schedule(LATENCY, Delivery::Opened { to: peer, id: far, from: who });
-        self.schedule(LATENCY, Delivery::Data { to: peer, id: far, bytes, fin: true });
-    }
-
-    /// Who is reached at a destination, if anybody is.
-    fn route(&self, from: &'static str, to: &Destination, packet: bool) -> Option<&'static str> {
-        let (peer, _) = self
-            .nodes
-            .iter()
-            .find(|(_, node)| node.address == to.address && node.machine.is_some())?;
-        let expected = to.name.as_ref().is_none_or(|expected| *expected == name(peer));
-        (self.passes(from, peer, packet) && (expected || self.wire.unverified)).then_some(*peer)
-    }
-
-    fn passes(&self, from: &'static str, to: &'static str, packet: bool) -> bool {
-        let cut = self.wire.cut.contains(&(from, to));
-        let packets_cut = self.wire.packets_cut.contains(&(from, to));
-        !cut && (!packet || !packets_cut)
     }
 
     fn peer(&self, who: &'static str) -> Peer {
         let names: Arc<[MemberName]> =
             if self.wire.unverified { Arc::new([]) } else { Arc::new([name(who)]) };
         Peer { address: self.address(who), names }
-    }
-
-    fn deliver(&mut self, delivery: Delivery) {
-        let running = |cluster: &Self, who: &str| cluster.nodes[who].machine.is_some();
-        match delivery {
-            Delivery::Packet { from, to, bytes } => {
-                let peer = self.peer(from);
-                let at = self.nodes.iter().find(|(_, node)| node.address == to);
-                if let Some(who) = at.map(|(who, _)| *who).filter(|who| running(self, who)) {
-                    self.tell(who, |machine, now| machine.handle_packet(&peer, &bytes, now));
-                }
-            }
-            Delivery::Opened { to, id, from } if running(self, to) => {
-                let peer = self.peer(from);
-                self.tell(to, |machine, now| machine.handle_stream_opened(id, &peer, now));
-            }
-            Delivery::Data { to, id, bytes, fin } if running(self, to) => {
-                // In two pieces, as a real transport might.
-                let half = bytes.len() / 2;
-                let (first, second) = bytes.split_at(half);
-                self.tell(to, |machine, now| machine.handle_stream_data(id, first, false, now));
-                self.tell(to, |machine, now| machine.handle_stream_data(id, second, fin, now));
-            }
-            Delivery::StreamFailed { to, id, reason } if running(self, to) => {
-                self.tell(to, |machine, now| machine.handle_stream_failed(id, reason, now));
-            }
-            Delivery::SendFailed { to, target } if running(self, to) => {
-                self.tell(to, |machine, now| machine.handle_send_failed(target, now));
-            }
-            Delivery::Opened { .. }
-            | Delivery::Data { .. }
-            | Delivery::StreamFailed { .. }
-            | Delivery::SendFailed { .. } => {}
-        }
     }
 }

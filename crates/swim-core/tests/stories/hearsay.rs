@@ -171,9 +171,9 @@ fn streams_that_stay_are_bounded_in_bytes() {
         let mut machine = cluster.nodes.get_mut("ada").unwrap().machine.take().unwrap();
         machine.handle_stream_opened(id, &stranger, cluster.now);
         machine.handle_stream_data(id, unfinished, false, cluster.now);
-        let closed = std::iter::from_fn(|| machine.poll_output())
-            .any(|output| matches!(output, Output::CloseStream { id: closed } if closed == id));
-        assert_eq!(closed, number == 13, "stream {number}");
+        let refused = std::iter::from_fn(|| machine.poll_output())
+            .any(|output| matches!(output, Output::ResetStream { id: refused } if refused == id));
+        assert_eq!(refused, number == 13, "stream {number}");
         cluster.nodes.get_mut("ada").unwrap().machine = Some(machine);
     }
     assert_eq!(cluster.machine("ada").stats().streams, 12);

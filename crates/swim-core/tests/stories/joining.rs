@@ -2,10 +2,10 @@
 
 use swim_core::{
     Config, Hooks, Member, MemberState, MembershipEvent, OperationError, Outcome, ProtocolVersions,
-    SecretKey, UnacceptableAnswer, WarningKind,
+    SecretKey, StreamFailure, UnacceptableAnswer, WarningKind,
 };
 
-use crate::harness::{Cluster, name, seconds};
+use crate::harness::{Cluster, millis, name, seconds};
 
 #[test]
 fn a_join_makes_two_members_of_each_other() {
@@ -37,10 +37,24 @@ fn a_chain_of_joins_converges_by_gossip() {
 }
 
 #[test]
-fn a_join_to_nobody_times_out() {
+fn a_join_to_nobody_fails_with_the_dial() {
     let mut cluster = Cluster::of(&["ada"]);
     let nobody = "10.9.9.9:7946".parse().unwrap();
     let operation = cluster.tell("ada", |machine, now| machine.join(nobody, None, now));
+    cluster.run_for(seconds(2));
+    assert_eq!(cluster.outcome("ada", operation), None);
+    cluster.run_for(seconds(2));
+    let unreachable = Outcome::Failed(OperationError::Unreachable(StreamFailure::Closed));
+    assert_eq!(cluster.outcome("ada", operation), Some(&unreachable));
+}
+
+#[test]
+fn a_join_whose_answer_never_comes_times_out() {
+    let mut cluster = Cluster::of(&["ada", "bob"]);
+    let operation = cluster.join("ada", "bob");
+    cluster.run_for(millis(3));
+    // The connection stands and the request is under way.
+    cluster.wire.isolate("bob", &["ada"]);
     cluster.run_for(seconds(9));
     assert_eq!(cluster.outcome("ada", operation), None);
     cluster.run_for(seconds(2));

@@ -9,7 +9,7 @@ fn seeds_are_tried_until_somebody_is_there() {
     let mut cluster = Cluster::of(&["ada", "bob"]);
     let ada = cluster.address("ada");
     cluster.crash("ada");
-    cluster.wire.reports_failures = true;
+    cluster.fail_dials_to("ada");
     cluster.tell("bob", |machine, now| machine.set_seeds(vec![ada], now));
     cluster.run_for(seconds(20));
     let tries = cluster

@@ -218,6 +218,11 @@ impl<'a> Stage<'a> {
         self.world.act(who, &mut |transport, _| transport.stop(id));
     }
 
+    pub(super) fn reset(&mut self, who: usize, stream: Name) {
+        let id = self.stories[who].id(stream);
+        self.world.act(who, &mut |transport, _| transport.reset(id));
+    }
+
     pub(super) fn close_peer(&mut self, who: usize, peer: usize) {
         self.world.act(who, &mut |transport, now| transport.close_peer(address(peer), now));
     }

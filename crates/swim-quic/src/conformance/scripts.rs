@@ -54,6 +54,45 @@ fn a_stream_that_is_stopped_unread_ends_for_its_opener() {
 }
 
 #[test]
+fn a_refused_stream_fails_for_its_opener() {
+    compare(|stage| {
+        stage.open(ADA, 1, BOB, LONG);
+        stage.write(ADA, Own(1), 500, true);
+        stage.pass(MOMENT);
+        stage.reset(BOB, Theirs(0));
+        stage.pass(MOMENT);
+        stage.read(ADA, Own(1));
+        stage.pass(MOMENT);
+    });
+}
+
+#[test]
+fn a_stream_refused_while_it_is_written_fails_for_its_opener() {
+    compare(|stage| {
+        stage.open(ADA, 1, BOB, LONG);
+        stage.write(ADA, Own(1), 300_000, false);
+        stage.pass(MOMENT);
+        stage.reset(BOB, Theirs(0));
+        stage.pass(MOMENT);
+        stage.write(ADA, Own(1), 10, true);
+        stage.pass(MOMENT);
+    });
+}
+
+#[test]
+fn an_opener_that_gives_up_is_a_reset_for_its_peer() {
+    compare(|stage| {
+        stage.open(ADA, 1, BOB, LONG);
+        stage.write(ADA, Own(1), 500, false);
+        stage.pass(MOMENT);
+        stage.reset(ADA, Own(1));
+        stage.pass(MOMENT);
+        stage.read(BOB, Theirs(0));
+        stage.pass(MOMENT);
+    });
+}
+
+#[test]
 fn an_opener_that_loses_interest_hears_nothing_more() {
     compare(|stage| {
         stage.open(ADA, 1, BOB, LONG);

@@ -16,6 +16,7 @@ use crate::membership::Membership;
 use crate::sim::fault::HostId;
 use crate::sim::sim_rng::process_seed;
 use crate::time::Time;
+use crate::transport::TransportAdapter;
 
 pub(crate) use host_address::{HostAddress, PORT};
 use host_clock::HostClock;
@@ -52,8 +53,9 @@ struct HostState {
 }
 
 /// One run of a host, from start to crash.
-struct HostProcess {
-    membership: Membership,
+pub(crate) struct HostProcess {
+    pub(crate) membership: Membership,
+    pub(crate) adapter: TransportAdapter,
     /// When it is to be woken, by virtual time.
     wake: Option<Time>,
 }
@@ -146,7 +148,8 @@ impl Hosts {
         let seed = process_seed(simulation, host, state.starts);
         let membership = Membership::new(state.config.clone(), local, seed, state.clock.local(now))
             .unwrap_or_else(|error| panic!("host {} cannot start: {error}", host.index()));
-        state.process = Some(HostProcess { membership, wake: None });
+        state.process =
+            Some(HostProcess { membership, adapter: TransportAdapter::default(), wake: None });
         state.starts
     }
 
@@ -183,12 +186,24 @@ impl Hosts {
         Some((&mut process.membership, clock.local(now)))
     }
 
+    /// Takes the process of a running host out for a turn, with what the host's clock shows. It is
+    /// not to be found here until it is [given back](Self::give_back).
+    pub(crate) fn lend(&mut self, host: HostId, now: Time) -> Option<(HostProcess, Time)> {
+        let HostState { clock, process, .. } = self.get_mut(host);
+        Some((process.take()?, clock.local(now)))
+    }
+
+    pub(crate) fn give_back(&mut self, host: HostId, process: HostProcess) {
+        self.get_mut(host).process = Some(process);
+    }
+
     /// When the host must be woken for its next deadline, unless a wake no later is planned.
     pub(crate) fn plan_wake(&mut self, host: HostId, now: Time) -> Option<Time> {
         let HostState { clock, process: Some(process), .. } = self.get_mut(host) else {
             return None;
         };
-        let at = clock.global(process.membership.poll_timeout()?).max(now);
+        let due = [process.membership.poll_timeout(), process.adapter.poll_timeout()];
+        let at = clock.global(due.into_iter().flatten().min()?).max(now);
         if process.wake.is_some_and(|planned| planned <= at) {
             return None;
         }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::sim::application::AppRequest;
-use crate::sim::arrival::Cause;
+use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
 use crate::sim::fault::{Fault, FaultId, HostId, Stall};
 use crate::sim::introduction::Introduction;
+use crate::sim::sim_event::{SimDelivery, SimEvent};
 use crate::sim::simulation::Simulation;
+use crate::transport::TransportEvent;
 
 /// Hosts: adding, starting, crashing.
 impl Simulation {
@@ -29,7 +31,7 @@ impl Simulation {
     /// When the name is no member name, or taken.
     pub fn add_with(&mut self, name: &str, config: Config) -> HostId {
         let host = self.hosts.add(name, config, self.queue.now());
-        self.transport.set_hosts(self.hosts.len());
+        self.transport.add_host(self.hosts.peer(host).clone());
         self.checkers.set_hosts(self.hosts.len());
         host
     }
@@ -59,12 +61,13 @@ impl Simulation {
             self.crash(before);
         }
         let process = self.hosts.start(host, self.queue.now());
+        self.transport.start(host, self.hosts.peer(host).clone());
         if process > 1 {
             self.coverage.add(Counted::Restart);
         }
         self.checkers.process_started(host);
         self.note(host, format_args!("starts"));
-        self.finish_turn(host, Cause::Start);
+        self.turn(host, Cause::Start, |_, _, _| {});
         if !self.hosts.bootstrap(host).is_empty() {
             self.give_bootstrap(host);
         }
@@ -78,6 +81,7 @@ impl Simulation {
             self.application.forget_process(host);
             self.checkers.process_ended(host);
             self.transport.unblock(host);
+            self.transport.crash(host);
         }
     }
 
@@ -96,7 +100,7 @@ impl Simulation {
         for host in self.hosts() {
             if let Some((membership, local)) = self.hosts.running(host, self.queue.now()) {
                 introduction.give_to(membership, local);
-                self.finish_turn(host, Cause::Packet);
+                self.turn(host, Cause::Packet, |_, _, _| {});
             }
         }
     }
@@ -145,8 +149,13 @@ impl Simulation {
 
     /// Tells a host how large packets to a peer may be, in bytes.
     pub fn set_packet_limit(&mut self, host: HostId, to: HostId, limit: usize) {
-        let (transport, mut context) = self.transport();
-        transport.set_packet_limit(host, to, limit, &mut context);
+        self.coverage.add(Counted::LimitChanged);
+        if let Some(process) = self.hosts.process(host) {
+            let to = self.hosts.address(to);
+            let arrival = Arrival::Transport(TransportEvent::PacketLimit { to, limit });
+            let delivery = SimDelivery { host, process, arrival };
+            self.queue.plan(self.queue.now(), SimEvent::Arrive(delivery));
+        }
     }
 }
 
@@ -204,7 +213,7 @@ impl Simulation {
         self.plan_request(host, request);
     }
 
-    /// Asks another member directly whether it answers.
+    /// Pings.
     pub fn ping(&mut self, host: HostId, to: HostId) {
         self.plan_request(host, AppRequest::Ping(self.hosts.name(to).clone()));
     }

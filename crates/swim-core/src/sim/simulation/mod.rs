@@ -118,12 +118,7 @@ impl Simulation {
         match event {
             SimEvent::Wake(host) => self.wake(host),
             SimEvent::Arrive(delivery) => self.arrive(delivery),
-            SimEvent::Transport(timer) => {
-                let (transport, mut context) = self.transport();
-                for delivery in transport.on_timer(timer, &mut context) {
-                    self.arrive(delivery);
-                }
-            }
+            SimEvent::Transport => self.advance_transport(),
             SimEvent::Block { host, cycle } => self.block(host, cycle),
             SimEvent::Unblock { host, process, cycle } => self.unblock(host, process, cycle),
             SimEvent::CheckViews => {

@@ -7,10 +7,12 @@ use crate::sim::application::AppRequest;
 use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
 use crate::sim::fault::{HostId, Stall};
-use crate::sim::hosts::ProcessNumber;
+use crate::sim::hosts::{HostProcess, ProcessNumber};
 use crate::sim::sim_event::{SimDelivery, SimEvent};
 use crate::sim::simulation::Simulation;
-use crate::sim::transport::{Admission, SimTransport, StreamWrite, TransportContext};
+use crate::sim::transport::{Admission, HostTransport};
+use crate::time::Time;
+use crate::transport::TransportEvent;
 
 /// Inputs.
 impl Simulation {
@@ -28,23 +30,47 @@ impl Simulation {
 
     /// Lets overdue timers act.
     fn act_on_timers(&mut self, host: HostId) {
+        self.turn(
+            host,
+            Cause::Timer,
+            |HostProcess { membership, adapter, .. }, transport, local| {
+                if membership.poll_timeout().is_some_and(|due| due <= local) {
+                    membership.handle_timeout(local);
+                    adapter.perform(membership, transport, local);
+                }
+                adapter.handle_timeout(membership, transport, local);
+            },
+        );
+    }
+
+    /// Does what is due in the transport.
+    pub(super) fn advance_transport(&mut self) {
         let now = self.now();
-        let Some((membership, local)) = self.hosts.running(host, now) else {
+        if !self.transport.take_wake(now) {
             return;
-        };
-        if membership.poll_timeout().is_some_and(|due| due <= local) {
-            membership.handle_timeout(local);
         }
-        self.finish_turn(host, Cause::Timer);
+        while self.transport.advance(now, &self.hosts, &mut self.coverage) {
+            while let Some(delivery) = self.poll_delivery() {
+                self.arrive(delivery);
+            }
+        }
+        self.plan_transport();
+    }
+
+    fn poll_delivery(&mut self) -> Option<SimDelivery> {
+        self.transport.poll_delivery(&self.hosts, &mut self.coverage)
+    }
+
+    fn plan_transport(&mut self) {
+        if let Some(at) = self.transport.plan_wake(self.queue.now()) {
+            self.queue.plan(at, SimEvent::Transport);
+        }
     }
 
     /// Something reaches a host: at once, or when it is no longer blocked.
     pub(super) fn arrive(&mut self, delivery: SimDelivery) {
         let SimDelivery { host, process, arrival } = delivery;
         if self.hosts.process(host) != Some(process) {
-            if let Arrival::Packet { .. } = arrival {
-                self.coverage.add(Counted::PacketToNobody);
-            }
             return;
         }
         match self.transport.admit(host, arrival) {
@@ -57,54 +83,67 @@ impl Simulation {
     /// Gives a member what arrived for it.
     fn hand_over(&mut self, host: HostId, arrival: Arrival) {
         let now = self.now();
-        if let Arrival::Packet { bytes, .. } = &arrival {
+        if let Arrival::Transport(TransportEvent::Packet { bytes, .. }) = &arrival {
             self.checkers.before_packet(host, bytes, &self.hosts);
         }
         self.trace.arrival(now, host, &arrival, &self.hosts);
         let cause = arrival.cause();
-        let peer = self.hosts.peer(arrival.sender().unwrap_or(host)).clone();
-        let Some((membership, local)) = self.hosts.running(host, now) else {
-            return;
-        };
         match arrival {
-            Arrival::Packet { bytes, .. } => membership.handle_packet(&peer, &bytes, local),
-            Arrival::StreamOpened { id, .. } => membership.handle_stream_opened(id, &peer, local),
-            Arrival::StreamData { id, bytes, fin } => {
-                membership.handle_stream_data(id, &bytes, fin, local);
-            }
-            Arrival::StreamFailed { id, reason } => {
-                membership.handle_stream_failed(id, reason, local);
-            }
-            Arrival::SendFailed { to } => membership.handle_send_failed(to, local),
-            Arrival::PacketLimit { to, limit } => membership.handle_packet_limit(to, limit, local),
+            Arrival::Transport(event) => self.turn(host, cause, |process, transport, local| {
+                let HostProcess { membership, adapter, .. } = process;
+                adapter.handle_event(event, membership, transport, local);
+            }),
             Arrival::Request(request) => {
-                if request == AppRequest::Leave {
-                    self.coverage.add(Counted::Leave);
-                    self.checkers.note_leave(host, membership.local().incarnation());
+                let now = self.now();
+                if let Some((membership, local)) = self.hosts.running(host, now) {
+                    if request == AppRequest::Leave {
+                        self.coverage.add(Counted::Leave);
+                        self.checkers.note_leave(host, membership.local().incarnation());
+                    }
+                    self.application.request(host, request, membership, local);
                 }
-                self.application.request(host, request, membership, local);
+                self.turn(host, cause, |_, _, _| {});
             }
         }
-        self.finish_turn(host, cause);
     }
 }
 
 /// Outputs.
 impl Simulation {
-    /// Does everything that a member wants, checks it, and plans its next wake.
-    pub(super) fn finish_turn(&mut self, host: HostId, cause: Cause) {
+    /// Lets a member act, does everything that it wants, checks it, and plans its next wake.
+    pub(super) fn turn(
+        &mut self,
+        host: HostId,
+        cause: Cause,
+        act: impl FnOnce(&mut HostProcess, &mut HostTransport<'_>, Time),
+    ) {
         let now = self.now();
-        while let Some((membership, _)) = self.hosts.running(host, now) {
-            let Some(output) = membership.poll_output() else {
-                break;
-            };
-            self.digest.output_at(now, host, &output);
-            if let Some(output) = self.transport.detain(host, output) {
-                self.handle_output(host, output, cause);
-            }
+        let Some((mut process, local)) = self.hosts.lend(host, now) else { return };
+        let Self { transport, hosts, digest, coverage, .. } = self;
+        let mut transport = transport.lend(host, hosts, digest, coverage, now);
+        act(&mut process, &mut transport, local);
+        process.adapter.perform(&mut process.membership, &mut transport, local);
+        let departed = transport.into_departed();
+        let outputs: Vec<Output> = std::iter::from_fn(|| process.adapter.poll_output()).collect();
+        self.hosts.give_back(host, process);
+        for address in departed {
+            self.checkers.note_release(host, address, cause, (&self.hosts, now));
         }
+        for output in outputs {
+            self.digest.output_at(now, host, &output);
+            self.handle_output(host, output, cause);
+        }
+        self.finish_turn(host, cause);
+    }
+
+    fn finish_turn(&mut self, host: HostId, cause: Cause) {
+        // What a transport reports at once is heard in a turn of its own.
+        while let Some(delivery) = self.poll_delivery() {
+            self.queue.plan(self.queue.now(), SimEvent::Arrive(delivery));
+        }
+        self.plan_transport();
         self.plan_wake(host);
-        let surroundings = (&self.hosts, now);
+        let surroundings = (&self.hosts, self.queue.now());
         let checked = self.checkers.after_step(host, cause, surroundings, &mut self.coverage);
         self.note_check(checked);
     }
@@ -116,21 +155,7 @@ impl Simulation {
     }
 
     fn handle_output(&mut self, host: HostId, output: Output, cause: Cause) {
-        let (transport, mut context) = self.transport();
         match output {
-            Output::Packet { to, bytes } => transport.send_packet(host, &to, bytes, &mut context),
-            Output::OpenStream { id, to, bytes, deadline } => {
-                transport.open_stream((host, id), &to, bytes, deadline, &mut context);
-            }
-            Output::WriteStream { id, bytes, finish } => {
-                let write = StreamWrite { bytes, fin: finish };
-                transport.write_stream((host, id), write, &mut context);
-            }
-            Output::CloseStream { id } => transport.close_stream((host, id), &mut context),
-            Output::ForgetPeer { address } => {
-                let surroundings = (&self.hosts, self.queue.now());
-                self.checkers.note_release(host, address, cause, surroundings);
-            }
             Output::ResolveSeeds => self.give_bootstrap(host),
             Output::Finished { operation, outcome } => {
                 self.note(host, format_args!("finished {operation:?}: {outcome:?}"));
@@ -138,6 +163,14 @@ impl Simulation {
                 self.count_check(finished);
             }
             Output::Event(event) => self.handle_event(host, event, cause),
+            Output::Packet { .. }
+            | Output::OpenStream { .. }
+            | Output::WriteStream { .. }
+            | Output::CloseStream { .. }
+            | Output::ResetStream { .. }
+            | Output::ForgetPeer { .. } => {
+                debug_assert!(false, "the adapter performs this itself: {output:?}");
+            }
         }
     }
 
@@ -169,12 +202,6 @@ impl Simulation {
             let delivery = SimDelivery { host, process, arrival };
             self.queue.plan(self.queue.now(), SimEvent::Arrive(delivery));
         }
-    }
-
-    /// The transport, and what it may read and write beside itself.
-    pub(super) fn transport(&mut self) -> (&mut SimTransport, TransportContext<'_>) {
-        let Self { transport, hosts, queue, coverage, .. } = self;
-        (transport, TransportContext { hosts, queue, coverage })
     }
 }
 
@@ -217,9 +244,7 @@ impl Simulation {
             return;
         };
         self.note(host, format_args!("runs again"));
-        for output in blocked.outputs {
-            self.handle_output(host, output, Cause::Timer);
-        }
+        self.turn(host, Cause::Timer, |_, transport, _| transport.replay(blocked.calls));
         // Timers of a Go program run on threads of their own and are first; our driver reads
         // what has arrived before it looks at its timers.
         if blocked.stall == Stall::Network {

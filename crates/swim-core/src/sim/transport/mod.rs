@@ -1,65 +1,78 @@
-//! The modelled transport: everything between a member's outputs and other members' inputs.
-//!
-//! Takes what members send, and hands out what reaches them: at once from
-//! [`SimTransport::on_timer`], later through the event queue. Reads the hosts (who is where,
-//! which process runs) and changes none of them. Looks into packets only to see whether they
-//! carry application messages, which QUIC delivers at most once.
+//! The transports of all hosts: the model of them, the network between them, and hosts that hang.
 
-mod dialing;
-mod model_streams;
+mod host_transport;
+mod links;
 mod network;
-mod packet_carrier;
+mod packet_faults;
 mod stall_backlog;
-mod stream_carrier;
-mod transport_context;
-mod transport_timer;
 
-use crate::output::{Destination, Output, StreamId};
+use crate::error::StreamFailure;
+use crate::member::Peer;
+use crate::model::{EndpointId, ModelLimits, TransportModel};
 use crate::sim::arrival::Arrival;
 use crate::sim::coverage::{Counted, Coverage};
+use crate::sim::digest::Digest;
 use crate::sim::fault::{Fault, FaultId, HostId, Stall};
+use crate::sim::hosts::Hosts;
 use crate::sim::setup::Setup;
 use crate::sim::sim_event::SimDelivery;
 use crate::sim::sim_rng::SimRng;
 use crate::time::Time;
+use crate::transport::TransportEvent;
 
-use dialing::Dialing;
+pub(crate) use host_transport::HostTransport;
+use links::HostLinks;
 pub use network::Latency;
 use network::SimNetwork;
-use packet_carrier::PacketCarrier;
-use stall_backlog::StallBacklog;
+use packet_faults::PacketFaults;
+use stall_backlog::Backlog;
 pub(crate) use stall_backlog::{Admission, Blocked};
-use stream_carrier::StreamCarrier;
-pub(crate) use stream_carrier::StreamWrite;
-pub(crate) use transport_context::TransportContext;
-pub(crate) use transport_timer::TransportTimer;
 
-/// All links, packets, streams and dials of a simulation.
+/// All endpoints, links, packets and streams of a simulation.
 pub(crate) struct SimTransport {
+    model: TransportModel,
     network: SimNetwork,
-    packets: PacketCarrier,
-    streams: StreamCarrier,
-    dialing: Dialing,
+    packets: PacketFaults,
     /// What waits at each host, while the host is blocked.
-    backlogs: Vec<Option<StallBacklog>>,
+    backlogs: Vec<Option<Backlog>>,
+    /// When the model is to be asked next.
+    wake: Option<Time>,
 }
 
-/// Faults.
+fn endpoint(host: HostId) -> EndpointId {
+    EndpointId(host.0)
+}
+
+fn host(endpoint: EndpointId) -> HostId {
+    HostId(endpoint.0)
+}
+
+/// Hosts and faults.
 impl SimTransport {
     /// A transport without hosts and faults, whose draws all come from `rng`.
     pub(crate) fn new(setup: &Setup, rng: SimRng) -> Self {
         Self {
+            model: TransportModel::new(ModelLimits::default()),
             network: SimNetwork::new(setup.latency, rng),
-            packets: PacketCarrier::new(&setup.config),
-            streams: StreamCarrier::default(),
-            dialing: Dialing::default(),
+            packets: PacketFaults::new(&setup.config),
             backlogs: Vec::new(),
+            wake: None,
         }
     }
 
-    pub(crate) fn set_hosts(&mut self, hosts: usize) {
-        self.network.set_hosts(hosts);
-        self.backlogs.resize_with(hosts, || None);
+    /// Adds the endpoint of the next host, which is down.
+    pub(crate) fn add_host(&mut self, peer: Peer) {
+        self.model.add(peer);
+        self.backlogs.push(None);
+        self.network.set_hosts(self.backlogs.len());
+    }
+
+    pub(crate) fn start(&mut self, host: HostId, peer: Peer) {
+        self.model.start(endpoint(host), peer);
+    }
+
+    pub(crate) fn crash(&mut self, host: HostId) {
+        self.model.crash(endpoint(host));
     }
 
     pub(crate) fn begin_fault(&mut self, fault: Fault, coverage: &mut Coverage) -> FaultId {
@@ -74,107 +87,102 @@ impl SimTransport {
         self.network.end_all();
     }
 
-    /// Tells a host from now on that packets to a peer may have at most `limit` bytes.
-    pub(crate) fn set_packet_limit(
-        &self,
-        host: HostId,
-        to: HostId,
-        limit: usize,
-        context: &mut TransportContext<'_>,
-    ) {
-        context.count(Counted::LimitChanged);
-        if let Some(process) = context.hosts.process(host) {
-            let arrival = Arrival::PacketLimit { to: context.hosts.address(to), limit };
-            context.plan_arrival(context.now(), host, process, arrival);
-        }
+    /// Streams that have not ended at both ends.
+    pub(crate) fn open_streams(&self) -> usize {
+        self.model.open_streams()
     }
 }
 
-/// What members send.
+/// What members send, and what reaches them.
 impl SimTransport {
-    pub(crate) fn send_packet(
-        &mut self,
-        from: HostId,
-        to: &Destination,
-        bytes: Vec<u8>,
-        context: &mut TransportContext<'_>,
-    ) {
-        let links = (&mut self.network, &mut self.dialing);
-        self.packets.send(from, to, bytes, links, context);
+    /// The transport of one host, for one turn of it.
+    pub(crate) fn lend<'a>(
+        &'a mut self,
+        host: HostId,
+        hosts: &'a Hosts,
+        digest: &'a mut Digest,
+        coverage: &'a mut Coverage,
+        now: Time,
+    ) -> HostTransport<'a> {
+        let Self { model, network, packets, backlogs, .. } = self;
+        let links = HostLinks { network, packets, hosts, coverage };
+        let backlog = backlogs.get_mut(host.index()).and_then(Option::as_mut);
+        HostTransport::new(host, model, links, backlog, digest, now)
     }
 
-    /// Opens a stream with everything that the opener ever writes; `deadline` is by its own clock.
-    pub(crate) fn open_stream(
-        &mut self,
-        from: (HostId, StreamId),
-        to: &Destination,
-        bytes: Vec<u8>,
-        deadline: Time,
-        context: &mut TransportContext<'_>,
-    ) {
-        self.streams.open(from, to, bytes, deadline, &mut self.network, context);
+    /// When to call [`take_wake`](Self::take_wake), unless that is planned already.
+    pub(crate) fn plan_wake(&mut self, now: Time) -> Option<Time> {
+        let next = self.model.poll_timeout()?.max(now);
+        if self.wake.is_some_and(|planned| planned <= next) {
+            return None;
+        }
+        self.wake = Some(next);
+        Some(next)
     }
 
-    pub(crate) fn write_stream(
-        &mut self,
-        from: (HostId, StreamId),
-        write: StreamWrite,
-        context: &mut TransportContext<'_>,
-    ) {
-        self.streams.write(from, write, &mut self.network, context);
+    /// Whether the wake planned for this moment is still wanted: a nearer one may have replaced
+    /// it. It is used up by this.
+    pub(crate) fn take_wake(&mut self, now: Time) -> bool {
+        self.wake.take_if(|wake| *wake == now).is_some()
     }
 
-    pub(crate) fn close_stream(
-        &mut self,
-        from: (HostId, StreamId),
-        context: &mut TransportContext<'_>,
-    ) {
-        self.streams.close(from, &mut self.network, context);
+    /// Does one thing that is due; false when nothing is.
+    pub(crate) fn advance(&mut self, now: Time, hosts: &Hosts, coverage: &mut Coverage) -> bool {
+        let Self { model, network, packets, .. } = self;
+        model.advance(now, &mut HostLinks { network, packets, hosts, coverage })
     }
 
-    /// A deadline has passed: what reaches members now, in this order.
-    pub(crate) fn on_timer(
+    /// What reaches a member next.
+    pub(crate) fn poll_delivery(
         &mut self,
-        timer: TransportTimer,
-        context: &mut TransportContext<'_>,
-    ) -> Vec<SimDelivery> {
-        match timer {
-            TransportTimer::Piece { stream, to } => {
-                self.streams.move_piece(stream, to, &mut self.network, context)
-            }
-            TransportTimer::Failure { host, process, stream, side, reason } => {
-                let told = self.streams.fail_side((host, process), (stream, side), reason);
-                told.into_iter().collect()
-            }
-            TransportTimer::Deadline { stream } => self.streams.expire(stream, context),
-            TransportTimer::DialTimeout { from, process, to } => {
-                let told = self.dialing.timed_out((from, process), to, &self.network, context);
-                told.into_iter().collect()
+        hosts: &Hosts,
+        coverage: &mut Coverage,
+    ) -> Option<SimDelivery> {
+        while let Some((at, event)) = self.model.poll_event() {
+            let host = host(at);
+            if let Some(process) = hosts.process(host) {
+                count(&event, coverage);
+                return Some(SimDelivery { host, process, arrival: Arrival::Transport(event) });
             }
         }
+        None
     }
+}
 
-    /// Streams that have not ended.
-    pub(crate) fn open_streams(&self) -> usize {
-        self.streams.len()
-    }
+fn count(event: &TransportEvent, coverage: &mut Coverage) {
+    let what = match event {
+        TransportEvent::SendFailed { .. } => Counted::SendFailed,
+        TransportEvent::StreamFailed { reason, .. } => match reason {
+            StreamFailure::Refused => Counted::StreamRefused,
+            StreamFailure::Reset => Counted::StreamReset,
+            StreamFailure::TimedOut => Counted::StreamTimedOut,
+            StreamFailure::PeerMismatch => Counted::StreamMismatched,
+            StreamFailure::Closed => Counted::StreamClosed,
+        },
+        TransportEvent::Packet { .. }
+        | TransportEvent::StreamOpened { .. }
+        | TransportEvent::StreamReadable { .. }
+        | TransportEvent::StreamWritable { .. }
+        | TransportEvent::PacketLimit { .. } => return,
+    };
+    coverage.add(what);
 }
 
 /// Hosts that hang.
 impl SimTransport {
     /// From now on everything waits at a host.
     pub(crate) fn block(&mut self, host: HostId, stall: Stall) {
-        self.backlogs[host.index()] = Some(StallBacklog::new(stall));
+        self.backlogs[host.index()] = Some(Backlog::new(stall));
     }
 
     /// What waited at a host that was blocked; nothing waits there any more.
     pub(crate) fn unblock(&mut self, host: HostId) -> Option<Blocked> {
-        self.backlogs[host.index()].take().map(StallBacklog::into_blocked)
+        self.backlogs[host.index()].take().map(Backlog::into_blocked)
     }
 
     /// Whether a host is blocked so that no timer acts.
     pub(crate) fn is_stuck(&self, host: HostId) -> bool {
-        self.backlogs[host.index()].as_ref().is_some_and(StallBacklog::is_stuck)
+        self.backlogs[host.index()].as_ref().is_some_and(Backlog::is_stuck)
     }
 
     /// Lets an arrival wait while its host is blocked.
@@ -182,14 +190,6 @@ impl SimTransport {
         match &mut self.backlogs[host.index()] {
             Some(backlog) => backlog.keep_arrival(arrival),
             None => Admission::Now(arrival),
-        }
-    }
-
-    /// Lets an output to the network wait while its host is blocked; returns what must not wait.
-    pub(crate) fn detain(&mut self, host: HostId, output: Output) -> Option<Output> {
-        match &mut self.backlogs[host.index()] {
-            Some(backlog) => backlog.keep_output(output),
-            None => Some(output),
         }
     }
 }

@@ -239,10 +239,6 @@ impl SimNetwork {
         self.everywhere.streams
     }
 
-    pub(crate) fn latency(&self) -> Latency {
-        self.latency
-    }
-
     pub(crate) fn rng(&mut self) -> &mut SimRng {
         &mut self.rng
     }

@@ -1,10 +1,13 @@
 //! What waits at a host that hangs: arrivals in its receive buffers, outputs it is blocked in.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
-use crate::output::Output;
+use crate::output::{Destination, StreamId};
 use crate::sim::arrival::Arrival;
 use crate::sim::fault::Stall;
+use crate::time::Time;
+use crate::transport::TransportEvent;
 
 /// The usual receive buffer of a UDP socket on Linux (`net.core.rmem_default`), in bytes.
 const RECEIVE_BUFFER: usize = 212_992;
@@ -12,12 +15,12 @@ const RECEIVE_BUFFER: usize = 212_992;
 const DATAGRAM_OVERHEAD: usize = 768;
 
 /// Everything that waits at one blocked host.
-pub(crate) struct StallBacklog {
+pub(crate) struct Backlog {
     stall: Stall,
     /// No timer acts any more: the driver is blocked, or a timer's send is.
     stuck: bool,
     arrivals: VecDeque<Arrival>,
-    outputs: Vec<Output>,
+    calls: Vec<DelayedCall>,
     /// Bytes in the receive buffer.
     buffered: usize,
 }
@@ -25,8 +28,20 @@ pub(crate) struct StallBacklog {
 /// What had to wait at a blocked host, in the order in which it came.
 pub(crate) struct Blocked {
     pub(crate) stall: Stall,
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) calls: Vec<DelayedCall>,
     pub(crate) arrivals: VecDeque<Arrival>,
+}
+
+/// A call of the transport in which a host is blocked.
+#[derive(Debug)]
+pub(crate) enum DelayedCall {
+    SendPacket(Destination, Vec<u8>),
+    /// With the deadline in virtual time.
+    OpenStream(StreamId, Destination, Time),
+    Write(StreamId, Vec<u8>, bool),
+    Stop(StreamId),
+    Reset(StreamId),
+    ClosePeer(SocketAddr),
 }
 
 /// What becomes of an arrival at a host that may be blocked.
@@ -40,19 +55,19 @@ pub(crate) enum Admission {
     Overflow,
 }
 
-impl StallBacklog {
+impl Backlog {
     pub(crate) fn new(stall: Stall) -> Self {
         Self {
             stall,
             stuck: stall == Stall::Driver,
             arrivals: VecDeque::new(),
-            outputs: Vec::new(),
+            calls: Vec::new(),
             buffered: 0,
         }
     }
 
     pub(crate) fn keep_arrival(&mut self, arrival: Arrival) -> Admission {
-        if let Arrival::Packet { bytes, .. } = &arrival {
+        if let Arrival::Transport(TransportEvent::Packet { bytes, .. }) = &arrival {
             let size = bytes.len() + DATAGRAM_OVERHEAD;
             if self.buffered + size > RECEIVE_BUFFER {
                 return Admission::Overflow;
@@ -63,23 +78,10 @@ impl StallBacklog {
         Admission::Later
     }
 
-    /// Keeps what goes to the network, in which the host is blocked from then on; returns what
-    /// does not go there.
-    pub(crate) fn keep_output(&mut self, output: Output) -> Option<Output> {
-        match output {
-            Output::Packet { .. }
-            | Output::OpenStream { .. }
-            | Output::WriteStream { .. }
-            | Output::CloseStream { .. } => {
-                self.stuck = true;
-                self.outputs.push(output);
-                None
-            }
-            Output::ForgetPeer { .. }
-            | Output::ResolveSeeds
-            | Output::Finished { .. }
-            | Output::Event(_) => Some(output),
-        }
+    /// Keeps a call of the transport, in which the host is blocked from then on.
+    pub(crate) fn keep_call(&mut self, call: DelayedCall) {
+        self.stuck = true;
+        self.calls.push(call);
     }
 
     pub(crate) fn is_stuck(&self) -> bool {
@@ -87,8 +89,8 @@ impl StallBacklog {
     }
 
     pub(crate) fn into_blocked(self) -> Blocked {
-        let Self { stall, outputs, arrivals, .. } = self;
-        Blocked { stall, outputs, arrivals }
+        let Self { stall, calls, arrivals, .. } = self;
+        Blocked { stall, calls, arrivals }
     }
 }
 
@@ -96,12 +98,15 @@ impl StallBacklog {
 mod tests {
     use super::*;
     use crate::sim::application::AppRequest;
-    use crate::sim::fault::HostId;
 
     #[test]
     fn a_stalled_host_keeps_what_its_receive_buffer_holds() {
-        let mut backlog = StallBacklog::new(Stall::Network);
-        let packet = || Arrival::Packet { from: HostId(0), bytes: vec![0; 1400] };
+        let mut backlog = Backlog::new(Stall::Network);
+        let from = crate::Peer::unverified(SocketAddr::from(([10, 0, 0, 1], 7946)));
+        let packet = || {
+            let (from, bytes) = (from.clone(), vec![0; 1400]);
+            Arrival::Transport(TransportEvent::Packet { from, bytes })
+        };
         let kept = (0..1000)
             .filter(|_| matches!(backlog.keep_arrival(packet()), Admission::Later))
             .count();
@@ -112,10 +117,10 @@ mod tests {
 
     #[test]
     fn a_host_with_blocked_sends_runs_until_it_wants_to_send() {
-        let mut backlog = StallBacklog::new(Stall::Network);
-        assert!(backlog.keep_output(Output::ResolveSeeds).is_some() && !backlog.is_stuck());
-        let close = Output::CloseStream { id: crate::StreamId::outgoing(1) };
-        assert!(backlog.keep_output(close).is_none() && backlog.is_stuck());
-        assert!(StallBacklog::new(Stall::Driver).is_stuck());
+        let mut backlog = Backlog::new(Stall::Network);
+        assert!(!backlog.is_stuck());
+        backlog.keep_call(DelayedCall::Stop(StreamId::outgoing(1)));
+        assert!(backlog.is_stuck());
+        assert!(Backlog::new(Stall::Driver).is_stuck());
     }
 }
