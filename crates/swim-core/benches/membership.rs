@@ -34,7 +34,7 @@ fn known_updates(criterion: &mut Criterion) {
                 (now() - begin).mul_f64(wanted / handled.max(1.0))
             });
         });
-        assert_eq!(crowd.machine.stats().queued_updates, 0, "an update was news");
+        assert_eq!(crowd.machine.stats().queued_updates, 0, "an update was queued");
     }
     group.finish();
 }

@@ -1,7 +1,7 @@
 //! What a member costs on the heap, by the number of members known.
 //!
 //! Counts what the machine asks the allocator for, before and after it learns of the members and
-//! has told the news of them; tables that grow by doubling are counted with their empty places.
+//! has gossiped about them; tables that grow by doubling are counted with their empty places.
 //! Ends with an error where a member costs more than the target.
 
 mod common;

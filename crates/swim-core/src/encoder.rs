@@ -1,6 +1,7 @@
 //! The layers around outgoing packets and streams, with the nonces they need.
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
+use crate::config_error::ConfigError;
 use crate::rng::{Nonces, RngSeed};
 use crate::wire::{
     EncryptionVersion, Keyring, Label, PacketBuilder, Side, StreamTooLong, WireSettings,

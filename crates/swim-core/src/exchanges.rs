@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::member::{MemberRecord, MemberState, Peer};
+use crate::error::OperationError;
+use crate::member::{MemberState, Peer};
+use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, OperationId, Output, StreamId};
+use crate::push_pull;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{
@@ -58,7 +61,7 @@ pub(crate) enum Role {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     Join(OperationId),
-    Seed,
+    Bootstrap,
     Periodic,
 }
 
@@ -66,7 +69,7 @@ impl Purpose {
     /// Whether the push-pull is marked as a join, to which the hooks of both sides may object.
     pub(crate) fn is_join(self) -> bool {
         match self {
-            Self::Join(_) | Self::Seed => true,
+            Self::Join(_) | Self::Bootstrap => true,
             Self::Periodic => false,
         }
     }
@@ -241,11 +244,51 @@ impl Exchanges {
         effects.push(Output::WriteStream { id, bytes, finish: true });
     }
 
+    /// With whom the periodic push-pull is due; sets when the next one is.
+    pub(crate) fn next_partner(
+        &self,
+        members: &MemberTable,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> Option<Destination> {
+        let interval = push_pull::interval(config.push_pull_interval, members.len());
+        effects.set_timer(Timer::PushPull, effects.now() + interval);
+        let partner = members.draw(1, effects.rng(), |index, member| {
+            index != MemberIndex::ME && member.state() == MemberState::Alive
+        });
+        partner.first().map(|index| Destination::of(members.get(*index)))
+    }
+
+    /// Begins to exchange our view of the cluster against a peer's.
+    ///
+    /// # Errors
+    /// When our own state is longer than any peer accepts.
+    pub(crate) fn begin_push_pull(
+        &mut self,
+        to: &Destination,
+        purpose: Purpose,
+        members: &MemberTable,
+        config: &Config,
+        effects: &mut Effects,
+    ) -> Result<(), OperationError> {
+        let state = self.encode_state(purpose.is_join(), members);
+        let deadline = effects.now() + config.stream_timeout;
+        let role = Role::PushPull { to: to.clone(), purpose };
+        match self.open(to.clone(), &state, deadline, role, effects) {
+            Ok(_) => Ok(()),
+            Err(StreamTooLong { length: len, limit }) => {
+                Err(OperationError::TooLarge { len, limit })
+            }
+        }
+    }
+
     /// Our view of the cluster, as a push-pull sends it. A member that announced no versions is
     /// left out: it would make the receiver refuse all of it.
     pub(crate) fn encode_state(&self, join: bool, members: &MemberTable) -> Vec<u8> {
-        let nodes: Vec<NodeState<'_>> =
-            members.iter().filter_map(|(_, member)| node_state(member.record())).collect();
+        let nodes: Vec<NodeState<'_>> = members
+            .iter()
+            .filter_map(|(_, member)| push_pull::node_state(member.record()))
+            .collect();
         let mut state = Vec::new();
         encode_push_pull(join, nodes.into_iter(), &self.user_state, &mut state);
         state
@@ -268,36 +311,4 @@ impl Exchanges {
         }
         Some(stream)
     }
-}
-
-fn node_state(record: &MemberRecord) -> Option<NodeState<'_>> {
-    Some(NodeState {
-        name: record.name.as_bytes(),
-        addr: Some(record.advertised.ip_bytes()),
-        port: record.advertised.port,
-        meta: record.meta.as_ref().map(|meta| meta.as_slice()),
-        incarnation: record.incarnation,
-        state: state_number(record.state),
-        vsn: Some(record.versions.as_ref()?),
-    })
-}
-
-fn state_number(state: MemberState) -> i64 {
-    match state {
-        MemberState::Alive => 0,
-        MemberState::Suspect => 1,
-        MemberState::Dead => 2,
-        MemberState::Left => 3,
-    }
-}
-
-/// The state of that number in a push-pull.
-pub(crate) fn state_of(number: i64) -> Option<MemberState> {
-    Some(match number {
-        0 => MemberState::Alive,
-        1 => MemberState::Suspect,
-        2 => MemberState::Dead,
-        3 => MemberState::Left,
-        _ => return None,
-    })
 }

@@ -5,25 +5,27 @@
 //! is no more than a missing answer.
 
 mod pending_acks;
+mod pings;
 mod probe_round;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use pending_acks::PendingAck;
+pub(crate) use pings::{indirect_ping, ping_to, reply_destination};
 
 use crate::awareness::Awareness;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::error::OperationError;
-use crate::member::{MemberRecord, MemberState, Peer};
+use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, StreamId, WarningKind};
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{Ack, Nack, Ping};
+use crate::wire::{Ack, Nack};
 use pending_acks::PendingAcks;
 use probe_round::{Phase, ProbeRound, Relay};
 
@@ -376,16 +378,5 @@ impl FailureDetector {
         }
         let waits = |round: &ProbeRound| round.phase == Phase::Direct && round.address == to;
         self.round.as_ref().is_some_and(waits)
-    }
-}
-
-/// A ping from us to the member of that name.
-pub(crate) fn ping_to<'a>(target: &'a MemberName, me: &'a MemberRecord, sequence: u32) -> Ping<'a> {
-    Ping {
-        seq_no: sequence,
-        node: target.as_bytes(),
-        source_addr: me.advertised.ip_bytes(),
-        source_port: me.advertised.port,
-        source_node: me.name.as_bytes(),
     }
 }

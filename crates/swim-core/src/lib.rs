@@ -18,6 +18,7 @@ mod awareness;
 mod bootstrap;
 mod broadcast_queue;
 mod config;
+mod config_error;
 mod dissemination;
 mod effects;
 mod encoder;
@@ -25,6 +26,7 @@ mod error;
 mod exchanges;
 mod failure_detector;
 mod hooks;
+mod ip_network;
 mod lifecycle;
 mod member;
 mod member_index;
@@ -36,6 +38,7 @@ pub mod model;
 mod output;
 mod push_pull;
 mod rng;
+mod secret_key;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod stats;
@@ -43,16 +46,19 @@ mod suspicion;
 mod time;
 mod timers;
 mod transport;
+mod undecodable;
 mod update_queue;
 mod verdict;
 pub mod wire;
 
-pub use config::{Config, ConfigError, IpNetwork, MAX_META, SecretKey};
+pub use config::Config;
+pub use config_error::ConfigError;
 pub use error::{
     BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal, StreamFailure,
     UnacceptableAnswer,
 };
 pub use hooks::Hooks;
+pub use ip_network::IpNetwork;
 pub use member::{LocalMember, Member, MemberState, Peer, ProtocolVersions};
 pub use member_name::{MemberName, NameError};
 pub use membership::Membership;
@@ -61,6 +67,8 @@ pub use output::{
 };
 pub use push_pull::VersionMismatch;
 pub use rng::RngSeed;
+pub use secret_key::SecretKey;
 pub use stats::{Counters, MembershipStats};
 pub use time::Time;
 pub use transport::{StreamGone, StreamRead, Transport, TransportAdapter, TransportEvent};
+pub use wire::MAX_META;

@@ -215,7 +215,7 @@ impl Member {
         Arc::make_mut(&mut self.0)
     }
 
-    /// Its name.
+    /// Unique within its cluster.
     #[must_use]
     pub fn name(&self) -> &MemberName {
         &self.0.name
@@ -296,6 +296,21 @@ pub struct LocalMember {
     pub address: SocketAddr,
     /// What others shall know of us: at most [`MAX_META`](crate::MAX_META) bytes.
     pub meta: Vec<u8>,
+}
+
+impl LocalMember {
+    /// The record of ourselves when we start.
+    pub(crate) fn into_member(self, versions: ProtocolVersions, now: Time) -> Member {
+        Member::new(MemberRecord {
+            name: self.name,
+            meta: (!self.meta.is_empty()).then(|| self.meta.into()),
+            changed: now,
+            incarnation: 1,
+            advertised: Advertised::from_socket(self.address),
+            versions: Some(versions.to_bytes()),
+            state: MemberState::Alive,
+        })
+    }
 }
 
 /// Whom a connection leads to, as far as the transport proved it.

@@ -4,26 +4,24 @@
 //! Members live at indices, so that other tables can refer to them by a small number. Hashing is
 //! for lookups only and keyed from the seed; whatever is iterated is ordered.
 
+mod name_index;
 mod probe_order;
 mod suspected;
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use hashbrown::HashTable;
-
 pub(crate) use suspected::Suspected;
 
-use crate::member::{Member, MemberRecord, MemberState};
+use crate::member::{Member, MemberRecord, MemberState, Peer};
 use crate::member_index::{MemberIndex, insert_tight};
 use crate::member_name::MemberName;
 use crate::rng::Rng;
 use crate::suspicion::Suspicion;
 use crate::time::Time;
+use name_index::NameIndex;
 use probe_order::ProbeOrder;
 use suspected::SuspectedMembers;
 
@@ -35,8 +33,7 @@ pub(crate) struct MemberTable {
     suspected: SuspectedMembers,
     /// The other address that last claimed a member's name, so that each is reported once.
     conflicts: BTreeMap<MemberIndex, SocketAddr>,
-    name_hashes: HashTable<MemberIndex>,
-    hash_key: u64,
+    names: NameIndex,
     by_name: Vec<MemberIndex>,
     /// Ordered by address, among equal ones by name.
     by_address: Vec<MemberIndex>,
@@ -52,8 +49,7 @@ impl MemberTable {
             free: Vec::new(),
             suspected: SuspectedMembers::default(),
             conflicts: BTreeMap::new(),
-            name_hashes: HashTable::new(),
-            hash_key,
+            names: NameIndex::new(hash_key),
             by_name: Vec::new(),
             by_address: Vec::new(),
             probe_order: ProbeOrder::of_me(),
@@ -75,7 +71,6 @@ impl MemberTable {
         debug_assert!(self.find(member.name().as_bytes()).is_none(), "{member:?} is known already");
         self.by_state[state_index(member.state())] += 1;
         self.generation += 1;
-        let hash = hash(self.hash_key, member.name().as_bytes());
         let index = match self.free.pop() {
             Some(index) => {
                 self.members[index.index()] = Some(member);
@@ -91,20 +86,27 @@ impl MemberTable {
         let place = self.by_name.partition_point(|other| self.get(*other).name() < name);
         insert_tight(&mut self.by_name, place, index);
         self.add_address(index);
-        let (members, key) = (&self.members, self.hash_key);
-        self.name_hashes.insert_unique(hash, index, |index| hash_of(members, key, *index));
+        let members = &self.members;
+        self.names.insert(index, |index| name_of(members, index));
         index
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<MemberIndex> {
-        self.name_hashes
-            .find(hash(self.hash_key, name), |index| self.get(*index).name().as_bytes() == name)
-            .copied()
+        self.names.find(name, |index| name_of(&self.members, index))
     }
 
     /// The members at an address, ordered by name.
-    pub(crate) fn at_address(&self, address: SocketAddr) -> impl Iterator<Item = &Member> {
+    fn at_address(&self, address: SocketAddr) -> impl Iterator<Item = &Member> {
         self.by_address[self.range_at(address)].iter().map(|index| self.get(*index))
+    }
+
+    /// The name of who is at the other end: proven, or looked up by address.
+    pub(crate) fn name_of<'a>(&'a self, peer: &'a Peer) -> Option<&'a MemberName> {
+        let is_known = |name: &&MemberName| self.find(name.as_bytes()).is_some();
+        if let Some(first) = peer.names.first() {
+            return Some(peer.names.iter().find(is_known).unwrap_or(first));
+        }
+        self.at_address(peer.address).next().map(Member::name)
     }
 
     /// Whether a member that is alive or suspect has this address.
@@ -114,11 +116,8 @@ impl MemberTable {
 
     /// The member at an index that is known to be taken.
     pub(crate) fn get(&self, index: MemberIndex) -> &Member {
-        self.try_get(index).expect("indices are given up before their members are purged")
-    }
-
-    pub(crate) fn try_get(&self, index: MemberIndex) -> Option<&Member> {
-        self.members.get(index.index())?.as_ref()
+        let member = self.members.get(index.index()).and_then(Option::as_ref);
+        member.expect("indices are given up before their members are purged")
     }
 
     /// Ourselves.
@@ -320,13 +319,7 @@ impl MemberTable {
         self.by_state[state_index(member.state())] -= 1;
         self.suspected.remove(index);
         self.conflicts.remove(&index);
-        let key = hash(self.hash_key, member.name().as_bytes());
-        match self.name_hashes.find_entry(key, |other| *other == index) {
-            Ok(entry) => {
-                entry.remove();
-            }
-            Err(_) => debug_assert!(false, "{member:?} was not found by its name"),
-        }
+        self.names.remove(index, member.name().as_bytes());
         Some((index, member))
     }
 
@@ -400,17 +393,9 @@ fn state_index(state: MemberState) -> usize {
     }
 }
 
-fn hash_of(members: &[Option<Member>], key: u64, index: MemberIndex) -> u64 {
+fn name_of(members: &[Option<Member>], index: MemberIndex) -> &[u8] {
     let member = members.get(index.index()).and_then(Option::as_ref);
-    member.map_or(0, |member| hash(key, member.name().as_bytes()))
-}
-
-/// SipHash over the key and the name, so that nobody can choose names that collide.
-fn hash(key: u64, name: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write_u64(key);
-    hasher.write(name);
-    hasher.finish()
+    member.map_or(&[], |member| member.name().as_bytes())
 }
 
 #[cfg(test)]

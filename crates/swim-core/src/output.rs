@@ -58,7 +58,7 @@ pub enum Output {
     },
     /// A member was purged or has left: connections to it may be closed.
     ForgetPeer {
-        /// Its address.
+        /// Where connections to it lead.
         address: SocketAddr,
     },
     /// A round of joining seeds is due: resolve the names behind them again and call
@@ -217,7 +217,8 @@ pub enum MembershipEvent {
         address: SocketAddr,
         /// Whether the exchange was a join.
         join: bool,
-        /// The state.
+        /// What the application there passed to
+        /// [`set_user_state`](crate::Membership::set_user_state).
         state: Vec<u8>,
     },
     /// A direct probe was answered in time.

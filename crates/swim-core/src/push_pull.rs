@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use crate::member::ProtocolVersions;
+use crate::member::{Advertised, Member, MemberRecord, MemberState, ProtocolVersions};
 use crate::member_name::MemberName;
+use crate::member_table::MemberTable;
+use crate::time::Time;
+use crate::wire::{NodeState, PushPull};
 
 /// Up to this many members the interval is the configured one.
 pub(crate) const SCALE_THRESHOLD: usize = 32;
@@ -21,10 +24,10 @@ pub(crate) fn interval(configured: Duration, members: usize) -> Duration {
 
 /// What one entry says about versions; missing ones count as zeros.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Versioned<'a> {
-    pub(crate) name: &'a [u8],
-    pub(crate) alive: bool,
-    pub(crate) versions: Option<ProtocolVersions>,
+struct Versioned<'a> {
+    name: &'a [u8],
+    alive: bool,
+    versions: Option<ProtocolVersions>,
 }
 
 /// A member that speaks a version which not all living members understand.
@@ -47,11 +50,31 @@ pub struct VersionMismatch {
     pub understood: (u8, u8),
 }
 
+/// Whether the versions of both sides fit together.
+///
+/// # Errors
+/// The first version that does not fit: it refuses the whole push-pull.
+pub(crate) fn verify_versions(
+    theirs: &PushPull<'_>,
+    members: &MemberTable,
+) -> Result<(), VersionMismatch> {
+    let remote = theirs.nodes.clone().map(|node| Versioned {
+        name: node.name,
+        alive: state_of(node.state) == Some(MemberState::Alive),
+        versions: versions_in(node.vsn).map(ProtocolVersions::from_bytes),
+    });
+    let local = members.iter().filter(|(_, member)| member.versions().is_some());
+    let local = local.map(|(_, member)| Versioned {
+        name: member.name().as_bytes(),
+        alive: member.state() == MemberState::Alive,
+        versions: member.versions(),
+    });
+    verify(remote.chain(local))
+}
+
 /// Go's rule: what every living member understands must cover what every member speaks, on both
 /// sides and whatever its state. One mismatch refuses the whole exchange.
-pub(crate) fn verify<'a>(
-    entries: impl Iterator<Item = Versioned<'a>> + Clone,
-) -> Result<(), VersionMismatch> {
+fn verify<'a>(entries: impl Iterator<Item = Versioned<'a>> + Clone) -> Result<(), VersionMismatch> {
     let mut protocol = (0, u8::MAX);
     let mut delegate = (0, u8::MAX);
     let living = entries.clone().filter(|entry| entry.alive).filter_map(|entry| entry.versions);
@@ -75,6 +98,60 @@ pub(crate) fn verify<'a>(
         }
     }
     Ok(())
+}
+
+/// A member as an entry; `None` if it announced no versions.
+pub(crate) fn node_state(record: &MemberRecord) -> Option<NodeState<'_>> {
+    Some(NodeState {
+        name: record.name.as_bytes(),
+        addr: Some(record.advertised.ip_bytes()),
+        port: record.advertised.port,
+        meta: record.meta.as_ref().map(|meta| meta.as_slice()),
+        incarnation: record.incarnation,
+        state: state_number(record.state),
+        vsn: Some(record.versions.as_ref()?),
+    })
+}
+
+fn state_number(state: MemberState) -> i64 {
+    match state {
+        MemberState::Alive => 0,
+        MemberState::Suspect => 1,
+        MemberState::Dead => 2,
+        MemberState::Left => 3,
+    }
+}
+
+/// The state of that number in a push-pull.
+pub(crate) fn state_of(number: i64) -> Option<MemberState> {
+    Some(match number {
+        0 => MemberState::Alive,
+        1 => MemberState::Suspect,
+        2 => MemberState::Dead,
+        3 => MemberState::Left,
+        _ => return None,
+    })
+}
+
+/// The members that a peer's state reports, in the states it reports; entries that cannot be
+/// members are left out.
+pub(crate) fn reported_members(theirs: &PushPull<'_>, now: Time) -> Vec<Member> {
+    let reported = theirs.nodes.clone().filter_map(|node| {
+        Some(Member::new(MemberRecord {
+            name: MemberName::try_from(node.name).ok()?,
+            meta: node.meta.map(|meta| meta.to_vec().into()),
+            changed: now,
+            incarnation: node.incarnation,
+            advertised: Advertised::from_wire(node.addr?, node.port)?,
+            versions: versions_in(node.vsn),
+            state: state_of(node.state)?,
+        }))
+    });
+    reported.collect()
+}
+
+fn versions_in(vsn: Option<&[u8]>) -> Option<[u8; 6]> {
+    vsn.and_then(|vsn| vsn.first_chunk()).copied()
 }
 
 #[cfg(test)]

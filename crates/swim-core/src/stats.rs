@@ -23,7 +23,7 @@ pub struct MembershipStats {
     pub queued_broadcasts: usize,
     /// Streams the machine has an interest in.
     pub streams: usize,
-    /// Counters.
+    /// What happened so far.
     pub counters: Counters,
 }
 

@@ -72,7 +72,7 @@ impl Seeds {
             for side in [0, 1] {
                 self.add("stream", &[&[0, side, 3, 0, 9, 40], bytes])?;
             }
-            // The same inside an envelope, compressed, behind a label.
+            // The same encrypted and compressed, behind a label.
             self.add("stream", &[&[0x83, 0, 7, 7, 7, 7], bytes])?;
         }
         self.add("packet", &[&[0], bytes])?;

@@ -13,8 +13,8 @@ use swim_core::{
     Config, LocalMember, Membership, Output, Peer, RngSeed, StreamFailure, StreamId, Time,
 };
 
-use crate::cast;
 use crate::draw::Draw;
+use crate::participants;
 use crate::watch::Watch;
 
 const MEMBERS: usize = 3;
@@ -102,8 +102,8 @@ impl Cluster {
     /// A machine that begins anew, at incarnation 1.
     fn host(&mut self, index: usize) -> Host {
         let me = LocalMember {
-            name: cast::name(index),
-            address: cast::address(index),
+            name: participants::name(index),
+            address: participants::address(index),
             meta: vec![self.births],
         };
         let mut seed = RngSeed([3; 32]);
@@ -166,7 +166,7 @@ impl Cluster {
     }
 
     fn post(&mut self, from: usize, address: SocketAddr, content: UnderWay) {
-        if let Some(to) = (0..MEMBERS).find(|index| cast::address(*index) == address) {
+        if let Some(to) = (0..MEMBERS).find(|index| participants::address(*index) == address) {
             self.under_way.push_back(Letter { from, to, content });
         }
     }
@@ -183,7 +183,8 @@ impl Cluster {
     }
 
     fn deliver(&mut self, Letter { from, to, content }: Letter) {
-        let peer = Peer { address: cast::address(from), names: [cast::name(from)].into() };
+        let peer =
+            Peer { address: participants::address(from), names: [participants::name(from)].into() };
         let Host { machine, watch } = &mut self.members[to];
         match content {
             UnderWay::Packet { bytes } => machine.handle_packet(&peer, &bytes, self.now),
@@ -286,7 +287,7 @@ impl Cluster {
 
     fn command(&mut self, draw: &mut Draw<'_>) {
         let (who, whom, what) = (draw.below(MEMBERS), draw.below(MEMBERS), draw.below(8));
-        let (name, address) = (cast::name(whom), cast::address(whom));
+        let (name, address) = (participants::name(whom), participants::address(whom));
         let machine = &mut self.members[who].machine;
         let operation = match what {
             0..3 => Some(machine.join(address, None, self.now)),
@@ -300,7 +301,7 @@ impl Cluster {
             _ => {
                 let _ = machine.set_meta(draw.slice().to_vec(), self.now);
                 self.settle(who);
-                let _ = self.members[who].machine.broadcast(b"news".to_vec(), self.now);
+                let _ = self.members[who].machine.broadcast(b"text".to_vec(), self.now);
                 None
             }
         };

@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod canary;
-mod cast;
 pub mod cluster;
 pub mod compression;
 mod draw;
@@ -16,6 +15,7 @@ mod lzw;
 pub mod membership;
 pub mod messages;
 pub mod packet;
+mod participants;
 pub mod stream;
 mod watch;
 

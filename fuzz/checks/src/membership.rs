@@ -1,7 +1,7 @@
 //! One machine under an arbitrary sequence of inputs and commands.
 //!
 //! The first bytes choose its settings; from then on each step is one byte and what it needs:
-//! packets and streams (any bytes, or what a cast of members may say), failures of the transport,
+//! packets and streams (any bytes, or what a few members may say), failures of the transport,
 //! commands, and time going forward. After every step `watch` checks what must
 //! hold; in the end every operation must have come to its one outcome.
 
@@ -17,9 +17,9 @@ use swim_core::{
     SecretKey, StreamFailure, StreamId, Time,
 };
 
-use crate::cast;
 use crate::draw::Draw;
 use crate::layers::{self, KEYS, NONCE};
+use crate::participants;
 use crate::watch::Watch;
 
 /// Steps of one story; what follows is ignored.
@@ -42,12 +42,16 @@ pub fn check(input: &[u8]) -> bool {
     events > 1
 }
 
-/// A veto against one member of the cast.
+/// A veto against one member of the participants.
 struct Veto;
 
 impl Hooks for Veto {
     fn admit_member(&mut self, candidate: &Member) -> Result<(), String> {
-        if *candidate.name() == cast::name(4) { Err("eve stays outside".into()) } else { Ok(()) }
+        if *candidate.name() == participants::name(4) {
+            Err("eve stays outside".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn admit_merge(&mut self, members: &[Member]) -> Result<(), String> {
@@ -112,8 +116,8 @@ impl<'a> Story<'a> {
         let (config, layers) = settings(&mut draw);
         let has_veto = draw.flag();
         let me = LocalMember {
-            name: cast::name(0),
-            address: cast::address(0),
+            name: participants::name(0),
+            address: participants::address(0),
             meta: draw.slice().iter().copied().take(MAX_META).collect(),
         };
         let mut seed = RngSeed([7; 32]);
@@ -201,7 +205,7 @@ impl<'a> Story<'a> {
 
     /// Any bytes; those that no decoder reads change nothing.
     fn raw_packet(&mut self) {
-        let from = cast::peer(&mut self.draw);
+        let from = participants::peer(&mut self.draw);
         let bytes = self.draw.slice();
         if PacketDecoder::default().decode(bytes, &self.layers).is_ok() {
             self.machine.handle_packet(&from, bytes, self.now);
@@ -219,16 +223,17 @@ impl<'a> Story<'a> {
         assert_eq!(self.settle(), 1, "a bad packet causes one warning and nothing else");
     }
 
-    /// What the cast may say.
+    /// What the participants may say.
     fn packet(&mut self) {
-        let from = cast::peer(&mut self.draw);
+        let from = participants::peer(&mut self.draw);
         let Self { draw, watch, .. } = self;
         let mut number = |draw: &mut Draw<'_>| match watch.asked(draw.below(16)) {
             Some((_, number)) => *number,
             None => draw.byte().into(),
         };
-        let parts: Vec<Vec<u8>> =
-            (0..=draw.below(4)).map(|_| cast::message(draw, &mut number).to_vec()).collect();
+        let parts: Vec<Vec<u8>> = (0..=draw.below(4))
+            .map(|_| participants::message(draw, &mut number).to_vec())
+            .collect();
         let packets = compound::join(&parts).unwrap_or_default();
         for packet in packets {
             let bytes = encode_packet(&packet, &sendable(&self.layers), self.draw.flag(), NONCE);
@@ -253,7 +258,7 @@ impl<'a> Story<'a> {
     }
 
     fn open_stream(&mut self) -> StreamId {
-        let from = cast::peer(&mut self.draw);
+        let from = participants::peer(&mut self.draw);
         let id = StreamId::incoming(self.next_stream);
         self.next_stream += 1;
         self.watch.opened(id);
@@ -277,14 +282,14 @@ impl<'a> Story<'a> {
         self.settle();
     }
 
-    /// A message of the cast on a new stream, in two pieces.
+    /// A message of the participants on a new stream, in two pieces.
     fn incoming_stream(&mut self) {
         let id = self.open_stream();
         let plain = self.stream_message();
         self.feed(id, &plain, Side::Opener);
     }
 
-    /// A message of the cast as the answer on a stream of ours.
+    /// A message of the participants as the answer on a stream of ours.
     fn answer_stream(&mut self) {
         let choice = self.draw.below(16);
         let Some((id, _)) = self.watch.outgoing(choice) else {
@@ -308,7 +313,7 @@ impl<'a> Story<'a> {
         let draw = &mut self.draw;
         let mut plain = Vec::new();
         match draw.below(8) {
-            0 => cast::ping(draw).encode(&mut plain),
+            0 => participants::ping(draw).encode(&mut plain),
             1 => {
                 let choice = draw.below(16);
                 let number = self.watch.asked(choice).map_or(0, |(_, number)| *number);
@@ -318,7 +323,8 @@ impl<'a> Story<'a> {
             3 => encode_user(draw.slice(), &mut plain),
             _ => {
                 let join = draw.flag();
-                let nodes: Vec<_> = (0..draw.below(8)).map(|_| cast::node_state(draw)).collect();
+                let nodes: Vec<_> =
+                    (0..draw.below(8)).map(|_| participants::node_state(draw)).collect();
                 encode_push_pull(join, nodes.into_iter(), draw.slice(), &mut plain);
             }
         }
@@ -431,12 +437,12 @@ impl<'a> Story<'a> {
     }
 
     fn name(&mut self) -> MemberName {
-        let bytes = cast::name_bytes(&mut self.draw);
-        MemberName::try_from(bytes).unwrap_or_else(|_| cast::name(1))
+        let bytes = participants::name_bytes(&mut self.draw);
+        MemberName::try_from(bytes).unwrap_or_else(|_| participants::name(1))
     }
 
     fn place(&mut self) -> std::net::SocketAddr {
-        cast::address(self.draw.below(cast::NAMES.len()))
+        participants::address(self.draw.below(participants::NAMES.len()))
     }
 
     /// Lets time pass until every operation has ended.

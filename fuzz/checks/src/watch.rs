@@ -291,7 +291,7 @@ impl Watch {
         assert_eq!(stats.suspect, count(MemberState::Suspect));
         assert_eq!(stats.dead, count(MemberState::Dead));
         assert_eq!(stats.left, count(MemberState::Left));
-        assert!(stats.queued_updates <= self.view.len(), "more news than members");
+        assert!(stats.queued_updates <= self.view.len(), "more updates than members");
         assert!(stats.queued_broadcasts <= self.max_broadcasts);
         assert!(stats.streams <= MOST_STREAMS);
         assert_eq!(stats.streams, self.incoming.len() + self.outgoing.len(), "streams left over");
@@ -329,15 +329,19 @@ mod tests {
     use swim_core::{LocalMember, Peer, RngSeed};
 
     use super::*;
-    use crate::cast;
+    use crate::participants;
 
     fn machine() -> Membership {
-        let me = LocalMember { name: cast::name(0), address: cast::address(0), meta: Vec::new() };
+        let me = LocalMember {
+            name: participants::name(0),
+            address: participants::address(0),
+            meta: Vec::new(),
+        };
         Membership::new(Config::lan(), me, RngSeed([1; 32]), Time::ZERO).unwrap()
     }
 
     fn hear(machine: &mut Membership, message: &Message<'_>) {
-        let peer = Peer::unverified(cast::address(2));
+        let peer = Peer::unverified(participants::address(2));
         machine.handle_packet(&peer, &message.to_vec(), Time::ZERO);
     }
 
@@ -350,7 +354,7 @@ mod tests {
             incarnation,
             node: b"bob",
             addr: Some(&[10, 0, 0, 2]),
-            port: cast::PORT,
+            port: participants::PORT,
             ..Default::default()
         };
         hear(&mut machine, &Message::Alive(alive));
@@ -366,7 +370,7 @@ mod tests {
     }
 
     fn bob(incarnation: u32, suspected: bool) -> Member {
-        machine_with_bob(incarnation, suspected).0.member(&cast::name(1)).unwrap()
+        machine_with_bob(incarnation, suspected).0.member(&participants::name(1)).unwrap()
     }
 
     #[test]

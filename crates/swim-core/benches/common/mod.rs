@@ -1,6 +1,6 @@
 //! A machine that has learnt of many members, for the benchmarks of the machine.
 //!
-//! Teaches as the network would, by gossip packets, and lets the news die down before anything
+//! Teaches as the network would, by gossip packets, and lets the updates be told before anything
 //! is measured. Every name has 16 bytes, nobody has metadata.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark of broken code must stop")]
@@ -41,7 +41,7 @@ impl Crowd {
         Self { machine, packets: packets(members), now, teacher }
     }
 
-    /// Hands in every packet, then waits until the news are told.
+    /// Hands in every packet, then waits until all updates are told.
     pub(crate) fn learn(&mut self, members: usize) {
         for index in 0..self.packets.len() {
             self.hand_in(index);

@@ -7,11 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Membership;
-use crate::config::{MAX_META, SecretKey};
-use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal};
+use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, SendRefusal};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{PendingAck, ping_to};
-use crate::hooks::Hooks;
 use crate::member::MemberRecord;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
@@ -19,20 +17,13 @@ use crate::output::{Destination, MembershipEvent, OperationId, Outcome};
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::update_queue::retransmit_limit;
-use crate::wire::{
-    Dead, KeyError, MAX_PACKET, MAX_USER_MESSAGE, MAX_USER_STATE, Message, StreamTooLong, crc,
-    encode_user,
-};
+use crate::wire::MAX_META;
+use crate::wire::{Dead, MAX_PACKET, MAX_USER_MESSAGE, Message, StreamTooLong, crc, encode_user};
 
 /// The most operations under way: pings, reliable messages and joins together.
 pub(crate) const MAX_OPERATIONS: usize = 1024;
 
 impl Membership {
-    /// Sets the application's vetoes, replacing those set before.
-    pub fn set_hooks(&mut self, hooks: Box<dyn Hooks + Send>) {
-        self.hooks = Some(hooks);
-    }
-
     /// Joins the cluster of whoever is at `address`, and of `name` there if given, by one
     /// push-pull. Ends in [`Outcome::Joined`] or [`Outcome::Failed`]; on success the address
     /// becomes a seed too.
@@ -259,63 +250,6 @@ impl Membership {
         let pending = PendingAck::User { operation, target: target.clone(), address, sent };
         self.send_ping(to, &target, pending);
         Ok(operation)
-    }
-
-    /// What our acks of pings carry from here on: see [`MembershipEvent::ProbeAnswered`].
-    ///
-    /// # Errors
-    /// Above 512 bytes.
-    pub fn set_ack_payload(&mut self, payload: Vec<u8>) -> Result<(), PayloadTooLarge> {
-        if payload.len() > MAX_META {
-            return Err(PayloadTooLarge { len: payload.len(), limit: MAX_META });
-        }
-        self.detector.set_ack_payload(payload);
-        Ok(())
-    }
-
-    /// What we send along in push-pulls from here on: see [`MembershipEvent::RemoteState`].
-    ///
-    /// # Errors
-    /// Above 10 MiB: a push-pull carries at most 20 MiB, members included.
-    pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadTooLarge> {
-        let limit = MAX_USER_STATE / 2;
-        if state.len() > limit {
-            return Err(PayloadTooLarge { len: state.len(), limit });
-        }
-        self.exchanges.set_user_state(state);
-        Ok(())
-    }
-
-    /// The keys of the ring, the one that encrypts first.
-    #[must_use]
-    pub fn keys(&self) -> Vec<SecretKey> {
-        let keys = self.effects.encoder().settings().keyring.keys();
-        // Every key of the ring has a good length: it was added as one.
-        keys.filter_map(|key| SecretKey::try_from(key).ok()).collect()
-    }
-
-    /// Adds a key that decrypts; the first key of an empty ring also encrypts.
-    ///
-    /// # Errors
-    /// When there are 64 already.
-    pub fn add_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
-        self.effects.encoder_mut().keyring_mut().add(key.as_bytes())
-    }
-
-    /// Makes a key of the ring the one that encrypts.
-    ///
-    /// # Errors
-    /// When it is not in the ring.
-    pub fn use_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
-        self.effects.encoder_mut().keyring_mut().use_key(key.as_bytes())
-    }
-
-    /// Removes a key; one that is not in the ring is removed already.
-    ///
-    /// # Errors
-    /// When it is the one that encrypts.
-    pub fn remove_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
-        self.effects.encoder_mut().keyring_mut().remove(key.as_bytes())
     }
 
     fn find(&self, name: &MemberName) -> Result<MemberIndex, SendRefusal> {

@@ -1,37 +1,39 @@
 //! The SWIM machine of one member: its contract, and the parts it is made of.
 //!
 //! Each part owns its state. A part reads the members and the configuration, writes to the
-//! effects, and returns what other parts must do about it; only here they meet: `messages` has
+//! effects, and returns what other parts must do about it; only here they meet: `receive` has
 //! what arrives, `claims` what follows from messages about members, `commands` what the
-//! application asks for.
+//! application asks for, and `accessors` what changes nothing that leaves the machine.
 
+mod accessors;
 mod claims;
 pub(crate) mod commands;
-mod messages;
+mod receive;
 
 use std::net::SocketAddr;
 
 use crate::bootstrap::Bootstrap;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
+use crate::config_error::ConfigError;
 use crate::dissemination::Dissemination;
 use crate::effects::Effects;
 use crate::encoder::Encoder;
 use crate::error::{OperationError, StreamFailure};
 use crate::exchanges::{Exchanges, Purpose, Role};
-use crate::failure_detector::{FailureDetector, IndirectProbe, ProbeStep, RoundEnd, ping_to};
+use crate::failure_detector::{
+    FailureDetector, IndirectProbe, ProbeStep, RoundEnd, indirect_ping, ping_to,
+};
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
-use crate::member::{Advertised, LocalMember, Member, MemberRecord, MemberState, Peer};
+use crate::member::{LocalMember, MemberState, Peer};
 use crate::member_index::MemberIndex;
-use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
-use crate::push_pull;
 use crate::rng::{Rng, RngSeed};
 use crate::stats::MembershipStats;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{IndirectPing, Message, Nack, PacketDecoder, StreamTooLong, Suspect};
+use crate::wire::{Message, PacketDecoder, Suspect};
 
 /// One member's view of its cluster.
 ///
@@ -107,16 +109,7 @@ impl Membership {
         me.validate()?;
         let encoder = Encoder::new(&config, seed)?;
         let mut rng = Rng::new(seed);
-        let me = Member::new(MemberRecord {
-            name: me.name,
-            meta: (!me.meta.is_empty()).then(|| me.meta.into()),
-            changed: now,
-            incarnation: 1,
-            advertised: Advertised::from_socket(me.address),
-            versions: Some(config.versions.to_bytes()),
-            state: MemberState::Alive,
-        });
-        let members = MemberTable::new(me, rng.next_u64());
+        let members = MemberTable::new(me.into_member(config.versions, now), rng.next_u64());
         let dissemination = Dissemination::new(now + rng.span(config.gossip_interval));
         let mut membership = Self {
             hooks: None,
@@ -225,62 +218,6 @@ impl Membership {
         self.effects.next_deadline()
     }
 
-    /// Every member remembered, ourselves included, ordered by name: also the dead and those that
-    /// left, until they are purged.
-    pub fn members(&self) -> impl Iterator<Item = Member> {
-        self.members.iter().map(|(_, member)| member.clone())
-    }
-
-    /// A number that is another one whenever [`members`](Self::members) may show something else:
-    /// whoever keeps a copy need not compare.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.members.generation()
-    }
-
-    /// The member of that name, if remembered.
-    #[must_use]
-    pub fn member(&self, name: &MemberName) -> Option<Member> {
-        self.members.find(name.as_bytes()).map(|index| self.members.get(index).clone())
-    }
-
-    /// Ourselves.
-    #[must_use]
-    pub fn local(&self) -> Member {
-        self.members.me().clone()
-    }
-
-    /// Local health: 0 is good, larger means that we ourselves seem slow.
-    #[must_use]
-    pub fn health(&self) -> u8 {
-        self.detector.health()
-    }
-
-    /// Whether the first member that we exchanged states with knew us already: we have been here
-    /// before, and others may still talk to the process that was.
-    #[must_use]
-    pub fn is_returning(&self) -> bool {
-        self.lifecycle.is_returning()
-    }
-
-    /// Whether our leave has finished.
-    #[must_use]
-    pub fn has_left(&self) -> bool {
-        self.lifecycle.has_left()
-    }
-
-    /// Whether the machine still waits for something on this stream.
-    #[must_use]
-    pub fn wants_stream(&self, id: StreamId) -> bool {
-        self.exchanges.contains(id)
-    }
-
-    /// Whether a member that is alive or suspect announces this address.
-    #[must_use]
-    pub fn has_live_member_at(&self, address: SocketAddr) -> bool {
-        self.members.is_live_at(address)
-    }
-
     /// Counters and lengths.
     #[must_use]
     pub fn stats(&self) -> MembershipStats {
@@ -335,8 +272,7 @@ impl Membership {
         let to = Destination::of(members.get(target));
         let ping = Message::Ping(ping_to(&member.name, me, sequence));
         if member.state == MemberState::Suspect && config.buddy {
-            // Lifeguard's buddy system: the suspect learns of it with the ping and can refute at
-            // once.
+            // Lifeguard's buddy system: told with the ping, the suspect can refute at once.
             let suspect = Message::Suspect(Suspect {
                 incarnation: member.incarnation,
                 node: member.name.as_bytes(),
@@ -381,16 +317,7 @@ impl Membership {
     fn send_indirect_ping(&mut self, relay: MemberIndex, nack: bool, plan: &IndirectProbe) {
         let Self { dissemination, members, config, effects, .. } = self;
         let (me, target) = (members.me().record(), members.get(plan.target).record());
-        let request = Message::IndirectPing(IndirectPing {
-            seq_no: plan.sequence,
-            target: Some(target.advertised.ip_bytes()),
-            port: target.advertised.port,
-            node: target.name.as_bytes(),
-            nack,
-            source_addr: me.advertised.ip_bytes(),
-            source_port: me.advertised.port,
-            source_node: me.name.as_bytes(),
-        });
+        let request = Message::IndirectPing(indirect_ping(target, me, plan.sequence, nack));
         let to = Destination::of(members.get(relay));
         dissemination.send_with_updates(&request, to, Some(relay), members, config, effects);
     }
@@ -407,41 +334,33 @@ impl Membership {
 
     fn ack_timed_out(&mut self, sequence: u32) {
         let timed_out = self.detector.ack_timed_out(sequence, &self.config, &mut self.effects);
-        if let Some((to, Nack { seq_no })) = timed_out {
-            self.send_answer(to, &Message::Nack(Nack { seq_no }));
+        if let Some((to, nack)) = timed_out {
+            self.send_answer(to, &Message::Nack(nack));
         }
     }
 
     fn push_pull_with_random_member(&mut self) {
-        let Self { members, config, effects, .. } = self;
-        let interval = push_pull::interval(config.push_pull_interval, members.len());
-        effects.set_timer(Timer::PushPull, effects.now() + interval);
-        let partner = members.draw(1, effects.rng(), |index, member| {
-            index != MemberIndex::ME && member.state() == MemberState::Alive
-        });
-        if let [index] = partner[..] {
-            self.begin_push_pull(Destination::of(self.members.get(index)), Purpose::Periodic);
+        let Self { exchanges, members, config, effects, .. } = self;
+        // Without another member that is alive there is nobody to exchange with.
+        if let Some(partner) = exchanges.next_partner(members, config, effects) {
+            self.begin_push_pull(partner, Purpose::Periodic);
         }
     }
 
     fn join_seeds(&mut self) {
-        let Some(seeds) = self.bootstrap.begin_round(&self.members, &mut self.effects) else {
-            return;
-        };
+        let seeds = self.bootstrap.begin_round(&self.members, &mut self.effects);
+        // Without a reason to join there is no next round either.
+        let Some(seeds) = seeds else { return };
         for address in seeds {
-            self.begin_push_pull(Destination { address, name: None }, Purpose::Seed);
+            self.begin_push_pull(Destination { address, name: None }, Purpose::Bootstrap);
         }
         self.bootstrap.schedule_round(&mut self.effects);
     }
 
     fn begin_push_pull(&mut self, to: Destination, purpose: Purpose) {
-        let state = self.exchanges.encode_state(purpose.is_join(), &self.members);
-        let deadline = self.effects.now() + self.config.stream_timeout;
-        let role = Role::PushPull { to: to.clone(), purpose };
-        if let Err(StreamTooLong { length: len, limit }) =
-            self.exchanges.open(to.clone(), &state, deadline, role, &mut self.effects)
-        {
-            self.push_pull_failed(to.address, purpose, OperationError::TooLarge { len, limit });
+        let Self { exchanges, members, config, effects, .. } = self;
+        if let Err(error) = exchanges.begin_push_pull(&to, purpose, members, config, effects) {
+            self.push_pull_failed(to.address, purpose, error);
         }
     }
 
@@ -461,8 +380,7 @@ impl Membership {
             Role::Message { operation } => {
                 self.effects.finish(*operation, Outcome::Failed(error));
             }
-            // A ping that is not answered by stream either is judged at the end of its round, and
-            // the other side knows itself that its request failed.
+            // The round judges its stream ping at its end; the peer knows that its request failed.
             Role::StreamPing { .. } | Role::Incoming { .. } => {}
         }
     }
@@ -472,7 +390,7 @@ impl Membership {
         log::debug!("push-pull with {address} failed: {error}");
         match purpose {
             Purpose::Join(operation) => self.effects.finish(operation, Outcome::Failed(error)),
-            Purpose::Seed => {
+            Purpose::Bootstrap => {
                 self.bootstrap.tried(address);
                 self.effects.emit(MembershipEvent::SeedTried { address, error: Some(error) });
             }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::bootstrap::BACKOFF_MAX;
-use crate::config::{Config, SecretKey};
+use crate::config::Config;
 use crate::push_pull::SCALE_THRESHOLD;
+use crate::secret_key::SecretKey;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::fault::{FaultId, HostId};
 use crate::sim::fault_plan::{self, AppAction, PlanStep};

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::MAX_META;
 use crate::sim::application::MIN_PAYLOAD;
 use crate::sim::fault::{Fault, HostId, Stall};
 use crate::sim::sim_rng::{MILLION, SimRng};
+use crate::wire::MAX_META;
 
 /// The kinds of fault a seed draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,4 +1,4 @@
-//! Failures are found, and the innocent clear their names.
+//! Failures are detected, and members that are alive refute suspicions.
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ fn the_buddy_system_tells_the_suspect_with_the_next_ping() {
 }
 
 #[test]
-fn missing_nacks_make_a_member_doubt_itself() {
+fn missing_nacks_raise_the_score_of_local_health() {
     let mut config = Config::lan();
     config.stream_fallback = false;
     let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd", "dan"], &config);

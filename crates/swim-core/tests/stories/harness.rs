@@ -193,7 +193,7 @@ impl Cluster {
                 names.iter().all(|seen| cluster.state(viewer, seen) == Some(MemberState::Alive))
             })
         });
-        // Let the news of the joins die down.
+        // Until everybody was told of the joins.
         cluster.run_for(seconds(3));
         cluster
     }

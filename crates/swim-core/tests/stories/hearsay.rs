@@ -66,7 +66,7 @@ fn each_ping_of_a_compound_is_answered() {
 }
 
 #[test]
-fn an_ack_brings_news_along() {
+fn an_ack_brings_updates_along() {
     let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
     cluster.inject("bob", "ada", zoe_lives());
     let ping = Ping { seq_no: 1, node: b"ada", ..Ping::default() };
@@ -78,7 +78,7 @@ fn an_ack_brings_news_along() {
 }
 
 #[test]
-fn hearsay_of_a_death_in_an_exchange_is_only_a_suspicion() {
+fn a_death_told_in_a_push_pull_is_only_a_suspicion() {
     let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
     for to in ["ada", "bob"] {
         cluster.inject("bob", to, zoe_lives());
@@ -97,7 +97,7 @@ fn hearsay_of_a_death_in_an_exchange_is_only_a_suspicion() {
 }
 
 #[test]
-fn a_departure_in_an_exchange_is_believed_at_once() {
+fn a_leave_told_in_a_push_pull_is_believed_at_once() {
     let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
     for to in ["ada", "bob"] {
         cluster.inject("bob", to, zoe_lives());
@@ -126,10 +126,10 @@ fn a_death_told_twice_is_one_event() {
 }
 
 #[test]
-fn a_second_suspicion_by_the_same_accuser_is_not_passed_on() {
+fn a_second_suspicion_by_the_same_member_is_not_passed_on() {
     let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
-    let told = |cluster: &mut Cluster, accuser: &[u8]| {
-        cluster.inject("bob", "ada", zoe_is_suspected(accuser));
+    let told = |cluster: &mut Cluster, from: &[u8]| {
+        cluster.inject("bob", "ada", zoe_is_suspected(from));
         cluster.run_for(seconds(1) / 10);
         cluster.machine("ada").stats().counters.suspicions
     };

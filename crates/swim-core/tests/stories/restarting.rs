@@ -71,16 +71,16 @@ fn gossip_alone_tells_a_restarted_member_that_it_is_held_dead() {
 }
 
 #[test]
-fn accusations_replayed_to_us_do_not_make_us_talk_for_ever() {
+fn suspicions_replayed_to_us_are_refuted_once() {
     let mut cluster = Cluster::joined(&["ada", "bob"]);
-    let accusation = swim_core::wire::Message::Suspect(swim_core::wire::Suspect {
+    let suspicion = swim_core::wire::Message::Suspect(swim_core::wire::Suspect {
         incarnation: 1,
         node: b"bob",
         from: b"ada",
     })
     .to_vec();
     for _ in 0..50 {
-        cluster.inject("ada", "bob", accusation.clone());
+        cluster.inject("ada", "bob", suspicion.clone());
     }
     cluster.run_for(seconds(3));
     assert_eq!(cluster.machine("bob").stats().counters.refutes, 1);

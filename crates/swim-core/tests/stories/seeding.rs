@@ -1,4 +1,4 @@
-//! Standing seeds bring lost members home without an operator.
+//! Members that were lost find their cluster again through seeds, without an operator.
 
 use swim_core::{Config, MemberState, MembershipEvent};
 
@@ -50,7 +50,7 @@ fn an_empty_list_keeps_asking_for_addresses_while_alone() {
 }
 
 #[test]
-fn a_partition_outlasting_all_memory_is_healed_by_a_seed() {
+fn a_partition_that_outlasts_every_purge_is_healed_by_a_seed() {
     let cast = ["ada", "bob", "cyd", "dan"];
     let mut cluster = Cluster::joined(&cast);
     let seeds = vec![cluster.address("ada")];
@@ -86,7 +86,7 @@ fn a_joined_address_becomes_a_seed() {
 }
 
 #[test]
-fn a_leave_ends_the_intent() {
+fn a_leave_ends_the_attempts() {
     let mut cluster = Cluster::of(&["ada", "bob"]);
     let bob = cluster.address("bob");
     cluster.crash("bob");

@@ -50,7 +50,7 @@ fn a_peers_datagram_limit_is_kept() {
 }
 
 #[test]
-fn news_too_long_for_any_datagram_are_told_all_the_same() {
+fn updates_too_long_for_any_datagram_are_told_all_the_same() {
     let mut config = Config::lan();
     config.compression = false;
     config.push_pull_interval = seconds(0);

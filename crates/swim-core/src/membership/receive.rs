@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 
 use super::Membership;
 use crate::error::{OperationError, UnacceptableAnswer};
-use crate::exchanges::{Purpose, Role, state_of};
-use crate::failure_detector::{Acknowledged, PendingAck, ping_to};
-use crate::member::{Advertised, Member, MemberRecord, MemberState, Peer, ProtocolVersions};
+use crate::exchanges::{Purpose, Role};
+use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destination};
+use crate::member::{Advertised, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
-use crate::push_pull::{self, Versioned};
+use crate::push_pull::{self, state_of};
+use crate::undecodable;
 use crate::wire::{
-    Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, NodeState, PacketDecodeError, Ping,
-    PushPull, StreamDecodeError, StreamMessage, Suspect,
+    Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, NodeState, Ping, PushPull,
+    StreamDecodeError, StreamMessage, Suspect,
 };
 
 impl Membership {
@@ -36,7 +37,7 @@ impl Membership {
                     self.receive_message(from, message);
                 }
             }
-            Err(error) => self.refuse_packet(from, &error),
+            Err(error) => undecodable::refuse_packet(&error, from, &mut self.effects),
         }
         self.decoder = decoder;
     }
@@ -60,47 +61,14 @@ impl Membership {
         }
     }
 
-    fn refuse_packet(&mut self, from: &Peer, error: &PacketDecodeError) {
-        let kind = match error {
-            PacketDecodeError::Label(_) => {
-                self.effects.count().refused_label += 1;
-                WarningKind::WrongLabel
-            }
-            PacketDecodeError::Decrypt { .. } => {
-                self.effects.count().refused_key += 1;
-                WarningKind::WrongKey
-            }
-            PacketDecodeError::Empty
-            | PacketDecodeError::Checksum { .. }
-            | PacketDecodeError::Compound { .. }
-            | PacketDecodeError::Decompress { .. }
-            | PacketDecodeError::TooDeep { .. }
-            | PacketDecodeError::TooManyMessages { .. }
-            | PacketDecodeError::Malformed { .. } => {
-                self.effects.count().refused_malformed += 1;
-                WarningKind::Malformed
-            }
-        };
-        self.effects.warn(kind, from.address, error.to_string());
-    }
-
     fn deliver(&mut self, from: &Peer, payload: &[u8], reliable: bool) {
         self.effects.count().user_messages_in += 1;
         self.effects.emit(MembershipEvent::Message {
-            from: self.name_of(from),
+            from: self.members.name_of(from).cloned(),
             address: from.address,
             reliable,
             payload: payload.to_vec(),
         });
-    }
-
-    /// The name of who is at the other end: proven, or looked up by address.
-    fn name_of(&self, from: &Peer) -> Option<MemberName> {
-        let is_known = |name: &&MemberName| self.members.find(name.as_bytes()).is_some();
-        if let Some(first) = from.names.first() {
-            return Some(from.names.iter().find(is_known).unwrap_or(first).clone());
-        }
-        self.members.at_address(from.address).next().map(|member| member.name().clone())
     }
 
     /// Whether `from` may speak as `source`; counted and reported if not.
@@ -126,7 +94,7 @@ impl Membership {
         if !self.check_target(ping.node) || !self.check_source(from, ping.source_node) {
             return;
         }
-        let to = reply_address(from, ping.source_addr, ping.source_port, ping.source_node);
+        let to = reply_destination(from, ping.source_addr, ping.source_port, ping.source_node);
         let recipient = self.recipient_at(&to);
         let Self { detector, dissemination, members, config, effects, .. } = self;
         let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: detector.ack_payload() });
@@ -148,7 +116,7 @@ impl Membership {
             return;
         }
         let reply_to =
-            reply_address(from, request.source_addr, request.source_port, request.source_node);
+            reply_destination(from, request.source_addr, request.source_port, request.source_node);
         let to = Destination { address: target.to_socket(), name: Some(name.clone()) };
         let (sequence, wants_nack) = (request.seq_no, request.nack);
         let relay = PendingAck::Relay { target: name.clone(), sequence, reply_to, wants_nack };
@@ -315,7 +283,7 @@ impl Membership {
                 self.bootstrap.add_joined(address);
                 self.effects.finish(operation, Outcome::Joined);
             }
-            Purpose::Seed => {
+            Purpose::Bootstrap => {
                 self.bootstrap.tried(address);
                 self.effects.emit(MembershipEvent::SeedTried { address, error: None });
             }
@@ -366,18 +334,9 @@ impl Membership {
         theirs: &PushPull<'_>,
         address: SocketAddr,
     ) -> Result<(), OperationError> {
-        let remote = theirs.nodes.clone().map(|node| Versioned {
-            name: node.name,
-            alive: state_of(node.state) == Some(MemberState::Alive),
-            versions: versions_in(node.vsn).map(ProtocolVersions::from_bytes),
-        });
-        let local = self.members.iter().filter(|(_, member)| member.versions().is_some());
-        let local = local.map(|(_, member)| Versioned {
-            name: member.name().as_bytes(),
-            alive: member.state() == MemberState::Alive,
-            versions: member.versions(),
-        });
-        let Err(mismatch) = push_pull::verify(remote.chain(local)) else { return Ok(()) };
+        let Err(mismatch) = push_pull::verify_versions(theirs, &self.members) else {
+            return Ok(());
+        };
         self.effects.count().refused_version += 1;
         self.effects.warn(WarningKind::VersionRefused, address, mismatch.to_string());
         Err(UnacceptableAnswer::Versions(mismatch).into())
@@ -389,22 +348,7 @@ impl Membership {
         address: SocketAddr,
     ) -> Result<(), OperationError> {
         let Some(hooks) = &mut self.hooks else { return Ok(()) };
-        let now = self.effects.now();
-        let members: Vec<Member> = theirs
-            .nodes
-            .clone()
-            .filter_map(|node| {
-                Some(Member::new(MemberRecord {
-                    name: MemberName::try_from(node.name).ok()?,
-                    meta: node.meta.map(|meta| meta.to_vec().into()),
-                    changed: now,
-                    incarnation: node.incarnation,
-                    advertised: Advertised::from_wire(node.addr?, node.port)?,
-                    versions: versions_in(node.vsn),
-                    state: state_of(node.state)?,
-                }))
-            })
-            .collect();
+        let members = push_pull::reported_members(theirs, self.effects.now());
         let Err(reason) = hooks.admit_merge(&members) else { return Ok(()) };
         self.effects.count().refused_admission += 1;
         self.effects.warn(WarningKind::NotAdmitted, address, reason.clone());
@@ -427,7 +371,7 @@ impl Membership {
                 Role::StreamPing { .. } | Role::Incoming { .. } => {}
             }
         }
-        let kind = self.count_refused_stream(&error);
+        let kind = undecodable::count_stream(&error, &mut self.effects);
         match role {
             Role::Incoming { from } => {
                 self.effects.warn(kind, from.address, error.to_string());
@@ -446,43 +390,6 @@ impl Membership {
         }
         self.exchange_failed(role, UnacceptableAnswer::Decode(error).into());
     }
-
-    fn count_refused_stream(&mut self, error: &StreamDecodeError) -> WarningKind {
-        match error {
-            StreamDecodeError::Label(_) => {
-                self.effects.count().refused_label += 1;
-                WarningKind::WrongLabel
-            }
-            StreamDecodeError::Encrypted
-            | StreamDecodeError::NotEncrypted
-            | StreamDecodeError::Decrypt(_) => {
-                self.effects.count().refused_key += 1;
-                WarningKind::WrongKey
-            }
-            StreamDecodeError::Decompress(_)
-            | StreamDecodeError::Truncated { .. }
-            | StreamDecodeError::UnexpectedType(_)
-            | StreamDecodeError::Negative { .. }
-            | StreamDecodeError::TooLong { .. }
-            | StreamDecodeError::Malformed { .. } => {
-                self.effects.count().refused_malformed += 1;
-                WarningKind::Malformed
-            }
-        }
-    }
-}
-
-/// Go answers to where the message says it comes from, else to where it came from.
-fn reply_address(from: &Peer, ip: &[u8], port: u16, name: &[u8]) -> Destination {
-    let stated = Advertised::from_wire(ip, port).filter(|_| port != 0);
-    Destination {
-        address: stated.map_or(from.address, Advertised::to_socket),
-        name: MemberName::try_from(name).ok(),
-    }
-}
-
-fn versions_in(vsn: Option<&[u8]>) -> Option<[u8; 6]> {
-    vsn.and_then(|vsn| vsn.first_chunk()).copied()
 }
 
 fn error_text(error: &ErrorMessage<'_>) -> String {

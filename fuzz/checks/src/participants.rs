@@ -1,7 +1,7 @@
 //! Who occurs in a fuzzed story, and what they may say.
 //!
-//! Names, addresses and incarnations come from a small cast most of the time, so that claims meet
-//! and contradict each other; a rare choice takes them from the input as they are.
+//! Names, addresses and incarnations come from a few participants most of the time, so that claims
+//! meet and contradict each other; a rare choice takes them from the input as they are.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) fn address(index: usize) -> SocketAddr {
     SocketAddr::from((ADDRESSES[index % ADDRESSES.len()], PORT))
 }
 
-/// A peer: anybody of the cast, at its own place or another's, proven or not.
+/// A peer: anybody of the participants, at its own place or another's, proven or not.
 pub(crate) fn peer(draw: &mut Draw<'_>) -> Peer {
     let choice = usize::from(draw.byte());
     let who = choice % NAMES.len();

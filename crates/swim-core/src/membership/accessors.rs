@@ -1,0 +1,137 @@
+//! What a driver may look at, and settings that take effect without an output.
+
+use std::net::SocketAddr;
+
+use super::Membership;
+use crate::error::PayloadTooLarge;
+use crate::hooks::Hooks;
+use crate::member::Member;
+use crate::member_name::MemberName;
+use crate::output::StreamId;
+use crate::secret_key::SecretKey;
+use crate::wire::MAX_META;
+use crate::wire::{KeyError, MAX_USER_STATE};
+
+/// The most application state that a push-pull carries: it has room for 20 MiB, members included.
+const MAX_STATE: usize = MAX_USER_STATE / 2;
+
+impl Membership {
+    /// Every member remembered, ourselves included, ordered by name: also the dead and those that
+    /// left, until they are purged.
+    pub fn members(&self) -> impl Iterator<Item = Member> {
+        self.members.iter().map(|(_, member)| member.clone())
+    }
+
+    /// A number that is another one whenever [`members`](Self::members) may show something else:
+    /// whoever keeps a copy need not compare.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.members.generation()
+    }
+
+    /// The member of that name, if remembered.
+    #[must_use]
+    pub fn member(&self, name: &MemberName) -> Option<Member> {
+        self.members.find(name.as_bytes()).map(|index| self.members.get(index).clone())
+    }
+
+    /// Ourselves.
+    #[must_use]
+    pub fn local(&self) -> Member {
+        self.members.me().clone()
+    }
+
+    /// Local health: 0 is good, larger means that we ourselves seem slow.
+    #[must_use]
+    pub fn health(&self) -> u8 {
+        self.detector.health()
+    }
+
+    /// Whether the first member that we exchanged states with knew us already: we have been here
+    /// before, and others may still talk to the process that was.
+    #[must_use]
+    pub fn is_returning(&self) -> bool {
+        self.lifecycle.is_returning()
+    }
+
+    /// Whether our leave has finished.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.lifecycle.has_left()
+    }
+
+    /// Whether the machine still waits for something on this stream.
+    #[must_use]
+    pub fn wants_stream(&self, id: StreamId) -> bool {
+        self.exchanges.contains(id)
+    }
+
+    /// Whether a member that is alive or suspect announces this address.
+    #[must_use]
+    pub fn has_live_member_at(&self, address: SocketAddr) -> bool {
+        self.members.is_live_at(address)
+    }
+
+    /// Sets the application's vetoes, replacing those set before.
+    pub fn set_hooks(&mut self, hooks: Box<dyn Hooks + Send>) {
+        self.hooks = Some(hooks);
+    }
+
+    /// What our acks of pings carry from here on; the other side gets it with
+    /// [`ProbeAnswered`](crate::MembershipEvent::ProbeAnswered).
+    ///
+    /// # Errors
+    /// Above 512 bytes.
+    pub fn set_ack_payload(&mut self, payload: Vec<u8>) -> Result<(), PayloadTooLarge> {
+        if payload.len() > MAX_META {
+            return Err(PayloadTooLarge { len: payload.len(), limit: MAX_META });
+        }
+        self.detector.set_ack_payload(payload);
+        Ok(())
+    }
+
+    /// What we send along in push-pulls from here on; the other side gets it with
+    /// [`RemoteState`](crate::MembershipEvent::RemoteState).
+    ///
+    /// # Errors
+    /// Above 10 MiB: a push-pull carries at most 20 MiB, members included.
+    pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadTooLarge> {
+        if state.len() > MAX_STATE {
+            return Err(PayloadTooLarge { len: state.len(), limit: MAX_STATE });
+        }
+        self.exchanges.set_user_state(state);
+        Ok(())
+    }
+
+    /// The keys of the ring, the one that encrypts first.
+    #[must_use]
+    pub fn keys(&self) -> Vec<SecretKey> {
+        let keys = self.effects.encoder().settings().keyring.keys();
+        // Every key of the ring has a good length: it was added as one.
+        keys.filter_map(|key| SecretKey::try_from(key).ok()).collect()
+    }
+
+    /// Adds a key that decrypts; the first key of an empty ring also encrypts.
+    ///
+    /// # Errors
+    /// When there are 64 already.
+    pub fn add_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
+        self.effects.encoder_mut().keyring_mut().add(key.as_bytes())
+    }
+
+    /// Makes a key of the ring the one that encrypts.
+    ///
+    /// # Errors
+    /// When it is not in the ring.
+    pub fn use_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
+        self.effects.encoder_mut().keyring_mut().use_key(key.as_bytes())
+    }
+
+    /// Removes a key; one that is not in the ring is removed already.
+    ///
+    /// # Errors
+    /// When it is the one that encrypts.
+    pub fn remove_key(&mut self, key: &SecretKey) -> Result<(), KeyError> {
+        self.effects.encoder_mut().keyring_mut().remove(key.as_bytes())
+    }
+}
