@@ -211,8 +211,8 @@ impl Node {
 
     /// After a restart, a Go peer goes on using its connection to the process that was. Its ack
     /// to our first ping goes there and provokes a stateless reset; the second one makes it dial
-    /// us. Not at a first start: each ack takes news along, and Go repeats its news only a few
-    /// times, so that others would not hear of us.
+    /// us. Not at a first start: each ack takes updates along, and Go transmits an update only
+    /// a few times, so that others would not hear of us.
     fn greet_if_go(&mut self, name: &MemberName, peer: &PeerIdentity, now: Instant) {
         let young = self.clock.age(now) < GREETING_PERIOD;
         let returning = young && self.membership.is_returning();

@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::endpoint;
-use super::links::HostLinks;
+use super::host_links::{HostLinks, endpoint};
 use super::stall_backlog::{Backlog, DelayedCall};
 use crate::error::StreamFailure;
 use crate::model::{ModelHandle, TransportModel};

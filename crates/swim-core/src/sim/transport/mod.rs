@@ -1,14 +1,14 @@
 //! The transports of all hosts: the model of them, the network between them, and hosts that hang.
 
+mod host_links;
 mod host_transport;
-mod links;
 mod network;
 mod packet_faults;
 mod stall_backlog;
 
 use crate::error::StreamFailure;
 use crate::member::Peer;
-use crate::model::{EndpointId, ModelLimits, TransportModel};
+use crate::model::{ModelLimits, TransportModel};
 use crate::sim::arrival::Arrival;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::digest::Digest;
@@ -20,8 +20,8 @@ use crate::sim::sim_rng::SimRng;
 use crate::time::Time;
 use crate::transport::TransportEvent;
 
+use host_links::{HostLinks, endpoint, host};
 pub(crate) use host_transport::HostTransport;
-use links::HostLinks;
 pub use network::Latency;
 use network::SimNetwork;
 use packet_faults::PacketFaults;
@@ -37,14 +37,6 @@ pub(crate) struct SimTransport {
     backlogs: Vec<Option<Backlog>>,
     /// When the model is to be asked next.
     wake: Option<Time>,
-}
-
-fn endpoint(host: HostId) -> EndpointId {
-    EndpointId(host.0)
-}
-
-fn host(endpoint: EndpointId) -> HostId {
-    HostId(endpoint.0)
 }
 
 /// Hosts and faults.

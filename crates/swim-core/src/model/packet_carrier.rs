@@ -1,22 +1,20 @@
-//! Modelled connections: dials, queues behind them, packets, and how they end.
+//! Modelled packets: the connections they use, dials, and how connections end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::agenda::Move;
-use super::stream::Side;
-use super::{EndpointId, Journey, Links, TransportModel};
+use super::connection_table::{Connection, ConnectionEnd, ConnectionId, Dial};
+use super::links::{EndpointId, Journey, Links};
+use super::model_agenda::Move;
+use super::stream_table::StreamSide;
+use super::transport_model::TransportModel;
 use crate::error::StreamFailure;
 use crate::member::Peer;
 use crate::member_name::MemberName;
 use crate::output::Destination;
 use crate::time::Time;
 use crate::transport::TransportEvent;
-
-/// Names a connection; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ConnectionId(u64);
 
 /// How soon a dial is tried again whose first flight was lost (the initial round trip estimate
 /// of the real endpoint is 100 ms).
@@ -27,152 +25,6 @@ const KEEP_STALLED: Duration = Duration::from_secs(30);
 
 /// How long the older of two connections between the same two stays open for what is under way.
 const KEEP_DUPLICATE: Duration = Duration::from_secs(2);
-
-/// All connections. Two endpoints use one, the last that was established.
-#[derive(Default)]
-pub(super) struct Connections {
-    held: BTreeMap<ConnectionId, Connection>,
-    /// Those in use, by the two endpoints, the lower one first.
-    between: BTreeMap<(EndpointId, EndpointId), ConnectionId>,
-    /// Those being dialed, by the dialing endpoint and the other one.
-    dials: BTreeMap<(EndpointId, EndpointId), ConnectionId>,
-    /// What stands for the addresses at which nobody is.
-    nobodies: BTreeMap<SocketAddr, EndpointId>,
-    count: u64,
-}
-
-/// A connection between two endpoints.
-pub(super) struct Connection {
-    ends: [End; 2],
-    /// While it is dialed.
-    dial: Option<Dial>,
-}
-
-/// One end of a connection: the dialing one first.
-struct End {
-    id: EndpointId,
-    life: u32,
-    /// It does not know yet that the connection is gone.
-    is_open: bool,
-    /// Since when nothing has arrived although something was sent.
-    unanswered_since: Option<Time>,
-}
-
-/// A dial under way.
-struct Dial {
-    address: SocketAddr,
-    deadline: Time,
-    queue: VecDeque<(Option<MemberName>, Vec<u8>)>,
-}
-
-impl Connections {
-    /// An endpoint that does not exist, one for each address.
-    fn nobody_at(&mut self, address: SocketAddr) -> EndpointId {
-        let next = EndpointId::nobody(self.nobodies.len());
-        *self.nobodies.entry(address).or_insert(next)
-    }
-
-    /// The connection that `one` uses towards the other: an established one, else its own dial.
-    fn find(&self, one: EndpointId, other: EndpointId) -> Option<ConnectionId> {
-        let established = self.between.get(&(one.min(other), one.max(other)));
-        established.or_else(|| self.dials.get(&(one, other))).copied()
-    }
-
-    fn insert(&mut self, connection: Connection) -> ConnectionId {
-        self.count += 1;
-        let id = ConnectionId(self.count);
-        self.dials.insert((connection.ends[0].id, connection.ends[1].id), id);
-        self.held.insert(id, connection);
-        id
-    }
-
-    /// A dial got through: the connection is used from now on. Returns the one used before.
-    fn establish(&mut self, id: ConnectionId) -> Option<ConnectionId> {
-        let connection = self.held.get(&id)?;
-        let [one, other] = [connection.ends[0].id, connection.ends[1].id];
-        self.dials.remove(&(one, other));
-        self.between.insert((one.min(other), one.max(other)), id)
-    }
-
-    pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection> {
-        self.held.get(&id)
-    }
-
-    fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        self.held.get_mut(&id)
-    }
-
-    /// Makes room for a successor; ends that do not know yet still find out.
-    fn supersede(&mut self, id: ConnectionId) {
-        let Some(connection) = self.held.get(&id) else { return };
-        let [one, other] = [connection.ends[0].id, connection.ends[1].id];
-        let pair = (one.min(other), one.max(other));
-        if self.between.get(&pair) == Some(&id) {
-            self.between.remove(&pair);
-        }
-        if self.dials.get(&(one, other)) == Some(&id) {
-            self.dials.remove(&(one, other));
-        }
-    }
-
-    fn remove(&mut self, id: ConnectionId) {
-        self.supersede(id);
-        self.held.remove(&id);
-    }
-
-    /// The connections of an endpoint, with their other ends.
-    pub(super) fn of(&self, endpoint: EndpointId) -> Vec<(ConnectionId, EndpointId)> {
-        let mine = self.held.iter().filter(|(_, held)| held.ends.iter().any(|e| e.id == endpoint));
-        mine.map(|(id, held)| (*id, held.other(endpoint).0)).collect()
-    }
-
-    /// An endpoint's memory is gone. The others find out; dials of its own end.
-    pub(super) fn forget_endpoint(&mut self, endpoint: EndpointId) {
-        let mut gone = Vec::new();
-        for (id, connection) in &mut self.held {
-            let Some(end) = connection.ends.iter_mut().find(|end| end.id == endpoint) else {
-                continue;
-            };
-            end.is_open = false;
-            let dials = connection.dial.is_some() && connection.ends[0].id == endpoint;
-            if dials || connection.ends.iter().all(|end| !end.is_open) {
-                gone.push(*id);
-            }
-        }
-        for id in gone {
-            self.remove(id);
-        }
-    }
-}
-
-impl Connection {
-    pub(super) fn is_established(&self) -> bool {
-        self.dial.is_none()
-    }
-
-    /// The other end's endpoint, and which of its lives this connection belongs to.
-    pub(super) fn other(&self, id: EndpointId) -> (EndpointId, u32) {
-        let [one, other] = &self.ends;
-        let end = if one.id == id { other } else { one };
-        (end.id, end.life)
-    }
-
-    fn end_mut(&mut self, id: EndpointId) -> &mut End {
-        let [one, other] = &mut self.ends;
-        if one.id == id { one } else { other }
-    }
-
-    fn end(&self, id: EndpointId) -> &End {
-        let [one, other] = &self.ends;
-        if one.id == id { one } else { other }
-    }
-
-    /// Whether `id` may still use it for sending.
-    fn serves(&self, id: EndpointId, life: u32) -> bool {
-        let end = self.end(id);
-        end.is_open && end.life == life
-    }
-}
 
 /// Where a dial leads.
 pub(super) enum Route {
@@ -239,7 +91,7 @@ impl TransportModel {
         if is_packet && backoff.is_some_and(|(_, until)| now < *until) {
             return Route::BackingOff;
         }
-        let end = |id, life| End { id, life, is_open: true, unanswered_since: None };
+        let end = |id, life| ConnectionEnd { id, life, is_open: true, unanswered_since: None };
         let deadline = now + self.limits.dial_timeout;
         let ends = [end(from, life), end(target, self.life(target))];
         let dial = Dial { address, deadline, queue: VecDeque::new() };
@@ -323,7 +175,7 @@ impl TransportModel {
         }
         self.connections.remove(id);
         for stream in self.streams.on_connection(id) {
-            self.fail_end(stream, Side::Opener, StreamFailure::Closed);
+            self.fail_end(stream, StreamSide::Opener, StreamFailure::Closed);
             self.streams.remove(stream);
         }
         if !dial.queue.is_empty() {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::EndpointId;
-use super::connection::ConnectionId;
-use super::stream::Side;
+use super::connection_table::ConnectionId;
+use super::links::EndpointId;
+use super::stream_table::StreamSide;
 use crate::time::Time;
 
 /// Something planned.
@@ -17,15 +17,15 @@ pub(super) enum Move {
     /// One end learns that its connection is gone.
     CloseConnection { connection: ConnectionId, at: EndpointId },
     /// The next bytes of a stream reach one end.
-    Piece { stream: u64, to: Side },
+    Piece { stream: u64, to: StreamSide },
     /// The opener's deadline.
     Expire { stream: u64 },
     /// The opener learns that the stream was refused.
     Refuse { stream: u64 },
     /// One end learns that the other has reset the stream.
-    Reset { stream: u64, side: Side },
+    Reset { stream: u64, side: StreamSide },
     /// A stopped stream has discarded long enough.
-    EndDiscard { stream: u64, side: Side },
+    EndDiscard { stream: u64, side: StreamSide },
 }
 
 /// All moves planned; those at equal times in the order of planning.

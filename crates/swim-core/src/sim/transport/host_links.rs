@@ -5,10 +5,19 @@ use std::time::Duration;
 
 use super::network::{Fate, SimNetwork, StreamTrouble};
 use super::packet_faults::PacketFaults;
-use super::{endpoint, host};
 use crate::model::{EndpointId, Journey, Links, StreamFaults};
 use crate::sim::coverage::{Counted, Coverage};
+use crate::sim::fault::HostId;
 use crate::sim::hosts::Hosts;
+
+/// A host's number is that of its endpoint.
+pub(super) fn endpoint(host: HostId) -> EndpointId {
+    EndpointId(host.0)
+}
+
+pub(super) fn host(endpoint: EndpointId) -> HostId {
+    HostId(endpoint.0)
+}
 
 /// The network, and who is where.
 pub(crate) struct HostLinks<'a> {

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::{EndpointId, Links, TransportModel};
+use super::links::{EndpointId, Links};
+use super::transport_model::TransportModel;
 use crate::error::StreamFailure;
 use crate::output::{Destination, StreamId};
 use crate::time::Time;
@@ -17,12 +18,7 @@ pub struct ModelHandle<'a, L> {
 }
 
 impl<'a, L: Links> ModelHandle<'a, L> {
-    pub(super) fn new(
-        model: &'a mut TransportModel,
-        id: EndpointId,
-        links: &'a mut L,
-        now: Time,
-    ) -> Self {
+    fn new(model: &'a mut TransportModel, id: EndpointId, links: &'a mut L, now: Time) -> Self {
         Self { model, links, id, now }
     }
 
@@ -38,6 +34,18 @@ impl<'a, L: Links> ModelHandle<'a, L> {
     ) -> Result<(), StreamGone> {
         let links = (self.now, &mut *self.links);
         self.model.write_stream(self.id, id, (bytes, finish), usize::MAX, links).map(|_| ())
+    }
+}
+
+impl TransportModel {
+    /// The endpoint as its member's transport. `now` is the model's time.
+    pub fn handle<'a, L: Links>(
+        &'a mut self,
+        id: EndpointId,
+        links: &'a mut L,
+        now: Time,
+    ) -> ModelHandle<'a, L> {
+        ModelHandle::new(self, id, links, now)
     }
 }
 

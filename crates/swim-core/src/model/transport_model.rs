@@ -1,0 +1,172 @@
+//! The model itself: its endpoints, and what is due next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use super::connection_table::ConnectionTable;
+use super::links::{EndpointId, Links, ModelLimits};
+use super::model_agenda::{Agenda, Move};
+use super::stream_table::{StreamSide, StreamTable};
+use crate::error::StreamFailure;
+use crate::member::Peer;
+use crate::output::StreamId;
+use crate::time::Time;
+use crate::transport::TransportEvent;
+
+/// The endpoints of any number of members, and everything under way between them.
+///
+/// Give each member a [`handle`](Self::handle), which is its [`Transport`](crate::Transport);
+/// take what they report from [`poll_event`](Self::poll_event); move time with
+/// [`advance`](Self::advance) whenever [`poll_timeout`](Self::poll_timeout) is due.
+pub struct TransportModel {
+    pub(super) limits: ModelLimits,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) connections: ConnectionTable,
+    pub(super) streams: StreamTable,
+    pub(super) agenda: Agenda,
+    pub(super) events: VecDeque<(EndpointId, TransportEvent)>,
+}
+
+/// One endpoint.
+pub(super) struct Endpoint {
+    /// How others see it.
+    pub(super) peer: Peer,
+    pub(super) is_up: bool,
+    /// How often it was started.
+    pub(super) life: u32,
+    /// Streams accepted so far, over all lives, so that no token is used twice.
+    pub(super) accepted: u64,
+    /// Addresses whose dials failed: how often in a row, and until when packets fail at once.
+    pub(super) backoff: BTreeMap<SocketAddr, (u32, Time)>,
+}
+
+impl TransportModel {
+    /// A model without endpoints.
+    #[must_use]
+    pub fn new(limits: ModelLimits) -> Self {
+        Self {
+            limits,
+            endpoints: Vec::new(),
+            connections: ConnectionTable::default(),
+            streams: StreamTable::default(),
+            agenda: Agenda::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Other bounds and timeouts, from the next dial, packet or write on.
+    pub fn set_limits(&mut self, limits: ModelLimits) {
+        self.limits = limits;
+    }
+
+    /// Closes all connections of an endpoint at their other ends too, as an idle timeout does.
+    pub fn close_connections(&mut self, id: EndpointId) {
+        for (connection, other) in self.connections.of(id) {
+            self.close_at(connection, other);
+            self.close_at(connection, id);
+        }
+    }
+
+    /// Adds an endpoint that is down. `peer` is how others see it.
+    pub fn add(&mut self, peer: Peer) -> EndpointId {
+        let id = EndpointId(u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX));
+        self.endpoints.push(Endpoint {
+            peer,
+            is_up: false,
+            life: 0,
+            accepted: 0,
+            backoff: BTreeMap::new(),
+        });
+        id
+    }
+
+    /// Starts an endpoint, or starts it anew: it remembers nothing, and whoever still has a
+    /// connection to its former life finds out with the next bytes that reach it.
+    pub fn start(&mut self, id: EndpointId, peer: Peer) {
+        self.crash(id);
+        if let Some(endpoint) = self.endpoints.get_mut(id.index()) {
+            endpoint.peer = peer;
+            endpoint.is_up = true;
+            endpoint.life += 1;
+        }
+    }
+
+    /// Ends an endpoint without a word.
+    pub fn crash(&mut self, id: EndpointId) {
+        self.connections.forget_endpoint(id);
+        if let Some(endpoint) = self.endpoints.get_mut(id.index()) {
+            endpoint.is_up = false;
+            endpoint.backoff.clear();
+        }
+        self.streams.forget_endpoint(id);
+        self.events.retain(|(other, _)| *other != id);
+    }
+
+    /// Streams that have not ended at both ends.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// What endpoints report, in the order in which it happened.
+    pub fn poll_event(&mut self) -> Option<(EndpointId, TransportEvent)> {
+        self.events.pop_front()
+    }
+
+    /// When something happens next without anybody's doing.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.agenda.next()
+    }
+
+    /// Does the first thing that is due at `now`; false when nothing is. Drain
+    /// [`poll_event`](Self::poll_event) after each.
+    pub fn advance(&mut self, now: Time, links: &mut impl Links) -> bool {
+        let Some(due) = self.agenda.take_due(now) else { return false };
+        match due {
+            Move::Datagram { connection, to, life, bytes } => {
+                self.datagram_arrives(connection, to, life, bytes, now, links);
+            }
+            Move::Dial { connection } => self.try_dial(connection, now, links),
+            Move::CloseConnection { connection, at } => self.close_at(connection, at),
+            Move::Piece { stream, to } => self.piece_arrives(stream, to, now, links),
+            Move::Expire { stream } => self.expire(stream, now, links),
+            Move::Refuse { stream } => {
+                self.fail_end(stream, StreamSide::Opener, StreamFailure::Refused);
+                self.streams.remove(stream);
+            }
+            Move::Reset { stream, side } => self.reset_arrives(stream, side),
+            Move::EndDiscard { stream, side } => self.end_discard(stream, side, now, links),
+        }
+        true
+    }
+
+    pub(super) fn lives(&self, id: EndpointId, life: u32) -> bool {
+        self.endpoint(id).is_some_and(|endpoint| endpoint.is_up && endpoint.life == life)
+    }
+
+    pub(super) fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
+        self.endpoints.get(id.index())
+    }
+
+    pub(super) fn life(&self, id: EndpointId) -> u32 {
+        self.endpoint(id).map_or(0, |endpoint| endpoint.life)
+    }
+
+    pub(super) fn peer(&self, id: EndpointId) -> Option<Peer> {
+        self.endpoint(id).map(|endpoint| endpoint.peer.clone())
+    }
+
+    pub(super) fn report(&mut self, to: EndpointId, event: TransportEvent) {
+        self.events.push_back((to, event));
+    }
+
+    /// Names a stream that reached `id` for the first time.
+    pub(super) fn accept(&mut self, id: EndpointId) -> StreamId {
+        let Some(endpoint) = self.endpoints.get_mut(id.index()) else {
+            return StreamId::incoming(0);
+        };
+        endpoint.accepted += 1;
+        StreamId::incoming(endpoint.accepted)
+    }
+}
