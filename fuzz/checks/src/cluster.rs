@@ -1,16 +1,18 @@
-//! Three machines on a network that loses, repeats, reorders and damages what they send.
+//! Three machines on the modelled transport, over a network that loses, repeats, delays and
+//! damages what they send.
 //!
-//! Each step is one byte: a packet or stream that is under way is delivered, lost, repeated or
-//! damaged, the clock goes on to the next deadline, a member crashes and comes back, or somebody
-//! commands something. After every step `watch` checks the machine concerned.
+//! Each step is one byte: something under way is carried, what is sent next gets lost, repeated,
+//! delayed or damaged, the clock goes on to the next deadline, a member crashes and comes back, or
+//! somebody commands something. After every turn `watch` checks the machine concerned.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use swim_core::model::{EndpointId, Journey, Links, ModelHandle, ModelLimits, TransportModel};
 use swim_core::wire::WireSettings;
 use swim_core::{
-    Config, LocalMember, Membership, Output, Peer, RngSeed, StreamFailure, StreamId, Time,
+    Config, Destination, LocalMember, Membership, Output, Peer, RngSeed, StreamFailure, StreamGone,
+    StreamId, StreamRead, Time, Transport, TransportAdapter, TransportEvent,
 };
 
 use crate::draw::Draw;
@@ -20,8 +22,8 @@ use crate::watch::Watch;
 const MEMBERS: usize = 3;
 /// Steps of one story; what follows is ignored.
 const MOST_STEPS: usize = 50;
-/// Packets and streams under way; the oldest get lost beyond that.
-const MOST_UNDER_WAY: usize = 64;
+/// What one step carries at most: a dial, a request, its answer and their acknowledgements.
+const CARRIED_AT_ONCE: usize = 8;
 
 /// Checks one input. Returns whether somebody met somebody.
 ///
@@ -41,30 +43,135 @@ pub fn check(input: &[u8]) -> bool {
 
 struct Host {
     machine: Membership,
+    adapter: TransportAdapter,
     watch: Watch,
-}
-
-enum UnderWay {
-    Packet { bytes: Vec<u8> },
-    Request { id: StreamId, bytes: Vec<u8> },
-    Answer { id: StreamId, bytes: Vec<u8> },
-}
-
-struct Letter {
-    from: usize,
-    to: usize,
-    content: UnderWay,
 }
 
 struct Cluster {
     config: Config,
     members: Vec<Host>,
+    model: TransportModel,
+    network: Network,
     now: Time,
-    under_way: VecDeque<Letter>,
-    /// Streams that were opened: by whom, under which name there, and which name here.
-    streams: VecDeque<(usize, StreamId, usize, StreamId)>,
-    next_stream: u64,
     births: u8,
+}
+
+/// What happens to the next packet.
+#[derive(Clone, Copy, Default)]
+enum Fault {
+    #[default]
+    None,
+    Lost,
+    Repeated,
+    Delayed(Duration),
+    /// At this place, by these bits.
+    Damaged(u16, u8),
+}
+
+#[derive(Default)]
+struct Network {
+    next: Fault,
+}
+
+fn index_of(id: EndpointId) -> usize {
+    id.index() % MEMBERS
+}
+
+impl Links for Network {
+    fn endpoint_at(&self, address: SocketAddr) -> Option<EndpointId> {
+        let index = (0..MEMBERS).find(|index| participants::address(*index) == address)?;
+        u32::try_from(index).ok().map(EndpointId)
+    }
+
+    fn connects(&self, _: EndpointId, _: EndpointId) -> bool {
+        true
+    }
+
+    fn datagram(&mut self, _: EndpointId, _: EndpointId, bytes: &mut [u8]) -> Journey {
+        let travel = Duration::from_micros(500);
+        let arrives = |after| Journey::Arrives { after, again: None };
+        if bytes.is_empty() {
+            return arrives(travel);
+        }
+        match std::mem::take(&mut self.next) {
+            Fault::None => arrives(travel),
+            Fault::Lost => Journey::Lost,
+            Fault::Repeated => Journey::Arrives { after: travel, again: Some(2 * travel) },
+            Fault::Delayed(by) => arrives(travel + by),
+            Fault::Damaged(place, bits) => {
+                if let Some(place) = usize::from(place).checked_rem(bytes.len()) {
+                    bytes[place] ^= bits;
+                }
+                arrives(travel)
+            }
+        }
+    }
+
+    fn stream_delay(&mut self, _: EndpointId, _: EndpointId) -> Duration {
+        Duration::from_micros(500)
+    }
+}
+
+/// A member's transport, which tells `watch` what the machine wants of it.
+struct Watched<'a> {
+    model: ModelHandle<'a, Network>,
+    watch: &'a mut Watch,
+    /// Opened, and the request not written yet.
+    opening: Option<(StreamId, Destination, Time)>,
+}
+
+impl Transport for Watched<'_> {
+    fn send_packet(&mut self, to: &Destination, bytes: &[u8], now: Time) {
+        self.watch.output(&Output::Packet { to: to.clone(), bytes: bytes.to_vec() });
+        self.model.send_packet(to, bytes, now);
+    }
+
+    fn open_stream(&mut self, id: StreamId, to: &Destination, deadline: Time, now: Time) {
+        self.opening = Some((id, to.clone(), deadline));
+        self.model.open_stream(id, to, deadline, now);
+    }
+
+    fn write(&mut self, id: StreamId, bytes: &[u8], finish: bool) -> Result<usize, StreamGone> {
+        let bytes_of = || bytes.to_vec();
+        match self.opening.take() {
+            Some((opened, to, deadline)) => {
+                assert_eq!(opened, id, "a stream is opened and another one written");
+                self.watch.output(&Output::OpenStream { id, to, bytes: bytes_of(), deadline });
+            }
+            None if id.is_incoming() => {
+                self.watch.output(&Output::WriteStream { id, bytes: bytes_of(), finish });
+            }
+            // The rest of a request for which there was no room.
+            None => {}
+        }
+        self.model.write(id, bytes, finish)
+    }
+
+    fn read(&mut self, id: StreamId, buffer: &mut [u8]) -> Result<StreamRead, StreamFailure> {
+        let read = self.model.read(id, buffer);
+        if read.is_err() {
+            self.watch.failed(id);
+        }
+        read
+    }
+
+    fn stop(&mut self, id: StreamId) {
+        self.watch.output(&Output::CloseStream { id });
+        self.model.stop(id);
+    }
+
+    fn reset(&mut self, id: StreamId) {
+        self.watch.output(&Output::ResetStream { id });
+        self.model.reset(id);
+    }
+
+    fn peer_departed(&mut self, address: SocketAddr) {
+        self.watch.output(&Output::ForgetPeer { address });
+    }
+
+    fn close_peer(&mut self, address: SocketAddr, now: Time) {
+        self.model.close_peer(address, now);
+    }
 }
 
 impl Cluster {
@@ -81,26 +188,25 @@ impl Cluster {
         if has(3) {
             config.gossip_to_the_dead = Duration::from_secs(2);
         }
-        let now = Time::ZERO;
         let mut cluster = Self {
             members: Vec::new(),
             config,
-            now,
-            under_way: VecDeque::new(),
-            streams: VecDeque::new(),
-            next_stream: 0,
+            model: TransportModel::new(ModelLimits::default()),
+            network: Network::default(),
+            now: Time::ZERO,
             births: 0,
         };
         for index in 0..MEMBERS {
-            let host = cluster.host(index);
+            cluster.model.add(peer(index));
+            let host = cluster.start(index);
             cluster.members.push(host);
-            cluster.settle(index);
+            cluster.perform(index);
         }
         cluster
     }
 
-    /// A machine that begins anew, at incarnation 1.
-    fn host(&mut self, index: usize) -> Host {
+    /// A machine that begins anew, at incarnation 1, and its endpoint.
+    fn start(&mut self, index: usize) -> Host {
         let me = LocalMember {
             name: participants::name(index),
             address: participants::address(index),
@@ -111,16 +217,18 @@ impl Cluster {
         self.births = self.births.wrapping_add(1);
         let watch = Watch::new(&self.config, WireSettings::default());
         let machine = Membership::new(self.config.clone(), me, seed, self.now);
-        Host { machine: machine.expect("the settings work"), watch }
+        self.model.start(endpoint(index), peer(index));
+        let machine = machine.expect("the settings work");
+        Host { machine, adapter: TransportAdapter::default(), watch }
     }
 
     fn step(&mut self, draw: &mut Draw<'_>) {
         match draw.below(16) {
-            0..5 => self.deliver_next(0),
-            5 => self.deliver_next(draw.byte().into()),
-            6 => self.lose(draw.byte().into()),
-            7 => self.repeat(draw.byte().into()),
-            8 => self.damage(draw.byte().into(), draw),
+            0..5 => self.carry(),
+            5 => self.network.next = Fault::Delayed(Duration::from_millis(draw.byte().into())),
+            6 => self.network.next = Fault::Lost,
+            7 => self.network.next = Fault::Repeated,
+            8 => self.network.next = Fault::Damaged(draw.u16(), draw.byte()),
             9..13 => self.wait_for_deadline(),
             13 => {
                 self.now += Duration::from_millis(1 << draw.below(16));
@@ -131,125 +239,66 @@ impl Cluster {
         }
     }
 
-    /// Takes what a machine wants sent.
-    fn settle(&mut self, from: usize) {
-        let Host { machine, watch } = &mut self.members[from];
-        for output in watch.step(machine) {
-            match output {
-                Output::Packet { to, bytes } => {
-                    self.post(from, to.address, UnderWay::Packet { bytes });
-                }
-                Output::OpenStream { id, to, bytes, .. } => {
-                    self.post(from, to.address, UnderWay::Request { id, bytes });
-                }
-                Output::WriteStream { id, bytes, .. } => {
-                    let opener = self
-                        .streams
-                        .iter()
-                        .find(|(.., host, theirs)| (*host, *theirs) == (from, id));
-                    if let Some(&(to, id, ..)) = opener {
-                        let content = UnderWay::Answer { id, bytes };
-                        self.under_way.push_back(Letter { from, to, content });
-                    }
-                }
-                Output::CloseStream { .. }
-                | Output::ResetStream { .. }
-                | Output::ForgetPeer { .. }
-                | Output::ResolveSeeds
-                | Output::Finished { .. }
-                | Output::Event(_) => {}
+    /// Lets what is under way arrive, as far as that takes no deadline of a machine.
+    fn carry(&mut self) {
+        let deadline = self.members.iter().filter_map(|member| member.machine.poll_timeout()).min();
+        for _ in 0..CARRIED_AT_ONCE {
+            let due = self.model.poll_timeout();
+            let Some(due) = due.filter(|due| deadline.is_none_or(|deadline| *due < deadline))
+            else {
+                return;
+            };
+            self.now = self.now.max(due);
+            self.advance();
+        }
+    }
+
+    /// Does what is due in the model.
+    fn advance(&mut self) {
+        while self.model.advance(self.now, &mut self.network) {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while let Some((id, event)) = self.model.poll_event() {
+            let index = index_of(id);
+            match &event {
+                TransportEvent::StreamOpened { id, .. } => self.members[index].watch.opened(*id),
+                TransportEvent::StreamFailed { id, .. } => self.members[index].watch.failed(*id),
+                TransportEvent::Packet { .. }
+                | TransportEvent::StreamReadable { .. }
+                | TransportEvent::StreamWritable { .. }
+                | TransportEvent::SendFailed { .. }
+                | TransportEvent::PacketLimit { .. } => {}
             }
-        }
-        while self.under_way.len() > MOST_UNDER_WAY {
-            self.lose(0);
-        }
-    }
-
-    fn post(&mut self, from: usize, address: SocketAddr, content: UnderWay) {
-        if let Some(to) = (0..MEMBERS).find(|index| participants::address(*index) == address) {
-            self.under_way.push_back(Letter { from, to, content });
+            self.act(index, |adapter, machine, transport, now| {
+                adapter.handle_event(event, machine, transport, now);
+            });
         }
     }
 
-    fn take(&mut self, choice: usize) -> Option<Letter> {
-        let index = choice.checked_rem(self.under_way.len())?;
-        self.under_way.remove(index)
+    fn perform(&mut self, index: usize) {
+        self.act(index, |adapter, machine, transport, now| {
+            adapter.perform(machine, transport, now);
+        });
+        self.hand_over();
     }
 
-    fn deliver_next(&mut self, choice: usize) {
-        if let Some(letter) = self.take(choice) {
-            self.deliver(letter);
+    /// Lets a member act, and checks it.
+    fn act(
+        &mut self,
+        index: usize,
+        act: impl FnOnce(&mut TransportAdapter, &mut Membership, &mut Watched<'_>, Time),
+    ) {
+        let now = self.now;
+        let Host { machine, adapter, watch } = &mut self.members[index];
+        let model = self.model.handle(endpoint(index), &mut self.network, now);
+        act(adapter, machine, &mut Watched { model, watch, opening: None }, now);
+        while let Some(output) = adapter.poll_output() {
+            watch.output(&output);
         }
-    }
-
-    fn deliver(&mut self, Letter { from, to, content }: Letter) {
-        let peer =
-            Peer { address: participants::address(from), names: [participants::name(from)].into() };
-        let Host { machine, watch } = &mut self.members[to];
-        match content {
-            UnderWay::Packet { bytes } => machine.handle_packet(&peer, &bytes, self.now),
-            UnderWay::Answer { id, bytes } => {
-                machine.handle_stream_data(id, &bytes, true, self.now);
-            }
-            UnderWay::Request { id: theirs, bytes } => {
-                let id = StreamId::incoming(self.next_stream);
-                self.next_stream += 1;
-                self.streams.push_back((from, theirs, to, id));
-                if self.streams.len() > MOST_UNDER_WAY {
-                    self.streams.pop_front();
-                }
-                watch.opened(id);
-                machine.handle_stream_opened(id, &peer, self.now);
-                self.settle(to);
-                self.members[to].machine.handle_stream_data(id, &bytes, true, self.now);
-            }
-        }
-        self.settle(to);
-    }
-
-    /// A lost packet is silence; a lost stream is a failure that its opener hears of.
-    fn lose(&mut self, choice: usize) {
-        let Some(letter) = self.take(choice) else {
-            return;
-        };
-        let (opener, id) = match letter.content {
-            UnderWay::Packet { .. } => return,
-            UnderWay::Request { id, .. } => (letter.from, id),
-            UnderWay::Answer { id, .. } => (letter.to, id),
-        };
-        let Host { machine, watch } = &mut self.members[opener];
-        watch.failed(id);
-        machine.handle_stream_failed(id, StreamFailure::Reset, self.now);
-        self.settle(opener);
-    }
-
-    /// Delivers a packet and leaves it under way; streams are never repeated.
-    fn repeat(&mut self, choice: usize) {
-        let Some(letter) = self.take(choice) else {
-            return;
-        };
-        if let UnderWay::Packet { bytes } = &letter.content {
-            let content = UnderWay::Packet { bytes: bytes.clone() };
-            self.under_way.push_back(Letter { content, ..letter });
-        }
-        self.deliver(letter);
-    }
-
-    fn damage(&mut self, choice: usize, draw: &mut Draw<'_>) {
-        let Some(mut letter) = self.take(choice) else {
-            return;
-        };
-        let (UnderWay::Packet { bytes }
-        | UnderWay::Request { bytes, .. }
-        | UnderWay::Answer { bytes, .. }) = &mut letter.content;
-        let place = usize::from(draw.u16()).checked_rem(bytes.len());
-        let damage = draw.byte();
-        match place {
-            Some(place) if damage == 0 => bytes.truncate(place),
-            Some(place) => bytes[place] ^= damage,
-            None => bytes.push(damage),
-        }
-        self.deliver(letter);
+        watch.after_turn(machine);
     }
 
     fn wait_for_deadline(&mut self) {
@@ -261,28 +310,28 @@ impl Cluster {
     }
 
     fn pass_time(&mut self) {
+        self.advance();
         for index in 0..MEMBERS {
             let due = self.members[index].machine.poll_timeout();
             if due.is_none_or(|due| due > self.now) {
                 continue;
             }
-            self.members[index].machine.handle_timeout(self.now);
-            self.settle(index);
-            let Host { machine, watch } = &self.members[index];
+            self.act(index, |adapter, machine, transport, now| {
+                machine.handle_timeout(now);
+                adapter.perform(machine, transport, now);
+                adapter.handle_timeout(machine, transport, now);
+            });
+            self.hand_over();
+            let Host { machine, watch, .. } = &self.members[index];
             watch.timeout(machine, self.now);
         }
     }
 
     /// It comes back at once and remembers nothing; others may still write to its old self.
     fn crash(&mut self, index: usize) {
-        let host = self.host(index);
+        let host = self.start(index);
         self.members[index] = host;
-        self.under_way.retain(|letter| {
-            let is_answer = matches!(letter.content, UnderWay::Answer { .. });
-            letter.from != index && !(letter.to == index && is_answer)
-        });
-        self.streams.retain(|(opener, _, host, _)| *opener != index && *host != index);
-        self.settle(index);
+        self.perform(index);
     }
 
     fn command(&mut self, draw: &mut Draw<'_>) {
@@ -300,14 +349,22 @@ impl Cluster {
             }
             _ => {
                 let _ = machine.set_meta(draw.slice().to_vec(), self.now);
-                self.settle(who);
-                let _ = self.members[who].machine.broadcast(b"text".to_vec(), self.now);
+                self.perform(who);
+                let _ = self.members[who].machine.broadcast(b"updates".to_vec(), self.now);
                 None
             }
         };
         if let Some(operation) = operation {
             self.members[who].watch.issued(operation);
         }
-        self.settle(who);
+        self.perform(who);
     }
+}
+
+fn endpoint(index: usize) -> EndpointId {
+    EndpointId(u32::try_from(index).unwrap_or(0))
+}
+
+fn peer(index: usize) -> Peer {
+    Peer { address: participants::address(index), names: [participants::name(index)].into() }
 }

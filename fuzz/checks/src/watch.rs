@@ -49,6 +49,8 @@ pub(crate) struct Watch {
     events: usize,
     /// The machine's count of changes when its view was compared last.
     compared: Option<u64>,
+    /// The count of events at the end of the last turn.
+    compared_events: usize,
     /// Steps since then.
     unchanged: u32,
 }
@@ -71,6 +73,7 @@ impl Watch {
             has_left: false,
             events: 0,
             compared: None,
+            compared_events: 0,
             unchanged: 0,
         }
     }
@@ -132,8 +135,14 @@ impl Watch {
             self.output(&output);
             outputs.push(output);
         }
+        self.after_turn(machine);
+        outputs
+    }
+
+    /// All outputs of a turn have been seen: checks what the machine shows of itself.
+    pub(crate) fn after_turn(&mut self, machine: &Membership) {
         self.unchanged += 1;
-        let told = outputs.iter().any(|output| matches!(output, Output::Event(_)));
+        let told = self.events != std::mem::replace(&mut self.compared_events, self.events);
         let changed = self.compared.replace(machine.generation()) != Some(machine.generation());
         if changed || told || self.unchanged >= SELDOM {
             self.unchanged = 0;
@@ -142,7 +151,6 @@ impl Watch {
         self.lengths(machine);
         assert!(machine.has_left() || !self.has_left, "nobody returns from a leave");
         self.has_left = machine.has_left();
-        outputs
     }
 
     /// After a deadline was handled, none is left that lies in the past.
@@ -151,7 +159,8 @@ impl Watch {
         assert!(next.is_none_or(|next| next > now), "at {now}, {next:?} is still to be handled");
     }
 
-    fn output(&mut self, output: &Output) {
+    /// The machine wants this.
+    pub(crate) fn output(&mut self, output: &Output) {
         match output {
             Output::Packet { to, bytes } => self.packet(to, bytes),
             Output::OpenStream { id, to, bytes, deadline } => {
