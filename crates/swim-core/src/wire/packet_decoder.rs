@@ -35,14 +35,14 @@ pub struct Packet<'a> {
 /// Decodes packets, one after the other, with buffers that are used again.
 ///
 /// A default one allocates nothing, so that an owner can take it out of itself while it acts on a
-/// packet and put it back afterwards. Between packets it holds at most the decrypted and
-/// decompressed bytes of the largest one, some 2 MiB, and a table of 28 KiB.
+/// packet and put it back afterwards. Between packets it keeps the buffers of the largest one: 1 MiB
+/// of decompressed bytes and 2 MiB of message positions at most, and a table of 28 KiB.
 #[derive(Debug, Default)]
 pub struct PacketDecoder {
     decrypted: Vec<u8>,
     decompressed: Vec<u8>,
     rewritten: Vec<u8>,
-    found: Vec<Span>,
+    found: Vec<Found>,
     lzw: LzwDecoder,
 }
 
@@ -75,8 +75,8 @@ impl PacketDecoder {
         if !has_number_array {
             return Ok(Packet { messages, ..counts });
         }
-        let spans = rewrite_all(found, buffers, rewritten)?;
-        let (messages, _) = read_all(&spans, Buffers { rewritten, ..buffers })?;
+        let found = rewrite_all(found, buffers, rewritten)?;
+        let (messages, _) = read_all(&found, Buffers { rewritten, ..buffers })?;
         Ok(Packet { messages, ..counts })
     }
 }
@@ -87,6 +87,14 @@ struct Span {
     buffer: BufferName,
     start: usize,
     end: usize,
+}
+
+/// A message that a packet carries.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    kind: MessageType,
+    /// Without the type byte.
+    body: Span,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +173,7 @@ struct Search<'p, 'd> {
     packet: &'p [u8],
     decrypted: &'d [u8],
     decompressed: &'d mut Vec<u8>,
-    found: &'d mut Vec<Span>,
+    found: &'d mut Vec<Found>,
     lzw: &'d mut LzwDecoder,
     counts: Packet<'static>,
 }
@@ -183,19 +191,19 @@ impl Search<'_, '_> {
                 self.visit(inner, depth + 1)
             }
             Some(
-                MessageType::Ping
+                kind @ (MessageType::Ping
                 | MessageType::IndirectPing
                 | MessageType::Ack
                 | MessageType::Suspect
                 | MessageType::Alive
                 | MessageType::Dead
                 | MessageType::User
-                | MessageType::Nack,
+                | MessageType::Nack),
             ) => {
                 if self.found.len() == MAX_PACKET_MESSAGES {
                     return Err(PacketDecodeError::TooManyMessages { offset: span.start });
                 }
-                self.found.push(span);
+                self.found.push(Found { kind, body: Span { start: span.start + 1, ..span } });
                 Ok(())
             }
             Some(
@@ -243,7 +251,7 @@ impl Search<'_, '_> {
         };
         let mut scratch = Vec::new();
         let (message, _) = Compress::decode(message.get(1..).unwrap_or_default(), &mut scratch)
-            .map_err(|error| malformed(MessageType::Compress, span, error))?;
+            .map_err(|error| malformed(MessageType::Compress, span.start + 1, error))?;
         let start = self.decompressed.len();
         // Nothing else is in the buffer, so that its length is what has been expanded so far.
         let room = MAX_PACKET_EXPANSION - start;
@@ -260,56 +268,50 @@ impl Search<'_, '_> {
 
 /// Reads the messages, and whether one of them has a field that cannot be borrowed.
 fn read_all<'a>(
-    found: &[Span],
+    found: &[Found],
     buffers: Buffers<'a>,
 ) -> Result<(Vec<Message<'a>>, bool), PacketDecodeError> {
     let mut messages = Vec::with_capacity(found.len());
     let mut has_number_array = false;
-    for &span in found {
-        let Some((&first, body)) = buffers.bytes(span).split_first() else {
-            continue;
-        };
-        let Some(kind) = MessageType::from_byte(first) else {
-            continue;
-        };
+    for &Found { kind, body: span } in found {
+        let body = buffers.bytes(span);
         let mut reader = Reader::new(body);
-        if let Some(message) = Message::read(kind, body, &mut reader) {
-            messages.push(message.map_err(|error| malformed(kind, span, error))?);
+        let message = Message::read(kind, body, &mut reader);
+        debug_assert!(message.is_some(), "{kind} is not a message that packets carry");
+        if let Some(message) = message {
+            messages.push(message.map_err(|error| malformed(kind, span.start, error))?);
             has_number_array |= reader.has_number_array();
         }
     }
     Ok((messages, has_number_array))
 }
 
-/// Copies all messages, with arrays of numbers replaced by bytes.
+/// Copies all bodies, with arrays of numbers replaced by bytes.
 fn rewrite_all(
-    found: &[Span],
+    found: &[Found],
     buffers: Buffers<'_>,
     out: &mut Vec<u8>,
-) -> Result<Vec<Span>, PacketDecodeError> {
+) -> Result<Vec<Found>, PacketDecodeError> {
     out.clear();
     let mut rewritten = Vec::with_capacity(found.len());
-    for &span in found {
-        let Some((&first, body)) = buffers.bytes(span).split_first() else {
-            continue;
-        };
+    for &Found { kind, body: span } in found {
+        let body = buffers.bytes(span);
         let start = out.len();
-        out.push(first);
-        match MessageType::from_byte(first) {
-            Some(kind) if kind != MessageType::User => {
-                rewrite_number_arrays(body, out).map_err(|error| malformed(kind, span, error))?;
-            }
-            Some(_) | None => out.extend_from_slice(body),
+        if kind == MessageType::User {
+            out.extend_from_slice(body);
+        } else {
+            rewrite_number_arrays(body, out).map_err(|error| malformed(kind, span.start, error))?;
         }
-        rewritten.push(Span { buffer: BufferName::Rewritten, start, end: out.len() });
+        let body = Span { buffer: BufferName::Rewritten, start, end: out.len() };
+        rewritten.push(Found { kind, body });
     }
     Ok(rewritten)
 }
 
-/// Errors count from the message's body, which follows the type byte.
-fn malformed(message: MessageType, span: Span, error: DecodeError) -> PacketDecodeError {
+/// A message whose body begins at `start` is malformed.
+fn malformed(message: MessageType, start: usize, error: DecodeError) -> PacketDecodeError {
     let DecodeError { offset, kind } = error;
-    PacketDecodeError::Malformed { message, offset: span.start + 1 + offset, source: kind }
+    PacketDecodeError::Malformed { message, offset: start + offset, source: kind }
 }
 
 #[cfg(test)]
