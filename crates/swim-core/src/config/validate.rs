@@ -5,14 +5,14 @@ use std::fmt;
 use super::Config;
 use crate::config_error::ConfigError;
 use crate::member::LocalMember;
-use crate::wire::MAX_META;
+use crate::wire::{MAX_META, MAX_PUSH_PULL_NODES};
 
 /// One alive message with 512 bytes of metadata and a name of 255 bytes must fit.
 const MIN_PACKET_BUDGET: usize = 1024;
 /// What a unidirectional stream packet carries in Go, less room for the layers.
 const MAX_PACKET_BUDGET: usize = 65_000;
 /// As many entries as one full exchange may carry.
-const MAX_MEMBERS: usize = 1_048_576;
+const MAX_MEMBERS: usize = MAX_PUSH_PULL_NODES;
 const MAX_FANOUT: usize = 64;
 
 impl Config {
