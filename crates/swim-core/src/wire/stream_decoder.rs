@@ -5,8 +5,6 @@
 //! of a stream: a message is complete when its own lengths say so. A decoder keeps only bytes that
 //! arrived, and decodes again only once all bytes that the last attempt lacked are there.
 
-use std::ops::Range;
-
 use super::decode_error::{DecodeError, DecodeErrorKind};
 use super::lzw_decoder::LzwDecoder;
 use super::message_type::MessageType;
@@ -18,8 +16,11 @@ use super::stream_message::{Side, StreamMessage};
 use super::wire_limits::{MAX_PLAIN_STREAM, MAX_PUSH_PULL_NODES, MAX_USER_MESSAGE, MAX_USER_STATE};
 use super::wire_settings::WireSettings;
 
+mod decode_stage;
 mod stream_content;
 mod stream_layers;
+
+use decode_stage::{Content, PushPullLengths, Stage, StreamType, Value};
 
 /// Reads what one side writes on a stream, in whatever pieces it comes.
 ///
@@ -41,52 +42,6 @@ pub struct StreamDecoder {
     compressed: bool,
     has_number_array: bool,
     trailing: usize,
-}
-
-/// What the next bytes are.
-#[derive(Debug)]
-enum Stage {
-    Label,
-    Encryption,
-    Compression,
-    Type,
-    /// The msgpack value that is a short message, or the header of a long one.
-    Value(StreamType),
-    User {
-        length: usize,
-    },
-    /// The states of members, `left` of them.
-    States {
-        lengths: PushPullLengths,
-        left: usize,
-    },
-    UserState {
-        lengths: PushPullLengths,
-    },
-    /// Nothing more is expected: the message is complete.
-    Done(Content),
-    /// Nothing more is expected: the stream was refused.
-    Failed,
-}
-
-/// What the header of a push-pull announces, within the limits.
-#[derive(Clone, Copy, Debug)]
-struct PushPullLengths {
-    join: bool,
-    nodes: usize,
-    /// Where in the buffer the first state begins.
-    nodes_at: usize,
-    user_state: usize,
-}
-
-/// Where in the buffer the parts of a complete message are.
-#[derive(Clone, Debug)]
-enum Content {
-    Ping(Range<usize>),
-    Ack(Range<usize>),
-    Error(Range<usize>),
-    User(Range<usize>),
-    PushPull { join: bool, count: usize, nodes: Range<usize>, user_state: Range<usize> },
 }
 
 impl StreamDecoder {
@@ -352,43 +307,6 @@ impl StreamDecoder {
     fn unread(&self) -> &[u8] {
         self.buffer.get(self.at..).unwrap_or_default()
     }
-}
-
-/// The types of messages that streams carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StreamType {
-    Ping,
-    Ack,
-    Error,
-    PushPull,
-    User,
-}
-
-impl StreamType {
-    fn from_byte(byte: u8) -> Option<Self> {
-        let types = [Self::Ping, Self::Ack, Self::Error, Self::PushPull, Self::User];
-        types.into_iter().find(|kind| kind.message_type().to_byte() == byte)
-    }
-
-    const fn message_type(self) -> MessageType {
-        match self {
-            Self::Ping => MessageType::Ping,
-            Self::Ack => MessageType::Ack,
-            Self::Error => MessageType::Error,
-            Self::PushPull => MessageType::PushPull,
-            Self::User => MessageType::User,
-        }
-    }
-}
-
-/// What [`take_value`](StreamDecoder::take_value) read: a whole message, which is read again when
-/// it is returned, or the header of one.
-enum Value {
-    Ping,
-    Ack,
-    Error,
-    User(UserHeader),
-    PushPull(PushPullHeader),
 }
 
 fn malformed(message: MessageType, error: DecodeError) -> StreamDecodeError {

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Content, StreamDecoder, malformed};
+use super::decode_stage::Content;
+use super::{StreamDecoder, malformed};
 use crate::wire::message_type::MessageType;
 use crate::wire::msgpack::{MsgpackStruct, Reader, rewrite_number_arrays};
 use crate::wire::schema::{Ack, ErrorMessage, Ping};

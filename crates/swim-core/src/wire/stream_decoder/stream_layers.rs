@@ -4,7 +4,8 @@
 //! Each step returns the next stage, or `None` while bytes are missing. Encryption and compression
 //! yield all their bytes at once, so that a message that is incomplete inside them is refused.
 
-use super::{Stage, StreamDecoder, limited};
+use super::decode_stage::Stage;
+use super::{StreamDecoder, limited};
 use crate::wire::compress::decompress_with;
 use crate::wire::label::{LabelError, split_header};
 use crate::wire::lzw_decoder::LzwDecoder;
