@@ -12,6 +12,7 @@
 
 mod bounds;
 mod model;
+mod node_log;
 mod payload;
 mod plan;
 mod prove;
@@ -19,19 +20,16 @@ mod report;
 mod rng;
 mod rules;
 mod runner;
+mod settings;
+mod start;
 mod timeline;
 
 use std::time::Duration;
 
-use plan::Plan;
-use report::Report;
-use rules::Verdict;
-use runner::Runner;
+use settings::{Participants, Settings};
 
 use crate::Stop;
-use crate::fleet::folder::Folder;
-use crate::fleet::programs::{GoPeer, Programs};
-use crate::fleet::{Fleet, Program};
+use crate::fleet::programs::Programs;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -72,25 +70,6 @@ pub(crate) struct Arguments {
     only: Vec<String>,
 }
 
-/// Who takes part: so many nodes of ours, then so many Go peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Participants {
-    /// All of them.
-    members: usize,
-    /// Those of them that are Go peers, the last ones.
-    go: usize,
-}
-
-/// What one soak is.
-#[derive(Debug, Clone, Copy)]
-struct Settings {
-    participants: Participants,
-    length: Duration,
-    seed: u64,
-    json: bool,
-    keep: bool,
-}
-
 /// Runs the soak, or proves the oracle.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     if arguments.prove {
@@ -112,80 +91,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         json: arguments.json,
         keep: arguments.keep,
     };
-    let verdict = soak(settings, programs)?;
+    let verdict = start::soak(settings, programs)?;
     if verdict.violations.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
-}
-
-/// Runs one soak and shows what came of it.
-fn soak(settings: Settings, programs: Programs) -> Result<Verdict, Stop> {
-    let Settings { participants, length, seed, json, keep } = settings;
-    let mut folder = Folder::create("soak")?;
-    let fleet = Fleet::new(programs.copied_to(folder.path())?, folder.path()).on_own_address();
-    for member in participants.all() {
-        fleet.certify(&participants.name(member), Program::Node, fleet.home())?;
-    }
-    let plan = Plan::draw(seed, participants, length);
-    let report = Report::new(participants, seed, json);
-    let verdict = Runner::new(settings, &plan, fleet, report).run(folder.path());
-    if keep || verdict.as_ref().is_ok_and(|verdict| !verdict.violations.is_empty()) {
-        folder.keep();
-    }
-    if keep {
-        eprintln!("xtask: its files are in {}", folder.path().display());
-    }
-    verdict
-}
-
-impl Participants {
-    fn all(self) -> std::ops::Range<usize> {
-        0..self.members
-    }
-
-    fn is_go(self, member: usize) -> bool {
-        member >= self.members - self.go
-    }
-
-    fn go_peer(self) -> GoPeer {
-        if self.go > 0 { GoPeer::Pinned } else { GoPeer::No }
-    }
-
-    /// Ours are n1, n2, …; Go peers g1, g2, ….
-    fn name(self, member: usize) -> String {
-        let ours = self.members - self.go;
-        if member < ours { format!("n{}", member + 1) } else { format!("g{}", member - ours + 1) }
-    }
-
-    fn find(self, name: &str) -> Option<usize> {
-        self.all().find(|member| self.name(*member) == name)
-    }
-
-    /// The most members that may be absent at a time: never a majority.
-    fn most_absent(self) -> usize {
-        self.members.saturating_sub(1) / 2
-    }
-
-    /// Whether its process lives from the beginning to the end: some of ours must, to show leaks.
-    fn stays(self, member: usize) -> bool {
-        member < (self.members - self.go).div_ceil(4)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everybody_has_a_name_and_is_found_by_it() {
-        let participants = Participants { members: 10, go: 3 };
-        let names: Vec<String> =
-            participants.all().map(|member| participants.name(member)).collect();
-        assert_eq!(names, ["n1", "n2", "n3", "n4", "n5", "n6", "n7", "g1", "g2", "g3"]);
-        for member in participants.all() {
-            assert_eq!(participants.find(&participants.name(member)), Some(member));
-        }
-        assert_eq!(participants.find("n8"), None);
-        assert_eq!(participants.most_absent(), 4);
-        let stay: Vec<usize> = participants.all().filter(|m| participants.stays(*m)).collect();
-        assert_eq!(stay, [0, 1]);
-    }
 }

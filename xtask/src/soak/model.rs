@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Participants;
 use super::bounds::Bounds;
+use super::settings::Participants;
 use super::timeline::{Command, Said, Timeline, What};
 
 /// Why a member is absent.

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::Participants;
 use super::bounds::Bounds;
 use super::rng::PlanRng;
+use super::settings::Participants;
 
 /// What can happen to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

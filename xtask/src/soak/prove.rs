@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::rules::{Rule, Verdict};
-use super::{Participants, Settings, soak};
+use super::settings::{Participants, Settings};
+use super::start::soak;
 use crate::fleet::programs::{GoPeer, Programs};
 use crate::{Stop, planted, workspace};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Participants;
 use super::plan::Action;
 use super::rules::{self, Verdict, Violation};
+use super::settings::Participants;
 use super::timeline::{Entry, Timeline};
 use crate::Stop;
 

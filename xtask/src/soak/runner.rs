@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::model::Model;
+use super::node_log::logged;
 use super::payload;
 use super::plan::{Action, Plan};
 use super::report::Report;
 use super::rules::{self, Rule, Verdict, Violation};
+use super::settings::{Participants, Settings};
 use super::timeline::{self, Command, Said, Timeline, What};
-use super::{Participants, Settings};
 use crate::Stop;
 use crate::fleet::event::EventKind;
 use crate::fleet::{Fleet, MemberId, MemberSpec, Members, Observed, Program, logs};
@@ -26,8 +27,6 @@ const TICK: Duration = Duration::from_millis(100);
 const STALL: Duration = Duration::from_millis(250);
 /// How often the timeline is judged, at first. A long one is judged less often.
 const JUDGE: Duration = Duration::from_secs(10);
-/// Whose warnings a node writes as events too, with their times.
-const TOLD: &str = "swim_quic::warnings";
 /// How long the cluster may take to form, and to close down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -396,33 +395,5 @@ impl<'a> Runner<'a> {
             self.wait(deadline)?;
         }
         Ok(())
-    }
-}
-
-/// A line of a node's log, if it is at WARN or ERROR, or reports a panic.
-fn logged(line: &str) -> Option<Said> {
-    if logs::first_error(line).is_some() {
-        return Some(Said::LoggedError(line.to_owned()));
-    }
-    let mut words = line.splitn(4, ' ');
-    let (_, level, target, detail) = (words.next(), words.next()?, words.next()?, words.next()?);
-    let (what, detail) = (target.to_owned(), detail.to_owned());
-    (level == "WARN" && target != TOLD).then_some(Said::Warned { what, detail })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_a_log_are_told_apart_by_their_level() {
-        let line =
-            |level| format!("2026-01-01T00:00:00.000Z {level} quic_net::pool too many ERRORs");
-        let (what, detail) = ("quic_net::pool".to_owned(), "too many ERRORs".to_owned());
-        assert_eq!(logged(&line("WARN")), Some(Said::Warned { what, detail }));
-        assert_eq!(logged(&line("ERROR")), Some(Said::LoggedError(line("ERROR"))));
-        assert_eq!(logged(&line("INFO")), None);
-        assert_eq!(logged(&line("WARN").replace("quic_net::pool", TOLD)), None);
-        assert!(logged("thread 'driver' panicked at src/a.rs:1:2:").is_some());
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Rule, Verdict};
+use super::rule::Rule;
+use super::verdict::Verdict;
 use crate::fleet::event::{Row, SeenState};
 use crate::soak::model::{Exchange, Model};
 use crate::soak::timeline::{Command, Listed, Said, View, What};

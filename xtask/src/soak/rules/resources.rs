@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Rule, Verdict};
+use super::rule::Rule;
+use super::verdict::Verdict;
 use crate::fleet::event::Resources;
 use crate::soak::model::{Absence, Cause, Life, Model};
 use crate::soak::timeline::{Said, What};

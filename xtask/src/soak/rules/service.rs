@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Rule, Statistic, Verdict};
+use super::rule::Rule;
+use super::statistic::Statistic;
+use super::verdict::Verdict;
 use crate::soak::model::{Exchange, Model};
 use crate::soak::payload::Received;
 use crate::soak::timeline::{Command, Said, What};
@@ -157,7 +159,7 @@ fn losses(
             }
         }
     }
-    broadcasts.conclude(model, verdict);
+    verdict.conclude(broadcasts, model);
 }
 
 /// Each command of a member that runs is answered in time, and carried out where nothing prevents

@@ -1,94 +1,13 @@
 //! How fast members hear what they must hear, and what may be lost now and then.
-//!
-//! A statistic allows one miss, or one in twenty where there are more cases; never all. Its median
-//! may be twice the usual one.
 
 use std::time::Duration;
 
-use super::{Rule, Verdict};
+use super::rule::Rule;
+use super::statistic::Statistic;
+use super::verdict::Verdict;
 use crate::fleet::event::SeenState;
 use crate::soak::model::{Absence, Cause, Model, NEVER};
 use crate::soak::timeline::{Said, What};
-
-/// One miss in so many cases.
-const CASES_A_MISS: usize = 20;
-
-/// The cases of one kind.
-#[derive(Debug, Clone)]
-pub(crate) struct Statistic {
-    pub(crate) name: &'static str,
-    /// How long each took that was in time, ascending.
-    pub(crate) times: Vec<Duration>,
-    /// Those that came too late or never.
-    pub(crate) misses: usize,
-    /// Who missed what when.
-    missed: Vec<String>,
-    usual: Duration,
-    rule: Rule,
-}
-
-impl Statistic {
-    pub(super) fn new(name: &'static str, usual: Duration, rule: Rule) -> Self {
-        Self { name, times: Vec::new(), misses: 0, missed: Vec::new(), usual, rule }
-    }
-
-    /// One more case: how long it took, or `None` for a miss, of something at `at` about a
-    /// member, by an observer.
-    pub(super) fn add(
-        &mut self,
-        took: Option<Duration>,
-        (model, at): (&Model<'_>, Duration),
-        (about, observer): (usize, usize),
-    ) {
-        match took {
-            Some(took) => {
-                let place = self.times.partition_point(|other| *other < took);
-                self.times.insert(place, took);
-            }
-            None => {
-                self.misses += 1;
-                let name = |member| model.participants.name(member);
-                let (about, observer) = (name(about), name(observer));
-                self.missed.push(format!("{observer} of {about} at {:.1} s", at.as_secs_f64()));
-            }
-        }
-    }
-
-    pub(crate) fn cases(&self) -> usize {
-        self.times.len() + self.misses
-    }
-
-    pub(crate) fn median(&self) -> Duration {
-        self.times.get(self.times.len().saturating_sub(1) / 2).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn longest(&self) -> Duration {
-        self.times.last().copied().unwrap_or_default()
-    }
-
-    fn complaint(&self) -> Option<String> {
-        let (cases, misses, name) = (self.cases(), self.misses, self.name);
-        let allowed = (cases / CASES_A_MISS).max(1).min(cases.saturating_sub(1));
-        if misses > allowed {
-            let missed = self.missed.join(", ");
-            return Some(format!(
-                "{misses} of {cases} {name}: late or missing; at most {allowed} ({missed})"
-            ));
-        }
-        let (median, most) = (self.median(), self.usual * 2);
-        (median > most).then(|| {
-            format!("the median of {cases} {name} is {median:.1?}, of which {most:.1?} is the most")
-        })
-    }
-
-    /// Adds it to the verdict, with what is wrong with it.
-    pub(super) fn conclude(self, model: &Model<'_>, verdict: &mut Verdict) {
-        if let Some(complaint) = self.complaint() {
-            verdict.breaks_at_all(self.rule, model.end, complaint);
-        }
-        verdict.statistics.push(self);
-    }
-}
 
 pub(super) fn judge(model: &Model<'_>, verdict: &mut Verdict) {
     detections(model, verdict);
@@ -149,7 +68,7 @@ fn detections(model: &Model<'_>, verdict: &mut Verdict) {
             statistic.add(took.filter(|took| *took <= bound), (model, from), (subject, observer));
         }
     }
-    statistic.conclude(model, verdict);
+    verdict.conclude(statistic, model);
 }
 
 /// A leave is heard as a leave, before its member would be found dead.
@@ -173,7 +92,7 @@ fn departures(model: &Model<'_>, verdict: &mut Verdict) {
             statistic.add(took, (model, absence.from), (subject, observer));
         }
     }
-    statistic.conclude(model, verdict);
+    verdict.conclude(statistic, model);
 }
 
 /// The new process of a member that was away is known, with its metadata.
@@ -198,7 +117,7 @@ fn returns(model: &Model<'_>, verdict: &mut Verdict) {
             statistic.add(took.filter(|took| *took <= bound), (model, back), (subject, observer));
         }
     }
-    statistic.conclude(model, verdict);
+    verdict.conclude(statistic, model);
 }
 
 /// New metadata of a member that is well is heard by gossip, not only by exchanges of states.
@@ -218,14 +137,12 @@ fn updates(model: &Model<'_>, verdict: &mut Verdict) {
             continue;
         }
         for observer in witnesses(model, subject, at, bound) {
-            let took = first(
-                model,
-                observer,
-                at,
-                |said| matches!(said, Said::Updated { about, meta } if *about == subject && meta == given),
-            );
+            let took = first(model, observer, at, |said| {
+                matches!(said, Said::Updated { about, meta }
+                    if *about == subject && meta == given)
+            });
             statistic.add(took.filter(|took| *took <= bound), (model, at), (subject, observer));
         }
     }
-    statistic.conclude(model, verdict);
+    verdict.conclude(statistic, model);
 }
