@@ -10,7 +10,6 @@ use crate::stream_token::StreamToken;
 /// Something the application should know; drained with
 /// [`poll_event`](crate::Endpoint::poll_event).
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum EndpointEvent {
     /// A peer is authenticated both ways and can be talked to.
     Connected {

@@ -134,7 +134,12 @@ impl Peers {
             }
             EndpointEvent::SendFailed { to, .. } => TransportEvent::SendFailed { to },
             EndpointEvent::PacketLimit { to, limit } => TransportEvent::PacketLimit { to, limit },
-            other => return Err(other),
+            other @ (EndpointEvent::Connected { .. }
+            | EndpointEvent::Closed { .. }
+            | EndpointEvent::ApplicationPacket { .. }
+            | EndpointEvent::StreamOpened { application: true, .. }
+            | EndpointEvent::Refused { .. }
+            | EndpointEvent::RawDatagram { .. }) => return Err(other),
         })
     }
 }

@@ -83,7 +83,7 @@ pub(crate) struct MemberSpec {
     pub(crate) program: Program,
     /// Whom it joins.
     pub(crate) join: Vec<SocketAddr>,
-    /// Whether its datagrams go through the [`UdpProxy`].
+    /// Whether its datagrams go through the UDP proxy.
     pub(crate) proxied: bool,
     /// More of its command line.
     pub(crate) flags: Vec<String>,

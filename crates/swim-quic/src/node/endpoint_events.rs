@@ -54,7 +54,17 @@ impl Node {
             {
                 None
             }
-            other => Some(other),
+            other @ (EndpointEvent::Connected { .. }
+            | EndpointEvent::Closed { .. }
+            | EndpointEvent::Packet { .. }
+            | EndpointEvent::StreamOpened { .. }
+            | EndpointEvent::StreamReadable { .. }
+            | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamFailed { .. }
+            | EndpointEvent::SendFailed { .. }
+            | EndpointEvent::PacketLimit { .. }
+            | EndpointEvent::Refused { .. }
+            | EndpointEvent::RawDatagram { .. }) => Some(other),
         }
     }
 
@@ -80,7 +90,16 @@ impl Node {
                     log::trace!("nobody takes a raw datagram from {from}, or not in time");
                 }
             }
-            other => log::debug!("an event that this version does not know: {other:?}"),
+            other @ (EndpointEvent::Packet { .. }
+            | EndpointEvent::ApplicationPacket { .. }
+            | EndpointEvent::StreamOpened { .. }
+            | EndpointEvent::StreamReadable { .. }
+            | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamFailed { .. }
+            | EndpointEvent::SendFailed { .. }
+            | EndpointEvent::PacketLimit { .. }) => {
+                debug_assert!(false, "the machine or an application takes this: {other:?}");
+            }
         }
     }
 
