@@ -12,7 +12,7 @@ const FUNCTION_LINES: usize = 70;
 
 /// Files that may be longer, each with its limit and its reason.
 const LONG_FILES: &[(&str, usize, &str)] =
-    &[("fuzz/checks/src/membership.rs", 480, "one table of operations, each a few lines")];
+    &[("fuzz/checks/src/membership.rs", 500, "one table of operations, each a few lines")];
 
 /// Every limit, on one file.
 pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {

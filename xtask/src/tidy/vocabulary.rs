@@ -43,12 +43,15 @@ const PHRASES: &[&str] = &["`Unpacker` `LzwDecoder`"];
 /// Names that must not be defined below a folder, each with what to say.
 struct Names {
     under: &'static str,
+    /// Whether variants of an enum count, too; elsewhere the enum's name tells them apart.
+    variants: bool,
     pairs: &'static [(&'static str, &'static str)],
 }
 
 const NAMES: &[Names] = &[
     Names {
         under: "",
+        variants: false,
         pairs: &[
             ("pulse", "stall_detector"),
             ("Pulse", "StallDetector"),
@@ -66,6 +69,7 @@ const NAMES: &[Names] = &[
     },
     Names {
         under: "crates/swim-core/src/",
+        variants: false,
         pairs: &[
             ("Broadcasts", "UpdateQueue"),
             ("UserBroadcasts", "BroadcastQueue"),
@@ -94,6 +98,7 @@ const NAMES: &[Names] = &[
     },
     Names {
         under: "crates/swim-core/src/verdict",
+        variants: true,
         pairs: &[
             ("Adopt", "Apply"),
             ("Takeover", "Reclaim"),
@@ -103,6 +108,7 @@ const NAMES: &[Names] = &[
     },
     Names {
         under: "crates/swim-core/src/wire/",
+        variants: false,
         pairs: &[
             ("Fault", "DecodeError"),
             ("seal", "encrypt"),
@@ -114,6 +120,7 @@ const NAMES: &[Names] = &[
     },
     Names {
         under: "crates/swim-core/src/sim/",
+        variants: false,
         pairs: &[
             ("endure", "chaos"),
             ("rest", "heal"),
@@ -124,6 +131,7 @@ const NAMES: &[Names] = &[
     },
     Names {
         under: "crates/quic-net/src/",
+        variants: false,
         pairs: &[
             ("settle", "scheduling"),
             ("demand_proof", "send_retry"),
@@ -137,6 +145,7 @@ const NAMES: &[Names] = &[
     },
     Names {
         under: "crates/swim-quic/src/",
+        variants: false,
         pairs: &[
             ("take_in", "handle_endpoint_event"),
             ("carry_out", "handle_output"),
@@ -200,11 +209,13 @@ fn forbidden_names(path: &str, text: &str) -> Vec<Finding> {
     let Ok(file) = syn::parse_file(text) else {
         return Vec::new();
     };
-    let mut defined = Defined(Vec::new());
+    let mut defined = Defined::default();
     defined.visit_file(&file);
     let mut findings = Vec::new();
-    for (name, line) in defined.0 {
-        let here = NAMES.iter().filter(|names| path.starts_with(names.under));
+    for Definition { name, line, is_variant } in defined.0 {
+        let here = NAMES
+            .iter()
+            .filter(|names| path.starts_with(names.under) && (names.variants || !is_variant));
         for (today, say) in here.flat_map(|names| names.pairs).filter(|(today, _)| *today == name) {
             findings.push(finding(path, line, format!("{today} as a name: say {say}")));
         }
@@ -218,40 +229,47 @@ fn forbidden_names(path: &str, text: &str) -> Vec<Finding> {
 }
 
 /// The names that a file defines: items, methods, fields, variants, modules.
-struct Defined(Vec<(String, usize)>);
+#[derive(Default)]
+struct Defined(Vec<Definition>);
+
+struct Definition {
+    name: String,
+    line: usize,
+    is_variant: bool,
+}
 
 impl Defined {
-    fn add(&mut self, name: &syn::Ident) {
-        self.0.push((name.to_string(), line(name.span())));
+    fn add(&mut self, name: &syn::Ident, is_variant: bool) {
+        self.0.push(Definition { name: name.to_string(), line: line(name.span()), is_variant });
     }
 }
 
 impl<'ast> Visit<'ast> for Defined {
     fn visit_item(&mut self, item: &'ast syn::Item) {
         if let Some(name) = super::syntax::name(item) {
-            self.add(name);
+            self.add(name, false);
         }
         visit::visit_item(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, method: &'ast syn::ImplItemFn) {
-        self.add(&method.sig.ident);
+        self.add(&method.sig.ident, false);
         visit::visit_impl_item_fn(self, method);
     }
 
     fn visit_trait_item_fn(&mut self, method: &'ast syn::TraitItemFn) {
-        self.add(&method.sig.ident);
+        self.add(&method.sig.ident, false);
         visit::visit_trait_item_fn(self, method);
     }
 
     fn visit_variant(&mut self, variant: &'ast syn::Variant) {
-        self.add(&variant.ident);
+        self.add(&variant.ident, true);
         visit::visit_variant(self, variant);
     }
 
     fn visit_field(&mut self, field: &'ast syn::Field) {
         if let Some(name) = &field.ident {
-            self.add(name);
+            self.add(name, false);
         }
         visit::visit_field(self, field);
     }
@@ -306,6 +324,10 @@ mod tests {
             }
         }
         assert_eq!(rules("crates/other/src/x.rs", "struct Slot { open: u8 }"), [""; 0]);
+        let variant = "enum Output { Event(u8) }";
+        assert_eq!(rules("crates/swim-core/src/x.rs", variant), [""; 0]);
+        let variant = "enum Verdict { Adopt }";
+        assert_eq!(rules("crates/swim-core/src/verdict.rs", variant).len(), 1);
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl Simulation {
         self.plan_request(host, request);
     }
 
-    /// Pings.
+    /// Lets the application of `host` measure the round trip to `to`.
     pub fn ping(&mut self, host: HostId, to: HostId) {
         self.plan_request(host, AppRequest::Ping(self.hosts.name(to).clone()));
     }
