@@ -35,8 +35,8 @@ pub struct Packet<'a> {
 /// Decodes packets, one after the other, with buffers that are used again.
 ///
 /// A default one allocates nothing, so that an owner can take it out of itself while it acts on a
-/// packet and put it back afterwards. Between packets it keeps the buffers of the largest one: 1 MiB
-/// of decompressed bytes and 2 MiB of message positions at most, and a table of 28 KiB.
+/// packet and put it back afterwards. Between packets it keeps the buffers of the largest one: at
+/// most 1 MiB of decompressed bytes and 2 MiB of message positions, and a table of 28 KiB.
 #[derive(Debug, Default)]
 pub struct PacketDecoder {
     decrypted: Vec<u8>,
