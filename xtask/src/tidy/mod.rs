@@ -31,7 +31,7 @@ const RULES: &[(&str, &str)] = &[
     ("circles", "no two files of a crate import each other"),
     ("types", "fields of a struct, and files that hold a type's logic"),
     ("parts", "no part of the membership machine changes another"),
-    ("shape", "lines in a file, lines in a function, columns"),
+    ("shape", "lines in a file, columns"),
     ("purity", "what the code of a layer must not mention"),
     ("words", "words that are not said here, and what is said instead"),
     ("names", "file names that lead to more than two files"),

@@ -1,4 +1,4 @@
-//! How long a file, a function and a line may be.
+//! How long a file and a line may be.
 //!
 //! A file's tests do not count. A file that may be longer is named in [`LONG_FILES`] with its
 //! reason. Columns are counted because rustfmt leaves comments and literals as wide as they are.
@@ -8,7 +8,6 @@ use super::tree::{Finding, finding};
 
 const COLUMNS: usize = 100;
 const FILE_LINES: usize = 400;
-const FUNCTION_LINES: usize = 70;
 
 /// Files that may be longer, each with its limit and its reason.
 const LONG_FILES: &[(&str, usize, &str)] =
@@ -19,7 +18,6 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(length(source));
     findings.extend(columns(source));
-    findings.extend(functions(source));
     findings
 }
 
@@ -37,41 +35,6 @@ fn columns(source: &Source<'_>) -> Vec<Finding> {
         .filter(|(_, line)| line.chars().count() > COLUMNS)
         .map(|(number, _)| finding(source.path, number, format!("more than {COLUMNS} columns")))
         .collect()
-}
-
-fn functions(source: &Source<'_>) -> Vec<Finding> {
-    let code = &source.code;
-    let mut findings = Vec::new();
-    for (start, _) in code.match_indices("fn ") {
-        let is_word =
-            code[..start].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
-        let Some(lines) = is_word.then(|| body_lines(&code[start..])).flatten() else {
-            continue;
-        };
-        if lines > FUNCTION_LINES {
-            let number = code[..start].lines().count().max(1);
-            let rule = format!("a function of {lines} lines, more than {FUNCTION_LINES}");
-            findings.push(finding(source.path, number, rule));
-        }
-    }
-    findings
-}
-
-/// How many lines the function that begins here has; none if it has no body.
-fn body_lines(code: &str) -> Option<usize> {
-    let (mut braces, mut brackets) = (0_usize, 0_usize);
-    for (at, character) in code.char_indices() {
-        match character {
-            '(' | '[' => brackets += 1,
-            ')' | ']' => brackets = brackets.saturating_sub(1),
-            ';' if braces == 0 && brackets == 0 => return None,
-            '{' => braces += 1,
-            '}' if braces == 1 => return Some(code[..=at].lines().count()),
-            '}' => braces = braces.saturating_sub(1),
-            _ => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -95,15 +58,6 @@ mod tests {
         let wide = format!("// {}\n", "é".repeat(97));
         assert_eq!(rules("a/src/b.rs", &wide), Vec::<String>::new());
         assert_eq!(rules("a/src/b.rs", &format!("// {}\n", "e".repeat(98))).len(), 1);
-    }
-
-    #[test]
-    fn a_long_function_is_found_and_a_declaration_is_not() {
-        let body = "    call();\n".repeat(FUNCTION_LINES);
-        let long = format!("fn long(a: [u8; 2]) {{\n{body}}}\n");
-        assert_eq!(rules("a/src/b.rs", &long), ["a function of 72 lines, more than 70"]);
-        let declared = format!("trait T {{ fn short();\n{body}}}\n");
-        assert_eq!(rules("a/src/b.rs", &declared), Vec::<String>::new());
     }
 
     #[test]
