@@ -288,7 +288,8 @@ fn an_address_is_not_joined() {
     let ben = participants.member("ben").start().unwrap();
     let mallory = member("bobby").identity(participants.identity("mallory")).start().unwrap();
     let refused = reason(&mallory, &ben.address().to_string(), 10 * SECOND);
-    seen.expect("ClosedWithoutAnswer", &refused);
+    seen.expect("Unreachable", &refused);
+    assert!(matches!(source(&refused), StreamFailure::Reset), "{refused:?}");
 
     seen.expect("Resolve", &reason(&ada, "no-such-host.invalid", PATIENCE));
     seen.expect("TooManyOperations", &beyond_the_operations_allowed(&ada, &silent));
@@ -297,6 +298,7 @@ fn an_address_is_not_joined() {
     seen.expect("Left", &reason(&ada, &bob.address().to_string(), SECOND));
     seen.complete_but_for(&[
         ("PeerRefused", GO_ONLY),
+        ("ClosedWithoutAnswer", "our own members answer an exchange, or reset its stream"),
         ("MergeRefused", "a cluster takes no hooks"),
         ("TooLarge", "takes a state of more than 20 MiB"),
     ]);
