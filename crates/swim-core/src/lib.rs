@@ -8,9 +8,9 @@
 //!   Output: packets, stream orders, finished operations, events
 //! ```
 //!
-//! For [`Membership`], time is an argument, randomness comes from one seed, bytes go in and out:
-//! the same seed and the same inputs give the same bytes. The wire is that of Go's memberlist: see
-//! [`wire`].
+//! [`Membership`] gets the time as an argument, its randomness from one seed, and bytes as inputs:
+//! the same seed and the same inputs give the same output bytes. The wire format is that of Go's
+//! memberlist: see [`wire`].
 
 #![forbid(unsafe_code)]
 

@@ -9,10 +9,10 @@
 //!                    +---- one UDP socket --+
 //! ```
 //!
-//! [`Cluster::builder`] describes a member and [`Builder::start`] runs it: on a driver thread that
-//! carries bytes and reports between the membership, the QUIC endpoint and the socket. The
-//! [`Cluster`] is the handle to it. Subscribe to [`Event`]s with [`Builder::subscribe`], before the
-//! start, so that none is missed.
+//! [`Cluster::builder`] describes a member, and [`Builder::start`] runs it on a driver thread. This
+//! thread passes bytes and reports between the membership machine, the QUIC endpoint and the
+//! socket. The [`Cluster`] is the handle to it. Subscribe to [`Event`]s with
+//! [`Builder::subscribe`], before the start, so that none is missed.
 //!
 //! ```no_run
 //! use std::time::Duration;
