@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::Crowd;
 
 /// The most bytes that a member may cost at 10,000 members.
-const TARGET: usize = 200;
+const TARGET: usize = 120;
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn main() -> ExitCode {

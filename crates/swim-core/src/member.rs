@@ -120,14 +120,13 @@ pub(crate) struct Advertised {
 impl Advertised {
     /// `None` unless `ip` has 4 or 16 bytes.
     pub(crate) fn from_wire(ip: &[u8], port: u16) -> Option<Self> {
-        let mut bytes = [0; 16];
-        let len = match ip.len() {
-            4 => 4,
-            16 => 16,
-            _ => return None,
-        };
-        bytes.get_mut(..ip.len())?.copy_from_slice(ip);
-        Some(Self { bytes, len, port })
+        if let Ok([a, b, c, d]) = <[u8; 4]>::try_from(ip) {
+            let mut bytes = [0; 16];
+            [bytes[0], bytes[1], bytes[2], bytes[3]] = [a, b, c, d];
+            return Some(Self { bytes, len: 4, port });
+        }
+        let bytes = ip.try_into().ok()?;
+        Some(Self { bytes, len: 16, port })
     }
 
     /// Our own form: IPv4 always in 4 bytes.

@@ -76,6 +76,9 @@ impl UpdateQueue {
     /// Hands to `put` what fits into `room`, and counts one transmission for each. An update is
     /// finished after `limit` of them.
     pub(crate) fn take(&mut self, room: &mut Room, limit: u32, mut put: impl FnMut(&[u8])) {
+        if self.ranked.is_empty() {
+            return;
+        }
         let mut again = Vec::new();
         let mut tier = self.ranked.first_key_value().map(|(rank, _)| rank.0);
         while let (Some(transmits), true) = (tier, room.parts > 0) {
