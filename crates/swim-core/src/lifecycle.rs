@@ -130,7 +130,10 @@ impl Lifecycle {
 
     fn end_leave(&mut self, effects: &mut Effects) {
         effects.clear_timer(Timer::Leave);
-        let LeaveState::Leaving(departure) = &mut self.state else { return };
+        let LeaveState::Leaving(departure) = &mut self.state else {
+            debug_assert!(false, "a leave ended that had not begun");
+            return;
+        };
         let told = departure.acknowledged.len();
         let operations = std::mem::take(&mut departure.operations);
         self.state = LeaveState::Left { told };

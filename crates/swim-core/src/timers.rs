@@ -1,6 +1,6 @@
 //! The machine's deadlines: at most one for each timer.
 //!
-//! At equal times the order of [`Timer`] decides which comes first, so that a seed replays.
+//! At equal times they are due in the order of [`Timer`], so that a seed replays.
 
 use std::collections::{BTreeMap, BTreeSet};
 

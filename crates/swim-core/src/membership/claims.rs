@@ -109,7 +109,7 @@ impl Membership {
         self.queue_update(MemberIndex::ME, &Message::Alive(alive_message(me.record())));
     }
 
-    /// Queues an update for everybody, unless we have left and nobody shall hear from us.
+    /// Queues an update for everybody. Once we leave, only updates about ourselves are queued.
     pub(super) fn queue_update(&mut self, subject: MemberIndex, message: &Message<'_>) {
         if !self.lifecycle.is_leaving() || subject == MemberIndex::ME {
             self.dissemination.queue_update(subject, message, &self.config, &mut self.effects);
@@ -324,8 +324,9 @@ impl Membership {
         self.dissemination.expedite_gossip(&self.config, &mut self.effects);
     }
 
-    /// A member that lost its incarnation announces itself in vain: it learns why directly from
-    /// us, so that it can refute. Once per member and [`Config::min_report_interval`].
+    /// The alive messages of a member that lost its incarnation are stale: it is told directly what
+    /// is believed of it, so that it can refute. Once per member and
+    /// [`Config::min_report_interval`].
     ///
     /// [`Config::min_report_interval`]: crate::Config::min_report_interval
     fn notify_stale(&mut self, index: MemberIndex, source: SocketAddr) {

@@ -68,7 +68,7 @@ impl Membership {
     /// retransmitted to have acknowledged it, when nobody is there, or when those that are there
     /// have stayed silent four times.
     ///
-    /// From then on the machine only answers: pings, push-pulls, and what it hears of itself.
+    /// From then on the machine only answers: pings, push-pulls, and claims about itself.
     pub fn leave(&mut self, now: Time) -> OperationId {
         self.effects.begin(now);
         let operation = self.effects.begin_operation();
