@@ -27,6 +27,8 @@ pub(super) const NOBODY: usize = 9;
 
 /// How long both worlds give a dial.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(400);
+/// A deadline that no script reaches.
+pub(super) const LONG: Duration = Duration::from_secs(10);
 /// Longer than anything takes that nobody delays on purpose.
 pub(super) const MOMENT: Duration = Duration::from_millis(120);
 
@@ -99,9 +101,16 @@ impl<'a> Stage<'a> {
         self.open_at(who, number, &to, deadline);
     }
 
+    /// The member opens its stream 1 to another, writes on it, and the first bytes arrive.
+    pub(super) fn request(&mut self, who: usize, to: usize, length: usize, finish: bool) {
+        self.open(who, 1, to, LONG);
+        self.write(who, Name::Own(1), length, finish);
+        self.pass(MOMENT);
+    }
+
     pub(super) fn open_expecting(&mut self, who: usize, number: u64, to: usize, expected: &str) {
         let to = Destination { address: address(to), name: Some(name(expected)) };
-        self.open_at(who, number, &to, Duration::from_secs(10));
+        self.open_at(who, number, &to, LONG);
     }
 
     fn open_at(&mut self, who: usize, number: u64, to: &Destination, deadline: Duration) {

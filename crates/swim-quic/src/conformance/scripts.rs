@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use super::Name::{Own, Theirs};
-use super::{ADA, BOB, CYD, DIAL_TIMEOUT, MOMENT, NOBODY, compare};
-
-const LONG: Duration = Duration::from_secs(10);
+use super::{ADA, BOB, CYD, DIAL_TIMEOUT, LONG, MOMENT, NOBODY, compare};
 
 #[test]
 fn a_request_is_answered_and_both_sides_end() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, true);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, true);
         stage.read(BOB, Theirs(0));
         stage.write(BOB, Theirs(0), 700, true);
         stage.stop(BOB, Theirs(0));
@@ -26,9 +22,7 @@ fn a_request_is_answered_and_both_sides_end() {
 #[test]
 fn an_end_without_an_answer_is_an_end() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, true);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, true);
         stage.read(BOB, Theirs(0));
         stage.write(BOB, Theirs(0), 0, true);
         stage.stop(BOB, Theirs(0));
@@ -42,9 +36,7 @@ fn an_end_without_an_answer_is_an_end() {
 #[test]
 fn a_stream_that_is_stopped_unread_ends_for_its_opener() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, true);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, true);
         stage.stop(BOB, Theirs(0));
         stage.pass(MOMENT);
         stage.read(ADA, Own(1));
@@ -56,9 +48,7 @@ fn a_stream_that_is_stopped_unread_ends_for_its_opener() {
 #[test]
 fn a_refused_stream_fails_for_its_opener() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, true);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, true);
         stage.reset(BOB, Theirs(0));
         stage.pass(MOMENT);
         stage.read(ADA, Own(1));
@@ -69,9 +59,7 @@ fn a_refused_stream_fails_for_its_opener() {
 #[test]
 fn a_stream_refused_while_it_is_written_fails_for_its_opener() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 300_000, false);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 300_000, false);
         stage.reset(BOB, Theirs(0));
         stage.pass(MOMENT);
         stage.write(ADA, Own(1), 10, true);
@@ -82,9 +70,7 @@ fn a_stream_refused_while_it_is_written_fails_for_its_opener() {
 #[test]
 fn an_opener_that_gives_up_is_a_reset_for_its_peer() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, false);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, false);
         stage.reset(ADA, Own(1));
         stage.pass(MOMENT);
         stage.read(BOB, Theirs(0));
@@ -95,9 +81,7 @@ fn an_opener_that_gives_up_is_a_reset_for_its_peer() {
 #[test]
 fn an_opener_that_loses_interest_hears_nothing_more() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, true);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, true);
         stage.stop(ADA, Own(1));
         stage.read(BOB, Theirs(0));
         stage.write(BOB, Theirs(0), 700, true);
@@ -124,9 +108,7 @@ fn an_overdue_stream_fails_for_its_opener_and_is_reset_for_its_peer() {
 #[test]
 fn nothing_is_written_behind_the_end() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, true);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, true);
         stage.write(ADA, Own(1), 10, true);
         stage.read(BOB, Theirs(0));
         stage.pass(MOMENT);
@@ -136,9 +118,7 @@ fn nothing_is_written_behind_the_end() {
 #[test]
 fn long_streams_arrive_whole_both_ways() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 10, false);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 10, false);
         stage.read(BOB, Theirs(0));
         stage.write(ADA, Own(1), 1_000_000, true);
         stage.read_to_end(BOB, Theirs(0));
@@ -154,9 +134,7 @@ fn long_streams_arrive_whole_both_ways() {
 #[test]
 fn an_unread_stream_holds_up_no_other() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 300_000, false);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 300_000, false);
         stage.open(ADA, 2, BOB, LONG);
         stage.write(ADA, Own(2), 500, true);
         stage.pass(MOMENT);
@@ -231,9 +209,7 @@ fn a_peer_behind_a_cut_is_as_silent_as_nobody() {
 #[test]
 fn a_restart_ends_the_streams_of_the_former_life() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, false);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, false);
         stage.read(BOB, Theirs(0));
         stage.restart(BOB);
         stage.packet(ADA, BOB, 100);
@@ -246,9 +222,7 @@ fn a_restart_ends_the_streams_of_the_former_life() {
 #[test]
 fn closing_a_peer_ends_its_streams_on_both_sides() {
     compare(|stage| {
-        stage.open(ADA, 1, BOB, LONG);
-        stage.write(ADA, Own(1), 500, false);
-        stage.pass(MOMENT);
+        stage.request(ADA, BOB, 500, false);
         stage.read(BOB, Theirs(0));
         stage.close_peer(BOB, ADA);
         stage.pass(MOMENT);
