@@ -49,7 +49,7 @@ struct HostState {
     bootstrap: Vec<SocketAddr>,
     clock: HostClock,
     starts: ProcessNumber,
-    process: Option<HostProcess>,
+    process: Option<Box<HostProcess>>,
 }
 
 /// One run of a host, from start to crash.
@@ -148,8 +148,11 @@ impl Hosts {
         let seed = process_seed(simulation, host, state.starts);
         let membership = Membership::new(state.config.clone(), local, seed, state.clock.local(now))
             .unwrap_or_else(|error| panic!("host {} cannot start: {error}", host.index()));
-        state.process =
-            Some(HostProcess { membership, adapter: TransportAdapter::default(), wake: None });
+        state.process = Some(Box::new(HostProcess {
+            membership,
+            adapter: TransportAdapter::default(),
+            wake: None,
+        }));
         state.starts
     }
 
@@ -188,12 +191,12 @@ impl Hosts {
 
     /// Takes the process of a running host out for a turn, with what the host's clock shows. It is
     /// not to be found here until it is [given back](Self::give_back).
-    pub(crate) fn lend(&mut self, host: HostId, now: Time) -> Option<(HostProcess, Time)> {
+    pub(crate) fn lend(&mut self, host: HostId, now: Time) -> Option<(Box<HostProcess>, Time)> {
         let HostState { clock, process, .. } = self.get_mut(host);
         Some((process.take()?, clock.local(now)))
     }
 
-    pub(crate) fn give_back(&mut self, host: HostId, process: HostProcess) {
+    pub(crate) fn give_back(&mut self, host: HostId, process: Box<HostProcess>) {
         self.get_mut(host).process = Some(process);
     }
 
