@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use swim_quic::{Cluster, Event, StartError};
+use swim_quic::{Cluster, Event, StartError, Subscription};
 
 use arguments::Arguments;
 use output::Output;
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(arguments: &Arguments) -> Result<(Cluster, Receiver<Event>), String> {
+fn start(arguments: &Arguments) -> Result<(Cluster, Subscription), String> {
     let identity = files::identity(&arguments.certs, &arguments.name)?;
     let mut builder = Cluster::builder(&arguments.name)
         .bind(&arguments.bind)
@@ -99,19 +99,21 @@ fn explain(error: &StartError) -> String {
 /// Serves until a command, a signal or the end of input ends it.
 fn run(
     cluster: Cluster,
-    events: Receiver<Event>,
+    events: Subscription,
     lines: &Receiver<Input>,
     output: &Arc<Output>,
 ) -> ExitCode {
     let own_name = cluster.name().clone();
     let event_output = Arc::clone(output);
     std::thread::spawn(move || {
-        for event in &events {
+        for event in events {
             event_output.event(&event, &own_name);
-        }
-        if !GOING.load(Ordering::Acquire) {
-            log::error!("the cluster stopped by itself");
-            std::process::exit(1);
+            if let Event::Stopped { reason } = event
+                && !GOING.load(Ordering::Acquire)
+            {
+                log::error!("the member stopped by itself: {reason}");
+                std::process::exit(1);
+            }
         }
     });
     echo(&cluster, output);

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown};
 use std::time::Duration;
 
 use certs::Authority;
-use swim_quic::{Cluster, Event, Identity};
+use swim_quic::{Cluster, Event, Identity, Member};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -59,13 +59,17 @@ fn start(
 
 /// Returns once the member is known.
 fn await_member(cluster: &Cluster, name: &str) {
-    let events = cluster.subscribe();
-    let known = |cluster: &Cluster| {
-        cluster.members().iter().any(|member| member.name().as_bytes() == name.as_bytes())
-    };
-    while !known(cluster) {
-        if let Ok(Event::Joined(member)) = events.recv() {
+    let wanted = |member: &Member| member.name().as_bytes() == name.as_bytes();
+    let (members, events) = cluster.subscribe_with_members();
+    if members.iter().any(wanted) {
+        return;
+    }
+    for event in events {
+        if let Event::Joined(member) = event {
             println!("{}: {} joined", cluster.name(), member.name());
+            if wanted(&member) {
+                return;
+            }
         }
     }
 }

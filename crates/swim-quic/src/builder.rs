@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use certs::{Identity, NamePolicy, Trust};
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::bounded;
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, LocalMember, MemberName, Membership, RngSeed, Time};
@@ -17,12 +17,12 @@ use crate::address::{DEFAULT_PORT, JoinAddress};
 use crate::announce::{announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
-use crate::cluster_event::Event;
 use crate::driver::{Driver, MakeNode, Message};
 use crate::error::{CommandError, StartError};
 use crate::node::{Node, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
+use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
 
 /// A member that is not running yet.
 ///
@@ -54,7 +54,9 @@ use crate::resolve::{Resolver, StandingSeeds};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+///
+/// Members started from clones of one builder are independent of each other. A clone begins
+/// without subscriptions: what was subscribed to belongs to the builder that was asked.
 pub struct Builder {
     name: String,
     bind: String,
@@ -69,6 +71,27 @@ pub struct Builder {
     reset_secret: Option<[u8; 32]>,
     driver: Option<Driver>,
     shared: Arc<Shared>,
+}
+
+impl Clone for Builder {
+    fn clone(&self) -> Self {
+        let subscribers = Subscribers::with_limits(self.shared.subscribers.limits());
+        Self {
+            name: self.name.clone(),
+            bind: self.bind.clone(),
+            advertise: self.advertise,
+            identity: self.identity.clone(),
+            trust: self.trust.clone(),
+            name_policy: self.name_policy,
+            config: self.config.clone(),
+            limits: self.limits.clone(),
+            seeds: self.seeds.clone(),
+            meta: self.meta.clone(),
+            reset_secret: self.reset_secret,
+            driver: self.driver.clone(),
+            shared: Arc::new(Shared { subscribers, ..Shared::default() }),
+        }
+    }
 }
 
 impl fmt::Debug for Builder {
@@ -192,8 +215,16 @@ impl Builder {
         self
     }
 
+    /// How far subscriptions may be behind, those made before this call included (default
+    /// [`SubscriptionLimits::default`]).
+    #[must_use]
+    pub fn subscription_limits(self, limits: SubscriptionLimits) -> Self {
+        self.shared.subscribers.set_limits(limits);
+        self
+    }
+
     /// Subscribes before the start, so that no event can be missed.
-    pub fn subscribe(&self) -> Receiver<Event> {
+    pub fn subscribe(&self) -> Subscription {
         self.shared.subscribers.add()
     }
 

@@ -2,6 +2,7 @@
 //!
 //! All are owned values; events are cheap to clone, since each subscriber gets its own.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,16 +98,107 @@ pub enum Event {
         /// How many of the kind there were since the last one shown: at most one a second is.
         count: u64,
     },
-    /// This subscriber was too slow and missed events; [`Cluster::members`] is still right.
+    /// This subscriber was too slow and missed events of one kind; [`Cluster::members`] is still
+    /// right. Membership events, messages and warnings have room of their own
+    /// ([`SubscriptionLimits`]), so that none pushes out another.
     ///
     /// [`Cluster::members`]: crate::Cluster::members
+    /// [`SubscriptionLimits`]: crate::SubscriptionLimits
     Lagged {
         /// How many events were missed.
         missed: u64,
+        /// How many of them were messages or application states of peers: all or none.
+        messages: u64,
+    },
+    /// The member does not run any more: the last event of every subscription.
+    Stopped {
+        /// Why.
+        reason: StopReason,
     },
 }
 
+/// Why a member stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// [`Cluster::close`](crate::Cluster::close) was called.
+    Closed,
+    /// The last handle was dropped.
+    Dropped,
+    /// It was never started: the builder was dropped, or its start failed.
+    NotStarted,
+    /// The code that runs the member panicked: a bug. Other members of the driver go on.
+    Panicked,
+    /// The thread that ran the member ended; its log says why.
+    DriverEnded,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "it was closed",
+            Self::Dropped => "its last handle was dropped",
+            Self::NotStarted => "it was never started",
+            Self::Panicked => "its code panicked: please report the message on stderr",
+            Self::DriverEnded => "its driver thread ended: the log says why",
+        })
+    }
+}
+
+/// Which room of a subscription an event takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// About a member.
+    Membership,
+    /// From a peer's application.
+    Message,
+    /// For people: warnings, seeds.
+    Notice,
+}
+
+impl EventKind {
+    pub(crate) const ALL: [Self; 3] = [Self::Membership, Self::Message, Self::Notice];
+    pub(crate) const COUNT: usize = Self::ALL.len();
+}
+
 impl Event {
+    pub(crate) fn kind(&self) -> EventKind {
+        match self {
+            Self::Joined(_)
+            | Self::Updated(_)
+            | Self::Left(_)
+            | Self::Failed { .. }
+            | Self::Suspected { .. }
+            | Self::Cleared { .. }
+            | Self::Conflict { .. } => EventKind::Membership,
+            Self::Message { .. } | Self::RemoteState { .. } => EventKind::Message,
+            Self::Seed { .. }
+            | Self::Warning { .. }
+            | Self::Lagged { .. }
+            | Self::Stopped { .. } => EventKind::Notice,
+        }
+    }
+
+    /// The bytes that a peer chose the length of.
+    pub(crate) fn payload_len(&self) -> usize {
+        match self {
+            Self::Message { payload: bytes, .. } | Self::RemoteState { state: bytes, .. } => {
+                bytes.len()
+            }
+            Self::Joined(_)
+            | Self::Updated(_)
+            | Self::Left(_)
+            | Self::Failed { .. }
+            | Self::Suspected { .. }
+            | Self::Cleared { .. }
+            | Self::Conflict { .. }
+            | Self::Seed { .. }
+            | Self::Warning { .. }
+            | Self::Lagged { .. }
+            | Self::Stopped { .. } => 0,
+        }
+    }
+
     /// `None` for what subscribers do not get one by one.
     pub(crate) fn from_core(event: swim_core::MembershipEvent) -> Option<Self> {
         use swim_core::MembershipEvent as Core;

@@ -12,6 +12,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use quic_net::{EventLoop, LoopWaker, SocketId};
 
+use crate::cluster_event::StopReason;
 use crate::command::Command;
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::Node;
@@ -213,11 +214,16 @@ impl DriverThread {
     fn retire(&mut self, now: Instant) {
         let event_loop = &mut self.event_loop;
         self.hosted.retain(|_, hosted| {
-            let done = hosted.node.is_abandoned() || hosted.has_closed(now);
-            if done {
-                event_loop.remove(hosted.socket);
-            }
-            !done
+            let reason = if hosted.has_closed(now) {
+                StopReason::Closed
+            } else if hosted.node.is_abandoned() {
+                StopReason::Dropped
+            } else {
+                return true;
+            };
+            hosted.node.stop(&reason);
+            event_loop.remove(hosted.socket);
+            false
         });
     }
 }

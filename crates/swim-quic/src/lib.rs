@@ -66,7 +66,7 @@ pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{ContextError, Identity, IdentityError, NamePolicy, Trust};
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
-pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats};
+pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
 pub use driver::Driver;
 pub use error::{
     AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError, DriverError,
@@ -78,6 +78,7 @@ pub use quic_net::{
     EndpointError, EndpointStats, Limits, LimitsError, ReadError, Refusal, SendFailure,
     StreamError, WriteError,
 };
+pub use subscribers::{Subscription, SubscriptionIter, SubscriptionLimits};
 pub use swim_core::{
     Config, ConfigError, Member, MemberName, MemberState, MembershipStats, NameError, SecretKey,
     StreamFailure, UnacceptableAnswer,

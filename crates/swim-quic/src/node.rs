@@ -19,7 +19,7 @@ use quic_net::{CloseReason, Endpoint, PeerIdentity, Protocol};
 use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, TransportAdapter};
 
 use crate::application::StreamRouter;
-use crate::cluster_event::{Event, RawDatagram};
+use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::resolve::StandingSeeds;
 use crate::subscribers::Subscribers;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     /// The members as of the last turn that changed something.
     pub(crate) members: ArcSwap<Arc<[Member]>>,
     pub(crate) subscribers: Subscribers,
+    /// The node exists no more: nobody will change what is shown here.
+    pub(crate) stopped: AtomicBool,
     /// The last handle is gone: stop hosting, send nothing.
     pub(crate) abandoned: AtomicBool,
 }
@@ -230,20 +232,26 @@ impl Node {
     /// member finds it there.
     fn publish(&mut self) {
         let generation = self.membership.generation();
-        if self.published.replace(generation) != Some(generation) {
-            let members: Arc<[Member]> = self.membership.members().collect();
-            self.shared.members.store(Arc::new(members));
+        let changed = self.published.replace(generation) != Some(generation);
+        if !changed && self.events.is_empty() && !self.shared.subscribers.owes_notice() {
+            return;
         }
-        if !self.events.is_empty() || self.shared.subscribers.owes_notice() {
-            self.shared.subscribers.deliver(&self.events);
-            self.events.clear();
-        }
+        let members: Option<Arc<[Member]>> = changed.then(|| self.membership.members().collect());
+        let show = || members.into_iter().for_each(|all| self.shared.members.store(Arc::new(all)));
+        self.shared.subscribers.deliver(show, &self.events);
+        self.events.clear();
+    }
+
+    /// Ends what handles see of this node. Only the first reason counts.
+    pub(crate) fn stop(&self, reason: &StopReason) {
+        self.shared.stopped.store(true, Ordering::Release);
+        self.shared.subscribers.close(reason);
     }
 }
 
-/// Subscriptions end with the node they came from, also when its thread panics.
+/// Subscriptions end with the node they came from, whatever ended it.
 impl Drop for Node {
     fn drop(&mut self) {
-        self.shared.subscribers.close();
+        self.stop(&StopReason::DriverEnded);
     }
 }

@@ -38,7 +38,10 @@ impl Output {
             Event::Left(member) if member.name() != own_name => {
                 self.line("leave", concerning(member));
             }
-            Event::Joined(_) | Event::Left(_) | Event::RemoteState { .. } => {}
+            Event::Joined(_)
+            | Event::Left(_)
+            | Event::RemoteState { .. }
+            | Event::Stopped { .. } => {}
             Event::Suspected { member, by } => self.line("suspect", suspected(member, by)),
             Event::Cleared { member, by } => self.line("alive", suspected(member, by)),
             Event::Failed { member, suspected_by, after } => {
@@ -68,7 +71,7 @@ impl Output {
                 self.line("seed", fields);
             }
             Event::Warning { what, detail, count } => self.warn(what, detail, *count),
-            Event::Lagged { missed } => {
+            Event::Lagged { missed, .. } => {
                 self.warn("lagged", "events were missed: stdout is read too slowly", *missed);
             }
             other => self.warn("event", &format!("{other:?}"), 1),

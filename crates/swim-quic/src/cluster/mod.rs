@@ -13,15 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use swim_core::{Member, MemberName, Outcome};
 
-use crate::cluster_event::{Event, Stats};
+use crate::cluster_event::Stats;
 use crate::command::Command;
 use crate::driver::{CommandSender, Message, NodeId};
 use crate::error::CommandError;
 use crate::node::Shared;
 use crate::resolve::Resolver;
+use crate::subscribers::Subscription;
 
 pub use connections::RawSocket;
 pub use membership_calls::{JoinReport, LeaveReport};
@@ -119,11 +120,48 @@ impl Cluster {
         Arc::clone(&self.inner.shared.members.load())
     }
 
-    /// A new subscription: every event from here on. To miss none since the start, use
-    /// [`Builder::subscribe`](crate::Builder::subscribe). The queue holds 4,096 events; who falls
-    /// further behind gets [`Event::Lagged`] and can look at [`members`](Self::members).
-    pub fn subscribe(&self) -> Receiver<Event> {
+    /// A new subscription: every event from here on. What happened before is in
+    /// [`members`](Self::members), and [`subscribe_with_members`](Self::subscribe_with_members)
+    /// gives both without a gap; to miss no event since the start, use
+    /// [`Builder::subscribe`](crate::Builder::subscribe). Who falls further behind than
+    /// [`SubscriptionLimits`](crate::SubscriptionLimits) gets [`Event::Lagged`]. Once the member
+    /// has stopped, a new subscription has ended.
+    ///
+    /// [`Event::Lagged`]: crate::Event::Lagged
+    pub fn subscribe(&self) -> Subscription {
         self.inner.shared.subscribers.add()
+    }
+
+    /// The members at this moment, and every event from then on: together they leave no gap and
+    /// tell nothing twice.
+    ///
+    /// ```no_run
+    /// # use std::collections::BTreeMap;
+    /// # use swim_quic::{Cluster, Event};
+    /// # fn example(cluster: &Cluster) {
+    /// let (members, events) = cluster.subscribe_with_members();
+    /// let mut known: BTreeMap<_, _> =
+    ///     members.iter().map(|member| (member.name().clone(), member.clone())).collect();
+    /// for event in events {
+    ///     match event {
+    ///         Event::Joined(member) | Event::Updated(member) | Event::Left(member) => {
+    ///             known.insert(member.name().clone(), member);
+    ///         }
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn subscribe_with_members(&self) -> (Arc<[Member]>, Subscription) {
+        self.inner.shared.subscribers.add_with(|| self.members())
+    }
+
+    /// Whether the member runs. It does not after [`close`](Self::close), after a panic of its
+    /// code, and when its driver thread has ended; then [`members`](Self::members) shows its last
+    /// view for ever, calls fail with [`CommandError::Closed`], and subscriptions have ended with
+    /// [`Event::Stopped`](crate::Event::Stopped).
+    pub fn is_running(&self) -> bool {
+        !self.inner.shared.stopped.load(Ordering::Acquire)
     }
 
     /// The counters of this member, since its start.

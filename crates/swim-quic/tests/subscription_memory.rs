@@ -1,0 +1,60 @@
+//! What a subscription holds: next to nothing while it is idle, a bounded number of bytes while
+//! its reader sleeps, and nothing once it is dropped.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "nothing is heard here")]
+mod common;
+#[path = "common/heap.rs"]
+mod heap;
+
+use std::time::Duration;
+
+use common::{Participants, eventually};
+use swim_quic::{Config, Event};
+
+const SUBSCRIPTIONS: i64 = 10_000;
+const MOST_WHEN_IDLE: i64 = 4 << 10;
+const MEGABYTE: usize = 1 << 20;
+/// The default bound of a subscription, and room for what is on its way in transport and machine.
+const MOST_FOR_A_SLEEPER: i64 = (16 << 20) + (24 << 20);
+
+/// One test, since the heap of the whole process is counted.
+#[test]
+fn subscriptions_hold_little_when_idle_a_bound_when_unread_and_nothing_when_dropped() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+
+    let before = heap::held();
+    let idle: Vec<_> = (0..SUBSCRIPTIONS).map(|_| ada.subscribe()).collect();
+    let each = (heap::held() - before) / SUBSCRIPTIONS;
+    assert!(each <= MOST_WHEN_IDLE, "{each} bytes for an idle subscription");
+    // What they had to read and have read leaves next to nothing behind.
+    ada.set_meta("changed").unwrap();
+    for subscription in &idle {
+        assert!(matches!(subscription.recv(), Ok(Event::Updated(_))));
+    }
+    let each = (heap::held() - before) / SUBSCRIPTIONS;
+    assert!(each <= MOST_WHEN_IDLE, "{each} bytes for an idle subscription that has been read");
+    // Nothing happens between the drop and the look: no event, and no turn that matters.
+    drop(idle);
+    let left = heap::held() - before;
+    assert!(left < 100 * MOST_WHEN_IDLE, "{left} bytes after {SUBSCRIPTIONS} drops");
+
+    let mut config = Config::local();
+    config.compression = false;
+    let bob = participants.member("bob").config(config).seeds([ada.address().to_string()]);
+    let bob = bob.start().unwrap();
+    eventually("they meet", || ada.members().len() == 2 && bob.members().len() == 2);
+    let before = heap::held();
+    let unread = ada.subscribe();
+    for _ in 0..60 {
+        bob.send_reliable("ada", vec![7; MEGABYTE], Duration::from_secs(30)).unwrap();
+    }
+    let held = heap::held() - before;
+    assert!(held < MOST_FOR_A_SLEEPER, "{held} bytes for 60 unread messages of 1 MiB");
+    assert!(unread.len() >= 16, "{} of 60 wait", unread.len());
+    let before = heap::held();
+    drop(unread);
+    let freed = before - heap::held();
+    assert!(freed >= 15 << 20, "{freed} bytes came back at once");
+}
