@@ -93,7 +93,9 @@ impl EventLoop {
         let timeout = if std::mem::take(&mut self.more) {
             Some(Duration::ZERO)
         } else {
-            deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+            deadline.map(|deadline| {
+                deadline.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP)
+            })
         };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
@@ -189,3 +191,6 @@ impl fmt::Debug for LoopWaker {
 pub struct SocketId(usize);
 
 const WAKER: Token = Token(usize::MAX);
+
+/// The kernel counts a sleep in milliseconds of 31 bits: a longer one would wrap around.
+const LONGEST_SLEEP: Duration = Duration::from_secs(86_400);

@@ -165,8 +165,20 @@ impl Limits {
             ("credit_timeout", self.credit_timeout),
             ("sweep_interval", self.sweep_interval),
         ];
-        if let Some((field, span)) = spans.into_iter().find(|(_, span)| *span < LEAST_TIMEOUT) {
-            return refuse(field, &span, "use at least 1 ms");
+        let usable = LEAST_TIMEOUT..=LONGEST_TIMEOUT;
+        if let Some((field, span)) = spans.into_iter().find(|(_, span)| !usable.contains(span)) {
+            return refuse(field, &span, "use 1 ms to 10 years (3650 days)");
+        }
+        let may_be_zero = [
+            ("dial_backoff", self.dial_backoff),
+            ("dial_backoff_max", self.dial_backoff_max),
+            ("keep_alive_period", self.keep_alive_period),
+            ("duplicate_grace", self.duplicate_grace),
+            ("max_connection_age", self.max_connection_age),
+        ];
+        let unusable = |span: &Duration| !span.is_zero() && !usable.contains(span);
+        if let Some((field, span)) = may_be_zero.into_iter().find(|(_, span)| unusable(span)) {
+            return refuse(field, &span, "use 1 ms to 10 years (3650 days), or zero for none");
         }
         if self.dial_backoff > self.dial_backoff_max {
             return refuse("dial_backoff", &self.dial_backoff, "keep it within dial_backoff_max");
@@ -197,6 +209,8 @@ pub const MAX_PACKET: usize = 65_536;
 const LEAST_BUFFER: usize = MAX_PACKET;
 /// Timers are no finer.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+/// Ten years. Longer times are mistakes, and sums of them leave the range of a clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 #[cfg(test)]
 mod tests {
@@ -219,6 +233,34 @@ mod tests {
             change(&mut limits);
             let error = limits.validate().unwrap_err().to_string();
             assert!(error.contains(named) && error.contains("does not work: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_time_is_off_or_within_what_timers_can_keep() {
+        let fields: [(&str, fn(&mut Limits) -> &mut Duration); 12] = [
+            ("dial_timeout", |limits| &mut limits.dial_timeout),
+            ("dial_backoff", |limits| &mut limits.dial_backoff),
+            ("dial_backoff_max", |limits| &mut limits.dial_backoff_max),
+            ("packet_stream_timeout", |limits| &mut limits.packet_stream_timeout),
+            ("idle_timeout", |limits| &mut limits.idle_timeout),
+            ("max_idle_timeout", |limits| &mut limits.max_idle_timeout),
+            ("keep_alive_period", |limits| &mut limits.keep_alive_period),
+            ("stall_timeout", |limits| &mut limits.stall_timeout),
+            ("credit_timeout", |limits| &mut limits.credit_timeout),
+            ("duplicate_grace", |limits| &mut limits.duplicate_grace),
+            ("max_connection_age", |limits| &mut limits.max_connection_age),
+            ("sweep_interval", |limits| &mut limits.sweep_interval),
+        ];
+        let beyond = LONGEST_TIMEOUT + Duration::from_nanos(1);
+        for (name, field) in fields {
+            for bad in [Duration::from_nanos(500), beyond, Duration::MAX] {
+                let mut limits = Limits::default();
+                *field(&mut limits) = bad;
+                let error = limits.validate().unwrap_err();
+                assert_eq!((error.field, error.value), (name, format!("{bad:?}")));
+                assert!(error.remedy.contains("1 ms to 10 years"), "{}", error.remedy);
+            }
         }
     }
 }

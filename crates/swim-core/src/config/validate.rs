@@ -1,6 +1,7 @@
 //! Which settings cannot work.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Config;
 use crate::config_error::ConfigError;
@@ -14,6 +15,12 @@ const MAX_PACKET_BUDGET: usize = 65_000;
 /// As many entries as one full exchange may carry.
 const MAX_MEMBERS: usize = MAX_PUSH_PULL_NODES;
 const MAX_FANOUT: usize = 64;
+/// Timers are no finer, and a shorter interval would keep a processor busy.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Ten years. Longer times are mistakes, and sums of them leave the range of a clock.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Larger factors are mistakes, and products of them leave the range of a duration.
+const MAX_MULTIPLIER: u32 = 1_000;
 
 impl Config {
     /// Checks what would not work.
@@ -37,26 +44,25 @@ impl Config {
         if !(versions.delegate_min..=versions.delegate_max).contains(&versions.delegate_current) {
             return refuse("versions", &versions, "speak a delegate version within its range");
         }
+        self.validate_times()?;
         if !self.probe_interval.is_zero() && self.probe_timeout > self.probe_interval {
             return refuse("probe_timeout", &self.probe_timeout, "keep it within probe_interval");
         }
         if !self.probe_interval.is_zero() && self.probe_timeout.is_zero() {
             return refuse("probe_timeout", &self.probe_timeout, "give answers time to arrive");
         }
-        if self.stream_timeout.is_zero() {
-            return refuse("stream_timeout", &self.stream_timeout, "give exchanges time");
-        }
         if self.awareness_max_multiplier == 0 {
             return refuse("awareness_max_multiplier", &0, "use at least 1 (no slowing down)");
         }
-        if self.suspicion_multiplier == 0 {
-            return refuse("suspicion_multiplier", &0, "use at least 1");
-        }
-        if self.suspicion_max_timeout_multiplier == 0 {
-            return refuse("suspicion_max_timeout_multiplier", &0, "use at least 1");
-        }
-        if self.retransmit_multiplier == 0 {
-            return refuse("retransmit_multiplier", &0, "use at least 1");
+        let multipliers = [
+            ("suspicion_multiplier", self.suspicion_multiplier),
+            ("suspicion_max_timeout_multiplier", self.suspicion_max_timeout_multiplier),
+            ("retransmit_multiplier", self.retransmit_multiplier),
+        ];
+        for (field, multiplier) in multipliers {
+            if !(1..=MAX_MULTIPLIER).contains(&multiplier) {
+                return refuse(field, &multiplier, "use 1 to 1000");
+            }
         }
         if !(MIN_PACKET_BUDGET..=MAX_PACKET_BUDGET).contains(&self.packet_budget) {
             return refuse("packet_budget", &self.packet_budget, "use 1024 to 65000 bytes");
@@ -69,6 +75,32 @@ impl Config {
         }
         if self.gossip_nodes > MAX_FANOUT {
             return refuse("gossip_nodes", &self.gossip_nodes, "use at most 64");
+        }
+        Ok(())
+    }
+
+    /// Every time is zero, where zero has a meaning, or one that timers can keep.
+    fn validate_times(&self) -> Result<(), ConfigError> {
+        let may_be_zero = [
+            ("probe_interval", self.probe_interval),
+            ("probe_timeout", self.probe_timeout),
+            ("gossip_interval", self.gossip_interval),
+            ("gossip_to_the_dead", self.gossip_to_the_dead),
+            ("push_pull_interval", self.push_pull_interval),
+            ("dead_node_reclaim_time", self.dead_node_reclaim_time),
+        ];
+        let zero_or_usable =
+            |time: Duration| time.is_zero() || (SHORTEST..=LONGEST).contains(&time);
+        for (field, time) in may_be_zero {
+            if !zero_or_usable(time) {
+                let remedy = "use 1 ms to 10 years (3650 days), or zero as the setting says";
+                return Err(ConfigError { field, value: format!("{time:?}"), remedy });
+            }
+        }
+        if !(SHORTEST..=LONGEST).contains(&self.stream_timeout) {
+            let value = format!("{:?}", self.stream_timeout);
+            let remedy = "use 1 ms to 10 years (3650 days): exchanges take time";
+            return Err(ConfigError { field: "stream_timeout", value, remedy });
         }
         Ok(())
     }
@@ -99,8 +131,6 @@ impl LocalMember {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -121,7 +151,9 @@ mod tests {
 
     #[test]
     fn every_bound_is_checked() {
-        let spoilers: [fn(&mut Config); 11] = [
+        let spoilers: [fn(&mut Config); 13] = [
+            |config| config.suspicion_max_timeout_multiplier = 1_001,
+            |config| config.retransmit_multiplier = u32::MAX,
             |config| config.label = vec![0; 256],
             |config| config.versions.protocol_min = 0,
             |config| config.versions.protocol_current = 6,
@@ -138,6 +170,37 @@ mod tests {
             let mut config = Config::lan();
             spoil(&mut config);
             assert!(config.validate().is_err(), "spoiler {index} went unnoticed");
+        }
+    }
+
+    #[test]
+    fn every_time_is_off_or_within_what_timers_can_keep() {
+        let fields: [(&str, fn(&mut Config) -> &mut Duration); 7] = [
+            ("probe_interval", |config| &mut config.probe_interval),
+            ("probe_timeout", |config| &mut config.probe_timeout),
+            ("stream_timeout", |config| &mut config.stream_timeout),
+            ("gossip_interval", |config| &mut config.gossip_interval),
+            ("gossip_to_the_dead", |config| &mut config.gossip_to_the_dead),
+            ("push_pull_interval", |config| &mut config.push_pull_interval),
+            ("dead_node_reclaim_time", |config| &mut config.dead_node_reclaim_time),
+        ];
+        let beyond = LONGEST + Duration::from_nanos(1);
+        for (name, field) in fields {
+            for bad in
+                [Duration::from_nanos(500), Duration::from_micros(999), beyond, Duration::MAX]
+            {
+                let mut config = Config::lan();
+                *field(&mut config) = bad;
+                let error = config.validate().unwrap_err();
+                assert_eq!((error.field, error.value), (name, format!("{bad:?}")));
+                assert!(error.remedy.contains("1 ms to 10 years"), "{}", error.remedy);
+            }
+            let mut config = Config::lan();
+            *field(&mut config) = LONGEST;
+            if name == "probe_timeout" {
+                config.probe_interval = LONGEST;
+            }
+            assert_eq!(config.validate(), Ok(()), "{name}");
         }
     }
 }
