@@ -145,8 +145,11 @@ impl Connection {
             // Packets are short, and a HELLO behind a long stream might wait for a peer that
             // reads nothing before it.
             self.outbox.write(&mut self.quic);
-            self.streams.open_waiting(&mut self.quic, context, protocol);
-            self.streams.flush_all(&mut self.quic, context);
+            self.streams.open_waiting(&mut self.quic, context, protocol, now);
+            let stopped = self.quic.stats().stopped_stream_count_remote;
+            self.streams.collect_stopped(&mut self.quic, context, stopped, now);
+            self.streams.flush_all(&mut self.quic, context, now);
+            self.streams.collect_acknowledged(&mut self.quic, context);
             self.outbox.note_packet_limit(&self.quic, context);
             self.keep_alive(context, now);
         }
@@ -281,7 +284,7 @@ impl Connection {
 
     fn receive_stream(&mut self, context: &mut EndpointContext, id: u64, now: Instant) {
         let Some(peer) = self.handshake.peer() else { return };
-        if self.streams.handle_readable(&mut self.quic, context, id, peer) {
+        if self.streams.handle_readable(&mut self.quic, context, id, peer, now) {
             self.lifecycle.note_payload(now);
         }
     }

@@ -58,6 +58,15 @@ pub enum EndpointEvent {
         /// Which one, of either side.
         stream: StreamToken,
     },
+    /// The peer reads no more of an application stream: what it has not taken is lost, and nothing
+    /// more can be written. What it sends can still be read. A stream whose first byte is not
+    /// `0xF5` fails instead.
+    StreamStopped {
+        /// Which one, of either side.
+        stream: StreamToken,
+        /// The peer's application error code.
+        code: u64,
+    },
     /// The stream is gone; its token is not valid any more.
     StreamFailed {
         /// Which one, of either side.

@@ -45,6 +45,7 @@ pub(crate) fn payload_size(event: &EndpointEvent) -> usize {
         | EndpointEvent::StreamOpened { .. }
         | EndpointEvent::StreamReadable { .. }
         | EndpointEvent::StreamWritable { .. }
+        | EndpointEvent::StreamStopped { .. }
         | EndpointEvent::StreamFailed { .. }
         | EndpointEvent::SendFailed { .. }
         | EndpointEvent::PacketLimit { .. }

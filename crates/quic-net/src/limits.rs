@@ -60,6 +60,11 @@ pub struct Limits {
     /// How long a packet that travels as a unidirectional stream may take, on both ends,
     /// default 10 s.
     pub packet_stream_timeout: Duration,
+    /// How long a stream that the application is done with may wait for the peer to take more of
+    /// what was written, default 60 s from the last byte taken; then it is reset, which both sides
+    /// see. A connection that makes way for another one keeps its streams for as long as they
+    /// carry something within each such time.
+    pub stream_stall_timeout: Duration,
     /// How long a connection may carry no packet and no stream payload before we close it,
     /// default 5 min.
     pub idle_timeout: Duration,
@@ -110,6 +115,7 @@ impl Default for Limits {
             dial_backoff: Duration::from_millis(100),
             dial_backoff_max: Duration::from_secs(5),
             packet_stream_timeout: Duration::from_secs(10),
+            stream_stall_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(300),
             max_idle_timeout: Duration::from_secs(360),
             keep_alive_period: Duration::ZERO,
@@ -159,6 +165,7 @@ impl Limits {
         let spans = [
             ("dial_timeout", self.dial_timeout),
             ("packet_stream_timeout", self.packet_stream_timeout),
+            ("stream_stall_timeout", self.stream_stall_timeout),
             ("idle_timeout", self.idle_timeout),
             ("max_idle_timeout", self.max_idle_timeout),
             ("stall_timeout", self.stall_timeout),

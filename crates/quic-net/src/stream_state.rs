@@ -11,6 +11,7 @@ use quiche::Error;
 
 use crate::error::WriteError;
 use crate::event::{PeerIdentity, Read};
+use crate::first_byte::APPLICATION_BYTE;
 use crate::quic_stream::send_within_credit;
 use crate::stream_token::StreamToken;
 
@@ -25,8 +26,15 @@ pub(crate) struct StreamState {
     deadline: Option<Instant>,
     /// When the peer counts as refusing credit to a stream that is not open yet.
     credit_deadline: Option<Instant>,
+    /// When the stream is given up unless the peer takes or acknowledges something before; set
+    /// once nobody of ours waits for it any more.
+    stalls_at: Option<Instant>,
     /// The application is done: what still arrives is discarded until this moment.
     discard_until: Option<Instant>,
+    /// The application does not know the stream any more, and its token may name another one.
+    detached: bool,
+    /// The stream belongs to an application protocol: its first byte is `0xF5`.
+    application: bool,
     /// The application knows that the stream may be written.
     announced: bool,
     /// Bytes that quiche has not taken yet; bounded by `stream_limits::write_room`.
@@ -74,7 +82,9 @@ impl StreamState {
 
     /// A stream that the peer opened, of which `first` was read.
     pub(crate) fn accepted(token: StreamToken, id: u64, first: u8, fin: bool) -> Self {
-        Self { id: Some(id), first: Some(first), received: fin, ..Self::new(token) }
+        let application = first == APPLICATION_BYTE;
+        let received = fin;
+        Self { id: Some(id), first: Some(first), application, received, ..Self::new(token) }
     }
 
     fn new(token: StreamToken) -> Self {
@@ -84,7 +94,10 @@ impl StreamState {
             expected: None,
             deadline: None,
             credit_deadline: None,
+            stalls_at: None,
             discard_until: None,
+            detached: false,
+            application: false,
             announced: false,
             outgoing: VecDeque::new(),
             finished: false,
@@ -113,11 +126,16 @@ impl StreamState {
     }
 
     /// Whether the application is done with the stream.
-    pub(crate) fn is_discarding(&self) -> bool {
-        self.discard_until.is_some()
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached
     }
 
-    /// Whether neither direction has anything left to do.
+    /// Whether the stream belongs to an application protocol.
+    pub(crate) fn is_application(&self) -> bool {
+        self.application
+    }
+
+    /// Whether neither direction has anything left for us to do.
     pub(crate) fn is_over(&self) -> bool {
         self.sent && self.received && self.first.is_none()
     }
@@ -145,7 +163,7 @@ impl StreamState {
     /// The next moment at which something is due.
     pub(crate) fn due(&self) -> Option<Instant> {
         let credit = self.credit_deadline.filter(|_| self.id.is_none());
-        [self.deadline, credit, self.discard_until].into_iter().flatten().min()
+        [self.deadline, credit, self.discard_until, self.stalls_at].into_iter().flatten().min()
     }
 
     pub(crate) fn is_past_deadline(&self, now: Instant) -> bool {
@@ -154,6 +172,16 @@ impl StreamState {
 
     pub(crate) fn has_discarded_enough(&self, now: Instant) -> bool {
         self.discard_until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether the peer has taken nothing for too long.
+    pub(crate) fn has_stalled(&self, now: Instant) -> bool {
+        self.stalls_at.is_some_and(|stall| stall <= now)
+    }
+
+    /// Gives the stream up at `stall`, unless the peer takes something before.
+    pub(crate) fn set_stall(&mut self, stall: Instant) {
+        self.stalls_at = Some(stall);
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
@@ -174,12 +202,13 @@ impl StreamState {
     pub(crate) fn open(&mut self, id: u64) {
         debug_assert_eq!(self.id, None, "a stream opens once");
         self.id = Some(id);
+        self.application = self.outgoing.front() == Some(&APPLICATION_BYTE);
     }
 
     /// The peer would let this stream open.
     pub(crate) fn grant_credit(&mut self) -> Credit {
         self.credit_deadline = None;
-        let announce = !self.announced && !self.is_discarding();
+        let announce = !self.announced && !self.detached;
         self.announced |= announce;
         Credit { announce, opens: self.has_output(), first: self.outgoing.front().copied() }
     }
@@ -201,9 +230,21 @@ impl StreamState {
         Ok(part.len())
     }
 
-    /// Hands quiche what it takes.
-    pub(crate) fn flush(&mut self, quic: &mut quiche::Connection) -> Flush {
+    /// Hands quiche what it takes. If that is anything, the stream is given up no sooner than at
+    /// `stall`.
+    pub(crate) fn flush(&mut self, quic: &mut quiche::Connection, stall: Instant) -> Flush {
         let Some(id) = self.id else { return Flush::Taken };
+        let before = (self.outgoing.len(), self.sent);
+        let flush = self.hand_over(quic, id);
+        if before != (self.outgoing.len(), self.sent)
+            && let Some(stalls_at) = &mut self.stalls_at
+        {
+            *stalls_at = stall;
+        }
+        flush
+    }
+
+    fn hand_over(&mut self, quic: &mut quiche::Connection, id: u64) -> Flush {
         while self.has_output() {
             let (chunk, behind) = self.outgoing.as_slices();
             let last = self.finished && behind.is_empty();
@@ -230,6 +271,18 @@ impl StreamState {
             return Flush::Writable;
         }
         Flush::Taken
+    }
+
+    /// The peer stopped reading: nothing more is sent.
+    pub(crate) fn end_writing(&mut self) {
+        self.sent = true;
+        self.outgoing.clear();
+    }
+
+    /// Nothing more is read.
+    pub(crate) fn end_reading(&mut self) {
+        self.received = true;
+        self.first = None;
     }
 
     /// Reads what fits into `buffer`; the peer's reset code if it reset the stream.
@@ -271,12 +324,24 @@ impl StreamState {
         rest
     }
 
-    /// The application is done: finishes our side, and discards what arrives until `until`.
-    pub(crate) fn begin_discarding(&mut self, until: Instant) {
+    /// The application is done: finishes our side, and discards what arrives until `until`. What
+    /// is queued goes out as long as the peer takes something before `stall`.
+    pub(crate) fn begin_discarding(&mut self, until: Instant, stall: Instant) {
         self.finished = true;
         self.first = None;
         self.deadline = None;
+        self.detached = true;
         self.discard_until = Some(until);
+        self.stalls_at = Some(stall);
+    }
+
+    /// All is sent and received; until `stall`, the peer may acknowledge it.
+    pub(crate) fn await_acknowledgement(&mut self, stall: Instant) {
+        debug_assert!(self.is_over(), "the peer acknowledges what is over");
+        self.deadline = None;
+        self.discard_until = None;
+        self.detached = true;
+        self.stalls_at = Some(stall);
     }
 
     /// Throws away what has arrived.
@@ -294,12 +359,11 @@ impl StreamState {
         }
     }
 
-    /// Discards nothing more; what we still have to send gets until `until`. Returns the id that
-    /// the peer is to be told to stop, or `None` if there is nothing left to send.
-    pub(crate) fn end_discarding(&mut self, until: Instant) -> Option<u64> {
-        let id = self.id.filter(|_| self.has_output() && !self.received)?;
-        self.received = true;
-        self.discard_until = Some(until);
-        Some(id)
+    /// Discards nothing more. Returns the id that the peer is to be told to stop, if it may still
+    /// send on it.
+    pub(crate) fn end_discarding(&mut self) -> Option<u64> {
+        self.discard_until = None;
+        let is_open = !std::mem::replace(&mut self.received, true);
+        self.id.filter(|_| is_open)
     }
 }

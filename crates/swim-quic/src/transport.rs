@@ -138,6 +138,7 @@ impl Peers {
             | EndpointEvent::Closed { .. }
             | EndpointEvent::ApplicationPacket { .. }
             | EndpointEvent::StreamOpened { application: true, .. }
+            | EndpointEvent::StreamStopped { .. }
             | EndpointEvent::Refused { .. }
             | EndpointEvent::RawDatagram { .. }) => return Err(other),
         })

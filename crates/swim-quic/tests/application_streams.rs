@@ -120,6 +120,57 @@ fn what_was_written_arrives_though_the_handle_is_dropped_at_once() {
     assert_eq!(text, "farewell");
 }
 
+/// A client that asks for half a megabyte and reads nothing of it for longer than a stopped stream
+/// discards what arrives; the server has written everything and dropped its handle by then.
+fn read_late(half_close: bool) {
+    const ANSWER: usize = 450 << 10;
+    let (ada, bob) = pair();
+    let listener = bob.listen("late").unwrap();
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.recv_timeout(PATIENCE).unwrap().stream;
+        let mut question = [0; 4];
+        stream.read_exact(&mut question).unwrap();
+        if half_close {
+            assert_eq!(stream.read(&mut question).unwrap(), 0);
+        }
+        stream.write_all(&vec![7; ANSWER]).unwrap();
+    });
+    let mut stream = ada.open_stream("bob", "late", 5 * SECOND).unwrap();
+    stream.write_all(b"all?").unwrap();
+    if half_close {
+        stream.shutdown(Shutdown::Write);
+    }
+    server.join().unwrap();
+    std::thread::sleep(7 * SECOND);
+    stream.set_read_timeout(Some(PATIENCE));
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer == vec![7; ANSWER], "{} of {ANSWER} bytes", answer.len());
+    if !half_close {
+        assert_eq!(stream.write(b"more?").unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[test]
+fn an_answer_arrives_whole_though_both_sides_have_finished_and_the_reader_pauses() {
+    read_late(true);
+}
+
+#[test]
+fn an_answer_arrives_whole_though_the_reader_never_finished_and_pauses() {
+    read_late(false);
+}
+
+#[test]
+fn who_writes_to_a_dropped_handle_is_told() {
+    let (ada, bob) = pair();
+    let listener = bob.listen("deaf").unwrap();
+    let mut stream = ada.open_stream("bob", "deaf", 5 * SECOND).unwrap();
+    stream.write_all(b"hello").unwrap();
+    drop(listener.recv_timeout(PATIENCE).unwrap());
+    eventually("the writer is told", || stream.write(b"more").is_err());
+}
+
 #[test]
 fn datagrams_go_to_the_listener_of_their_protocol() {
     let (ada, bob) = pair();

@@ -52,7 +52,7 @@ impl Connection {
         if let Some(peer) = self.handshake.peer() {
             self.streams.check_expected_names(&mut self.quic, context, peer);
             self.lifecycle.expect_answer(now);
-            self.streams.open_waiting(&mut self.quic, context, peer.protocol);
+            self.streams.open_waiting(&mut self.quic, context, peer.protocol, now);
         }
         self.account(context);
     }
@@ -74,7 +74,7 @@ impl Connection {
         let written = self.streams.write(&mut self.quic, context, slot, bytes, finish, now)?;
         self.lifecycle.note_sent(now);
         if let Some(protocol) = self.protocol().filter(|_| written.is_waiting) {
-            self.streams.open_waiting(&mut self.quic, context, protocol);
+            self.streams.open_waiting(&mut self.quic, context, protocol, now);
         }
         self.account(context);
         Ok(written.taken)
@@ -88,7 +88,7 @@ impl Connection {
         buffer: &mut [u8],
         now: Instant,
     ) -> Result<Read, ReadError> {
-        let read = self.streams.read(&mut self.quic, context, slot, buffer)?;
+        let read = self.streams.read(&mut self.quic, context, slot, buffer, now)?;
         if read.bytes > 0 {
             self.lifecycle.note_payload(now);
         }
@@ -97,6 +97,27 @@ impl Connection {
 
     pub(crate) fn set_deadline(&mut self, slot: StreamSlot, deadline: Option<Instant>) {
         self.streams.set_deadline(slot, deadline);
+    }
+
+    /// See [`Endpoint::expect_progress`](crate::Endpoint::expect_progress).
+    pub(crate) fn expect_progress(
+        &mut self,
+        context: &EndpointContext,
+        slot: StreamSlot,
+        now: Instant,
+    ) {
+        self.streams.expect_progress(context, slot, now);
+    }
+
+    /// See [`Endpoint::stop_reading`](crate::Endpoint::stop_reading).
+    pub(crate) fn stop_reading(
+        &mut self,
+        context: &mut EndpointContext,
+        slot: StreamSlot,
+        now: Instant,
+    ) {
+        self.streams.stop_reading(&mut self.quic, context, slot, now);
+        self.account(context);
     }
 
     /// See [`Endpoint::stop`](crate::Endpoint::stop).

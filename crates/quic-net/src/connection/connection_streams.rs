@@ -36,8 +36,12 @@ pub(crate) struct ConnectionStreams {
     waiting: VecDeque<StreamSlot>,
     /// Ids of streams with something for quiche to take.
     writing: BTreeSet<u64>,
+    /// Ids of streams that are over for us, and of which the peer has not acknowledged all.
+    unacknowledged: BTreeSet<u64>,
     /// Ids of streams of the peer that became readable before it was confirmed.
     pre_confirmation: BTreeSet<u64>,
+    /// How many streams the peer had stopped reading when they were last looked at.
+    stopped: u64,
     /// Our next stream's.
     next_id: u64,
 }
@@ -60,12 +64,15 @@ impl ConnectionStreams {
             by_id: BTreeMap::new(),
             waiting: VecDeque::new(),
             writing: BTreeSet::new(),
+            unacknowledged: BTreeSet::new(),
             pre_confirmation: BTreeSet::new(),
+            stopped: 0,
             next_id: first_ids(dialed).0,
         }
     }
 
-    /// Streams held, those included that the application is done with.
+    /// Streams held: those included that the application is done with, and those of which the
+    /// peer has not acknowledged everything.
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
@@ -98,7 +105,7 @@ impl ConnectionStreams {
     ) {
         let deadline = credit_deadline(context.limits(), stream.deadline(), now);
         stream.restart_credit_deadline(Some(deadline));
-        let (token, is_known) = (stream.token(), !stream.is_discarding());
+        let (token, is_known) = (stream.token(), !stream.is_detached());
         match self.slab.insert(stream) {
             Some(slot) => {
                 if is_known {
@@ -128,6 +135,7 @@ impl ConnectionStreams {
         quic: &mut quiche::Connection,
         context: &mut EndpointContext,
         protocol: Protocol,
+        now: Instant,
     ) {
         if self.waiting.is_empty() {
             return;
@@ -157,12 +165,23 @@ impl ConnectionStreams {
             self.waiting.retain(|waiting| *waiting != slot);
             self.by_id.insert(id, slot);
             self.writing.insert(id);
-            self.flush(quic, context, slot);
+            self.flush(quic, context, slot, now);
         }
     }
 
     pub(crate) fn set_deadline(&mut self, slot: StreamSlot, deadline: Option<Instant>) {
         self.slab.update(slot, |stream| stream.set_deadline(deadline));
+    }
+
+    /// See [`Endpoint::expect_progress`](crate::Endpoint::expect_progress).
+    pub(crate) fn expect_progress(
+        &mut self,
+        context: &EndpointContext,
+        slot: StreamSlot,
+        now: Instant,
+    ) {
+        let stall = now + context.limits().stream_stall_timeout;
+        self.slab.update(slot, |stream| stream.set_stall(stall));
     }
 
     /// Queues what there is room for, and hands it to quiche if the stream is open.
@@ -188,7 +207,7 @@ impl ConnectionStreams {
         let (taken, id) = self.slab.update(slot, queue).ok_or(WriteError::UnknownStream)??;
         if let Some(id) = id {
             self.writing.insert(id);
-            self.flush(quic, context, slot);
+            self.flush(quic, context, slot, now);
         }
         Ok(Written { taken, is_waiting: id.is_none() })
     }
@@ -198,11 +217,12 @@ impl ConnectionStreams {
         &mut self,
         quic: &mut quiche::Connection,
         context: &mut EndpointContext,
+        now: Instant,
     ) {
         let writing: Vec<u64> = self.writing.iter().copied().collect();
         for id in writing {
             match self.by_id.get(&id) {
-                Some(&slot) => self.flush(quic, context, slot),
+                Some(&slot) => self.flush(quic, context, slot, now),
                 None => debug_assert!(false, "a stream that writes has its id in the index"),
             }
         }
@@ -213,20 +233,23 @@ impl ConnectionStreams {
         quic: &mut quiche::Connection,
         context: &mut EndpointContext,
         slot: StreamSlot,
+        now: Instant,
     ) {
-        let Some(flushed) = self.slab.update(slot, |stream| stream.flush(quic)) else { return };
+        let stall = now + context.limits().stream_stall_timeout;
+        let flush = |stream: &mut StreamState| stream.flush(quic, stall);
+        let Some(flushed) = self.slab.update(slot, flush) else { return };
         if let Flush::Stopped(code) = flushed {
-            self.fail(quic, context, slot, StreamError::Reset(code));
+            self.note_stopped(quic, context, slot, code, now);
             return;
         }
         let Some(stream) = self.slab.get(slot) else { return };
-        if flushed == Flush::Writable && !stream.is_discarding() {
+        if flushed == Flush::Writable && !stream.is_detached() {
             context.emit(EndpointEvent::StreamWritable { stream: stream.token() });
         }
         if let Some(id) = stream.id().filter(|_| !stream.has_output()) {
             self.writing.remove(&id);
         }
-        self.forget_if_over(context, slot);
+        self.release_if_over(quic, context, slot, now);
     }
 
     /// Reads what fits into `buffer`.
@@ -236,11 +259,12 @@ impl ConnectionStreams {
         context: &mut EndpointContext,
         slot: StreamSlot,
         buffer: &mut [u8],
+        now: Instant,
     ) -> Result<Read, ReadError> {
         let read = self.slab.update(slot, |stream| stream.read(quic, buffer));
         match read.ok_or(ReadError::UnknownStream)? {
             Ok(read) => {
-                self.forget_if_over(context, slot);
+                self.release_if_over(quic, context, slot, now);
                 Ok(read)
             }
             Err(code) => {
@@ -268,6 +292,7 @@ impl ConnectionStreams {
         context: &mut EndpointContext,
         id: u64,
         peer: &Arc<PeerIdentity>,
+        now: Instant,
     ) -> bool {
         let Some(&slot) = self.by_id.get(&id) else {
             if is_from_dialer(id) != self.dialed {
@@ -276,9 +301,9 @@ impl ConnectionStreams {
             stop_reading(quic, id);
             return false;
         };
-        match self.slab.get(slot).filter(|stream| !stream.is_discarding()) {
+        match self.slab.get(slot).filter(|stream| !stream.is_detached()) {
             Some(stream) => context.emit(EndpointEvent::StreamReadable { stream: stream.token() }),
-            None => self.discard(quic, context, slot),
+            None => self.discard(quic, context, slot, now),
         }
         false
     }

@@ -16,6 +16,21 @@ impl Endpoint {
         self.with_connection(stream, set, |()| true);
     }
 
+    /// From now on the stream fails when bytes or its end wait to be sent and the peer takes none
+    /// of them for [`stream_stall_timeout`](crate::Limits::stream_stall_timeout): for a stream
+    /// whose writer has gone, so that nobody would notice that it does not get on.
+    pub fn expect_progress(&mut self, stream: StreamToken) {
+        let expect = |at: Found<'_>| at.connection.expect_progress(at.context, at.slot, at.now);
+        self.with_connection(stream, expect, |()| true);
+    }
+
+    /// Tells the peer that nothing more is read of what it sends; its writes fail from then on.
+    /// What we write still goes out.
+    pub fn stop_reading(&mut self, stream: StreamToken) {
+        let stop = |at: Found<'_>| at.connection.stop_reading(at.context, at.slot, at.now);
+        self.with_connection(stream, stop, |()| true);
+    }
+
     /// Writes to a stream and returns how many bytes were taken: all of them, unless
     /// [`stream_buffer`](crate::Limits::stream_buffer) is reached; then the rest, with `finish`,
     /// is to be offered again after [`StreamWritable`](crate::EndpointEvent::StreamWritable). With
@@ -48,8 +63,11 @@ impl Endpoint {
         self.with_connection(stream, read, wakes).unwrap_or(Err(ReadError::UnknownStream))
     }
 
-    /// The application is done with a stream: what was written still goes out, followed by FIN;
-    /// what still arrives is discarded. The token is not valid any more.
+    /// The application is done with a stream: what was written still goes out, followed by FIN, as
+    /// long as the peer takes some of it within each
+    /// [`stream_stall_timeout`](crate::Limits::stream_stall_timeout); after such a time without
+    /// progress the stream is reset. What still arrives is discarded. The token is not valid any
+    /// more.
     pub fn stop(&mut self, stream: StreamToken) {
         self.context.unread_mut().remove(stream);
         let stop = |at: Found<'_>| at.connection.stop(at.context, at.slot, at.now);

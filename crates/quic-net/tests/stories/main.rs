@@ -8,5 +8,6 @@
 mod connection_ends;
 mod exchange;
 mod sockets;
+mod stream_ends;
 mod turned_away;
 mod world;

@@ -18,8 +18,13 @@ use crate::error::StreamIoError;
 ///
 /// Reads and writes block, with a timeout if one is set; a slow reader slows down its own stream
 /// only. Their `io::Error` holds a [`StreamIoError`]. Each direction buffers 256 KiB on this side,
-/// beside QUIC's own windows ([`Limits`](crate::Limits)). Dropping the last handle finishes
-/// writing (what was written still arrives) and reads no more.
+/// beside QUIC's own windows ([`Limits`](crate::Limits)).
+///
+/// Dropping the last handle finishes writing and reads no more. What was written still arrives, as
+/// long as the peer takes some of it within each
+/// [`stream_stall_timeout`](crate::Limits::stream_stall_timeout); else the stream is reset, and
+/// the peer's reads fail. If the peer has not finished by then, its writes fail, and what it wrote
+/// and we did not read is lost.
 ///
 /// ```no_run
 /// # use std::io::{ErrorKind, Read};
@@ -94,8 +99,9 @@ impl Stream {
         Self { inner: Arc::clone(&self.inner), ..*self }
     }
 
-    /// Ends one or both directions: the peer reads the end of the stream after what was written;
-    /// what the peer still sends is thrown away.
+    /// Ends one or both directions: the peer reads the end of the stream after what was written.
+    /// When reading ends before the peer has finished, what it still sends is thrown away, and its
+    /// writes fail from then on.
     pub fn shutdown(&self, how: Shutdown) {
         match how {
             Shutdown::Write => self.inner.pipe.finish_writing(),

@@ -48,7 +48,24 @@ enum Role {
     /// The peer opened it and has not named its protocol yet.
     Unnamed { from: MemberName, header: Vec<u8> },
     /// A handle exists, or existed.
-    Open { pipe: Arc<Pipe>, finished: bool },
+    Open(OpenStream),
+}
+
+/// A stream between a handle's pipe and the endpoint.
+struct OpenStream {
+    pipe: Arc<Pipe>,
+    /// The endpoint has everything that was written, or the peer wants nothing more.
+    finished: bool,
+    /// The peer knows that nothing more is read.
+    stopped: bool,
+    /// The endpoint watches whether the peer takes what is left.
+    watched: bool,
+}
+
+impl OpenStream {
+    fn new(pipe: Arc<Pipe>) -> Self {
+        Self { pipe, finished: false, stopped: false, watched: false }
+    }
 }
 
 /// The answer to whoever opens a stream.
@@ -119,10 +136,24 @@ impl StreamRouter {
             None => return false,
             Some(Role::Opening { .. }) => self.confirm(endpoint, stream),
             Some(Role::Unnamed { .. }) => self.read_header(endpoint, stream),
-            Some(Role::Open { .. }) => {}
+            Some(Role::Open(_)) => {}
         }
         self.pump(endpoint, stream);
         true
+    }
+
+    /// The peer reads no more of a stream. `false`: it is not an application's.
+    pub(crate) fn stopped(
+        &mut self,
+        endpoint: &mut Endpoint,
+        stream: StreamToken,
+        code: u64,
+    ) -> bool {
+        if let Some(Role::Open(open)) = self.streams.get_mut(&stream) {
+            open.finished = true;
+            open.pipe.fail_writing(StreamError::Reset(code).into());
+        }
+        self.progress(endpoint, stream)
     }
 
     /// A stream failed. `false`: it is not an application's.
@@ -133,9 +164,7 @@ impl StreamRouter {
                 let _ = reply.try_send(Err((*reason).into()));
             }
             Some(Role::Unnamed { .. }) => {}
-            Some(Role::Open { pipe, .. }) => {
-                pipe.fail((*reason).into());
-            }
+            Some(Role::Open(open)) => open.pipe.fail((*reason).into()),
         }
         true
     }
@@ -176,8 +205,7 @@ impl StreamRouter {
         };
         endpoint.set_deadline(stream, None);
         let pipe = Arc::new(Pipe::new(stream, self.wake_set.clone()));
-        let role = Role::Open { pipe: Arc::clone(&pipe), finished: false };
-        self.streams.insert(stream, role);
+        self.streams.insert(stream, Role::Open(OpenStream::new(Arc::clone(&pipe))));
         // If the caller has given up, the handle is dropped here, which ends the stream.
         let _ = reply.try_send(Ok(Stream::new(pipe, peer, protocol)));
     }
@@ -205,8 +233,8 @@ impl StreamRouter {
         if protocol.is_none_or(|protocol| !self.hand_over(endpoint, stream, from, protocol)) {
             self.streams.remove(&stream);
             endpoint.reset(stream);
-        } else if ended && let Some(Role::Open { pipe, .. }) = self.streams.get(&stream) {
-            pipe.deliver(&[], true);
+        } else if ended && let Some(Role::Open(open)) = self.streams.get(&stream) {
+            open.pipe.deliver(&[], true);
         }
     }
 
@@ -226,7 +254,7 @@ impl StreamRouter {
         match listener.try_send(IncomingStream { from, stream: handle }) {
             Ok(()) => {
                 endpoint.set_deadline(stream, None);
-                self.streams.insert(stream, Role::Open { pipe, finished: false });
+                self.streams.insert(stream, Role::Open(OpenStream::new(pipe)));
                 true
             }
             Err(TrySendError::Full(_)) => {
@@ -242,7 +270,14 @@ impl StreamRouter {
 
     /// Moves what can be moved between a stream's pipe and the endpoint.
     fn pump(&mut self, endpoint: &mut Endpoint, stream: StreamToken) {
-        let Some(Role::Open { pipe, finished }) = self.streams.get_mut(&stream) else { return };
+        let Some(Role::Open(open)) = self.streams.get_mut(&stream) else { return };
+        let OpenStream { pipe, finished, stopped, watched } = open;
+        if pipe.discards() && !std::mem::replace(stopped, true) {
+            endpoint.stop_reading(stream);
+        }
+        if pipe.is_abandoned() && !std::mem::replace(watched, true) {
+            endpoint.expect_progress(stream);
+        }
         while let Some(room) = pipe.room() {
             let length = room.min(self.copy_buffer.len());
             let Some(space) = self.copy_buffer.get_mut(..length) else { break };
@@ -267,6 +302,8 @@ impl StreamRouter {
             let all = bytes.make_contiguous();
             let length = all.len();
             let Ok(taken) = endpoint.write(stream, all, last) else {
+                // Why, if it was not our own end, has been or is about to be reported.
+                pipe.fail_writing(StreamError::Closed.into());
                 *finished = true;
                 break;
             };
@@ -287,8 +324,8 @@ impl StreamRouter {
 impl Drop for StreamRouter {
     fn drop(&mut self) {
         while let Some((_, role)) = self.streams.pop_first() {
-            if let Role::Open { pipe, .. } = role {
-                pipe.fail(StreamIoError::Closed);
+            if let Role::Open(open) = role {
+                open.pipe.fail(StreamIoError::Closed);
             }
         }
     }

@@ -65,6 +65,8 @@ struct State {
     outbound: VecDeque<u8>,
     /// The application has written everything.
     outbound_finished: bool,
+    /// Nothing more can be written, and why.
+    write_failed: Option<StreamIoError>,
     /// The stream is gone, and why.
     failed: Option<StreamIoError>,
     /// No handle is left.
@@ -119,9 +121,10 @@ impl Pipe {
         let mut state = self.wait_while(timeout, |state| {
             state.outbound.len() >= PIPE_CAPACITY
                 && !state.outbound_finished
+                && state.write_failed.is_none()
                 && state.failed.is_none()
         })?;
-        if let Some(error) = state.failed {
+        if let Some(error) = state.write_failed.or(state.failed) {
             return Err(error.into());
         }
         if state.outbound_finished {
@@ -158,11 +161,19 @@ impl Pipe {
     /// The driver's side: how much more may arrive; `None` when nothing is awaited.
     pub(super) fn room(&self) -> Option<usize> {
         let state = self.lock();
-        let room = match state.discards() {
-            true => PIPE_CAPACITY,
-            false => PIPE_CAPACITY.saturating_sub(state.inbound.len()),
-        };
-        (!state.inbound_finished && room > 0).then_some(room)
+        let room = PIPE_CAPACITY.saturating_sub(state.inbound.len());
+        (!state.inbound_finished && !state.discards() && room > 0).then_some(room)
+    }
+
+    /// The driver's side: whether the application awaits more of the peer and will never read it.
+    pub(super) fn discards(&self) -> bool {
+        let state = self.lock();
+        !state.inbound_finished && state.discards()
+    }
+
+    /// The driver's side: whether no handle is left.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
     }
 
     /// The driver's side: bytes arrived.
@@ -195,6 +206,15 @@ impl Pipe {
     pub(super) fn wants_nothing_more(&self) -> bool {
         let state = self.lock();
         state.inbound_finished || state.discards()
+    }
+
+    /// The driver's side: nothing more can be written; the first reason stays.
+    pub(super) fn fail_writing(&self, error: StreamIoError) {
+        let mut state = self.lock();
+        state.outbound.clear();
+        state.write_failed.get_or_insert(error);
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// The driver's side: the stream is gone.

@@ -49,6 +49,11 @@ impl Node {
             {
                 None
             }
+            EndpointEvent::StreamStopped { stream, code } => {
+                let known = self.applications.stopped(&mut self.endpoint, stream, code);
+                debug_assert!(known, "only an application's stream is stopped by halves");
+                None
+            }
             EndpointEvent::StreamFailed { stream, reason }
                 if self.applications.failed(stream, &reason) =>
             {
@@ -95,6 +100,7 @@ impl Node {
             | EndpointEvent::StreamOpened { .. }
             | EndpointEvent::StreamReadable { .. }
             | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamStopped { .. }
             | EndpointEvent::StreamFailed { .. }
             | EndpointEvent::SendFailed { .. }
             | EndpointEvent::PacketLimit { .. }) => {
