@@ -22,6 +22,9 @@ const TRIES_IN_A_ROUND: usize = 16;
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
+/// How soon a seed is tried again that led to ourselves.
+const RETRY_LOOP: Duration = Duration::from_secs(3);
+
 /// The seeds, and how long to wait before they are tried again.
 #[derive(Debug)]
 pub(crate) struct Bootstrap {
@@ -149,6 +152,15 @@ impl Bootstrap {
             self.owed = true;
             self.backoff = BACKOFF_MIN;
             self.schedule_round(effects);
+        }
+    }
+
+    /// A seed leads to ourselves: whatever forwards to us may forward to somebody else any moment.
+    pub(crate) fn retry_soon(&mut self, effects: &mut Effects) {
+        self.backoff = self.backoff.min(RETRY_LOOP);
+        let soon = effects.now() + RETRY_LOOP;
+        if effects.deadline(Timer::Bootstrap).is_none_or(|at| at > soon) {
+            effects.set_timer(Timer::Bootstrap, soon);
         }
     }
 

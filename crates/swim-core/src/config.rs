@@ -112,8 +112,8 @@ pub struct Config {
     /// of all members both ways.
     pub push_pull_interval: Duration,
     /// After this time the name of a dead member may be claimed at another address, default zero:
-    /// never. Set it where members come back at new addresses under their old names; the name of
-    /// a member that left is free at once.
+    /// never. It matters only where certificates prove no names: else a member that proves its
+    /// name takes it along at once. The name of a member that left is always free.
     pub dead_node_reclaim_time: Duration,
     /// Members must have addresses in these networks, and alive messages must come from them.
     /// Default empty: anywhere.

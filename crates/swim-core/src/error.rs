@@ -33,6 +33,22 @@ pub enum OperationError {
     /// A join to our own address.
     #[error("{0} is our own address: name another member to join")]
     OwnAddress(SocketAddr),
+    /// Others hold our name at another address: somebody answers there, or they do not take us.
+    #[error(
+        "{name} is at {holder} already, so it cannot be at {ours} as well: stop the other one, or \
+         give each member its own name"
+    )]
+    NameTaken {
+        /// Our own, which others have too.
+        name: MemberName,
+        /// Where others hold it.
+        holder: SocketAddr,
+        /// Our own address.
+        ours: SocketAddr,
+    },
+    /// The address leads back to ourselves, by a relay or a proxy.
+    #[error("{0} leads to ourselves: name another member to join")]
+    LeadsToOurselves(SocketAddr),
     /// More bytes than a peer accepts: the payload of a message, or our own state in an exchange.
     #[error("{len} bytes are too many to send: shorten them to {limit}")]
     TooLarge {

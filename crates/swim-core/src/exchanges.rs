@@ -42,6 +42,8 @@ pub(crate) struct Stream {
     decoder: StreamDecoder,
     /// Bytes that have arrived, which is the most that the decoder holds.
     arrived: usize,
+    /// The request is complete, and its answer waits.
+    is_held: bool,
 }
 
 /// What a stream is for.
@@ -139,7 +141,7 @@ impl Exchanges {
         let id = StreamId::outgoing(self.last_outgoing);
         effects.count().stream_bytes_out += bytes.len() as u64;
         let decoder = StreamDecoder::new(Side::Answerer);
-        self.insert(id, Stream { role, decoder, arrived: 0 });
+        self.insert(id, Stream { role, decoder, arrived: 0, is_held: false });
         effects.push(Output::OpenStream { id, to, bytes, deadline });
         Ok(id)
     }
@@ -159,7 +161,7 @@ impl Exchanges {
         }
         let role = Role::Incoming { from: from.clone() };
         let decoder = StreamDecoder::new(Side::Opener);
-        self.insert(id, Stream { role, decoder, arrived: 0 });
+        self.insert(id, Stream { role, decoder, arrived: 0, is_held: false });
         effects.set_timer(Timer::Stream(id), effects.now() + config.stream_timeout);
     }
 
@@ -172,6 +174,10 @@ impl Exchanges {
         arrived: usize,
         effects: &mut Effects,
     ) -> Option<Stream> {
+        if self.streams.get(&id).is_some_and(|stream| stream.is_held) {
+            // What follows a complete request says nothing.
+            return None;
+        }
         let mut stream = self.remove(id)?;
         self.is_answered = false;
         effects.count().stream_bytes_in += arrived as u64;
@@ -187,6 +193,23 @@ impl Exchanges {
     /// The message of the stream is not complete.
     pub(crate) fn put_back(&mut self, id: StreamId, stream: Stream) {
         self.insert(id, stream);
+    }
+
+    /// The request is complete, but its answer waits: [`answer_held`](Self::answer_held) gives
+    /// it. The deadline of the stream stays.
+    pub(crate) fn hold(&mut self, id: StreamId, mut stream: Stream) {
+        stream.is_held = true;
+        self.insert(id, stream);
+    }
+
+    /// Answers a stream that was held, unless it was given up meanwhile, and closes it.
+    pub(crate) fn answer_held(&mut self, id: StreamId, message: &[u8], effects: &mut Effects) {
+        if self.streams.get(&id).is_some_and(|stream| stream.is_held) {
+            self.remove(id);
+            self.is_answered = false;
+            self.answer(id, message, effects);
+            self.close(id, effects);
+        }
     }
 
     /// The stream was given up: what it was for.

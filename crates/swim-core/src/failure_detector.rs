@@ -84,6 +84,8 @@ pub(crate) enum Acknowledged {
     Relay { sequence: u32, reply_to: Destination },
     /// This member knows that we leave.
     Leave(MemberName),
+    /// This member is at the address where it was asked for.
+    Place { name: MemberName, address: SocketAddr },
 }
 
 impl FailureDetector {
@@ -284,6 +286,9 @@ impl FailureDetector {
                 None
             }
             PendingAck::Leave { target } => Some(Acknowledged::Leave(target)),
+            PendingAck::Place { target: name, address } => {
+                Some(Acknowledged::Place { name, address })
+            }
         }
     }
 
@@ -334,7 +339,8 @@ impl FailureDetector {
             PendingAck::Relay { wants_nack: true, .. } => config.nack_timeout(),
             PendingAck::Relay { wants_nack: false, .. }
             | PendingAck::User { .. }
-            | PendingAck::Leave { .. } => config.ack_timeout(),
+            | PendingAck::Leave { .. }
+            | PendingAck::Place { .. } => config.ack_timeout(),
         };
         let sequence = self.pending.next_sequence();
         effects.set_timer(Timer::PendingAck(sequence), effects.now() + patience);
@@ -364,7 +370,9 @@ impl FailureDetector {
                 effects.finish(operation, Outcome::Failed(OperationError::TimedOut));
                 None
             }
-            PendingAck::Relay { wants_nack: false, .. } | PendingAck::Leave { .. } => None,
+            PendingAck::Relay { wants_nack: false, .. }
+            | PendingAck::Leave { .. }
+            | PendingAck::Place { .. } => None,
         }
     }
 

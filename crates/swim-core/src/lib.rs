@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address_claims;
 mod awareness;
 mod bootstrap;
 mod broadcast_queue;
@@ -37,6 +38,7 @@ mod membership;
 pub mod model;
 mod output;
 mod push_pull;
+mod relocation;
 mod rng;
 mod secret_key;
 #[cfg(feature = "sim")]

@@ -109,6 +109,11 @@ impl MemberTable {
         self.at_address(peer.address).next().map(Member::name)
     }
 
+    /// A member other than this one that is alive or suspect and has this address.
+    pub(crate) fn other_live_at(&self, address: SocketAddr, name: &MemberName) -> Option<&Member> {
+        self.at_address(address).find(|other| other.state().is_live() && other.name() != name)
+    }
+
     /// Whether a member that is alive or suspect has this address.
     pub(crate) fn is_live_at(&self, address: SocketAddr) -> bool {
         self.at_address(address).any(|member| member.state().is_live())

@@ -166,6 +166,14 @@ pub enum Outcome {
 pub enum MembershipEvent {
     /// A member appeared, or came back.
     Joined(Member),
+    /// It came back at another address before anybody gave it up: a new process, whose name its
+    /// certificate proves.
+    Moved {
+        /// Who, with its new address.
+        member: Member,
+        /// Where it was.
+        from: SocketAddr,
+    },
     /// Its metadata changed.
     Updated(Member),
     /// It left on purpose.
@@ -268,6 +276,8 @@ pub enum WarningKind {
     Overload,
     /// A member answers streams but no packets.
     PacketsBlocked,
+    /// Two members announce the same address.
+    SharedAddress,
 }
 
 impl fmt::Display for WarningKind {
@@ -281,6 +291,7 @@ impl fmt::Display for WarningKind {
             Self::NotAdmitted => "not admitted",
             Self::Overload => "overload",
             Self::PacketsBlocked => "packets blocked",
+            Self::SharedAddress => "shared address",
         })
     }
 }

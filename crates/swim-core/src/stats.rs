@@ -78,6 +78,8 @@ counters! {
     suspicions_timed_out_alone,
     /// Members declared dead.
     failures,
+    /// Members that came back at another address before anybody gave them up.
+    moves,
     /// Suspicions of ourselves, and false claims about us, that we refuted with a higher
     /// incarnation.
     refutes,

@@ -17,6 +17,10 @@ pub(crate) enum Timer {
     ProbePhase,
     /// A suspicion was not refuted in time.
     Suspicion(MemberIndex),
+    /// The places of a claimed name have had time to answer.
+    AddressClaim(MemberIndex),
+    /// The next turn in the dispute about our own name.
+    Relocation,
     /// A stream that the remote opened has taken too long.
     Stream(StreamId),
     /// The members told of our leave had time enough to acknowledge it.

@@ -50,6 +50,9 @@ fn count(kind: WarningKind, effects: &mut Effects) {
         | WarningKind::Impostor
         | WarningKind::NotAdmitted
         | WarningKind::Overload
-        | WarningKind::PacketsBlocked => debug_assert!(false, "{kind} is about decoded bytes"),
+        | WarningKind::PacketsBlocked
+        | WarningKind::SharedAddress => {
+            debug_assert!(false, "{kind} is about decoded bytes");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The rules of membership as a pure function: (what is held, what is claimed) to a verdict.
 //!
-//! The rules are those of Go's memberlist, with two exceptions. The highest incarnation of a dead
+//! The rules are those of Go's memberlist, with three exceptions. The highest incarnation of a dead
 //! or suspected member is never forgotten (of one that left: the highest at which it left, since a
-//! push-pull takes a leave at its word). And the sender of a stale alive message is told what is
-//! believed of it, so that it can refute; memberlist drops the message.
+//! push-pull takes a leave at its word). The sender of a stale alive message is told what is
+//! believed of it, so that it can refute; memberlist drops the message. And where certificates
+//! prove names, a member that comes back at another address is believed once its name is proven
+//! and nobody answers at the old address; memberlist refuses it until it was seen to leave.
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 
@@ -30,6 +32,7 @@ pub(crate) enum Claim {
     Alive {
         incarnation: u32,
         address: AddressMatch,
+        proof: Proof,
         /// Metadata or versions differ from what is held. Looked at only for ourselves.
         differs: bool,
     },
@@ -53,6 +56,17 @@ pub(crate) enum AddressMatch {
     MovedToFreeName,
 }
 
+/// Who stands for a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nobody proves names here, or the bearer did not.
+    Unverified,
+    /// A member that proves another name passes it on.
+    Hearsay,
+    /// It came over a connection whose certificate proves the name.
+    Proven,
+}
+
 /// What to do about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -70,6 +84,11 @@ pub(crate) enum Verdict {
     Refute,
     /// The name belongs to another address.
     Conflict,
+    /// Find out who has the name: by a ping to the old address, and one to the new address unless
+    /// the name is proven already.
+    Examine,
+    /// The claimant is who it says it is, but its incarnation is too low: tell it what is held.
+    TellClaimant,
     /// Drop it.
     Ignore(Reason),
 }
@@ -99,11 +118,11 @@ pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
     };
     match (held.subject, claim) {
         (Subject::MeLeaving, _) => Verdict::Ignore(Reason::Leaving),
-        (Subject::Me, Claim::Alive { incarnation, address, differs }) => {
-            judge_self_alive(held, incarnation, address, differs)
+        (Subject::Me, Claim::Alive { incarnation, address, proof, differs }) => {
+            judge_self_alive(held, incarnation, (address, proof), differs)
         }
-        (Subject::Other, Claim::Alive { incarnation, address, .. }) => {
-            judge_alive(held, incarnation, address)
+        (Subject::Other, Claim::Alive { incarnation, address, proof, .. }) => {
+            judge_alive(held, incarnation, address, proof)
         }
         (
             subject,
@@ -122,9 +141,19 @@ pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
     }
 }
 
-fn judge_self_alive(held: Held, incarnation: u32, address: AddressMatch, differs: bool) -> Verdict {
-    if address != AddressMatch::Same {
-        return Verdict::Conflict;
+fn judge_self_alive(
+    held: Held,
+    incarnation: u32,
+    place: (AddressMatch, Proof),
+    differs: bool,
+) -> Verdict {
+    match place {
+        (AddressMatch::Same, _) => {}
+        (_, Proof::Hearsay) if incarnation < held.incarnation => {
+            return Verdict::Ignore(Reason::Stale);
+        }
+        (_, Proof::Hearsay) => return Verdict::Examine,
+        (_, Proof::Unverified | Proof::Proven) => return Verdict::Conflict,
     }
     if incarnation > held.incarnation || (incarnation == held.incarnation && differs) {
         Verdict::Refute
@@ -134,13 +163,24 @@ fn judge_self_alive(held: Held, incarnation: u32, address: AddressMatch, differs
     }
 }
 
-fn judge_alive(held: Held, incarnation: u32, address: AddressMatch) -> Verdict {
-    match (address, held.state) {
-        (AddressMatch::Moved, _) => Verdict::Conflict,
-        (AddressMatch::MovedToFreeName, _) => Verdict::Reclaim,
-        (AddressMatch::Same, _) if incarnation > held.incarnation => Verdict::Apply,
-        (AddressMatch::Same, Alive) => Verdict::Ignore(Reason::Stale),
-        (AddressMatch::Same, Suspect | Dead | Left) => Verdict::NotifyStale,
+fn judge_alive(held: Held, incarnation: u32, address: AddressMatch, proof: Proof) -> Verdict {
+    match (address, proof) {
+        (AddressMatch::Same, _) => judge_alive_in_place(held, incarnation),
+        (AddressMatch::Moved, Proof::Unverified) => Verdict::Conflict,
+        (AddressMatch::MovedToFreeName, Proof::Unverified) => Verdict::Reclaim,
+        (_, Proof::Hearsay) if incarnation <= held.incarnation => Verdict::Ignore(Reason::Stale),
+        (_, Proof::Proven) if incarnation <= held.incarnation && !held.state.is_live() => {
+            Verdict::TellClaimant
+        }
+        (_, Proof::Hearsay | Proof::Proven) => Verdict::Examine,
+    }
+}
+
+fn judge_alive_in_place(held: Held, incarnation: u32) -> Verdict {
+    match held.state {
+        _ if incarnation > held.incarnation => Verdict::Apply,
+        Alive => Verdict::Ignore(Reason::Stale),
+        Suspect | Dead | Left => Verdict::NotifyStale,
     }
 }
 
@@ -183,23 +223,24 @@ mod tests {
 
     fn claims() -> Vec<NamedClaim> {
         use AddressMatch::{Moved, MovedToFreeName, Same};
+        use Proof::{Hearsay, Proven, Unverified};
+        fn alive(incarnation: u32, address: AddressMatch, proof: Proof) -> Claim {
+            Claim::Alive { incarnation, address, proof, differs: false }
+        }
         vec![
-            ("alive", |incarnation| Claim::Alive { incarnation, address: Same, differs: false }),
+            ("alive", |incarnation| alive(incarnation, Same, Unverified)),
             ("alive, differs", |incarnation| Claim::Alive {
                 incarnation,
                 address: Same,
+                proof: Hearsay,
                 differs: true,
             }),
-            ("alive, moved", |incarnation| Claim::Alive {
-                incarnation,
-                address: Moved,
-                differs: false,
-            }),
-            ("alive, free name", |incarnation| Claim::Alive {
-                incarnation,
-                address: MovedToFreeName,
-                differs: false,
-            }),
+            ("alive, moved", |incarnation| alive(incarnation, Moved, Unverified)),
+            ("alive, free name", |incarnation| alive(incarnation, MovedToFreeName, Unverified)),
+            ("moved, hearsay", |incarnation| alive(incarnation, Moved, Hearsay)),
+            ("moved, proven", |incarnation| alive(incarnation, Moved, Proven)),
+            ("free, hearsay", |incarnation| alive(incarnation, MovedToFreeName, Hearsay)),
+            ("free, proven", |incarnation| alive(incarnation, MovedToFreeName, Proven)),
             ("suspect", |incarnation| Claim::Suspect { incarnation }),
             ("dead", |incarnation| Claim::Dead { incarnation }),
             ("left", |incarnation| Claim::Left { incarnation }),
@@ -234,6 +275,10 @@ unknown    | alive            | Apply       Apply       Apply
 unknown    | alive, differs   | Apply       Apply       Apply
 unknown    | alive, moved     | Apply       Apply       Apply
 unknown    | alive, free name | Apply       Apply       Apply
+unknown    | moved, hearsay   | Apply       Apply       Apply
+unknown    | moved, proven    | Apply       Apply       Apply
+unknown    | free, hearsay    | Apply       Apply       Apply
+unknown    | free, proven     | Apply       Apply       Apply
 unknown    | suspect          | -Unknown    -Unknown    -Unknown
 unknown    | dead             | -Unknown    -Unknown    -Unknown
 unknown    | left             | -Unknown    -Unknown    -Unknown
@@ -241,6 +286,10 @@ alive      | alive            | -Stale      -Stale      Apply
 alive      | alive, differs   | -Stale      -Stale      Apply
 alive      | alive, moved     | Conflict    Conflict    Conflict
 alive      | alive, free name | Reclaim     Reclaim     Reclaim
+alive      | moved, hearsay   | -Stale      -Stale      Examine
+alive      | moved, proven    | Examine     Examine     Examine
+alive      | free, hearsay    | -Stale      -Stale      Examine
+alive      | free, proven     | Examine     Examine     Examine
 alive      | suspect          | -Stale      Apply       Apply
 alive      | dead             | -Stale      Apply       Apply
 alive      | left             | -Stale      Apply       Apply
@@ -248,6 +297,10 @@ suspect    | alive            | NotifyStale NotifyStale Apply
 suspect    | alive, differs   | NotifyStale NotifyStale Apply
 suspect    | alive, moved     | Conflict    Conflict    Conflict
 suspect    | alive, free name | Reclaim     Reclaim     Reclaim
+suspect    | moved, hearsay   | -Stale      -Stale      Examine
+suspect    | moved, proven    | Examine     Examine     Examine
+suspect    | free, hearsay    | -Stale      -Stale      Examine
+suspect    | free, proven     | Examine     Examine     Examine
 suspect    | suspect          | -Stale      Confirm     Confirm
 suspect    | dead             | -Stale      Apply       Apply
 suspect    | left             | -Stale      Apply       Apply
@@ -255,6 +308,10 @@ dead       | alive            | NotifyStale NotifyStale Apply
 dead       | alive, differs   | NotifyStale NotifyStale Apply
 dead       | alive, moved     | Conflict    Conflict    Conflict
 dead       | alive, free name | Reclaim     Reclaim     Reclaim
+dead       | moved, hearsay   | -Stale      -Stale      Examine
+dead       | moved, proven    | TellClaimant TellClaimant Examine
+dead       | free, hearsay    | -Stale      -Stale      Examine
+dead       | free, proven     | TellClaimant TellClaimant Examine
 dead       | suspect          | -Stale      -Settled    RaiseIncarnation
 dead       | dead             | -Stale      -Settled    RaiseIncarnation
 dead       | left             | -Stale      -Settled    RaiseIncarnation
@@ -262,6 +319,10 @@ left       | alive            | NotifyStale NotifyStale Apply
 left       | alive, differs   | NotifyStale NotifyStale Apply
 left       | alive, moved     | Conflict    Conflict    Conflict
 left       | alive, free name | Reclaim     Reclaim     Reclaim
+left       | moved, hearsay   | -Stale      -Stale      Examine
+left       | moved, proven    | TellClaimant TellClaimant Examine
+left       | free, hearsay    | -Stale      -Stale      Examine
+left       | free, proven     | TellClaimant TellClaimant Examine
 left       | suspect          | -Stale      -Settled    -Settled
 left       | dead             | -Stale      -Settled    -Settled
 left       | left             | -Stale      -Settled    RaiseIncarnation
@@ -269,6 +330,10 @@ me         | alive            | -Stale      -Stale      Refute
 me         | alive, differs   | -Stale      Refute      Refute
 me         | alive, moved     | Conflict    Conflict    Conflict
 me         | alive, free name | Conflict    Conflict    Conflict
+me         | moved, hearsay   | -Stale      Examine     Examine
+me         | moved, proven    | Conflict    Conflict    Conflict
+me         | free, hearsay    | -Stale      Examine     Examine
+me         | free, proven     | Conflict    Conflict    Conflict
 me         | suspect          | -Stale      Refute      Refute
 me         | dead             | -Stale      Refute      Refute
 me         | left             | -Stale      Refute      Refute
@@ -276,6 +341,10 @@ me leaving | alive            | -Leaving    -Leaving    -Leaving
 me leaving | alive, differs   | -Leaving    -Leaving    -Leaving
 me leaving | alive, moved     | -Leaving    -Leaving    -Leaving
 me leaving | alive, free name | -Leaving    -Leaving    -Leaving
+me leaving | moved, hearsay   | -Leaving    -Leaving    -Leaving
+me leaving | moved, proven    | -Leaving    -Leaving    -Leaving
+me leaving | free, hearsay    | -Leaving    -Leaving    -Leaving
+me leaving | free, proven     | -Leaving    -Leaving    -Leaving
 me leaving | suspect          | -Leaving    -Leaving    -Leaving
 me leaving | dead             | -Leaving    -Leaving    -Leaving
 me leaving | left             | -Leaving    -Leaving    -Leaving

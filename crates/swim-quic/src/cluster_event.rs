@@ -23,6 +23,14 @@ use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 pub enum Event {
     /// A member appeared, or came back after it had left or failed.
     Joined(Member),
+    /// A member came back at another address before anybody had given it up: a new process, whose
+    /// certificate proves its name. No `Left` and no `Joined` come with it.
+    Moved {
+        /// The member, with its new address.
+        member: Member,
+        /// The address that it had.
+        from: SocketAddr,
+    },
     /// A member changed its metadata.
     Updated(Member),
     /// A member left on purpose.
@@ -51,7 +59,8 @@ pub enum Event {
         /// Who had suspected it.
         by: MemberName,
     },
-    /// Somebody at another address claims a member's name; the known member stays.
+    /// Somebody at another address claims a member's name; the known member stays. Both members
+    /// get it too, each about itself.
     Conflict {
         /// The member we know under the name.
         member: Member,
@@ -165,6 +174,7 @@ impl Event {
     pub(crate) fn kind(&self) -> EventKind {
         match self {
             Self::Joined(_)
+            | Self::Moved { .. }
             | Self::Updated(_)
             | Self::Left(_)
             | Self::Failed { .. }
@@ -186,6 +196,7 @@ impl Event {
                 bytes.len()
             }
             Self::Joined(_)
+            | Self::Moved { .. }
             | Self::Updated(_)
             | Self::Left(_)
             | Self::Failed { .. }
@@ -204,6 +215,7 @@ impl Event {
         use swim_core::MembershipEvent as Core;
         Some(match event {
             Core::Joined(member) => Self::Joined(member),
+            Core::Moved { member, from } => Self::Moved { member, from },
             Core::Updated(member) => Self::Updated(member),
             Core::Left(member) => Self::Left(member),
             Core::Failed { member, suspected_by, after } => {

@@ -53,7 +53,8 @@ variants! {
     DriverError { Poll, Thread }
     JoinError { Address, NoAddress, NobodyAnswered, Command }
     JoinFailureReason {
-        Resolve, TimedOut, Unreachable, OwnAddress, PeerRefused, ClosedWithoutAnswer,
+        Resolve, TimedOut, Unreachable, OwnAddress, LeadsToOurselves, NameTaken, PeerRefused,
+        ClosedWithoutAnswer,
         UnacceptableAnswer, MergeRefused, TooLarge, TooManyOperations, Left,
     }
     KeysError { Full, UnknownKey, InUse, Command }
@@ -291,12 +292,21 @@ fn an_address_is_not_joined() {
     seen.expect("Unreachable", &refused);
     assert!(matches!(source(&refused), StreamFailure::Reset), "{refused:?}");
 
+    let second = member("ada").start().unwrap();
+    bob.join([ada.address().to_string()], PATIENCE).unwrap();
+    let refused = reason(&second, &bob.address().to_string(), 10 * SECOND);
+    seen.expect("NameTaken", &refused);
+    let text = refused.to_string();
+    assert!(text.contains(&ada.address().to_string()), "{text}");
+    assert!(text.contains(&second.address().to_string()), "{text}");
+
     seen.expect("Resolve", &reason(&ada, "no-such-host.invalid", PATIENCE));
     seen.expect("TooManyOperations", &beyond_the_operations_allowed(&ada, &silent));
 
     ada.leave(SECOND).unwrap();
     seen.expect("Left", &reason(&ada, &bob.address().to_string(), SECOND));
     seen.complete_but_for(&[
+        ("LeadsToOurselves", "takes a relay: other_addresses.rs has one"),
         ("PeerRefused", GO_ONLY),
         ("ClosedWithoutAnswer", "our own members answer an exchange, or reset its stream"),
         ("MergeRefused", "a cluster takes no hooks"),

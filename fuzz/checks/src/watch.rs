@@ -248,7 +248,9 @@ impl Watch {
         use MemberState::{Alive, Dead, Left, Suspect};
         let (member, state, before): (_, _, &[_]) = match event {
             MembershipEvent::Joined(member) => (member, Alive, &[None, Some(Dead), Some(Left)]),
-            MembershipEvent::Updated(member) => (member, Alive, &[Some(Alive)]),
+            MembershipEvent::Updated(member) | MembershipEvent::Moved { member, .. } => {
+                (member, Alive, &[Some(Alive)])
+            }
             MembershipEvent::Left(member) => (member, Left, &[Some(Alive), Some(Suspect)]),
             MembershipEvent::Failed { member, .. } => (member, Dead, &[Some(Alive), Some(Suspect)]),
             MembershipEvent::Suspected { member, .. } => (member, Suspect, &[Some(Alive)]),

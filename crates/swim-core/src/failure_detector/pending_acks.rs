@@ -19,21 +19,24 @@ pub(crate) enum PendingAck {
     User { operation: OperationId, target: MemberName, address: SocketAddr, sent: Time },
     /// A member was told that we leave.
     Leave { target: MemberName },
+    /// Whether `target` is at an address where somebody places it.
+    Place { target: MemberName, address: SocketAddr },
 }
 
 impl PendingAck {
     pub(super) fn target(&self) -> &MemberName {
         match self {
-            Self::Relay { target, .. } | Self::User { target, .. } | Self::Leave { target } => {
-                target
-            }
+            Self::Relay { target, .. }
+            | Self::User { target, .. }
+            | Self::Leave { target }
+            | Self::Place { target, .. } => target,
         }
     }
 
     fn is_relay(&self) -> bool {
         match self {
             Self::Relay { .. } => true,
-            Self::User { .. } | Self::Leave { .. } => false,
+            Self::User { .. } | Self::Leave { .. } | Self::Place { .. } => false,
         }
     }
 }
@@ -82,7 +85,7 @@ impl PendingAcks {
         let by_sequence = self.by_sequence.iter();
         let user_pings = by_sequence.filter(|(_, pending)| match pending {
             PendingAck::User { address, .. } => *address == to,
-            PendingAck::Relay { .. } | PendingAck::Leave { .. } => false,
+            PendingAck::Relay { .. } | PendingAck::Leave { .. } | PendingAck::Place { .. } => false,
         });
         user_pings.map(|(sequence, _)| *sequence).collect()
     }

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Membership;
+use super::moves::{Bearer, held_alive};
 use crate::member::{Advertised, Member, MemberRecord, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::Suspected;
 use crate::output::{Destination, MembershipEvent, Output, WarningKind};
+use crate::relocation::HeldElsewhere;
 use crate::suspicion::{Suspicion, SuspicionTimeout};
 use crate::timers::Timer;
 use crate::verdict::{AddressMatch, Claim, Held, Subject, Verdict, judge};
@@ -20,8 +22,7 @@ const LAST_INCARNATION: u32 = u32::MAX;
 const MAX_META_TAKEN: usize = 4096;
 
 impl Membership {
-    /// `source` is the address of the connection that the message came by.
-    pub(super) fn handle_alive(&mut self, alive: &Alive<'_>, source: SocketAddr) {
+    pub(super) fn handle_alive(&mut self, alive: &Alive<'_>, bearer: Bearer<'_>) {
         if alive.incarnation == 0 || alive.incarnation == LAST_INCARNATION {
             self.effects.count().refused_incarnation += 1;
             return;
@@ -35,12 +36,25 @@ impl Membership {
             incarnation: alive.incarnation,
             address: index
                 .map_or(AddressMatch::Same, |index| self.match_address(index, advertised)),
+            proof: self.proof_of(bearer, alive.node),
             differs: index == Some(MemberIndex::ME) && self.differs_from_me(alive),
         };
+        let (source, incarnation) = (bearer.address(), alive.incarnation);
         match (judge(self.held(index), claim), index) {
-            (Verdict::Refute, _) => self.refute(alive.incarnation),
+            (Verdict::Refute, _) => self.refute(incarnation),
             (Verdict::NotifyStale, Some(index)) => self.notify_stale(index, source),
             (Verdict::Conflict, Some(index)) => self.report_conflict(index, advertised, source),
+            (Verdict::TellClaimant, Some(index)) => self.tell_claimant(index, advertised),
+            (Verdict::Examine, Some(MemberIndex::ME)) => {
+                let held = HeldElsewhere { address: advertised, incarnation, is_live: true };
+                self.hear_of_own_name(held, None);
+            }
+            (Verdict::Examine, Some(index)) => {
+                let proof = self.proof_of(bearer, alive.node);
+                self.examine_move(index, alive, advertised, (source, proof));
+            }
+            // The old place of a member that moves, on its way to members that run Go.
+            (Verdict::Apply, Some(index)) if self.address_claims.outranks(index, incarnation) => {}
             (Verdict::Apply | Verdict::Reclaim, _) => {
                 self.apply_alive(index, alive, advertised, source);
             }
@@ -74,6 +88,13 @@ impl Membership {
             Claim::Dead { incarnation: dead.incarnation }
         };
         match (judge(self.held(index), claim), index) {
+            // A step of a move as well.
+            (Verdict::Apply, Some(index))
+                if dead.from == dead.node
+                    && self.address_claims.outranks(index, dead.incarnation) =>
+            {
+                self.members.raise_incarnation(index, dead.incarnation);
+            }
             (Verdict::Apply, Some(index)) => self.apply_dead(index, dead, from),
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, dead.incarnation);
@@ -106,7 +127,7 @@ impl Membership {
     /// Queues what we say of ourselves, replacing what we said before.
     pub(super) fn gossip_about_me(&mut self) {
         let me = self.local();
-        self.queue_update(MemberIndex::ME, &Message::Alive(alive_message(me.record())));
+        self.queue_update(MemberIndex::ME, &Message::Alive(held_alive(me.record())));
     }
 
     /// Queues an update for everybody. Once we leave, only updates about ourselves are queued.
@@ -175,7 +196,7 @@ impl Membership {
         from
     }
 
-    fn apply_alive(
+    pub(super) fn apply_alive(
         &mut self,
         index: Option<MemberIndex>,
         alive: &Alive<'_>,
@@ -210,6 +231,7 @@ impl Membership {
         };
         self.queue_update(index, &Message::Alive(*alive));
         self.effects.clear_timer(Timer::Suspicion(index));
+        self.check_address(before.as_ref(), &member, source);
         self.report_alive(before, member, cleared.as_ref());
     }
 
@@ -229,6 +251,9 @@ impl Membership {
             self.effects.count().suspicions_cleared += 1;
             let by = suspected.by().clone();
             self.effects.emit(MembershipEvent::Cleared { member: member.clone(), by });
+        }
+        if before.address() != member.address() {
+            self.report_move(&before, member.clone());
         }
         if before.meta() != member.meta() {
             self.effects.emit(MembershipEvent::Updated(member));
@@ -348,7 +373,12 @@ impl Membership {
         self.effects.send_messages(Destination::of(&member), &[message], false);
     }
 
-    fn report_conflict(&mut self, index: MemberIndex, claimed: Advertised, source: SocketAddr) {
+    pub(super) fn report_conflict(
+        &mut self,
+        index: MemberIndex,
+        claimed: Advertised,
+        source: SocketAddr,
+    ) {
         self.effects.count().refused_conflict += 1;
         let other = claimed.to_socket();
         if !self.members.note_conflict(index, other) {
@@ -373,17 +403,5 @@ fn merge_meta(meta: Option<&[u8]>, held: Option<&MemberRecord>) -> Option<Arc<Ve
     match held.and_then(|held| held.meta.as_ref()) {
         Some(held) if held.as_slice() == meta => Some(Arc::clone(held)),
         Some(_) | None => Some(Arc::new(meta.to_vec())),
-    }
-}
-
-/// The versions are zeros where a member announced none, as in Go.
-fn alive_message(record: &MemberRecord) -> Alive<'_> {
-    Alive {
-        incarnation: record.incarnation,
-        node: record.name.as_bytes(),
-        addr: Some(record.advertised.ip_bytes()),
-        port: record.advertised.port,
-        meta: record.meta.as_ref().map(|meta| meta.as_slice()),
-        vsn: Some(record.versions.as_ref().unwrap_or(&[0; 6])),
     }
 }

@@ -87,7 +87,8 @@ impl Membership {
         let wanted = retransmit_limit(self.config.retransmit_multiplier, self.members.len());
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         self.lifecycle.begin_leave(operation, wanted.min(self.members.live_others()));
-        let partners = self.cancel_push_pulls();
+        let mut partners = self.cancel_push_pulls();
+        partners.extend(self.stop_relocating());
         let now = self.effects.now();
         self.members.set_left(now);
         let me = self.local();

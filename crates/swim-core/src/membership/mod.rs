@@ -8,10 +8,13 @@
 mod accessors;
 mod claims;
 pub(crate) mod commands;
+mod moves;
 mod receive;
+mod relocating;
 
 use std::net::SocketAddr;
 
+use crate::address_claims::AddressClaims;
 use crate::bootstrap::Bootstrap;
 use crate::config::Config;
 use crate::config_error::ConfigError;
@@ -29,6 +32,7 @@ use crate::member::{LocalMember, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
+use crate::relocation::Relocation;
 use crate::rng::{Rng, RngSeed};
 use crate::stats::MembershipStats;
 use crate::time::Time;
@@ -91,6 +95,10 @@ pub struct Membership {
     exchanges: Exchanges,
     bootstrap: Bootstrap,
     lifecycle: Lifecycle,
+    address_claims: AddressClaims,
+    relocation: Relocation,
+    /// A peer has proved a name: certificates do so in this cluster.
+    names_are_proven: bool,
     effects: Effects,
 }
 
@@ -120,6 +128,9 @@ impl Membership {
             exchanges: Exchanges::new(),
             bootstrap: Bootstrap::new(),
             lifecycle: Lifecycle::new(),
+            address_claims: AddressClaims::default(),
+            relocation: Relocation::default(),
+            names_are_proven: false,
             effects: Effects::new(now, rng, encoder),
             config,
         };
@@ -145,12 +156,14 @@ impl Membership {
     /// One packet arrived from `from`: a datagram, or what the transport carried instead.
     pub fn handle_packet(&mut self, from: &Peer, bytes: &[u8], now: Time) {
         self.effects.begin(now);
+        self.names_are_proven |= !from.names.is_empty();
         self.receive_packet(from, bytes);
     }
 
     /// The remote opened the stream `id`, an [incoming](StreamId::incoming) one.
     pub fn handle_stream_opened(&mut self, id: StreamId, from: &Peer, now: Time) {
         self.effects.begin(now);
+        self.names_are_proven |= !from.names.is_empty();
         self.exchanges.accept(id, from, &self.config, &mut self.effects);
     }
 
@@ -191,6 +204,8 @@ impl Membership {
                 Timer::PendingAck(sequence) => self.ack_timed_out(sequence),
                 Timer::ProbePhase => self.advance_probe(),
                 Timer::Suspicion(index) => self.suspicion_timed_out(index),
+                Timer::AddressClaim(index) => self.examination_timed_out(index),
+                Timer::Relocation => self.advance_relocation(),
                 Timer::Stream(id) => self.stream_timed_out(id),
                 Timer::Leave => self.advance_leave(),
                 Timer::Probe => {
@@ -260,6 +275,7 @@ impl Membership {
             log::debug!("purging {}, {}", member.name(), member.state());
             let address = member.address();
             self.effects.clear_timer(Timer::Suspicion(index));
+            self.forget_claim(index);
             self.dissemination.forget(index, address);
             self.effects.push(Output::ForgetPeer { address });
         }
@@ -392,6 +408,9 @@ impl Membership {
             Purpose::Join(operation) => self.effects.finish(operation, Outcome::Failed(error)),
             Purpose::Bootstrap => {
                 self.bootstrap.tried(address);
+                if matches!(error, OperationError::LeadsToOurselves(_)) {
+                    self.bootstrap.retry_soon(&mut self.effects);
+                }
                 self.effects.emit(MembershipEvent::SeedTried { address, error: Some(error) });
             }
             Purpose::Periodic => {}

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use super::Membership;
+use super::moves::Bearer;
 use crate::error::{OperationError, UnacceptableAnswer};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destination};
@@ -19,6 +20,18 @@ use crate::wire::{
     Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, NodeState, Ping, PushPull,
     StreamDecodeError, StreamMessage, Suspect,
 };
+
+/// What an exchange is answered that we ourselves began.
+const LEADS_BACK: &str = "this address leads back to the member that joins";
+
+/// What becomes of the answer to a request.
+#[derive(PartialEq, Eq)]
+enum Answer {
+    /// It was given, or none is.
+    Given,
+    /// It comes later.
+    Waits,
+}
 
 impl Membership {
     pub(super) fn receive_packet(&mut self, from: &Peer, bytes: &[u8]) {
@@ -51,7 +64,7 @@ impl Membership {
             Message::Suspect(suspect) => self.handle_suspect(suspect),
             Message::Alive(alive) => {
                 if self.config.allows(from.address.ip()) {
-                    self.handle_alive(alive, from.address);
+                    self.handle_alive(alive, Bearer::Peer(from));
                 } else {
                     self.effects.count().refused_admission += 1;
                 }
@@ -139,6 +152,7 @@ impl Membership {
             Some(Acknowledged::Relay { sequence, reply_to }) => {
                 self.send_answer(reply_to, &Message::Ack(Ack { seq_no: sequence, payload: None }));
             }
+            Some(Acknowledged::Place { name, address }) => self.place_answered(&name, address),
             Some(Acknowledged::Leave(by)) => {
                 self.lifecycle.leave_acknowledged(by, &mut self.effects);
             }
@@ -168,7 +182,12 @@ impl Membership {
         };
         let (role, received) = stream.receive(bytes, fin, &mut self.decoder, &self.effects);
         match received {
-            Ok(Some(message)) => self.receive_stream_message(id, role, message),
+            Ok(Some(message)) => {
+                if self.receive_stream_message(id, role, message) == Answer::Waits {
+                    self.exchanges.hold(id, stream);
+                    return;
+                }
+            }
             Ok(None) if fin => self.exchange_failed(role, OperationError::ClosedWithoutAnswer),
             Ok(None) => {
                 self.exchanges.put_back(id, stream);
@@ -179,9 +198,14 @@ impl Membership {
         self.exchanges.close(id, &mut self.effects);
     }
 
-    fn receive_stream_message(&mut self, id: StreamId, role: &Role, message: StreamMessage<'_>) {
+    fn receive_stream_message(
+        &mut self,
+        id: StreamId,
+        role: &Role,
+        message: StreamMessage<'_>,
+    ) -> Answer {
         match role {
-            Role::Incoming { from } => self.receive_request(id, from, message),
+            Role::Incoming { from } => return self.receive_request(id, from, message),
             Role::PushPull { to, purpose } => self.receive_state(to, *purpose, message),
             Role::StreamPing { sequence } => {
                 if matches!(message, StreamMessage::Ack(ack) if ack.seq_no == *sequence) {
@@ -190,9 +214,10 @@ impl Membership {
             }
             Role::Message { operation } => self.receive_message_answer(*operation, &message),
         }
+        Answer::Given
     }
 
-    fn receive_request(&mut self, id: StreamId, from: &Peer, message: StreamMessage<'_>) {
+    fn receive_request(&mut self, id: StreamId, from: &Peer, message: StreamMessage<'_>) -> Answer {
         match message {
             StreamMessage::Ping(ping) => {
                 if self.check_target(ping.node) && self.check_source(from, ping.source_node) {
@@ -200,7 +225,7 @@ impl Membership {
                     self.exchanges.answer(id, &ack.to_vec(), &mut self.effects);
                 }
             }
-            StreamMessage::PushPull(theirs) => self.answer_push_pull(id, from, &theirs),
+            StreamMessage::PushPull(theirs) => return self.answer_push_pull(id, from, &theirs),
             StreamMessage::User(payload) => {
                 if !payload.is_empty() {
                     self.deliver(from, payload, true);
@@ -212,6 +237,7 @@ impl Membership {
                 self.effects.count().refused_malformed += 1;
             }
         }
+        Answer::Given
     }
 
     /// A reliable message is answered by the end of the stream, or by an error message.
@@ -228,25 +254,53 @@ impl Membership {
         self.effects.finish(operation, Outcome::Failed(error));
     }
 
-    fn answer_push_pull(&mut self, id: StreamId, from: &Peer, theirs: &PushPull<'_>) {
+    fn answer_push_pull(&mut self, id: StreamId, from: &Peer, theirs: &PushPull<'_>) -> Answer {
         if !theirs.nodes.clone().any(|node| from.speaks_for_bytes(node.name)) {
             self.effects.count().refused_impostor += 1;
             self.effects.count().exchanges_failed += 1;
             let detail = format!("{:?} sent a state in which it does not occur", from.names);
             self.effects.warn(WarningKind::Impostor, from.address, detail);
-            return;
+            return Answer::Given;
         }
-        let answer = self.exchanges.encode_state(theirs.join, &self.members);
-        self.exchanges.answer(id, &answer, &mut self.effects);
-        match self.merge(theirs, from.address) {
+        if self.is_ourselves(from, theirs) {
+            self.effects.count().exchanges_failed += 1;
+            let mut refusal = Vec::new();
+            ErrorMessage { error: LEADS_BACK.as_bytes() }.encode(&mut refusal);
+            self.exchanges.answer(id, &refusal, &mut self.effects);
+            return Answer::Given;
+        }
+        let claimant = self.claimant_of(from, theirs);
+        if claimant.is_none() {
+            let answer = self.exchanges.encode_state(theirs.join, &self.members);
+            self.exchanges.answer(id, &answer, &mut self.effects);
+        }
+        match self.merge(theirs, Bearer::Peer(from)) {
             Ok(()) => self.effects.count().exchanges_answered += 1,
             Err(_) => self.effects.count().exchanges_failed += 1,
         }
+        let Some((index, claimed)) = claimant else { return Answer::Given };
+        // Only who is listed at its new address is answered with a state.
+        if self.members.get(index).record().advertised == claimed {
+            let answer = self.exchanges.encode_state(theirs.join, &self.members);
+            self.exchanges.answer(id, &answer, &mut self.effects);
+        } else if self.hold_join(index, id) {
+            return Answer::Waits;
+        } else {
+            let refusal = self.refusal_of(index, claimed);
+            self.exchanges.answer(id, &refusal, &mut self.effects);
+        }
+        Answer::Given
     }
 
     fn receive_state(&mut self, to: &Destination, purpose: Purpose, answer: StreamMessage<'_>) {
         let merged = match answer {
-            StreamMessage::PushPull(theirs) => self.merge_answer(to, &theirs),
+            StreamMessage::PushPull(theirs) => match self.own_entry_elsewhere(&theirs) {
+                Some(held) => return self.receive_state_elsewhere(to, purpose, &theirs, held),
+                None => self.merge_answer(to, &theirs),
+            },
+            StreamMessage::Error(error) if error.error == LEADS_BACK.as_bytes() => {
+                Err(OperationError::LeadsToOurselves(to.address))
+            }
             StreamMessage::Error(error) => Err(OperationError::PeerRefused(error_text(&error))),
             StreamMessage::Ping(_) | StreamMessage::Ack(_) | StreamMessage::User(_) => {
                 Err(OperationError::UnacceptableAnswer(UnacceptableAnswer::UnexpectedMessage))
@@ -258,7 +312,7 @@ impl Membership {
         }
     }
 
-    fn merge_answer(
+    pub(super) fn merge_answer(
         &mut self,
         to: &Destination,
         theirs: &PushPull<'_>,
@@ -271,13 +325,14 @@ impl Membership {
             self.lifecycle.set_returning(contains(self.members.me().name()));
         }
         match to.name.as_ref().filter(|name| !contains(name)) {
-            None => self.merge(theirs, to.address),
+            None => self.merge(theirs, Bearer::Answer(to.address)),
             Some(name) => Err(UnacceptableAnswer::WrongMember(name.clone()).into()),
         }
     }
 
-    fn push_pull_succeeded(&mut self, address: SocketAddr, purpose: Purpose) {
+    pub(super) fn push_pull_succeeded(&mut self, address: SocketAddr, purpose: Purpose) {
         self.effects.count().exchanges_started += 1;
+        self.begin_telling();
         match purpose {
             Purpose::Join(operation) => {
                 self.bootstrap.add_joined(address);
@@ -292,13 +347,14 @@ impl Membership {
     }
 
     /// All or nothing as far as versions and vetoes go; then entry by entry, by the usual rules.
-    fn merge(&mut self, theirs: &PushPull<'_>, address: SocketAddr) -> Result<(), OperationError> {
+    fn merge(&mut self, theirs: &PushPull<'_>, bearer: Bearer<'_>) -> Result<(), OperationError> {
+        let address = bearer.address();
         self.check_versions(theirs, address)?;
         if theirs.join {
             self.check_veto(theirs, address)?;
         }
         for node in theirs.nodes.clone() {
-            self.merge_entry(&node, address);
+            self.merge_entry(&node, bearer);
         }
         if !theirs.user_state.is_empty() {
             let state = theirs.user_state.to_vec();
@@ -308,14 +364,12 @@ impl Membership {
         Ok(())
     }
 
-    fn merge_entry(&mut self, node: &NodeState<'_>, address: SocketAddr) {
+    fn merge_entry(&mut self, node: &NodeState<'_>, bearer: Bearer<'_>) {
         let NodeState { name, incarnation, addr, port, meta, vsn, .. } = *node;
         match state_of(node.state) {
             Some(MemberState::Alive) => {
-                self.handle_alive(
-                    &Alive { incarnation, node: name, addr, port, meta, vsn },
-                    address,
-                );
+                let alive = Alive { incarnation, node: name, addr, port, meta, vsn };
+                self.handle_alive(&alive, bearer);
             }
             // A death at second hand is a suspicion of our own: the member may still refute.
             Some(MemberState::Suspect | MemberState::Dead) => {

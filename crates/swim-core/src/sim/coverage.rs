@@ -106,6 +106,10 @@ counted! {
     Rejoined = "belief: left to alive",
     /// Left, then alive at another address.
     TakenOver = "belief: left to alive elsewhere",
+    /// Alive or suspect, then alive where the member had gone.
+    FollowedMove = "belief: live to alive elsewhere",
+    /// Dead, then alive where the member had gone.
+    ReturnedElsewhere = "belief: dead to alive elsewhere",
     /// Dead, then forgotten.
     PurgedDead = "belief: dead to unknown",
     /// Left, then forgotten.

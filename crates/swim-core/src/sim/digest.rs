@@ -133,6 +133,10 @@ impl Digest {
                 self.member(24, member);
                 self.address(*other);
             }
+            MembershipEvent::Moved { member, from } => {
+                self.member(28, member);
+                self.address(*from);
+            }
             MembershipEvent::RemoteState { address, join, state } => {
                 self.word(25 | u64::from(*join) << 8);
                 self.address(*address);
@@ -202,6 +206,8 @@ fn error_code(error: &OperationError) -> u64 {
         OperationError::Unreachable(StreamFailure::Closed) => 11,
         OperationError::UnknownMember(_) => 12,
         OperationError::NotAlive(_) => 13,
+        OperationError::NameTaken { .. } => 14,
+        OperationError::LeadsToOurselves(_) => 15,
     }
 }
 
@@ -215,6 +221,7 @@ fn warning_code(kind: WarningKind) -> u64 {
         WarningKind::NotAdmitted => 6,
         WarningKind::Overload => 7,
         WarningKind::PacketsBlocked => 8,
+        WarningKind::SharedAddress => 9,
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) fn name(text: &str) -> MemberName {
     MemberName::try_from(text).unwrap()
 }
 
+/// The name that a node of a story announces: two claim the same one as "bob" and "bob/2".
+fn announced(who: &str) -> MemberName {
+    name(who.split('/').next().unwrap_or(who))
+}
+
 pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
@@ -209,7 +214,7 @@ impl Cluster {
     }
 
     pub(crate) fn start_at(&mut self, who: &'static str, address: SocketAddr, config: Config) {
-        let me = LocalMember { name: name(who), address, meta: Vec::new() };
+        let me = LocalMember { name: announced(who), address, meta: Vec::new() };
         let mut seed = [0; 32];
         seed[0] = u8::try_from(self.nodes.len()).unwrap();
         seed[1..9].copy_from_slice(&self.now.as_micros().to_be_bytes());
@@ -432,7 +437,7 @@ impl Cluster {
 
     fn peer(&self, who: &'static str) -> Peer {
         let names: Arc<[MemberName]> =
-            if self.wire.unverified { Arc::new([]) } else { Arc::new([name(who)]) };
+            if self.wire.unverified { Arc::new([]) } else { Arc::new([announced(who)]) };
         Peer { address: self.address(who), names }
     }
 }

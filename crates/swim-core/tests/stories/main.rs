@@ -16,6 +16,7 @@ mod hostile;
 mod joining;
 mod leaving;
 mod messaging;
+mod moving;
 mod restarting;
 mod seeding;
 mod sizes;

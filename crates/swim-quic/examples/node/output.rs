@@ -42,6 +42,11 @@ impl Output {
             | Event::Left(_)
             | Event::RemoteState { .. }
             | Event::Stopped { .. } => {}
+            Event::Moved { member, from } => {
+                let mut fields = concerning(member);
+                fields.insert("from".into(), from.to_string().into());
+                self.line("moved", fields);
+            }
             Event::Suspected { member, by } => self.line("suspect", suspected(member, by)),
             Event::Cleared { member, by } => self.line("alive", suspected(member, by)),
             Event::Failed { member, suspected_by, after } => {

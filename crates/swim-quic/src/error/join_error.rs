@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use swim_core::{OperationError, StreamFailure, UnacceptableAnswer};
+use swim_core::{MemberName, OperationError, StreamFailure, UnacceptableAnswer};
 use thiserror::Error;
 
 use super::CommandError;
@@ -85,6 +85,23 @@ pub enum JoinFailureReason {
     /// It is this member's own address.
     #[error("{0} is our own address: name another member to join")]
     OwnAddress(SocketAddr),
+    /// The address leads back to this member, by a relay or a proxy.
+    #[error("{0} leads to ourselves: name another member to join")]
+    LeadsToOurselves(SocketAddr),
+    /// Others know a member of this name at another address: somebody answers there, or they do
+    /// not take this one.
+    #[error(
+        "{name} is at {holder} already, so it cannot be at {ours} as well: stop the other one, or \
+         give each member its own name"
+    )]
+    NameTaken {
+        /// This member's name.
+        name: MemberName,
+        /// Where others know it.
+        holder: SocketAddr,
+        /// This member's address.
+        ours: SocketAddr,
+    },
     /// The peer refused, with its own words.
     #[error("the peer refused: {0}")]
     PeerRefused(String),
@@ -122,6 +139,10 @@ impl From<OperationError> for JoinFailureReason {
             OperationError::TimedOut => Self::TimedOut,
             OperationError::Unreachable(failure) => Self::Unreachable(failure),
             OperationError::OwnAddress(address) => Self::OwnAddress(address),
+            OperationError::LeadsToOurselves(address) => Self::LeadsToOurselves(address),
+            OperationError::NameTaken { name, holder, ours } => {
+                Self::NameTaken { name, holder, ours }
+            }
             OperationError::PeerRefused(reason) => Self::PeerRefused(reason),
             OperationError::ClosedWithoutAnswer => Self::ClosedWithoutAnswer,
             OperationError::UnacceptableAnswer(answer) => Self::UnacceptableAnswer(answer),

@@ -78,6 +78,8 @@ impl From<OperationError> for SendError {
             OperationError::HasLeft => Self::Left,
             // A message goes to a member, over a stream, and merges nothing.
             error @ (OperationError::OwnAddress(_)
+            | OperationError::LeadsToOurselves(_)
+            | OperationError::NameTaken { .. }
             | OperationError::MergeRefused(_)
             | OperationError::SendFailed) => {
                 debug_assert!(false, "a message cannot end in {error:?}");
@@ -164,6 +166,8 @@ impl From<OperationError> for PingError {
             | OperationError::TooLarge { .. }
             | OperationError::Unreachable(_)
             | OperationError::OwnAddress(_)
+            | OperationError::LeadsToOurselves(_)
+            | OperationError::NameTaken { .. }
             | OperationError::PeerRefused(_)
             | OperationError::ClosedWithoutAnswer
             | OperationError::UnacceptableAnswer(_)

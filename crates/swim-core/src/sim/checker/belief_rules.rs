@@ -21,7 +21,7 @@ pub(crate) enum ViewRule {
     OwnLifeDenied,
     #[error("nobody is ahead of the member itself")]
     AheadOfMember,
-    #[error("a name belongs to its address")]
+    #[error("a name moves only to where its member went, and with a higher incarnation")]
     NameMoved,
     #[error("incarnations never fall")]
     IncarnationFell,
@@ -99,12 +99,13 @@ pub(crate) fn judge_own(
 }
 
 /// What a member may come to believe of another. Without a cause several steps lie between, so
-/// that a member may have been forgotten and found again unseen.
+/// that a member may have been forgotten and found again unseen. `went_there` says that the member
+/// ran at the address believed now, after it had run at the one believed before.
 pub(crate) fn judge_change(
     before: Belief,
     after: Belief,
     own: OwnClaims,
-    cause: Option<Cause>,
+    (cause, went_there): (Option<Cause>, bool),
 ) -> Result<Option<Counted>, ViewRule> {
     let Some(new) = after.state else {
         return Ok(None);
@@ -116,10 +117,13 @@ pub(crate) fn judge_change(
         return Ok(Some(Counted::Appeared));
     };
     if before.address != after.address {
-        // Only a name that its holder gave up is free; without a cause it may be a new one.
+        // A name that its holder gave up is free; without a cause it may be a new one.
+        let moved = went_there && after.incarnation > before.incarnation;
         return match old {
             Left => Ok(Some(Counted::TakenOver)),
             Alive | Suspect | Dead if cause.is_none() => Ok(None),
+            Alive | Suspect if moved => Ok(Some(Counted::FollowedMove)),
+            Dead if moved => Ok(Some(Counted::ReturnedElsewhere)),
             Alive | Suspect | Dead => Err(ViewRule::NameMoved),
         };
     }

@@ -64,8 +64,8 @@ impl Checkers {
     }
 
     /// A new process knows nobody yet.
-    pub(crate) fn process_started(&mut self, host: HostId) {
-        self.views.forget(host);
+    pub(crate) fn process_started(&mut self, host: HostId, at: SocketAddr) {
+        self.views.process_started(host, HostAddress::of(at).unwrap_or_default());
     }
 
     pub(crate) fn process_ended(&mut self, host: HostId) {
@@ -238,6 +238,7 @@ impl Checkers {
             }
             MembershipEvent::Joined(_)
             | MembershipEvent::Updated(_)
+            | MembershipEvent::Moved { .. }
             | MembershipEvent::ProbeAnswered { .. }
             | MembershipEvent::Message { .. }
             | MembershipEvent::Conflict { .. }

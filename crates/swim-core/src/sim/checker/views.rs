@@ -40,6 +40,8 @@ pub(crate) struct Views {
     own: Vec<OwnClaims>,
     /// The incarnations that each member left at, over all its processes.
     left_at: Vec<BTreeSet<u32>>,
+    /// Where each member has run, in this order.
+    places: Vec<Vec<HostAddress>>,
     /// The generation of each member's table at the last look.
     generations: Vec<u64>,
     /// Since when each viewer has held whom dead or left, by its own clock.
@@ -52,6 +54,7 @@ impl Views {
     pub(crate) fn set_hosts(&mut self, hosts: usize) {
         self.own.resize(hosts, OwnClaims::default());
         self.left_at.resize(hosts, BTreeSet::new());
+        self.places.resize(hosts, Vec::new());
         self.beliefs.resize_with(hosts, Vec::new);
         self.generations.resize(hosts, u64::MAX);
         for view in &mut self.beliefs {
@@ -59,8 +62,12 @@ impl Views {
         }
     }
 
-    /// A new process knows nobody.
-    pub(crate) fn forget(&mut self, viewer: HostId) {
+    /// A new process runs at this address, and knows nobody.
+    pub(crate) fn process_started(&mut self, viewer: HostId, at: HostAddress) {
+        let places = &mut self.places[viewer.index()];
+        if places.last() != Some(&at) {
+            places.push(at);
+        }
         self.beliefs[viewer.index()].fill(Belief::default());
         self.generations[viewer.index()] = u64::MAX;
         self.own[viewer.index()].leaving = false;
@@ -156,14 +163,19 @@ impl Views {
             return judge_forgotten(before, dead_since, observation);
         }
         let left_at = &self.left_at[subject.index()];
-        if after.state == Some(Left) && !left_at.contains(&after.incarnation) {
+        let places = &self.places[subject.index()];
+        // Who came back elsewhere tells members that may run Go that it left where it was.
+        let is_step = places.len() > 1 && after.incarnation < own.highest;
+        if after.state == Some(Left) && !left_at.contains(&after.incarnation) && !is_step {
             let never = left_at.is_empty();
             return Err(if never { ViewRule::NeverLeft } else { ViewRule::LeaveMoved });
         }
-        let judged = judge_change(before, after, own, cause);
+        let order = |at| places.iter().rposition(|place| *place == at);
+        let went_there = order(after.address) > order(before.address);
+        let judged = judge_change(before, after, own, (cause, went_there));
         if judged.is_err() && self.released.contains(&(viewer, subject)) {
             // It was forgotten in between, and heard of anew.
-            return judge_change(Belief::default(), after, own, cause);
+            return judge_change(Belief::default(), after, own, (cause, went_there));
         }
         judged
     }
@@ -282,10 +294,22 @@ mod tests {
     }
 
     #[test]
-    fn a_name_moves_only_when_its_holder_has_left() {
+    fn a_name_moves_to_where_its_member_went_or_when_its_holder_has_left() {
+        let follows = |places: &[u32], state, incarnation| {
+            let mut views = Views::default();
+            views.set_hosts(2);
+            views.note_own_incarnation(BOB, 9);
+            for place in places {
+                views.process_started(BOB, HostAddress(*place));
+            }
+            views.beliefs[0][1] = belief(state, 4);
+            let after = elsewhere(belief(Alive, incarnation));
+            views.observe(observation(ADA, 0, Some(Cause::Packet)), BOB, after).is_ok()
+        };
         for state in [Alive, Suspect, Dead] {
-            let rule = change(belief(state, 4), elsewhere(belief(Alive, 5)), Cause::Packet);
-            assert_eq!(rule, Err(ViewRule::NameMoved));
+            assert!(follows(&[1, 2], state, 5));
+            assert!(!follows(&[1], state, 5) && !follows(&[2, 1], state, 5));
+            assert!(!follows(&[1, 2], state, 4));
         }
         let taken = change(belief(Left, 4), elsewhere(belief(Alive, 1)), Cause::Packet);
         assert_eq!(taken, Ok(Some(Counted::TakenOver)));

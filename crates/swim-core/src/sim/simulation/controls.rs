@@ -65,7 +65,7 @@ impl Simulation {
         if process > 1 {
             self.coverage.add(Counted::Restart);
         }
-        self.checkers.process_started(host);
+        self.checkers.process_started(host, self.hosts.address(host));
         self.note(host, format_args!("starts"));
         self.turn(host, Cause::Start, |_, _, _| {});
         if !self.hosts.bootstrap(host).is_empty() {

@@ -1,0 +1,139 @@
+//! Members that come back at another address, and addresses that lead to the wrong member, over
+//! real sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and looks at one kind of event"
+)]
+
+mod common;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, Participants, eventually, hear};
+use swim_quic::{Cluster, Event, JoinError, JoinFailureReason, MemberState};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[expect(clippy::disallowed_methods, reason = "real sockets need real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn lists_alive_at(viewer: &Cluster, name: &str, address: SocketAddr) -> bool {
+    viewer.members().iter().any(|member| {
+        member.name().as_bytes() == name.as_bytes()
+            && member.state() == MemberState::Alive
+            && member.address() == address
+    })
+}
+
+/// Why the one address that was tried could not be joined.
+fn failure(error: JoinError) -> JoinFailureReason {
+    let JoinError::NobodyAnswered(failures) = error else { panic!("{error}") };
+    failures[0].reason.clone()
+}
+
+#[test]
+fn a_member_that_crashed_is_back_at_another_address_within_seconds() {
+    let participants = Participants::new();
+    let mut members = participants.cluster(&["ada", "cyd", "dan", "eve", "bob"]);
+    let bob = members.pop().unwrap();
+    let old = bob.address();
+    let heard: Vec<_> = members.iter().map(Cluster::subscribe).collect();
+    drop(bob);
+    let returned = now();
+    let bob = participants.member("bob").start().unwrap();
+    let joined = bob.join([members[0].address().to_string()], PATIENCE).unwrap();
+    assert_eq!(joined.joined, 1);
+    assert!(lists_alive_at(&members[0], "bob", bob.address()), "a join ends when it is listed");
+    eventually("everybody lists it at its new address", || {
+        members.iter().all(|viewer| lists_alive_at(viewer, "bob", bob.address()))
+    });
+    println!("alive everywhere after {:?}", returned.elapsed());
+    for events in &heard {
+        hear("it moved", events, |event| match event {
+            Event::Moved { member, from } if member.name().as_bytes() == b"bob" => {
+                assert_eq!((member.address(), *from), (bob.address(), old));
+                Some(())
+            }
+            Event::Joined(_) | Event::Left(_) | Event::Failed { .. } => panic!("{event:?}"),
+            _ => None,
+        });
+    }
+    members[1].send_reliable("bob", b"welcome back", 10 * SECOND).unwrap();
+}
+
+#[test]
+fn two_members_of_one_name_are_both_told_and_the_older_stays() {
+    let participants = Participants::new();
+    let members = participants.cluster(&["ada", "bob"]);
+    let (ada, bob) = (&members[0], &members[1]);
+    let told = bob.subscribe();
+    let second = participants.member("bob").start().unwrap();
+    let error = second.join([ada.address().to_string()], PATIENCE).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&bob.address().to_string()), "{text}");
+    assert!(text.contains(&second.address().to_string()), "{text}");
+    hear("the older one is told", &told, |event| match event {
+        Event::Conflict { other, .. } => (*other == second.address()).then_some(()),
+        _ => None,
+    });
+    assert!(lists_alive_at(ada, "bob", bob.address()));
+    ada.ping("bob", PATIENCE).unwrap();
+}
+
+/// Passes datagrams on between whoever sends to it and one address.
+struct Relay {
+    address: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Relay {
+    fn to(target: SocketAddr) -> Self {
+        let outside = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = outside.local_addr().unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        for socket in [&outside, &inside] {
+            socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        }
+        let thread = std::thread::spawn(move || {
+            let (mut buffer, mut client) = ([0; 65_536], None);
+            while !over.load(Ordering::Relaxed) {
+                if let Ok((length, from)) = outside.recv_from(&mut buffer) {
+                    client = Some(from);
+                    let _ = inside.send_to(&buffer[..length], target);
+                }
+                if let (Ok((length, _)), Some(to)) = (inside.recv_from(&mut buffer), client) {
+                    let _ = outside.send_to(&buffer[..length], to);
+                }
+            }
+        });
+        Self { address, is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn an_address_that_leads_to_ourselves_is_a_failed_join_that_says_so() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    let relay = Relay::to(ada.address());
+    let reason = failure(ada.join([relay.address.to_string()], PATIENCE).unwrap_err());
+    let JoinFailureReason::LeadsToOurselves(address) = reason else { panic!("{reason:?}") };
+    assert_eq!(address, relay.address);
+    assert!(reason.to_string().contains("leads to ourselves"), "{reason}");
+}
