@@ -24,6 +24,9 @@ pub struct EndpointStats {
     pub dials_failed: u64,
     /// Incoming connections taken on.
     pub accepted: u64,
+    /// Connections, dialed or accepted, whose handshake both sides completed. An Initial that waited
+    /// in a socket buffer until its sender had given up counts as accepted only.
+    pub confirmed: u64,
     /// UDP datagrams handed in.
     pub udp_received: u64,
     /// UDP datagrams handed out.

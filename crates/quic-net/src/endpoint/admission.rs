@@ -25,6 +25,7 @@ impl Endpoint {
     /// The peer is known to have accepted us.
     pub(super) fn note_confirmed(&mut self, key: ConnectionKey) {
         self.confirmations += 1;
+        self.context.count().confirmed += 1;
         let Some(connection) = self.pool.get_mut(key) else { return };
         connection.note_confirmation(self.confirmations);
         let address = connection.address();

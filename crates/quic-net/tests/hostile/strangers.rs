@@ -29,6 +29,7 @@ fn flood_of_initials_meets_retry_and_then_nothing() {
     }
     let stats = world.actors[ADA].endpoint.stats();
     assert_eq!((stats.accepted, stats.connections, stats.retries_sent), (4, 4, 46));
+    assert_eq!(stats.confirmed, 0);
 
     // An honest client gets in by proving its address.
     let mut honest = Mallory::dial(&world, CLASSIC, |_| {});

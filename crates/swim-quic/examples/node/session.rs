@@ -272,6 +272,7 @@ fn transport(stats: &Stats) -> Value {
             "dialed": transport.dials,
             "failed": transport.dials_failed,
             "accepted": transport.accepted,
+            "confirmed": transport.confirmed,
         },
         "bytes": {"in": transport.bytes_received, "out": transport.bytes_sent},
         "udp": {"in": transport.udp_received, "out": transport.udp_sent},
