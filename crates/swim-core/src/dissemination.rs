@@ -14,7 +14,7 @@ use crate::member_table::MemberTable;
 use crate::output::Destination;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::update_queue::{Room, UpdateQueue, retransmit_limit};
+use crate::update_queue::{Recipient, Room, Update, UpdateQueue, retransmit_limit};
 use crate::wire::compound::{self, FIXED_HEADER, PART_HEADER};
 use crate::wire::{MAX_COMPOUND_PARTS, Message, PacketBuilder, crc};
 
@@ -61,17 +61,20 @@ impl Dissemination {
         self.broadcasts.len()
     }
 
-    /// Queues an update about a member, replacing an older one.
+    /// Queues an update about a member, replacing an older one. `told_by` is who sent it to us.
     pub(crate) fn queue_update(
         &mut self,
         subject: MemberIndex,
         message: &Message<'_>,
+        told_by: Option<SocketAddr>,
         config: &Config,
         effects: &mut Effects,
     ) {
         self.scratch.clear();
         message.encode(&mut self.scratch);
-        self.updates.push(subject, Arc::from(self.scratch.as_slice()));
+        let is_alive = matches!(message, Message::Alive(_));
+        let message = Arc::from(self.scratch.as_slice());
+        self.updates.push(Update { subject, message, is_alive, told_by });
         self.schedule_round(config, effects);
     }
 
@@ -162,9 +165,7 @@ impl Dissemination {
                 }
         });
         for recipient in recipients {
-            if !self.gossip_to(recipient, members, config, effects) {
-                break;
-            }
+            self.gossip_to(recipient, members, config, effects);
         }
         self.send_waiting_broadcasts(members, config, effects);
         if !self.updates.is_empty() || !self.broadcasts.is_empty() {
@@ -172,31 +173,33 @@ impl Dissemination {
         }
     }
 
-    /// One packet of updates; false if there were none.
+    /// One packet of updates, if there are any that the recipient may not know.
     fn gossip_to(
         &mut self,
         recipient: MemberIndex,
         members: &MemberTable,
         config: &Config,
         effects: &mut Effects,
-    ) -> bool {
+    ) {
+        if self.updates.is_empty() && self.broadcasts.is_empty() {
+            return;
+        }
         let member = members.get(recipient);
         let to = Destination::of(member);
         let free = self.room_for(to.address, config, effects).saturating_sub(FIXED_HEADER);
         let mut packet = effects.packet(member.record().checks_checksums(), free);
         let limit = retransmit_limit(config.retransmit_multiplier, members.len());
-        self.add_extras(&mut packet, Some(recipient), free, limit);
+        let recipient = recipient_of(Some(recipient), to.address, members);
+        self.add_extras(&mut packet, recipient, free, limit);
         if packet.parts() == 0 {
             // What is too long for this peer's packets goes alone and costs a stream, or it would
             // stay for ever.
             let mut room = Room { bytes: usize::MAX, parts: 1 };
-            self.updates.take(&mut room, limit, |update| add(&mut packet, update));
+            self.updates.take(&mut room, limit, recipient, |update| add(&mut packet, update));
         }
-        if packet.parts() == 0 {
-            return false;
+        if packet.parts() > 0 {
+            effects.send(to, packet);
         }
-        effects.send(to, packet);
-        true
     }
 
     /// Packets of their own for those whom the oldest broadcasts have not reached.
@@ -240,6 +243,7 @@ impl Dissemination {
         debug_assert_eq!(pushed, Ok(()), "a single message has no length limit");
         let free = room.saturating_sub(packet.messages_length() + FIXED_HEADER);
         let limit = retransmit_limit(config.retransmit_multiplier, members.len());
+        let recipient = recipient_of(recipient, to.address, members);
         self.add_extras(&mut packet, recipient, free, limit);
         effects.send(to, packet);
     }
@@ -257,17 +261,11 @@ impl Dissemination {
     /// Updates and broadcasts for one packet. Broadcasts have a quarter of it for certain; where
     /// the oldest needs more, every fourth packet is filled from them first, so that a churning
     /// cluster cannot starve them.
-    fn add_extras(
-        &mut self,
-        packet: &mut PacketBuilder,
-        recipient: Option<MemberIndex>,
-        free: usize,
-        limit: u32,
-    ) {
+    fn add_extras(&mut self, packet: &mut PacketBuilder, to: Recipient, free: usize, limit: u32) {
         let mut room = Room { bytes: free, parts: MAX_EXTRAS };
-        let oldest = recipient.and_then(|recipient| self.broadcasts.oldest_for(recipient));
-        let (Some(recipient), Some(oldest)) = (recipient, oldest) else {
-            self.updates.take(&mut room, limit, |update| add(packet, update));
+        let oldest = to.index.and_then(|recipient| self.broadcasts.oldest_for(recipient));
+        let (Some(recipient), Some(oldest)) = (to.index, oldest) else {
+            self.updates.take(&mut room, limit, to, |update| add(packet, update));
             return;
         };
         let reserved = if oldest + PART_HEADER <= free / 4 { free / 4 } else { 0 };
@@ -275,15 +273,25 @@ impl Dissemination {
             self.broadcast_turn = self.broadcast_turn.wrapping_add(1);
             if self.broadcast_turn.is_multiple_of(4) {
                 self.broadcasts.take(recipient, &mut room, |message| add(packet, message));
-                self.updates.take(&mut room, limit, |update| add(packet, update));
+                self.updates.take(&mut room, limit, to, |update| add(packet, update));
                 return;
             }
         }
         room.bytes -= reserved;
-        self.updates.take(&mut room, limit, |update| add(packet, update));
+        self.updates.take(&mut room, limit, to, |update| add(packet, update));
         room.bytes += reserved;
         self.broadcasts.take(recipient, &mut room, |message| add(packet, message));
     }
+}
+
+/// Members that are dead or have left, and strangers, may get updates too, but do not count.
+fn recipient_of(
+    index: Option<MemberIndex>,
+    address: SocketAddr,
+    members: &MemberTable,
+) -> Recipient {
+    let is_live = index.is_some_and(|index| members.get(index).state().is_live());
+    Recipient { index, address, is_live }
 }
 
 /// Bytes of a ping or an ack without application payload, with some to spare.

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod address_claims;
+mod answered_peers;
 mod awareness;
 mod bootstrap;
 mod broadcast_queue;

@@ -96,7 +96,7 @@ impl MemberTable {
     }
 
     /// The members at an address, ordered by name.
-    fn at_address(&self, address: SocketAddr) -> impl Iterator<Item = &Member> {
+    pub(crate) fn at_address(&self, address: SocketAddr) -> impl Iterator<Item = &Member> {
         self.by_address[self.range_at(address)].iter().map(|index| self.get(*index))
     }
 
@@ -202,12 +202,13 @@ impl MemberTable {
     }
 
     /// Notes that a member is told why it is not believed alive, and returns whose suspicion
-    /// started it. `None` if it was told less than `interval` ago, or is believed alive.
+    /// started it. `None` if it was told less than `interval` ago, or is believed alive. Without an
+    /// interval it may be told at any time, and nothing is noted.
     pub(crate) fn notify(
         &mut self,
         index: MemberIndex,
         now: Time,
-        interval: Duration,
+        interval: Option<Duration>,
     ) -> Option<&MemberName> {
         self.suspected.notify(index, now, interval)
     }

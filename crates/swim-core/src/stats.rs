@@ -85,6 +85,10 @@ counters! {
     refutes,
     /// Stale alive messages whose sender we told what the cluster believes of it.
     stale_alive_notified,
+    /// Members that were heard while we held them suspect, dead or left, and told so.
+    heard_notified,
+    /// Peers that sent a suspicion or death of ourselves, and were sent our alive message directly.
+    alive_repeated,
     /// Full exchanges that we began and that succeeded.
     exchanges_started,
     /// Full exchanges that we answered.

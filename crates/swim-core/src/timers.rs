@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     PendingAck(u32),
     /// The probe under way goes on to its next phase, or has failed.
     ProbePhase,
+    /// A suspect is told for the last time that it is one.
+    SuspicionNotice(MemberIndex),
     /// A suspicion was not refuted in time.
     Suspicion(MemberIndex),
     /// The places of a claimed name have had time to answer.

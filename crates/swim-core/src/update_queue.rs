@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
@@ -17,16 +18,45 @@ type Rank = (u32, Reverse<usize>, Reverse<u64>);
 /// Updates that are still to be transmitted, in the order of their [`Rank`].
 #[derive(Debug, Default)]
 pub(crate) struct UpdateQueue {
-    ranked: BTreeMap<Rank, Update>,
+    ranked: BTreeMap<Rank, QueuedUpdate>,
     by_subject: BTreeMap<MemberIndex, Rank>,
     next_id: u64,
 }
 
+/// An update and who needs no copy of it.
 #[derive(Debug)]
-struct Update {
-    subject: MemberIndex,
-    message: Arc<[u8]>,
+pub(crate) struct Update {
+    pub(crate) subject: MemberIndex,
+    pub(crate) message: Arc<[u8]>,
+    /// It says that the subject is alive, which the subject knows.
+    pub(crate) is_alive: bool,
+    /// Where it came from, if somebody told us.
+    pub(crate) told_by: Option<SocketAddr>,
 }
+
+/// An update in the queue.
+#[derive(Debug)]
+struct QueuedUpdate {
+    update: Update,
+    /// How often it was passed over for somebody who knows it, or sent to somebody who is not
+    /// there any more.
+    spared: u32,
+}
+
+/// Whom a packet goes to, as far as it matters for what is put into it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recipient {
+    pub(crate) index: Option<MemberIndex>,
+    pub(crate) address: SocketAddr,
+    /// A member that we hold alive or suspect: only what such a one is sent counts as sent.
+    pub(crate) is_live: bool,
+}
+
+/// An update is finished after this many times its transmissions, too, if it was so often sent to
+/// the dead or passed over for those who know it: there may be nobody else.
+const SPARED: u32 = 4;
+/// The most updates that are passed over for one packet.
+const MAX_PASSED_OVER: usize = 64;
 
 /// How much of a packet is free. Each message takes its length and [`PART_HEADER`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +80,13 @@ impl Room {
 }
 
 impl UpdateQueue {
-    /// Queues `message`, replacing an older one about the same member.
-    pub(crate) fn push(&mut self, subject: MemberIndex, message: Arc<[u8]>) {
-        self.remove(subject);
-        let rank = (0, Reverse(message.len()), Reverse(self.next_id));
+    /// Queues an update, replacing an older one about the same member.
+    pub(crate) fn push(&mut self, update: Update) {
+        self.remove(update.subject);
+        let rank = (0, Reverse(update.message.len()), Reverse(self.next_id));
         self.next_id += 1;
-        self.ranked.insert(rank, Update { subject, message });
-        self.by_subject.insert(subject, rank);
+        self.by_subject.insert(update.subject, rank);
+        self.ranked.insert(rank, QueuedUpdate { update, spared: 0 });
     }
 
     pub(crate) fn remove(&mut self, subject: MemberIndex) {
@@ -73,32 +103,49 @@ impl UpdateQueue {
         self.ranked.is_empty()
     }
 
-    /// Hands to `put` what fits into `room`, and counts one transmission for each. An update is
-    /// finished after `limit` of them.
-    pub(crate) fn take(&mut self, room: &mut Room, limit: u32, mut put: impl FnMut(&[u8])) {
+    /// Hands to `put` what fits into `room` and the recipient does not know, and counts one
+    /// transmission for each. An update is finished after `limit` of them.
+    pub(crate) fn take(
+        &mut self,
+        room: &mut Room,
+        limit: u32,
+        to: Recipient,
+        mut put: impl FnMut(&[u8]),
+    ) {
         if self.ranked.is_empty() {
             return;
         }
         let mut again = Vec::new();
+        let mut passed_over = 0;
         let mut tier = self.ranked.first_key_value().map(|(rank, _)| rank.0);
-        while let (Some(transmits), true) = (tier, room.parts > 0) {
+        while let (Some(transmits), true) = (tier, room.parts > 0 && passed_over < MAX_PASSED_OVER)
+        {
             let rank = room.longest().and_then(|longest| self.longest_within(transmits, longest));
-            let Some((rank, update)) = rank.and_then(|rank| self.ranked.remove_entry(&rank)) else {
+            let Some((rank, mut queued)) = rank.and_then(|rank| self.ranked.remove_entry(&rank))
+            else {
                 tier = self.tier_after(transmits);
                 continue;
             };
-            room.fill(&update.message);
-            put(&update.message);
-            if transmits + 1 >= limit {
-                self.by_subject.remove(&update.subject);
+            let knows = queued.update.is_known_to(to);
+            if knows {
+                passed_over += 1;
             } else {
-                again.push(((transmits + 1, rank.1, rank.2), update));
+                room.fill(&queued.update.message);
+                put(&queued.update.message);
+            }
+            let counts = to.is_live && !knows;
+            queued.spared += u32::from(!counts);
+            let transmits = transmits + u32::from(counts);
+            if transmits >= limit || queued.spared >= limit.saturating_mul(SPARED) {
+                self.by_subject.remove(&queued.update.subject);
+            } else {
+                again.push(((transmits, rank.1, rank.2), queued));
             }
         }
         // Only afterwards, so that no update goes twice into one packet.
-        for (rank, update) in again {
-            self.by_subject.insert(update.subject, rank);
-            self.ranked.insert(rank, update);
+        for (rank, queued) in again {
+            self.by_subject.insert(queued.update.subject, rank);
+            self.ranked.insert(rank, queued);
         }
         if self.ranked.is_empty() {
             self.next_id = 0;
@@ -118,6 +165,13 @@ impl UpdateQueue {
     }
 }
 
+impl Update {
+    /// Whoever told us knows it, and so does a member that it says is alive.
+    fn is_known_to(&self, to: Recipient) -> bool {
+        self.told_by == Some(to.address) || (self.is_alive && to.index == Some(self.subject))
+    }
+}
+
 /// How often each message is sent in a cluster of `members`: Go's
 /// `RetransmitMult * ceil(log10(n + 1))`.
 pub(crate) fn retransmit_limit(multiplier: u32, members: usize) -> u32 {
@@ -133,21 +187,77 @@ pub(crate) fn retransmit_limit(multiplier: u32, members: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{Ipv4Addr, SocketAddrV4};
 
     fn index(n: usize) -> MemberIndex {
         MemberIndex::at(n).unwrap()
     }
 
+    fn address(n: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], n))
+    }
+
+    /// A member that is there, at an address that told us nothing.
+    const SOMEBODY: Recipient = Recipient {
+        index: None,
+        address: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1)),
+        is_live: true,
+    };
+
+    fn update(subject: usize, message: &[u8]) -> Update {
+        let subject = index(subject);
+        Update { subject, message: message.into(), is_alive: false, told_by: None }
+    }
+
     fn push(queue: &mut UpdateQueue, subject: usize, message: &[u8]) {
-        queue.push(index(subject), message.into());
+        queue.push(update(subject, message));
     }
 
     fn take(queue: &mut UpdateQueue, bytes: usize, limit: u32) -> Vec<String> {
+        take_for(queue, bytes, limit, SOMEBODY)
+    }
+
+    fn take_for(queue: &mut UpdateQueue, bytes: usize, limit: u32, to: Recipient) -> Vec<String> {
         let mut taken = Vec::new();
-        queue.take(&mut Room { bytes, parts: 255 }, limit, |message| {
+        queue.take(&mut Room { bytes, parts: 255 }, limit, to, |message| {
             taken.push(String::from_utf8_lossy(message).into_owned());
         });
         taken
+    }
+
+    #[test]
+    fn what_the_dead_are_sent_is_not_counted_while_the_living_wait() {
+        let mut queue = UpdateQueue::default();
+        push(&mut queue, 1, b"text");
+        let dead = Recipient { is_live: false, ..SOMEBODY };
+        for _ in 0..7 {
+            assert_eq!(take_for(&mut queue, 100, 2, dead), ["text"]);
+        }
+        assert_eq!(take(&mut queue, 100, 2), ["text"]);
+        assert_eq!(take(&mut queue, 100, 2), ["text"]);
+        assert_eq!(queue.len(), 0);
+        // With nobody else there it ends all the same.
+        push(&mut queue, 1, b"text");
+        for _ in 0..8 {
+            assert_eq!(take_for(&mut queue, 100, 2, dead), ["text"]);
+        }
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn who_knows_an_update_is_passed_over_and_others_get_what_is_left() {
+        let mut queue = UpdateQueue::default();
+        let told_by = Some(address(7));
+        queue.push(Update { is_alive: true, told_by, ..update(1, b"bob alive") });
+        queue.push(update(2, b"cyd"));
+        let bob = Recipient { index: Some(index(1)), ..SOMEBODY };
+        let teller = Recipient { address: address(7), ..SOMEBODY };
+        assert_eq!(take_for(&mut queue, 100, 9, bob), ["cyd"]);
+        assert_eq!(take_for(&mut queue, 100, 9, teller), ["cyd"]);
+        assert_eq!(take(&mut queue, 100, 9), ["bob alive", "cyd"]);
+        // A suspicion is sent to whom it is about.
+        queue.push(update(1, b"bob suspect"));
+        assert_eq!(take_for(&mut queue, 100, 9, bob), ["bob suspect", "cyd"]);
     }
 
     #[test]
@@ -194,7 +304,7 @@ mod tests {
             push(&mut queue, n, b"x");
         }
         let (mut room, mut count) = (Room { bytes: 1000, parts: 4 }, 0);
-        queue.take(&mut room, 4, |_| count += 1);
+        queue.take(&mut room, 4, SOMEBODY, |_| count += 1);
         assert_eq!((count, room), (4, Room { bytes: 988, parts: 0 }));
     }
 }

@@ -1,11 +1,13 @@
 //! The rules of membership as a pure function: (what is held, what is claimed) to a verdict.
 //!
-//! The rules are those of Go's memberlist, with three exceptions. The highest incarnation of a dead
+//! The rules are those of Go's memberlist, with four exceptions. The highest incarnation of a dead
 //! or suspected member is never forgotten (of one that left: the highest at which it left, since a
 //! push-pull takes a leave at its word). The sender of a stale alive message is told what is
-//! believed of it, so that it can refute; memberlist drops the message. And where certificates
-//! prove names, a member that comes back at another address is believed once its name is proven
-//! and nobody answers at the old address; memberlist refuses it until it was seen to leave.
+//! believed of it, so that it can refute; memberlist drops the message. A stale suspicion of
+//! ourselves is answered with what we say of ourselves, since whoever sent it missed that. And where
+//! certificates prove names, a member that comes back at another address is believed once its name
+//! is proven and nobody answers at the old address; memberlist refuses it until it was seen to
+//! leave.
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 
@@ -82,6 +84,9 @@ pub(crate) enum Verdict {
     NotifyStale,
     /// It is about us and wrong: announce a higher incarnation.
     Refute,
+    /// It is about us, wrong, and older than what we say of ourselves: repeat that to whoever still
+    /// believes it.
+    RepeatAlive,
     /// The name belongs to another address.
     Conflict,
     /// Find out who has the name: by a ping to the old address, and one to the new address unless
@@ -130,10 +135,11 @@ pub(crate) fn judge(held: Option<Held>, claim: Claim) -> Verdict {
             | Claim::Dead { incarnation }
             | Claim::Left { incarnation },
         ) => {
-            if incarnation < held.incarnation {
+            if subject == Subject::Me {
+                let is_stale = incarnation < held.incarnation;
+                if is_stale { Verdict::RepeatAlive } else { Verdict::Refute }
+            } else if incarnation < held.incarnation {
                 Verdict::Ignore(Reason::Stale)
-            } else if subject == Subject::Me {
-                Verdict::Refute
             } else {
                 judge_suspect_or_dead(held, claim, incarnation)
             }
@@ -334,9 +340,9 @@ me         | moved, hearsay   | -Stale      Examine     Examine
 me         | moved, proven    | Conflict    Conflict    Conflict
 me         | free, hearsay    | -Stale      Examine     Examine
 me         | free, proven     | Conflict    Conflict    Conflict
-me         | suspect          | -Stale      Refute      Refute
-me         | dead             | -Stale      Refute      Refute
-me         | left             | -Stale      Refute      Refute
+me         | suspect          | RepeatAlive Refute      Refute
+me         | dead             | RepeatAlive Refute      Refute
+me         | left             | RepeatAlive Refute      Refute
 me leaving | alive            | -Leaving    -Leaving    -Leaving
 me leaving | alive, differs   | -Leaving    -Leaving    -Leaving
 me leaving | alive, moved     | -Leaving    -Leaving    -Leaving

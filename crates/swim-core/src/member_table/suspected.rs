@@ -76,13 +76,15 @@ impl SuspectedMembers {
         &mut self,
         index: MemberIndex,
         now: Time,
-        interval: Duration,
+        interval: Option<Duration>,
     ) -> Option<&MemberName> {
         let suspected = self.0.get_mut(&index)?;
-        if suspected.notified.is_some_and(|at| now - at < interval) {
-            return None;
+        if let Some(interval) = interval {
+            if suspected.notified.is_some_and(|at| now - at < interval) {
+                return None;
+            }
+            suspected.notified = Some(now);
         }
-        suspected.notified = Some(now);
         Some(&suspected.by)
     }
 }

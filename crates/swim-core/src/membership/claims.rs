@@ -9,10 +9,9 @@ use crate::member::{Advertised, Member, MemberRecord, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::Suspected;
-use crate::output::{Destination, MembershipEvent, Output, WarningKind};
+use crate::output::{MembershipEvent, Output, WarningKind};
 use crate::relocation::HeldElsewhere;
 use crate::suspicion::{Suspicion, SuspicionTimeout};
-use crate::timers::Timer;
 use crate::verdict::{AddressMatch, Claim, Held, Subject, Verdict, judge};
 use crate::wire::{Alive, Dead, Message, Suspect};
 
@@ -41,7 +40,7 @@ impl Membership {
         };
         let (source, incarnation) = (bearer.address(), alive.incarnation);
         match (judge(self.held(index), claim), index) {
-            (Verdict::Refute, _) => self.refute(incarnation),
+            (Verdict::Refute, _) => self.refute(incarnation, None),
             (Verdict::NotifyStale, Some(index)) => self.notify_stale(index, source),
             (Verdict::Conflict, Some(index)) => self.report_conflict(index, advertised, source),
             (Verdict::TellClaimant, Some(index)) => self.tell_claimant(index, advertised),
@@ -63,23 +62,31 @@ impl Membership {
         }
     }
 
-    pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>) {
+    /// `source` is the address of the connection that the message came by; `None` for a suspicion
+    /// of our own.
+    pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>, source: Option<SocketAddr>) {
         let Some(from) = self.checked_sender(suspect.incarnation, suspect.from) else { return };
         let index = self.members.find(suspect.node);
         let claim = Claim::Suspect { incarnation: suspect.incarnation };
         match (judge(self.held(index), claim), index) {
-            (Verdict::Apply, Some(index)) => self.begin_suspicion(index, suspect, from),
-            (Verdict::Confirm, Some(index)) => self.confirm_suspicion(index, suspect, &from),
+            (Verdict::Apply, Some(index)) => {
+                self.begin_suspicion(index, suspect, from, source);
+            }
+            (Verdict::Confirm, Some(index)) => {
+                self.confirm_suspicion(index, suspect, &from, source);
+            }
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, suspect.incarnation);
             }
-            (Verdict::Refute, _) => self.refute(suspect.incarnation),
+            (Verdict::Refute, _) => self.refute(suspect.incarnation, source),
+            (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
             (Verdict::Ignore(_), _) => {}
             (verdict, _) => debug_assert!(false, "{verdict:?} about a suspect message"),
         }
     }
 
-    pub(super) fn handle_dead(&mut self, dead: &Dead<'_>) {
+    /// `source` as for [`handle_suspect`](Self::handle_suspect).
+    pub(super) fn handle_dead(&mut self, dead: &Dead<'_>, source: Option<SocketAddr>) {
         let Some(from) = self.checked_sender(dead.incarnation, dead.from) else { return };
         let index = self.members.find(dead.node);
         let claim = if dead.from == dead.node {
@@ -95,11 +102,12 @@ impl Membership {
             {
                 self.members.raise_incarnation(index, dead.incarnation);
             }
-            (Verdict::Apply, Some(index)) => self.apply_dead(index, dead, from),
+            (Verdict::Apply, Some(index)) => self.apply_dead(index, dead, from, source),
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, dead.incarnation);
             }
-            (Verdict::Refute, _) => self.refute(dead.incarnation),
+            (Verdict::Refute, _) => self.refute(dead.incarnation, source),
+            (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
             (Verdict::Ignore(_), _) => {}
             (verdict, _) => debug_assert!(false, "{verdict:?} about a dead message"),
         }
@@ -108,7 +116,8 @@ impl Membership {
     /// Our own suspicion of a member.
     pub(super) fn suspect(&mut self, name: &MemberName, incarnation: u32) {
         let me = self.members.me().name().clone();
-        self.handle_suspect(&Suspect { incarnation, node: name.as_bytes(), from: me.as_bytes() });
+        let (node, from) = (name.as_bytes(), me.as_bytes());
+        self.handle_suspect(&Suspect { incarnation, node, from }, None);
     }
 
     /// The member did not refute in time.
@@ -117,23 +126,27 @@ impl Membership {
             self.members.suspicion(index).is_some_and(|suspicion| !suspicion.is_fully_confirmed());
         self.effects.count().suspicions_timed_out_alone += u64::from(alone);
         let (member, me) = (self.members.get(index).clone(), self.local());
-        self.handle_dead(&Dead {
-            incarnation: member.incarnation(),
-            node: member.name().as_bytes(),
-            from: me.name().as_bytes(),
-        });
+        let (node, from) = (member.name().as_bytes(), me.name().as_bytes());
+        self.handle_dead(&Dead { incarnation: member.incarnation(), node, from }, None);
     }
 
     /// Queues what we say of ourselves, replacing what we said before.
     pub(super) fn gossip_about_me(&mut self) {
         let me = self.local();
-        self.queue_update(MemberIndex::ME, &Message::Alive(held_alive(me.record())));
+        self.queue_update(MemberIndex::ME, &Message::Alive(held_alive(me.record())), None);
     }
 
-    /// Queues an update for everybody. Once we leave, only updates about ourselves are queued.
-    pub(super) fn queue_update(&mut self, subject: MemberIndex, message: &Message<'_>) {
+    /// Queues an update for everybody but `told_by`, who sent it. Once we leave, only updates
+    /// about ourselves are queued.
+    pub(super) fn queue_update(
+        &mut self,
+        subject: MemberIndex,
+        message: &Message<'_>,
+        told_by: Option<SocketAddr>,
+    ) {
         if !self.lifecycle.is_leaving() || subject == MemberIndex::ME {
-            self.dissemination.queue_update(subject, message, &self.config, &mut self.effects);
+            let Self { dissemination, config, effects, .. } = self;
+            dissemination.queue_update(subject, message, told_by, config, effects);
         }
     }
 
@@ -229,8 +242,8 @@ impl Membership {
             Some(index) => (index, self.members.set_alive(index, member.clone())),
             None => (self.members.insert(member.clone(), self.effects.rng()), None),
         };
-        self.queue_update(index, &Message::Alive(*alive));
-        self.effects.clear_timer(Timer::Suspicion(index));
+        self.queue_update(index, &Message::Alive(*alive), Some(source));
+        self.clear_suspicion_timers(index);
         self.check_address(before.as_ref(), &member, source);
         self.report_alive(before, member, cleared.as_ref());
     }
@@ -285,11 +298,17 @@ impl Membership {
         false
     }
 
-    fn begin_suspicion(&mut self, index: MemberIndex, suspect: &Suspect<'_>, by: MemberName) {
-        self.queue_update(index, &Message::Suspect(*suspect));
+    fn begin_suspicion(
+        &mut self,
+        index: MemberIndex,
+        suspect: &Suspect<'_>,
+        by: MemberName,
+        source: Option<SocketAddr>,
+    ) {
+        self.queue_update(index, &Message::Suspect(*suspect), source);
         let now = self.effects.now();
         let suspicion = Suspicion::new(by.clone(), self.suspicion_timeout(), now);
-        self.effects.set_timer(Timer::Suspicion(index), suspicion.deadline());
+        self.set_suspicion_timers(index, suspicion.deadline());
         self.effects.count().suspicions += 1;
         self.members.set_suspect(index, suspect.incarnation, by.clone(), suspicion, now);
         let member = self.members.get(index).clone();
@@ -308,20 +327,32 @@ impl Membership {
         if config.local_health_suspicion { timeout } else { timeout.fixed() }
     }
 
-    fn confirm_suspicion(&mut self, index: MemberIndex, suspect: &Suspect<'_>, from: &MemberName) {
+    fn confirm_suspicion(
+        &mut self,
+        index: MemberIndex,
+        suspect: &Suspect<'_>,
+        from: &MemberName,
+        source: Option<SocketAddr>,
+    ) {
         self.members.raise_incarnation(index, suspect.incarnation);
         if let Some(deadline) = self.members.confirm_suspicion(index, from) {
-            self.effects.set_timer(Timer::Suspicion(index), deadline);
-            self.queue_update(index, &Message::Suspect(*suspect));
+            self.set_suspicion_timers(index, deadline);
+            self.queue_update(index, &Message::Suspect(*suspect), source);
         }
     }
 
-    fn apply_dead(&mut self, index: MemberIndex, dead: &Dead<'_>, from: MemberName) {
-        self.queue_update(index, &Message::Dead(*dead));
+    fn apply_dead(
+        &mut self,
+        index: MemberIndex,
+        dead: &Dead<'_>,
+        from: MemberName,
+        source: Option<SocketAddr>,
+    ) {
+        self.queue_update(index, &Message::Dead(*dead), source);
         let state = if dead.from == dead.node { MemberState::Left } else { MemberState::Dead };
         let now = self.effects.now();
         let suspected = self.members.set_gone(index, dead.incarnation, state, from.clone(), now);
-        self.effects.clear_timer(Timer::Suspicion(index));
+        self.clear_suspicion_timers(index);
         self.dissemination.stop_broadcasts_to(index);
         let member = self.members.get(index).clone();
         if state == MemberState::Left {
@@ -339,38 +370,18 @@ impl Membership {
         self.bootstrap.lost_a_member(&mut self.effects);
     }
 
-    /// Announces ourselves with an incarnation that outranks a claim about us.
-    fn refute(&mut self, incarnation: u32) {
+    /// Announces ourselves with an incarnation that outranks a claim about us: to everybody by
+    /// gossip, and to whoever sent a suspicion directly.
+    fn refute(&mut self, incarnation: u32, source: Option<SocketAddr>) {
         self.members.outrank(incarnation);
         self.effects.count().refutes += 1;
         self.detector.note_refute();
         log::debug!("refuting incarnation {incarnation} as {}", self.members.me().incarnation());
         self.gossip_about_me();
         self.dissemination.expedite_gossip(&self.config, &mut self.effects);
-    }
-
-    /// The alive messages of a member that lost its incarnation are stale: it is told directly what
-    /// is believed of it, so that it can refute. Once per member and
-    /// [`Config::min_report_interval`].
-    ///
-    /// [`Config::min_report_interval`]: crate::Config::min_report_interval
-    fn notify_stale(&mut self, index: MemberIndex, source: SocketAddr) {
-        let (now, interval) = (self.effects.now(), self.config.min_report_interval());
-        let member = self.members.get(index).clone();
-        if member.state() == MemberState::Left && member.address() != source {
-            // Old gossip about somebody who left: nobody is there to receive the answer.
-            return;
+        if let Some(source) = source {
+            self.repeat_alive(source);
         }
-        // Told already, less than an interval ago.
-        let Some(by) = self.members.notify(index, now, interval) else { return };
-        let (incarnation, node) = (member.incarnation(), member.name().as_bytes());
-        let message = if member.state() == MemberState::Suspect {
-            Message::Suspect(Suspect { incarnation, node, from: by.as_bytes() })
-        } else {
-            Message::Dead(Dead { incarnation, node, from: by.as_bytes() })
-        };
-        self.effects.count().stale_alive_notified += 1;
-        self.effects.send_messages(Destination::of(&member), &[message], false);
     }
 
     pub(super) fn report_conflict(

@@ -93,7 +93,7 @@ impl Membership {
         self.members.set_left(now);
         let me = self.local();
         log::info!("leaving as {}", me.name());
-        self.queue_update(MemberIndex::ME, &Message::Dead(departure_of(me.record())));
+        self.queue_update(MemberIndex::ME, &Message::Dead(departure_of(me.record())), None);
         self.effects.emit(MembershipEvent::Left(me));
         for partner in partners {
             self.tell_departure_to_unknown(partner);
@@ -139,6 +139,34 @@ impl Membership {
             [Message::Dead(departure_of(me)), Message::Ping(ping_to(member.name(), me, sequence))];
         let checksum = member.record().checks_checksums();
         effects.send_messages(Destination::of(member), &messages, checksum);
+    }
+
+    pub(super) fn begin_push_pull(&mut self, to: Destination, purpose: Purpose) {
+        let Self { exchanges, members, config, effects, .. } = self;
+        if let Err(error) = exchanges.begin_push_pull(&to, purpose, members, config, effects) {
+            self.push_pull_failed(to.address, purpose, error);
+        }
+    }
+
+    pub(super) fn push_pull_failed(
+        &mut self,
+        address: SocketAddr,
+        purpose: Purpose,
+        error: OperationError,
+    ) {
+        self.effects.count().exchanges_failed += 1;
+        log::debug!("push-pull with {address} failed: {error}");
+        match purpose {
+            Purpose::Join(operation) => self.effects.finish(operation, Outcome::Failed(error)),
+            Purpose::Bootstrap => {
+                self.bootstrap.tried(address);
+                if matches!(error, OperationError::LeadsToOurselves(_)) {
+                    self.bootstrap.retry_soon(&mut self.effects);
+                }
+                self.effects.emit(MembershipEvent::SeedTried { address, error: Some(error) });
+            }
+            Purpose::Periodic => {}
+        }
     }
 
     /// Changes what others shall know of us, and gossips it.

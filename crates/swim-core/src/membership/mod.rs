@@ -2,19 +2,22 @@
 //!
 //! Each part owns its state. A part reads the members and the configuration, writes to the
 //! effects, and returns what other parts must do about it; only here they meet: `receive` has
-//! what arrives, `claims` what follows from messages about members, `commands` what the
-//! application asks for, and `accessors` what changes nothing that leaves the machine.
+//! what arrives, `claims` what follows from messages about members, `notices` what members are
+//! told directly, `commands` what the application asks for, and `accessors` what changes nothing
+//! that leaves the machine.
 
 mod accessors;
 mod claims;
 pub(crate) mod commands;
 mod moves;
+mod notices;
 mod receive;
 mod relocating;
 
 use std::net::SocketAddr;
 
 use crate::address_claims::AddressClaims;
+use crate::answered_peers::AnsweredPeers;
 use crate::bootstrap::Bootstrap;
 use crate::config::Config;
 use crate::config_error::ConfigError;
@@ -99,6 +102,7 @@ pub struct Membership {
     relocation: Relocation,
     /// A peer has proved a name: certificates do so in this cluster.
     names_are_proven: bool,
+    answered: AnsweredPeers,
     effects: Effects,
 }
 
@@ -131,6 +135,7 @@ impl Membership {
             address_claims: AddressClaims::default(),
             relocation: Relocation::default(),
             names_are_proven: false,
+            answered: AnsweredPeers::default(),
             effects: Effects::new(now, rng, encoder),
             config,
         };
@@ -203,6 +208,7 @@ impl Membership {
             match timer {
                 Timer::PendingAck(sequence) => self.ack_timed_out(sequence),
                 Timer::ProbePhase => self.advance_probe(),
+                Timer::SuspicionNotice(index) => self.notify_last(index),
                 Timer::Suspicion(index) => self.suspicion_timed_out(index),
                 Timer::AddressClaim(index) => self.examination_timed_out(index),
                 Timer::Relocation => self.advance_relocation(),
@@ -249,9 +255,10 @@ impl Membership {
         }
     }
 
-    /// Probes the next live member of the round; a new round begins at the end of one.
+    /// Probes the next live member of the round, and tells one dead member on the way that it is
+    /// held dead; a new round begins at the end of one.
     fn probe_next_member(&mut self) {
-        let mut wrapped = false;
+        let (mut wrapped, mut told) = (false, false);
         for _ in 0..=self.members.len() {
             let Some(index) = self.members.next_in_round() else {
                 if wrapped {
@@ -266,6 +273,10 @@ impl Membership {
                 self.probe(index);
                 return;
             }
+            // Whoever died lately may be back without having heard of it.
+            if !std::mem::replace(&mut told, true) {
+                told = self.notify_dead(index);
+            }
         }
     }
 
@@ -274,7 +285,7 @@ impl Membership {
         for (index, member) in self.members.purge(oldest) {
             log::debug!("purging {}, {}", member.name(), member.state());
             let address = member.address();
-            self.effects.clear_timer(Timer::Suspicion(index));
+            self.clear_suspicion_timers(index);
             self.forget_claim(index);
             self.dissemination.forget(index, address);
             self.effects.push(Output::ForgetPeer { address });
@@ -373,13 +384,6 @@ impl Membership {
         self.bootstrap.schedule_round(&mut self.effects);
     }
 
-    fn begin_push_pull(&mut self, to: Destination, purpose: Purpose) {
-        let Self { exchanges, members, config, effects, .. } = self;
-        if let Err(error) = exchanges.begin_push_pull(&to, purpose, members, config, effects) {
-            self.push_pull_failed(to.address, purpose, error);
-        }
-    }
-
     fn stream_timed_out(&mut self, id: StreamId) {
         let Some(role) = self.exchanges.fail(id, &mut self.effects) else {
             debug_assert!(false, "the timer of a stream runs without the stream");
@@ -398,22 +402,6 @@ impl Membership {
             }
             // The round judges its stream ping at its end; the peer knows that its request failed.
             Role::StreamPing { .. } | Role::Incoming { .. } => {}
-        }
-    }
-
-    fn push_pull_failed(&mut self, address: SocketAddr, purpose: Purpose, error: OperationError) {
-        self.effects.count().exchanges_failed += 1;
-        log::debug!("push-pull with {address} failed: {error}");
-        match purpose {
-            Purpose::Join(operation) => self.effects.finish(operation, Outcome::Failed(error)),
-            Purpose::Bootstrap => {
-                self.bootstrap.tried(address);
-                if matches!(error, OperationError::LeadsToOurselves(_)) {
-                    self.bootstrap.retry_soon(&mut self.effects);
-                }
-                self.effects.emit(MembershipEvent::SeedTried { address, error: Some(error) });
-            }
-            Purpose::Periodic => {}
         }
     }
 }

@@ -264,7 +264,7 @@ impl Membership {
             }
             return;
         }
-        let Some(by) = self.members.notify(index, now, interval) else { return };
+        let Some(by) = self.members.notify(index, now, Some(interval)) else { return };
         let (incarnation, node) = (record.incarnation, record.name.as_bytes());
         let message = Message::Dead(Dead { incarnation, node, from: by.as_bytes() });
         self.effects.count().stale_alive_notified += 1;

@@ -49,6 +49,7 @@ impl Membership {
                     log::trace!("from {}: {message:?}", from.address);
                     self.receive_message(from, message);
                 }
+                self.notify_heard(from);
             }
             Err(error) => undecodable::refuse_packet(&error, from, &mut self.effects),
         }
@@ -61,7 +62,7 @@ impl Membership {
             Message::IndirectPing(request) => self.relay_ping(from, request),
             Message::Ack(ack) => self.receive_ack(from, ack),
             Message::Nack(nack) => self.detector.receive_nack(from, *nack, &mut self.effects),
-            Message::Suspect(suspect) => self.handle_suspect(suspect),
+            Message::Suspect(suspect) => self.handle_suspect(suspect, Some(from.address)),
             Message::Alive(alive) => {
                 if self.config.allows(from.address.ip()) {
                     self.handle_alive(alive, Bearer::Peer(from));
@@ -69,7 +70,7 @@ impl Membership {
                     self.effects.count().refused_admission += 1;
                 }
             }
-            Message::Dead(dead) => self.handle_dead(dead),
+            Message::Dead(dead) => self.handle_dead(dead, Some(from.address)),
             Message::User(payload) => self.deliver(from, payload, false),
         }
     }
@@ -374,10 +375,14 @@ impl Membership {
             // A death at second hand is a suspicion of our own: the member may still refute.
             Some(MemberState::Suspect | MemberState::Dead) => {
                 let me = self.members.me().name().clone();
-                self.handle_suspect(&Suspect { incarnation, node: name, from: me.as_bytes() });
+                let suspect = Suspect { incarnation, node: name, from: me.as_bytes() };
+                self.handle_suspect(&suspect, Some(bearer.address()));
             }
             Some(MemberState::Left) => {
-                self.handle_dead(&Dead { incarnation, node: name, from: name });
+                self.handle_dead(
+                    &Dead { incarnation, node: name, from: name },
+                    Some(bearer.address()),
+                );
             }
             None => self.effects.count().refused_claim += 1,
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use swim_core::wire::{Dead, Message, Ping, Suspect};
 use swim_core::{Config, MemberState, MembershipEvent, WarningKind};
 
 use crate::harness::{Cluster, millis, name, seconds};
@@ -114,8 +115,9 @@ fn members_of_old_protocols_are_asked_for_neither_streams_nor_nacks() {
         let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &config);
         cluster.crash("bob");
         let mut health = 0;
-        for _ in 0..100 {
-            cluster.run_for(millis(100));
+        // The next probe that succeeds takes the point away again, within milliseconds.
+        for _ in 0..10_000 {
+            cluster.run_for(millis(1));
             health = health.max(cluster.machine("ada").health());
         }
         assert_eq!(health > 0, doubts, "version {version}");
@@ -257,4 +259,94 @@ fn a_partition_of_the_network_heals_by_gossip_to_the_dead() {
     cluster.run_until(seconds(60), |cluster| {
         ["ada", "bob", "cyd", "dan"].iter().all(|who| cluster.machine(who).stats().alive == 4)
     });
+}
+
+/// The suspect's own packets arrive, and so do the others': only what it sent while it was cut off
+/// is lost, its refutation among it.
+#[test]
+fn who_could_not_send_for_a_while_is_not_buried_afterwards() {
+    for cast in [&["ada", "bob", "cyd"][..], &["ada", "bob", "cyd", "dan", "eve", "fay"][..]] {
+        let mut cluster = Cluster::joined(cast);
+        for other in cast.iter().filter(|other| **other != "bob") {
+            cluster.wire.cut_one_way("bob", other);
+        }
+        cluster.run_for(seconds(3));
+        cluster.wire.heal();
+        cluster.run_for(seconds(40));
+        for who in cast {
+            assert!(failures(&cluster, who).is_empty(), "{who} of {}", cast.len());
+            assert_eq!(cluster.state(who, "bob"), Some(MemberState::Alive));
+        }
+    }
+}
+
+#[test]
+fn a_member_held_dead_is_told_so_when_it_is_heard_and_refutes_at_once() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    let dead = Dead { incarnation: 1, node: b"bob", from: b"cyd" };
+    let hears_no_gossip = |cluster: &mut Cluster| {
+        cluster.wire.block_packets("ada", "bob");
+        cluster.wire.block_packets("cyd", "bob");
+    };
+    hears_no_gossip(&mut cluster);
+    cluster.inject("cyd", "ada", Message::Dead(dead).to_vec());
+    cluster.run_for(seconds(2));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Dead));
+    cluster.wire.heal();
+    let ping = Ping { seq_no: 4_000_000_000, node: b"ada", ..Ping::default() };
+    cluster.inject("bob", "ada", Message::Ping(ping).to_vec());
+    // There and back: the ping, what is held, and the alive message.
+    cluster.run_for(millis(4));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Alive));
+    assert_eq!(cluster.machine("ada").stats().counters.heard_notified, 1);
+}
+
+#[test]
+fn whoever_is_heard_often_is_told_once_in_a_probe_interval() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    let before = cluster.machine("ada").stats().counters.heard_notified;
+    // Bob hears nothing, so that he cannot refute.
+    for other in ["ada", "cyd"] {
+        cluster.wire.cut_one_way(other, "bob");
+    }
+    let dead = Dead { incarnation: 1, node: b"bob", from: b"cyd" };
+    cluster.inject("cyd", "ada", Message::Dead(dead).to_vec());
+    cluster.run_for(millis(10));
+    for _ in 0..30 {
+        let ping = Ping { seq_no: 4_000_000_000, node: b"ada", ..Ping::default() };
+        cluster.inject("bob", "ada", Message::Ping(ping).to_vec());
+        cluster.run_for(millis(100));
+    }
+    let told = cluster.machine("ada").stats().counters.heard_notified - before;
+    assert!((2..=4).contains(&told), "{told} times in 3 s");
+}
+
+#[test]
+fn a_stale_suspicion_of_ourselves_is_answered_to_its_bearer_once_in_a_probe_interval() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.tell("ada", |machine, now| machine.set_meta(b"new".to_vec(), now)).unwrap();
+    cluster.run_for(seconds(5));
+    let own = cluster.incarnation("ada", "ada");
+    let repeated = |cluster: &Cluster| cluster.machine("ada").stats().counters.alive_repeated;
+    let before = repeated(&cluster);
+    for _ in 0..20 {
+        let stale = Suspect { incarnation: own - 1, node: b"ada", from: b"cyd" };
+        cluster.inject("bob", "ada", Message::Suspect(stale).to_vec());
+        let stale = Dead { incarnation: own - 1, node: b"ada", from: b"cyd" };
+        cluster.inject("bob", "ada", Message::Dead(stale).to_vec());
+        cluster.run_for(millis(20));
+    }
+    assert_eq!(repeated(&cluster) - before, 1);
+    let to_bob = cluster.address("bob");
+    let last = cluster.wire.log.iter().rev().find(|(from, to, bytes)| {
+        *from == "ada" && *to == to_bob && bytes.windows(3).any(|part| part == b"new")
+    });
+    assert!(last.is_some());
+    assert_eq!(cluster.incarnation("ada", "ada"), own, "a stale suspicion raises nothing");
+    assert_eq!(cluster.machine("ada").stats().counters.refutes, 0);
+    cluster.run_for(seconds(1));
+    let stale = Suspect { incarnation: own - 1, node: b"ada", from: b"cyd" };
+    cluster.inject("bob", "ada", Message::Suspect(stale).to_vec());
+    cluster.run_for(millis(20));
+    assert_eq!(repeated(&cluster) - before, 2);
 }

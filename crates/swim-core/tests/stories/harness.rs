@@ -153,6 +153,11 @@ impl Wire {
         }
     }
 
+    /// Nothing that `from` sends reaches `to`.
+    pub(crate) fn cut_one_way(&mut self, from: &'static str, to: &'static str) {
+        self.cut.insert((from, to));
+    }
+
     pub(crate) fn block_packets(&mut self, one: &'static str, other: &'static str) {
         self.packets_cut.insert((one, other));
         self.packets_cut.insert((other, one));

@@ -67,8 +67,8 @@ fn each_ping_of_a_compound_is_answered() {
 
 #[test]
 fn an_ack_brings_updates_along() {
-    let mut cluster = Cluster::with_config(&["ada", "bob"], &silent());
-    cluster.inject("bob", "ada", zoe_lives());
+    let mut cluster = Cluster::with_config(&["ada", "bob", "cyd"], &silent());
+    cluster.inject("cyd", "ada", zoe_lives());
     let ping = Ping { seq_no: 1, node: b"ada", ..Ping::default() };
     cluster.inject("bob", "ada", Message::Ping(ping).to_vec());
     cluster.run_for(seconds(1));

@@ -55,7 +55,7 @@ pub(super) fn crash(size: Size) -> Scenario {
             }
             seen.contains(&(members - crashed.len())) && sim.agreement().is_ok()
         });
-        let wrong = deaths(&sim).filter(|(subject, _)| !crashed.contains(subject)).count();
+        let wrong = deaths(&sim).filter(|(_, subject, _)| !crashed.contains(subject)).count();
         Measure {
             row: format!("seed {seed}"),
             values: vec![
@@ -87,7 +87,7 @@ fn unstable(size: Size, trouble: fn(&mut Simulation, &[HostId], Duration)) -> Ve
         trouble(&mut sim, &faulty, span);
         let is_faulty = |host: &HostId| faulty.contains(host);
         let (mut of_faulty, mut at_healthy, mut at_faulty) = (0, 0, 0);
-        for (subject, viewer) in deaths(&sim) {
+        for (_, subject, viewer) in deaths(&sim) {
             match (is_faulty(&subject), is_faulty(&viewer)) {
                 (true, _) => of_faulty += 1,
                 (false, false) => at_healthy += 1,

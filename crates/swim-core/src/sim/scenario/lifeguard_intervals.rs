@@ -126,8 +126,8 @@ fn measure(
     anomalous: &BTreeSet<HostId>,
 ) -> Measure {
     let wrong: Vec<HostId> = deaths(sim)
-        .filter(|(subject, _)| !anomalous.contains(subject))
-        .map(|(_, viewer)| viewer)
+        .filter(|(_, subject, _)| !anomalous.contains(subject))
+        .map(|(_, _, viewer)| viewer)
         .collect();
     let at_healthy = wrong.iter().filter(|viewer| !anomalous.contains(viewer)).count();
     let (mut messages, mut bytes) = (0, 0);

@@ -7,6 +7,7 @@ mod experiment;
 mod large_clusters;
 mod lifeguard_intervals;
 mod scenario_cluster;
+mod short_outages;
 mod single_links;
 
 pub use experiment::{Job, Measure, Scenario, Size, Table};
@@ -23,6 +24,8 @@ pub const NAMES: &[&str] = &[
     "partition-heal",
     "join-storm",
     "swim-loss",
+    "freeze",
+    "send-outage",
 ];
 
 /// The scenario of that name.
@@ -39,6 +42,8 @@ pub fn named(name: &str, size: Size) -> Option<Scenario> {
         "one-way" => single_links::one_way(size),
         "blackhole-pair" => single_links::blackhole_pair(size),
         "swim-loss" => single_links::swim_loss(size),
+        "freeze" => short_outages::freeze(&size),
+        "send-outage" => short_outages::send_outage(&size),
         _ => return None,
     })
 }

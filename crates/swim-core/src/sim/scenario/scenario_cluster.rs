@@ -8,6 +8,7 @@ use crate::sim::fault::HostId;
 use crate::sim::scenario::experiment::{length, number};
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::simulation::Simulation;
+use crate::time::Time;
 
 /// A cluster whose members have long known each other, checked every 100 ms.
 pub(crate) fn converged(seed: u64, members: usize, config: Config) -> (Simulation, Vec<HostId>) {
@@ -23,13 +24,13 @@ pub(crate) fn converged(seed: u64, members: usize, config: Config) -> (Simulatio
     (sim, hosts)
 }
 
-/// Deaths declared since the simulation began: about whom, and at whom.
-pub(crate) fn deaths(sim: &Simulation) -> impl Iterator<Item = (HostId, HostId)> + '_ {
-    sim.events().iter().filter_map(|(_, viewer, event)| {
+/// Deaths declared since the simulation began: when, about whom, and at whom.
+pub(crate) fn deaths(sim: &Simulation) -> impl Iterator<Item = (Time, HostId, HostId)> + '_ {
+    sim.events().iter().filter_map(|(at, viewer, event)| {
         let MembershipEvent::Failed { member, .. } = event else {
             return None;
         };
-        Some((sim.host_named(member.name())?, *viewer))
+        Some((*at, sim.host_named(member.name())?, *viewer))
     })
 }
 

@@ -33,10 +33,10 @@ pub(super) fn one_way(size: Size) -> Scenario {
                 sim.begin_fault(fault);
                 sim.run_for(Duration::from_secs(120));
                 let by_others = deaths(&sim)
-                    .filter(|(subject, viewer)| subject == &victim && *viewer != victim);
+                    .filter(|(_, subject, viewer)| subject == &victim && *viewer != victim);
                 let seen_dead = number(by_others.count() as u64);
                 let wrong = deaths(&sim)
-                    .filter(|(subject, viewer)| *subject != victim && *viewer != victim)
+                    .filter(|(_, subject, viewer)| *subject != victim && *viewer != victim)
                     .count();
                 sim.end_all_faults();
                 let began = sim.now();

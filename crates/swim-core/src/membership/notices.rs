@@ -1,0 +1,123 @@
+//! What goes straight to one member, and not by gossip: what we hold of it, so that it can refute,
+//! and what we say of ourselves, to whoever missed it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Membership;
+use super::moves::held_alive;
+use crate::member::{Member, MemberState, Peer};
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::member_table::MemberTable;
+use crate::output::Destination;
+use crate::time::Time;
+use crate::timers::Timer;
+use crate::wire::{Dead, Message, Suspect};
+
+impl Membership {
+    /// Something arrived from a peer. If it is a member that we hold suspect, dead or left, it is
+    /// told so, once per `Config::min_report_interval`.
+    pub(super) fn notify_heard(&mut self, from: &Peer) {
+        let all_alive = self.members.count(MemberState::Alive) == self.members.len();
+        if all_alive || self.lifecycle.is_leaving() {
+            return;
+        }
+        let Some(index) = member_behind(from, &self.members) else { return };
+        let told = self.notify(index, from.address, Some(self.config.min_report_interval()));
+        self.effects.count().heard_notified += u64::from(told);
+    }
+
+    /// The alive messages of a member that lost its incarnation are stale: it is told what is
+    /// believed of it. Once per member and interval.
+    pub(super) fn notify_stale(&mut self, index: MemberIndex, source: SocketAddr) {
+        let (state, address) = (self.members.get(index).state(), self.members.get(index).address());
+        // Old gossip about somebody who left: nobody is there to receive the answer.
+        if state != MemberState::Left || address == source {
+            let told = self.notify(index, address, Some(self.config.min_report_interval()));
+            self.effects.count().stale_alive_notified += u64::from(told);
+        }
+    }
+
+    /// Tells a member that died at most `Config::gossip_to_the_dead` ago that it is held dead;
+    /// false if this is no such member.
+    pub(super) fn notify_dead(&mut self, index: MemberIndex) -> bool {
+        let (member, now) = (self.members.get(index), self.effects.now());
+        let since = now - member.record().changed;
+        let (state, address) = (member.state(), member.address());
+        state == MemberState::Dead
+            && since <= self.config.gossip_to_the_dead
+            && self.notify(index, address, None)
+    }
+
+    /// A suspicion is about to end in death: the suspect is told once more, and has the time of a
+    /// direct answer from now on, however late we are ourselves.
+    pub(super) fn notify_last(&mut self, index: MemberIndex) {
+        let address = self.members.get(index).address();
+        self.notify(index, address, None);
+        let answered_by = self.effects.now() + self.config.ack_timeout();
+        let end = self.effects.deadline(Timer::Suspicion(index)).unwrap_or(answered_by);
+        self.effects.set_timer(Timer::Suspicion(index), end.max(answered_by));
+    }
+
+    /// Sends what we hold of a member to it; false if it was told less than `limit` ago, or is held
+    /// alive. Without a limit it is told, and may be told again at once: it may not be there.
+    fn notify(&mut self, index: MemberIndex, address: SocketAddr, limit: Option<Duration>) -> bool {
+        let (member, now) = (self.members.get(index).clone(), self.effects.now());
+        let may_tell = member.state() != MemberState::Suspect || self.config.buddy;
+        let by = self.members.notify(index, now, limit).filter(|_| may_tell);
+        let Some(by) = by else { return false };
+        let to = Destination { address, name: Some(member.name().clone()) };
+        self.effects.send_messages(to, &[held_claim(&member, by)], false);
+        true
+    }
+
+    /// Sends what we say of ourselves to a peer that believes something older or worse, once per
+    /// interval and peer.
+    pub(super) fn repeat_alive(&mut self, to: SocketAddr) {
+        let (now, interval) = (self.effects.now(), self.config.min_report_interval());
+        if self.answered.admit(to, now, interval) {
+            let me = self.local();
+            self.effects.count().alive_repeated += 1;
+            let alive = [Message::Alive(held_alive(me.record()))];
+            self.effects.send_messages(Destination { address: to, name: None }, &alive, false);
+        }
+    }
+
+    /// Sets when a suspect is told for the last time, and when it is dead unless it refutes.
+    pub(super) fn set_suspicion_timers(&mut self, index: MemberIndex, deadline: Time) {
+        let (now, patience) = (self.effects.now(), self.config.ack_timeout());
+        if self.config.buddy {
+            let notice = deadline.before(patience).max(now);
+            self.effects.set_timer(Timer::SuspicionNotice(index), notice);
+        }
+        self.effects.set_timer(Timer::Suspicion(index), deadline.max(now));
+    }
+
+    pub(super) fn clear_suspicion_timers(&mut self, index: MemberIndex) {
+        self.effects.clear_timer(Timer::Suspicion(index));
+        self.effects.clear_timer(Timer::SuspicionNotice(index));
+    }
+}
+
+/// The member at the other end: the one that it proves to be. Where it proves several names, the
+/// one at its address; where it proves none, whoever has its address.
+fn member_behind(peer: &Peer, members: &MemberTable) -> Option<MemberIndex> {
+    if let [name] = &*peer.names {
+        return members.find(name.as_bytes());
+    }
+    let mut here = members.at_address(peer.address);
+    let member = here.find(|member| peer.speaks_for(member.name()))?;
+    members.find(member.name().as_bytes())
+}
+
+/// The suspect or dead message about a member that is held suspect, dead or left.
+fn held_claim<'a>(member: &'a Member, by: &'a MemberName) -> Message<'a> {
+    let (incarnation, node) = (member.incarnation(), member.name().as_bytes());
+    let from = by.as_bytes();
+    if member.state() == MemberState::Suspect {
+        Message::Suspect(Suspect { incarnation, node, from })
+    } else {
+        Message::Dead(Dead { incarnation, node, from })
+    }
+}
