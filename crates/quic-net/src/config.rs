@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::EndpointError;
+use crate::hello::{MAX_FEATURES, MAX_TEXT};
 use crate::limits::Limits;
 
 /// Tells which names a leaf certificate (DER) proves.
@@ -27,6 +28,10 @@ pub struct EndpointConfig {
     pub name: Vec<u8>,
     /// A label, at most 255 bytes, sent in HELLO. Peers with unequal labels part at once.
     pub label: Vec<u8>,
+    /// What the layer above speaks beyond the basics, at most 32 bytes, sent in HELLO. Peers
+    /// report them as [`PeerFeatures`](crate::EndpointEvent::PeerFeatures); the endpoint gives
+    /// them no meaning.
+    pub features: Vec<u8>,
     /// The key of connection ids, reset tokens and retry tokens. It must survive a restart, else
     /// peers keep sending into connections that no longer exist until these time out.
     pub reset_secret: [u8; 32],
@@ -48,6 +53,7 @@ impl EndpointConfig {
             classic_protocol: classic_protocol.into(),
             name: Vec::new(),
             label: Vec::new(),
+            features: Vec::new(),
             reset_secret,
             identify: Arc::new(|_| Vec::new()),
             limits: Limits::default(),
@@ -56,11 +62,14 @@ impl EndpointConfig {
 
     /// Finds what HELLO or TLS cannot carry, and limits that cannot work.
     pub(crate) fn validate(&self) -> Result<(), EndpointError> {
-        if self.name.len() > 255 {
+        if self.name.len() > MAX_TEXT {
             return Err(EndpointError::NameTooLong(self.name.len()));
         }
-        if self.label.len() > 255 {
+        if self.label.len() > MAX_TEXT {
             return Err(EndpointError::LabelTooLong(self.label.len()));
+        }
+        if self.features.len() > MAX_FEATURES {
+            return Err(EndpointError::FeaturesTooLong(self.features.len()));
         }
         for protocol in [&self.extended_protocol, &self.classic_protocol] {
             if protocol.is_empty() || protocol.len() > 255 {

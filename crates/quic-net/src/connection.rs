@@ -209,6 +209,9 @@ impl Connection {
                 || self.quic.dgram_recv_queue_len() > 0;
             if let Some(peer) = self.handshake.confirm(has_sent) {
                 changes.confirmed = true;
+                // Of the connections to an address the one confirmed last is used.
+                let features = self.handshake.features().cloned();
+                context.emit(EndpointEvent::PeerFeatures { to: peer.address, features });
                 context.emit(EndpointEvent::Connected { peer });
                 self.release_pre_confirmation(context, now);
             }

@@ -109,6 +109,9 @@ pub enum EndpointError {
     /// The label is too long for HELLO.
     #[error("the label has {0} bytes: use at most 255")]
     LabelTooLong(usize),
+    /// The features are too long for HELLO.
+    #[error("the endpoint's features have {0} bytes: use at most 32")]
+    FeaturesTooLong(usize),
     /// An ALPN token has a length that TLS cannot express (RFC 7301 section 3.1).
     #[error("an ALPN token has {0} bytes: use 1 to 255")]
     ProtocolLength(usize),

@@ -89,6 +89,17 @@ pub enum EndpointEvent {
         /// In bytes.
         limit: usize,
     },
+    /// What the peer at this address speaks beyond the basics was learnt or has changed. It comes
+    /// before [`Connected`](Self::Connected) of the connection that told it, and with `None` when
+    /// no connection to the address is left on which packets would be sent at once.
+    PeerFeatures {
+        /// The peer's address.
+        to: SocketAddr,
+        /// The [`features`](crate::EndpointConfig::features) in its HELLO; empty from peers of
+        /// our kind that do not say, `None` without a confirmed connection and on the classic
+        /// protocol.
+        features: Option<Arc<[u8]>>,
+    },
     /// A peer was turned away, or turned us away, before it was authenticated.
     Refused {
         /// The other side's address.

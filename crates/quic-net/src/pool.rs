@@ -204,6 +204,16 @@ impl Pool {
         here.or_else(elsewhere).map(Connection::key)
     }
 
+    /// The features of the peer at an address, by the connection that packets use there; `None`
+    /// without a confirmed one.
+    pub(crate) fn features_at(&self, address: SocketAddr) -> Option<Arc<[u8]>> {
+        let here = self.at(address).iter().filter_map(|key| self.get(*key));
+        let usable = here.filter(|connection| {
+            connection.phase() == ConnectionPhase::Confirmed && !connection.is_retired()
+        });
+        usable.max_by_key(|connection| connection.confirmation())?.features().cloned()
+    }
+
     /// The connection to close when room is needed: without work, unused longest, and unused
     /// for at least [`BUSY`].
     pub(crate) fn evictable(&self, now: Instant) -> Option<ConnectionKey> {

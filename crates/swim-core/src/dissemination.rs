@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::broadcast_queue::BroadcastQueue;
 use crate::config::Config;
 use crate::effects::Effects;
+use crate::features::Features;
 use crate::member::{Member, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
@@ -24,6 +25,8 @@ const MAX_EXTRAS: usize = MAX_COMPOUND_PARTS - 1;
 const BROADCAST_PACKETS_IN_A_ROUND: usize = 128;
 /// Addresses whose datagram limit is remembered; others get full packets, which may cost a stream.
 const MAX_PACKET_LIMITS: usize = 4096;
+/// Addresses whose features are remembered; others get memberlist's wire only.
+const MAX_FEATURES: usize = 4096;
 
 pub(crate) struct Dissemination {
     updates: UpdateQueue,
@@ -35,6 +38,8 @@ pub(crate) struct Dissemination {
     last_round: Option<Time>,
     /// The largest datagrams, by address: a limit is one of the path, whoever is at its end.
     packet_limits: BTreeMap<SocketAddr, usize>,
+    /// What connected peers of our kind speak, by address.
+    features: BTreeMap<SocketAddr, Features>,
     /// Where updates are encoded before they are queued.
     scratch: Vec<u8>,
 }
@@ -49,6 +54,7 @@ impl Dissemination {
             round_phase,
             last_round: None,
             packet_limits: BTreeMap::new(),
+            features: BTreeMap::new(),
             scratch: Vec::new(),
         }
     }
@@ -115,6 +121,23 @@ impl Dissemination {
         if self.packet_limits.len() < MAX_PACKET_LIMITS || self.packet_limits.contains_key(&peer) {
             self.packet_limits.insert(peer, limit);
         }
+    }
+
+    /// What `peer` speaks, or that it is not connected. Beyond [`MAX_FEATURES`] it is not
+    /// remembered.
+    pub(crate) fn set_features(&mut self, peer: SocketAddr, features: Option<Features>) {
+        let Some(features) = features else {
+            self.features.remove(&peer);
+            return;
+        };
+        if self.features.len() < MAX_FEATURES || self.features.contains_key(&peer) {
+            self.features.insert(peer, features);
+        }
+    }
+
+    /// What `peer` speaks; `None` if it is not connected or speaks memberlist's wire only.
+    pub(crate) fn features(&self, peer: SocketAddr) -> Option<Features> {
+        self.features.get(&peer).copied()
     }
 
     /// The largest broadcast that fits a packet of its own.

@@ -27,6 +27,7 @@ mod encoder;
 mod error;
 mod exchanges;
 mod failure_detector;
+mod features;
 mod hooks;
 mod ip_network;
 mod lifecycle;
@@ -60,6 +61,7 @@ pub use error::{
     BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal, StreamFailure,
     UnacceptableAnswer,
 };
+pub use features::Features;
 pub use hooks::Hooks;
 pub use ip_network::IpNetwork;
 pub use member::{LocalMember, Member, MemberState, Peer, ProtocolVersions};

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::StreamFailure;
+use crate::features::Features;
 use crate::member::Peer;
 use crate::membership::Membership;
 use crate::output::{Destination, Output, StreamId};
@@ -122,6 +123,15 @@ pub enum TransportEvent {
         /// In bytes.
         limit: usize,
     },
+    /// What the peer at this address speaks beyond memberlist's wire was learnt or has changed.
+    /// It comes before anything else from the peer on that connection.
+    PeerFeatures {
+        /// The address.
+        to: SocketAddr,
+        /// Its features; `None` while there is no connection to it, and where it speaks
+        /// memberlist's wire only.
+        features: Option<Features>,
+    },
 }
 
 /// Performs a machine's outputs on a transport, and hands the transport's reports to the machine.
@@ -182,6 +192,9 @@ impl TransportAdapter {
             TransportEvent::SendFailed { to } => membership.handle_send_failed(to, now),
             TransportEvent::PacketLimit { to, limit } => {
                 membership.handle_packet_limit(to, limit, now);
+            }
+            TransportEvent::PeerFeatures { to, features } => {
+                membership.handle_peer_features(to, features, now);
             }
         }
         self.perform(membership, transport, now);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use swim_core::model::{EndpointId, Journey, Links, ModelLimits, StreamFaults, TransportModel};
 use swim_core::{
-    Destination, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
+    Destination, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
     Transport, TransportEvent,
 };
 
@@ -209,11 +209,13 @@ fn whoever_is_somebody_else_gets_nothing() {
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.failures(ADA), [StreamFailure::PeerMismatch]);
     assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1) })));
-    assert!(
-        !pair.seen.iter().any(|(at, event)| {
-            *at == BOB && !matches!(event, TransportEvent::PacketLimit { .. })
-        })
-    );
+    assert!(!pair.seen.iter().any(|(at, event)| {
+        let is_of_the_connection = matches!(
+            event,
+            TransportEvent::PacketLimit { .. } | TransportEvent::PeerFeatures { .. }
+        );
+        *at == BOB && !is_of_the_connection
+    }));
 }
 
 #[test]
@@ -264,4 +266,39 @@ fn a_reset_under_way_reaches_both_ends() {
     pair.run(Duration::from_millis(10));
     assert_eq!(pair.failures(ADA), [StreamFailure::Reset]);
     assert_eq!(pair.failures(BOB), [StreamFailure::Reset]);
+}
+
+#[test]
+fn features_are_told_with_a_connection_and_withdrawn_with_it() {
+    let (ada, bob) = (Features::from_bits(1), Features::from_bits(6));
+    for (hers, his) in [(Some(ada), Some(bob)), (Some(ada), None), (None, Some(bob))] {
+        let mut pair = Pair::new();
+        pair.model.set_features(ADA, hers);
+        pair.model.set_features(BOB, his);
+        let to = Destination { address: address(1), name: Some(name("bob")) };
+        pair.with(ADA, |ada, now| ada.send_packet(&to, b"ping", now));
+        pair.run(Duration::from_secs(1));
+        let both_extended = hers.is_some() && his.is_some();
+        let told = |pair: &Pair, who| {
+            let told = pair.seen.iter().filter_map(|(at, event)| match event {
+                TransportEvent::PeerFeatures { to, features } if *at == who => {
+                    Some((*to, *features))
+                }
+                _ => None,
+            });
+            Vec::from_iter(told)
+        };
+        let expected = |to, features| match both_extended {
+            true => vec![(address(to), features)],
+            false => vec![],
+        };
+        assert_eq!(told(&pair, ADA), expected(1, his));
+        assert_eq!(told(&pair, BOB), expected(0, hers));
+        pair.with(ADA, |ada, now| ada.close_peer(address(1), now));
+        pair.run(Duration::from_secs(1));
+        for (who, other) in [(ADA, 1), (BOB, 0)] {
+            let withdrawn = both_extended.then_some((address(other), None));
+            assert_eq!(told(&pair, who).get(1).copied(), withdrawn);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use certs::{Identity, NamePolicy, Trust};
 use crossbeam_channel::bounded;
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
-use swim_core::{Config, LocalMember, MemberName, Membership, RngSeed, Time};
+use swim_core::{Config, Features, LocalMember, MemberName, Membership, RngSeed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
 use crate::announce::{announced_address, parse_bind};
@@ -297,6 +297,7 @@ impl Builder {
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
+        transport.features = Features::SUPPORTED.to_bytes();
         transport.name = name.as_bytes().to_vec();
         transport.label = self.config.label.clone();
         transport.limits = self.limits;

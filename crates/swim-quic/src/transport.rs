@@ -11,7 +11,7 @@ use quic_net::{
     CloseReason, Endpoint, EndpointEvent, PeerIdentity, Read, ReadError, StreamError, StreamToken,
 };
 use swim_core::{
-    Destination, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
+    Destination, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
     Transport, TransportEvent,
 };
 
@@ -134,6 +134,10 @@ impl Peers {
             }
             EndpointEvent::SendFailed { to, .. } => TransportEvent::SendFailed { to },
             EndpointEvent::PacketLimit { to, limit } => TransportEvent::PacketLimit { to, limit },
+            EndpointEvent::PeerFeatures { to, features } => {
+                let features = features.map(|bytes| Features::from_bytes(&bytes));
+                TransportEvent::PeerFeatures { to, features }
+            }
             other @ (EndpointEvent::Connected { .. }
             | EndpointEvent::Closed { .. }
             | EndpointEvent::ApplicationPacket { .. }

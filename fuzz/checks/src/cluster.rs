@@ -270,7 +270,8 @@ impl Cluster {
                 | TransportEvent::StreamReadable { .. }
                 | TransportEvent::StreamWritable { .. }
                 | TransportEvent::SendFailed { .. }
-                | TransportEvent::PacketLimit { .. } => {}
+                | TransportEvent::PacketLimit { .. }
+                | TransportEvent::PeerFeatures { .. } => {}
             }
             self.act(index, |adapter, machine, transport, now| {
                 adapter.handle_event(event, machine, transport, now);

@@ -34,7 +34,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         manifest: "crates/quic-net/Cargo.toml",
-        dependencies: &["boring", "log", "mio", "quiche", "quinn-udp", "ring", "thiserror"],
+        dependencies: &[
+            "boring",
+            "log",
+            "mio",
+            "quiche",
+            "quinn-udp",
+            "ring",
+            "rmp-serde",
+            "serde",
+            "serde_bytes",
+            "thiserror",
+        ],
         siblings_in_tests: &["swim-quic-certs"],
     },
     Layer {

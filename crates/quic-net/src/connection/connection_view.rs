@@ -47,6 +47,11 @@ impl Connection {
         self.handshake.hello_name()
     }
 
+    /// The features in the peer's HELLO; `None` on the classic protocol.
+    pub(crate) fn features(&self) -> Option<&Arc<[u8]>> {
+        self.handshake.features()
+    }
+
     pub(crate) fn ids(&self) -> &[Id] {
         self.handshake.ids()
     }

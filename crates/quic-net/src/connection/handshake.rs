@@ -25,6 +25,8 @@ pub(crate) struct Handshake {
     peer: Option<Arc<PeerIdentity>>,
     /// The name in the peer's HELLO.
     hello_name: Option<Vec<u8>>,
+    /// The features in the peer's HELLO.
+    features: Option<Arc<[u8]>>,
     /// Our connection ids.
     ids: Vec<Id>,
     /// Tokens that end a stateless reset from the peer.
@@ -51,6 +53,7 @@ impl Handshake {
             deadline,
             peer: None,
             hello_name: None,
+            features: None,
             ids: vec![id],
             reset_tokens: Vec::new(),
         }
@@ -74,6 +77,10 @@ impl Handshake {
 
     pub(crate) fn hello_name(&self) -> Option<&[u8]> {
         self.hello_name.as_deref()
+    }
+
+    pub(crate) fn features(&self) -> Option<&Arc<[u8]>> {
+        self.features.as_ref()
     }
 
     pub(crate) fn ids(&self) -> &[Id] {
@@ -154,6 +161,7 @@ impl Handshake {
         Hello {
             name: config.name.clone(),
             label: config.label.clone(),
+            features: config.features.clone(),
             reset_token: self.ids.first().map(|id| secrets.reset_token(id)),
         }
     }
@@ -176,6 +184,7 @@ impl Handshake {
             return Ok(None);
         }
         self.hello_name = Some(hello.name);
+        self.features = Some(hello.features.into());
         Ok(self.note_reset_token(hello.reset_token))
     }
 

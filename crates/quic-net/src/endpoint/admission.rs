@@ -1,6 +1,7 @@
 //! Which connections stay: of two to one peer, of too many, of those that grow old, and what
 //! follows when one ends.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Endpoint;
@@ -62,12 +63,24 @@ impl Endpoint {
         grace: Duration,
     ) -> bool {
         let close_at = self.now + grace;
+        let Some(connection) = self.pool.get(key) else { return false };
+        let address = connection.address();
+        let features = self.pool.features_at(address);
         let connection = self.pool.get_mut(key);
         let is_first = connection.is_some_and(|connection| connection.retire(reason, close_at));
         if is_first {
             self.rearm(key);
+            self.report_features_unless(address, features.as_deref());
         }
         is_first
+    }
+
+    /// Reports the features of the peer at an address, unless they are what they were.
+    fn report_features_unless(&mut self, to: SocketAddr, before: Option<&[u8]>) {
+        let features = self.pool.features_at(to);
+        if features.as_deref() != before {
+            self.context.emit(EndpointEvent::PeerFeatures { to, features });
+        }
     }
 
     /// Makes room for one connection; `None` if every one held is in use.
@@ -156,7 +169,9 @@ impl Endpoint {
             }
         }
         self.scheduler.forget(key);
+        let features = self.pool.features_at(address);
         let Some(connection) = self.pool.remove(key) else { return };
+        self.report_features_unless(address, features.as_deref());
         if connection.phase() == ConnectionPhase::Confirmed {
             if let Some(peer) = connection.peer().cloned() {
                 self.context.emit(EndpointEvent::Closed { peer, reason });

@@ -7,6 +7,7 @@
 
 mod connection_ends;
 mod exchange;
+mod peer_features;
 mod sockets;
 mod stream_ends;
 mod turned_away;

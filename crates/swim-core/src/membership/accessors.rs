@@ -1,14 +1,17 @@
-//! What a driver may look at, and settings that take effect without an output.
+//! What a driver may look at; what it learns of a path or a peer, and settings, which all take
+//! effect without an output.
 
 use std::net::SocketAddr;
 
 use super::Membership;
 use crate::error::PayloadTooLarge;
+use crate::features::Features;
 use crate::hooks::Hooks;
 use crate::member::Member;
 use crate::member_name::MemberName;
 use crate::output::StreamId;
 use crate::secret_key::SecretKey;
+use crate::time::Time;
 use crate::wire::MAX_META;
 use crate::wire::{KeyError, MAX_USER_STATE};
 
@@ -16,6 +19,32 @@ use crate::wire::{KeyError, MAX_USER_STATE};
 const MAX_STATE: usize = MAX_USER_STATE / 2;
 
 impl Membership {
+    /// The largest payload that still fits one datagram to `peer` is `limit` bytes from here on.
+    pub fn handle_packet_limit(&mut self, peer: SocketAddr, limit: usize, now: Time) {
+        self.effects.begin(now);
+        self.dissemination.set_packet_limit(peer, limit);
+    }
+
+    /// What the peer at an address speaks beyond memberlist's wire, or that it speaks nothing else
+    /// or is not connected.
+    pub fn handle_peer_features(
+        &mut self,
+        peer: SocketAddr,
+        features: Option<Features>,
+        now: Time,
+    ) {
+        self.effects.begin(now);
+        self.dissemination.set_features(peer, features);
+    }
+
+    /// What the peer at an address speaks beyond memberlist's wire; `None` without a connection
+    /// to it, and if it speaks nothing else. Frames and keys of a feature go only to a peer that
+    /// has listed it.
+    #[must_use]
+    pub fn peer_features(&self, peer: SocketAddr) -> Option<Features> {
+        self.dissemination.features(peer)
+    }
+
     /// Every member remembered, ourselves included, ordered by name: also the dead and those that
     /// left, until they are purged.
     pub fn members(&self) -> impl Iterator<Item = Member> {

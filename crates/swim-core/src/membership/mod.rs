@@ -195,12 +195,6 @@ impl Membership {
         }
     }
 
-    /// The largest payload that still fits one datagram to `peer` is `limit` bytes from here on.
-    pub fn handle_packet_limit(&mut self, peer: SocketAddr, limit: usize, now: Time) {
-        self.effects.begin(now);
-        self.dissemination.set_packet_limit(peer, limit);
-    }
-
     /// A deadline passed.
     pub fn handle_timeout(&mut self, now: Time) {
         self.effects.begin(now);

@@ -39,6 +39,8 @@ pub(super) struct ConnectionEnd {
     pub(super) is_open: bool,
     /// Since when nothing has arrived although something was sent.
     pub(super) unanswered_since: Option<Time>,
+    /// The address whose features it was told of, while this connection stands for them.
+    pub(super) features_of: Option<SocketAddr>,
 }
 
 /// A dial under way.
@@ -46,6 +48,12 @@ pub(super) struct Dial {
     pub(super) address: SocketAddr,
     pub(super) deadline: Time,
     pub(super) queue: VecDeque<(Option<MemberName>, Vec<u8>)>,
+}
+
+impl ConnectionEnd {
+    pub(super) fn new(id: EndpointId, life: u32) -> Self {
+        Self { id, life, is_open: true, unanswered_since: None, features_of: None }
+    }
 }
 
 impl ConnectionTable {

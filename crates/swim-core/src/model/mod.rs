@@ -8,8 +8,8 @@
 //!
 //! Of two connections between the same two members the older one closes after a moment, with the
 //! streams that are still on it, as the real endpoint does. Not modelled: connections replaced
-//! for their age or for want of stream credit, the bounds of the pool, peers on the classic
-//! protocol.
+//! for their age or for want of stream credit, the bounds of the pool. A peer that speaks
+//! memberlist's wire only has no [`Features`](crate::Features).
 
 mod connection_table;
 mod links;

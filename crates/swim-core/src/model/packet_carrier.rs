@@ -83,6 +83,7 @@ impl TransportModel {
                 return Route::Over(id);
             }
             // Kept for a while, in case it was only slow.
+            self.withdraw_features(id, from);
             self.connections.supersede(id);
             let close = Move::CloseConnection { connection: id, at: from };
             self.agenda.plan(now + KEEP_STALLED, close);
@@ -91,7 +92,7 @@ impl TransportModel {
         if is_packet && backoff.is_some_and(|(_, until)| now < *until) {
             return Route::BackingOff;
         }
-        let end = |id, life| ConnectionEnd { id, life, is_open: true, unanswered_since: None };
+        let end = |id, life| ConnectionEnd::new(id, life);
         let deadline = now + self.limits.dial_timeout;
         let ends = [end(from, life), end(target, self.life(target))];
         let dial = Dial { address, deadline, queue: VecDeque::new() };
@@ -139,7 +140,9 @@ impl TransportModel {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.ends[1].life = target_life;
         let Some(dial) = connection.dial.take() else { return };
-        if let Some(older) = self.connections.establish(id) {
+        let older = self.connections.establish(id);
+        self.tell_features(id, older);
+        if let Some(older) = older {
             for at in [from, target] {
                 let close = Move::CloseConnection { connection: older, at };
                 self.agenda.plan(now + KEEP_DUPLICATE, close);
@@ -160,6 +163,33 @@ impl TransportModel {
         }
         for stream in self.streams.on_connection(id) {
             self.begin_stream(stream, now, links);
+        }
+    }
+
+    /// A connection was established, in place of an older one: both ends learn what the other
+    /// speaks.
+    fn tell_features(&mut self, id: ConnectionId, older: Option<ConnectionId>) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let [from, target] = [connection.ends[0].id, connection.ends[1].id];
+        for (at, other) in [(from, target), (target, from)] {
+            let replaced = older.and_then(|older| self.connections.get_mut(older));
+            let known = replaced.and_then(|older| older.end_mut(at).features_of.take());
+            let ours = self.endpoint(at).and_then(|endpoint| endpoint.features);
+            let Some(peer) = self.endpoint(other) else { continue };
+            let (to, features) = (peer.peer.address, peer.features.filter(|_| ours.is_some()));
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.end_mut(at).features_of = features.map(|_| to);
+            if features.is_some() || known.is_some() {
+                self.report(at, TransportEvent::PeerFeatures { to, features });
+            }
+        }
+    }
+
+    /// An end uses a connection for nothing new, and has no other one to that peer.
+    fn withdraw_features(&mut self, id: ConnectionId, at: EndpointId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if let Some(to) = connection.end_mut(at).features_of.take() {
+            self.report(at, TransportEvent::PeerFeatures { to, features: None });
         }
     }
 
@@ -290,6 +320,10 @@ impl TransportModel {
         if !std::mem::take(&mut end.is_open) {
             return;
         }
+        if self.lives(at, life) {
+            self.withdraw_features(id, at);
+        }
+        let Some(connection) = self.connections.get(id) else { return };
         let is_over = connection.ends.iter().all(|end| !end.is_open);
         self.connections.supersede(id);
         if is_over {

@@ -8,6 +8,7 @@ use super::links::{EndpointId, Links, ModelLimits};
 use super::model_agenda::{Agenda, Move};
 use super::stream_table::{StreamSide, StreamTable};
 use crate::error::StreamFailure;
+use crate::features::Features;
 use crate::member::Peer;
 use crate::output::StreamId;
 use crate::time::Time;
@@ -31,6 +32,8 @@ pub struct TransportModel {
 pub(super) struct Endpoint {
     /// How others see it.
     pub(super) peer: Peer,
+    /// What it speaks beyond memberlist's wire; `None` if it speaks nothing else.
+    pub(super) features: Option<Features>,
     pub(super) is_up: bool,
     /// How often it was started.
     pub(super) life: u32,
@@ -72,12 +75,21 @@ impl TransportModel {
         let id = EndpointId(u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX));
         self.endpoints.push(Endpoint {
             peer,
+            features: Some(Features::SUPPORTED),
             is_up: false,
             life: 0,
             accepted: 0,
             backoff: BTreeMap::new(),
         });
         id
+    }
+
+    /// What an endpoint tells on its next connections that it speaks; `None` for a peer that
+    /// speaks memberlist's wire only, as Go's members do. Default: [`Features::SUPPORTED`].
+    pub fn set_features(&mut self, id: EndpointId, features: Option<Features>) {
+        if let Some(endpoint) = self.endpoints.get_mut(id.index()) {
+            endpoint.features = features;
+        }
     }
 
     /// Starts an endpoint, or starts it anew: it remembers nothing, and whoever still has a

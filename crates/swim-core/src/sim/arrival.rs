@@ -25,9 +25,10 @@ impl Arrival {
             ) => Cause::Stream,
             // The transport's own deadline has passed.
             Self::Transport(TransportEvent::SendFailed { .. }) => Cause::Timer,
-            Self::Transport(TransportEvent::PacketLimit { .. }) | Self::Request(_) => {
-                Cause::Request
-            }
+            Self::Transport(
+                TransportEvent::PacketLimit { .. } | TransportEvent::PeerFeatures { .. },
+            )
+            | Self::Request(_) => Cause::Request,
         }
     }
 }

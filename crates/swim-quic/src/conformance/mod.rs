@@ -13,8 +13,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use swim_core::{
-    Destination, MemberName, StreamFailure, StreamGone, StreamId, StreamRead, Time, Transport,
-    TransportEvent,
+    Destination, Features, MemberName, StreamFailure, StreamGone, StreamId, StreamRead, Time,
+    Transport, TransportEvent,
 };
 
 /// Those who take part, by their place in it.
@@ -39,6 +39,11 @@ fn name(text: &str) -> MemberName {
 fn address(who: usize) -> SocketAddr {
     let host = u8::try_from(who + 1).unwrap();
     SocketAddr::from((Ipv4Addr::new(10, 0, 0, host), 7946))
+}
+
+/// What a participant says that it speaks.
+fn features(who: usize) -> Features {
+    Features::from_bits(1 << who)
 }
 
 /// Three transports and a network between them.
@@ -69,6 +74,8 @@ struct Story {
     accepted: Vec<StreamId>,
     /// Bytes read of each stream on the side, while somebody wrote.
     read: BTreeMap<StreamId, usize>,
+    /// What it was told of the features of others.
+    features: Vec<(SocketAddr, Option<Features>)>,
 }
 
 /// A stream as a script calls it.
@@ -258,6 +265,7 @@ impl<'a> Stage<'a> {
             for line in &story.lines {
                 let _ = writeln!(text, "    {line}");
             }
+            let _ = writeln!(text, "    features: {:?}", story.features);
         }
         text
     }
@@ -281,6 +289,11 @@ impl Story {
                 format!("{} failed: {reason:?}", self.label(*id))
             }
             TransportEvent::SendFailed { to } => format!("sending to {to} failed"),
+            // An opener may write before it hears of them.
+            TransportEvent::PeerFeatures { to, features } => {
+                self.features.push((*to, *features));
+                return;
+            }
             // It comes whenever path MTU discovery has found something out.
             TransportEvent::PacketLimit { .. } => return,
         };
@@ -320,5 +333,5 @@ fn compare(script: fn(&mut Stage<'_>)) {
     };
     let (model, real) = (told(&mut model::ModelWorld::new()), told(&mut real::RealWorld::new()));
     assert!(model == real, "the model tells\n{model}\nand the endpoints tell\n{real}");
-    assert!(real.lines().count() > PARTICIPANTS.len(), "nothing happened:\n{real}");
+    assert!(real.lines().count() > 2 * PARTICIPANTS.len(), "nothing happened:\n{real}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use swim_core::model::{EndpointId, Journey, Links, ModelLimits, TransportModel};
 use swim_core::{Peer, Time, Transport, TransportEvent};
 
-use super::{DIAL_TIMEOUT, PARTICIPANTS, World, address, name};
+use super::{DIAL_TIMEOUT, PARTICIPANTS, World, address, features, name};
 
 const TRAVEL: Duration = Duration::from_millis(1);
 
@@ -59,6 +59,7 @@ impl ModelWorld {
         let mut model = TransportModel::new(limits);
         for who in 0..PARTICIPANTS.len() {
             let id = model.add(peer(who));
+            model.set_features(id, Some(features(who)));
             model.start(id, peer(who));
         }
         Self { model, wire: Wire::default(), now: Time::ZERO, events: Vec::new() }

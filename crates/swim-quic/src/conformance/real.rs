@@ -10,7 +10,7 @@ use certs::{Authority, Identity, NamePolicy};
 use quic_net::{Endpoint, EndpointConfig, EventLoop, Limits};
 use swim_core::{Time, Transport, TransportEvent};
 
-use super::{DIAL_TIMEOUT, PARTICIPANTS, World, address};
+use super::{DIAL_TIMEOUT, PARTICIPANTS, World, address, features};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::transport::{Clock, EndpointTransport, Peers};
 
@@ -54,6 +54,7 @@ impl Actor {
         // It survives restarts, so that peers believe the resets of the process that follows.
         let secret = [u8::try_from(who).unwrap(); 32];
         let mut config = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
+        config.features = features(who).to_bytes();
         config.name = PARTICIPANTS[who].as_bytes().to_vec();
         config.identify = Arc::new(move |leaf| trust.binding_names(leaf));
         let mut limits = Limits::default();

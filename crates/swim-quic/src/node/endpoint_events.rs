@@ -68,6 +68,7 @@ impl Node {
             | EndpointEvent::StreamFailed { .. }
             | EndpointEvent::SendFailed { .. }
             | EndpointEvent::PacketLimit { .. }
+            | EndpointEvent::PeerFeatures { .. }
             | EndpointEvent::Refused { .. }
             | EndpointEvent::RawDatagram { .. }) => Some(other),
         }
@@ -103,7 +104,8 @@ impl Node {
             | EndpointEvent::StreamStopped { .. }
             | EndpointEvent::StreamFailed { .. }
             | EndpointEvent::SendFailed { .. }
-            | EndpointEvent::PacketLimit { .. }) => {
+            | EndpointEvent::PacketLimit { .. }
+            | EndpointEvent::PeerFeatures { .. }) => {
                 debug_assert!(false, "the machine or an application takes this: {other:?}");
             }
         }

@@ -155,7 +155,8 @@ fn count(event: &TransportEvent, coverage: &mut Coverage) {
         | TransportEvent::StreamOpened { .. }
         | TransportEvent::StreamReadable { .. }
         | TransportEvent::StreamWritable { .. }
-        | TransportEvent::PacketLimit { .. } => return,
+        | TransportEvent::PacketLimit { .. }
+        | TransportEvent::PeerFeatures { .. } => return,
     };
     coverage.add(what);
 }
