@@ -31,7 +31,9 @@ use crate::connection_key::ConnectionKey;
 use crate::endpoint_context::EndpointContext;
 use crate::event::{EndpointEvent, Protocol};
 use crate::first_byte::{EXTENSION_BYTE, PacketKind, classify};
+use crate::limits::Limits;
 use crate::quic_stream::is_bidirectional;
+use crate::reason::CloseReason;
 use connection_lifecycle::ConnectionLifecycle;
 use connection_streams::ConnectionStreams;
 use datagrams::Datagrams;
@@ -72,6 +74,8 @@ pub(crate) struct Changes {
     pub(crate) new_reset_tokens: Vec<ResetToken>,
     /// The peer grants no stream in time.
     pub(crate) starved: bool,
+    /// The connection has carried as many packets as its key is good for.
+    pub(crate) worn_out: bool,
 }
 
 /// How a connection begins.
@@ -134,7 +138,7 @@ impl Connection {
             self.receive_payloads(context, now, &mut changes);
         }
         if changes.ended.is_none() {
-            changes.ended = Ending::of(&self.quic).or_else(|| self.overdue(now));
+            changes.ended = Ending::of(&self.quic).or_else(|| self.overdue(context, now));
         }
         if changes.ended.is_none() || self.phase() == ConnectionPhase::Handshaking {
             changes.starved = self.expire(context, now);
@@ -144,12 +148,19 @@ impl Connection {
         {
             // Packets are short, and a HELLO behind a long stream might wait for a peer that
             // reads nothing before it.
+            let unwritten = self.unwritten();
             self.outbox.write(&mut self.quic);
             self.streams.open_waiting(&mut self.quic, context, protocol, now);
-            let stopped = self.quic.stats().stopped_stream_count_remote;
+            let stats = self.quic.stats();
+            let stopped = stats.stopped_stream_count_remote;
+            changes.worn_out =
+                stats.sent.max(stats.recv) >= context.limits().max_connection_packets;
             self.streams.collect_stopped(&mut self.quic, context, stopped, now);
             self.streams.flush_all(&mut self.quic, context, now);
             self.streams.collect_acknowledged(&mut self.quic, context);
+            if self.unwritten() < unwritten {
+                self.lifecycle.note_payload(now);
+            }
             self.outbox.note_packet_limit(&self.quic, context);
             self.keep_alive(context, now);
         }
@@ -301,11 +312,18 @@ impl Connection {
     }
 
     /// The end that our own deadlines set.
-    fn overdue(&self, now: Instant) -> Option<Ending> {
+    fn overdue(&self, context: &EndpointContext, now: Instant) -> Option<Ending> {
         if self.handshake.deadline().is_some_and(|deadline| now >= deadline) {
             return Some(Ending::HandshakeTimedOut);
         }
-        self.lifecycle.overdue(!self.streams.is_empty(), now).map(Ending::Closed)
+        let limits = context.limits();
+        // Twice is still below what the cipher allows, and all that its streams get after a
+        // retirement.
+        if self.packet_count() >= 2 * limits.max_connection_packets {
+            return Some(Ending::Closed(CloseReason::Recycled));
+        }
+        let (has_streams, stall) = (!self.streams.is_empty(), limits.stream_stall_timeout);
+        self.lifecycle.overdue(has_streams, stall, now).map(Ending::Closed)
     }
 
     fn keep_alive(&mut self, context: &EndpointContext, now: Instant) {
@@ -318,11 +336,12 @@ impl Connection {
 
     /// The next moment at which [`on_timeout`](Self::on_timeout) and [`advance`](Self::advance)
     /// have something to do.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn due(&self, limits: &Limits) -> Option<Instant> {
+        let has_streams = !self.streams.is_empty();
         [
             self.quic.timeout_instant(),
             self.handshake.deadline(),
-            self.lifecycle.due(now),
+            self.lifecycle.due(has_streams, limits.stream_stall_timeout),
             self.streams.next_deadline(),
             self.outbox.next_deadline(),
             self.inbox.next_deadline(),

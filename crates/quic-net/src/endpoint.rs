@@ -330,8 +330,13 @@ impl Endpoint {
         }
         if let Some(ending) = changes.ended {
             self.end(key, &ending);
-        } else if changes.starved {
+            return;
+        }
+        if changes.starved {
             self.replace_starved(key);
+        }
+        if changes.worn_out && self.retire(key, CloseReason::Recycled, Duration::ZERO) {
+            self.context.count().recycled += 1;
         }
     }
 
@@ -346,7 +351,7 @@ impl Endpoint {
     /// Makes sure that a timer fires when the connection is due. Later deadlines are found out
     /// when the earlier timer fires.
     fn rearm(&mut self, key: ConnectionKey) {
-        if let Some(due) = self.pool.get(key).and_then(|connection| connection.due(self.now)) {
+        if let Some(due) = self.pool.get(key).and_then(|held| held.due(self.context.limits())) {
             self.scheduler.arm(key, due, self.pool.len());
         }
     }

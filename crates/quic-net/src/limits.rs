@@ -83,8 +83,14 @@ pub struct Limits {
     /// is still under way, default 2 s.
     pub duplicate_grace: Duration,
     /// Age at which a connection is replaced, default zero: only the limits of the cipher count
-    /// (24 h or 4 million packets, well below 2^23 packets, RFC 9001 section 6.6).
+    /// (24 h, or [`max_connection_packets`](Self::max_connection_packets)). Its streams go on as
+    /// long as they carry something within each
+    /// [`stream_stall_timeout`](Self::stream_stall_timeout); new ones use another connection.
     pub max_connection_age: Duration,
+    /// Packets in one direction after which a connection is replaced, default 4,000,000, which is
+    /// also the most; at twice as many it is closed, its streams with it. A key of AES-GCM is good
+    /// for 2^23 packets (RFC 9001 section 6.6), and quiche never changes keys.
+    pub max_connection_packets: usize,
     /// How often idle, aged and stale connections are looked for, default 30 s.
     pub sweep_interval: Duration,
     /// Stateless resets sent in a second, default 100; more are not sent.
@@ -123,6 +129,7 @@ impl Default for Limits {
             credit_timeout: Duration::from_millis(500),
             duplicate_grace: Duration::from_secs(2),
             max_connection_age: Duration::ZERO,
+            max_connection_packets: MAX_CONNECTION_PACKETS,
             sweep_interval: Duration::from_secs(30),
             resets_per_second: 100,
             packets_per_turn: 64,
@@ -190,6 +197,10 @@ impl Limits {
         if self.dial_backoff > self.dial_backoff_max {
             return refuse("dial_backoff", &self.dial_backoff, "keep it within dial_backoff_max");
         }
+        if !(1000..=MAX_CONNECTION_PACKETS).contains(&self.max_connection_packets) {
+            let packets = &self.max_connection_packets;
+            return refuse("max_connection_packets", packets, "use 1,000 to 4,000,000");
+        }
         if !(1200..=1500).contains(&self.max_udp_payload) {
             return refuse("max_udp_payload", &self.max_udp_payload, "use 1200 to 1500 bytes");
         }
@@ -212,6 +223,8 @@ pub struct LimitsError {
 /// Largest packet that [`send_packet`](crate::Endpoint::send_packet) takes and that a peer may
 /// send as a unidirectional stream, in bytes. The classic protocol refuses longer ones.
 pub const MAX_PACKET: usize = 65_536;
+/// Less than half of what a key of AES-GCM is good for.
+const MAX_CONNECTION_PACKETS: usize = 4_000_000;
 /// Room for the longest packet.
 const LEAST_BUFFER: usize = MAX_PACKET;
 /// Timers are no finer.

@@ -245,6 +245,21 @@ impl Pool {
         others.min_by_key(|connection| connection.last_payload()).map(Connection::key)
     }
 
+    /// The connection to close because more than `limit` to the address of `fresh` are retired:
+    /// the one of these that was used longest ago.
+    pub(crate) fn beyond_retired_limit(
+        &self,
+        fresh: ConnectionKey,
+        limit: usize,
+    ) -> Option<ConnectionKey> {
+        let here = self.at(self.get(fresh)?.address()).iter();
+        let retired = || here.clone().filter_map(|key| self.get(*key)).filter(|c| c.is_retired());
+        if retired().count() <= limit {
+            return None;
+        }
+        retired().min_by_key(|connection| connection.last_payload()).map(Connection::key)
+    }
+
     /// Forgets addresses without connections whose pause is over.
     pub(crate) fn sweep(&mut self, now: Instant) {
         self.addresses

@@ -116,12 +116,23 @@ impl ConnectionLifecycle {
         is_first
     }
 
-    /// The end of a retired connection, if it has come. Streams that are open have
-    /// [`STREAM_GRACE`] more.
-    pub(crate) fn overdue(&self, has_streams: bool, now: Instant) -> Option<CloseReason> {
-        let retired = self.retirement.as_ref().filter(|retired| now >= retired.close_at)?;
-        let is_patient = has_streams && now < retired.close_at + STREAM_GRACE;
-        (!is_patient).then(|| retired.reason.clone())
+    /// The end of a retired connection, if it has come. One with open streams stays for as long as
+    /// they carry something within each `stall`.
+    pub(crate) fn overdue(
+        &self,
+        has_streams: bool,
+        stall: Duration,
+        now: Instant,
+    ) -> Option<CloseReason> {
+        let retired = self.retirement.as_ref()?;
+        (now >= self.end_of(retired, has_streams, stall)).then(|| retired.reason.clone())
+    }
+
+    fn end_of(&self, retired: &Retirement, has_streams: bool, stall: Duration) -> Instant {
+        match has_streams {
+            true => retired.close_at.max(self.last_payload + stall),
+            false => retired.close_at,
+        }
     }
 
     /// Whether a keep-alive is due, and from now on when the next one is.
@@ -133,14 +144,9 @@ impl ConnectionLifecycle {
     }
 
     /// The next moment at which something is due.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
-        let retired = self.retirement.as_ref().map(|retired| match now < retired.close_at {
-            true => retired.close_at,
-            false => retired.close_at + STREAM_GRACE,
-        });
+    pub(crate) fn due(&self, has_streams: bool, stall: Duration) -> Option<Instant> {
+        let retired = self.retirement.as_ref();
+        let retired = retired.map(|retired| self.end_of(retired, has_streams, stall));
         [retired, self.next_keep_alive].into_iter().flatten().min()
     }
 }
-
-/// How long open streams keep a retired connection alive after its time.
-const STREAM_GRACE: Duration = Duration::from_secs(30);

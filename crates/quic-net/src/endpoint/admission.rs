@@ -54,8 +54,9 @@ impl Endpoint {
         }
     }
 
-    /// Uses a connection for nothing new, and closes it after `grace`. The first retirement
-    /// counts; whether this one is.
+    /// Uses a connection for nothing new, and closes it after `grace`, or when its streams have
+    /// ended. The first retirement counts; whether this one is. Of more than [`MAX_RETIRED`] to
+    /// one peer, the one that was used longest ago is closed.
     pub(super) fn retire(
         &mut self,
         key: ConnectionKey,
@@ -71,6 +72,9 @@ impl Endpoint {
         if is_first {
             self.rearm(key);
             self.report_features_unless(address, features.as_deref());
+            if let Some(oldest) = self.pool.beyond_retired_limit(key, MAX_RETIRED) {
+                self.end(oldest, &Ending::Closed(CloseReason::Evicted));
+            }
         }
         is_first
     }
@@ -108,9 +112,7 @@ impl Endpoint {
             if connection.is_quiet() && idle >= limits.idle_timeout {
                 self.context.count().idle_closed += 1;
                 self.end(key, &Ending::Closed(CloseReason::Idle));
-            } else if age >= oldest_age(limits.max_connection_age)
-                || connection.packet_count() >= KEY_PACKETS
-            {
+            } else if age >= oldest_age(limits.max_connection_age) {
                 self.context.count().recycled += 1;
                 self.retire(key, CloseReason::Recycled, grace);
             }
@@ -240,7 +242,8 @@ fn oldest_age(wanted: Duration) -> Duration {
     if wanted.is_zero() { KEY_AGE } else { wanted.min(KEY_AGE) }
 }
 
-/// Packets under one key: AES-GCM allows 2^23 (RFC 9001 section 6.6), quiche never changes keys.
-const KEY_PACKETS: usize = 4_000_000;
+/// Connections to one peer that make way for others and still have streams: more only if the peer
+/// or the application replaces them faster than their streams end.
+const MAX_RETIRED: usize = 8;
 /// Age of a key.
 const KEY_AGE: Duration = Duration::from_secs(24 * 3600);

@@ -8,6 +8,7 @@
 mod connection_ends;
 mod exchange;
 mod peer_features;
+mod retirement;
 mod sockets;
 mod stream_ends;
 mod turned_away;
