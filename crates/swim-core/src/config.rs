@@ -51,6 +51,8 @@ pub struct Config {
     /// Time for a whole exchange on a stream, dialing included: 10 s, 30 s, 1 s. Raise it where
     /// the state of all members takes longer to arrive (about 100 bytes and the metadata for each,
     /// before compression: 10 kB at 100); lower it where a dead seed should be reported sooner.
+    /// A stream that another member opened has this long from each 16 KiB that arrive on it, and
+    /// at most 100 times as long in all: a long message may take its time.
     pub stream_timeout: Duration,
     /// How often one member is probed: 1 s, 5 s, 1 s. Zero: never. Each member is probed once in n
     /// intervals by each other, so on average once in an interval by anybody. A crash is noticed

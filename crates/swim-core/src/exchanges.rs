@@ -23,6 +23,14 @@ pub(crate) const MAX_INCOMING: usize = 512;
 /// The most bytes that all incoming streams together may hold back.
 const MAX_INCOMING_BYTES: usize = 256 * 1024 * 1024;
 
+/// What a peer must bring on a stream within each `stream_timeout`, in bytes; the last part may be
+/// shorter. At the default of 10 s that is 1.6 kB/s.
+const STREAM_PROGRESS: usize = 16 * 1024;
+/// How many times `stream_timeout` a stream of a peer may last, whatever it brings: 1,000 s at the
+/// default of 10 s. The longest message, 20 MiB, takes 655 s where a link carries 32 kB/s. A peer
+/// that is as slow as it may be so holds one of [`MAX_INCOMING`] places for a bounded time.
+const MOST_STREAM_TIMEOUTS: u32 = 100;
+
 /// Every stream until its exchange ended, failed or took too long.
 pub(crate) struct Exchanges {
     streams: BTreeMap<StreamId, Stream>,
@@ -42,6 +50,10 @@ pub(crate) struct Stream {
     decoder: StreamDecoder,
     /// Bytes that have arrived, which is the most that the decoder holds.
     arrived: usize,
+    /// When the stream was opened.
+    opened: Time,
+    /// How many bytes had arrived when its timer was set.
+    arrived_by_timer: usize,
     /// The request is complete, and its answer waits.
     is_held: bool,
 }
@@ -78,6 +90,11 @@ impl Purpose {
 }
 
 impl Stream {
+    fn new(role: Role, remote: Side, opened: Time) -> Self {
+        let decoder = StreamDecoder::new(remote);
+        Self { role, decoder, arrived: 0, opened, arrived_by_timer: 0, is_held: false }
+    }
+
     /// Takes the next bytes: the message, once it is complete, beside the role of the stream.
     pub(crate) fn receive(
         &mut self,
@@ -140,8 +157,7 @@ impl Exchanges {
         self.last_outgoing += 1;
         let id = StreamId::outgoing(self.last_outgoing);
         effects.count().stream_bytes_out += bytes.len() as u64;
-        let decoder = StreamDecoder::new(Side::Answerer);
-        self.insert(id, Stream { role, decoder, arrived: 0, is_held: false });
+        self.insert(id, Stream::new(role, Side::Answerer, effects.now()));
         effects.push(Output::OpenStream { id, to, bytes, deadline });
         Ok(id)
     }
@@ -160,8 +176,7 @@ impl Exchanges {
             return;
         }
         let role = Role::Incoming { from: from.clone() };
-        let decoder = StreamDecoder::new(Side::Opener);
-        self.insert(id, Stream { role, decoder, arrived: 0, is_held: false });
+        self.insert(id, Stream::new(role, Side::Opener, effects.now()));
         effects.set_timer(Timer::Stream(id), effects.now() + config.stream_timeout);
     }
 
@@ -190,8 +205,21 @@ impl Exchanges {
         Some(stream)
     }
 
-    /// The message of the stream is not complete.
-    pub(crate) fn put_back(&mut self, id: StreamId, stream: Stream) {
+    /// The message of the stream is not complete. A peer that has brought [`STREAM_PROGRESS`] since
+    /// its timer was set gets as much time again.
+    pub(crate) fn put_back(
+        &mut self,
+        id: StreamId,
+        mut stream: Stream,
+        config: &Config,
+        effects: &mut Effects,
+    ) {
+        if id.is_incoming() && stream.arrived - stream.arrived_by_timer >= STREAM_PROGRESS {
+            stream.arrived_by_timer = stream.arrived;
+            let last = stream.opened + config.stream_timeout.saturating_mul(MOST_STREAM_TIMEOUTS);
+            let timeout = effects.now() + config.stream_timeout;
+            effects.set_timer(Timer::Stream(id), timeout.min(last));
+        }
         self.insert(id, stream);
     }
 

@@ -191,7 +191,7 @@ impl Membership {
             }
             Ok(None) if fin => self.exchange_failed(role, OperationError::ClosedWithoutAnswer),
             Ok(None) => {
-                self.exchanges.put_back(id, stream);
+                self.exchanges.put_back(id, stream, &self.config, &mut self.effects);
                 return;
             }
             Err(error) => self.refuse_stream(id, role, error),

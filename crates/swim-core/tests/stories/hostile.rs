@@ -143,3 +143,43 @@ proptest! {
         prop_assert_eq!(machine.stats().streams, 0);
     }
 }
+
+/// A reliable message's stream: its kind, its length, and `length` bytes.
+fn user_message(length: usize) -> Vec<u8> {
+    let mut stream = b"\x08\x81\xaaUserMsgLen\xce".to_vec();
+    stream.extend(u32::try_from(length).unwrap().to_be_bytes());
+    stream.extend(std::iter::repeat_n(7, length));
+    stream
+}
+
+/// Whether ada takes a message of which `part` bytes arrive in every `pause`.
+fn takes_in_parts(message: &[u8], part: usize, pause: std::time::Duration) -> bool {
+    let mut machine = machine(Config::lan());
+    let (id, mut now) = (StreamId::incoming(1), Time::ZERO);
+    machine.handle_stream_opened(id, &bob(), now);
+    for part in message.chunks(part) {
+        now += pause;
+        machine.handle_timeout(now);
+        if !machine.wants_stream(id) {
+            return false;
+        }
+        machine.handle_stream_data(id, part, false, now);
+        drain(&mut machine);
+    }
+    machine.stats().counters.user_messages_in == 1
+}
+
+#[test]
+fn a_long_message_has_time_as_long_as_it_gets_on() {
+    let timeout = Config::lan().stream_timeout;
+    // 20 MB over a link of 32 kB/s.
+    let longest = user_message(20_000_000);
+    assert!(takes_in_parts(&longest, 32_000, millis(1_000)));
+    let message = user_message(200_000);
+    assert!(takes_in_parts(&message, 17_000, timeout - millis(1)));
+    assert!(!takes_in_parts(&message, 8_000, timeout - millis(1)), "too slow");
+    assert!(!takes_in_parts(&message, 1, millis(1_000)), "byte by byte");
+    assert!(!takes_in_parts(&message, 200_000, timeout), "nothing in time");
+    let long = user_message(10_000_000);
+    assert!(!takes_in_parts(&long, 20_000, millis(9_000)), "longer than any stream may last");
+}
