@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::encoder::Encoder;
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome, Output, WarningKind};
@@ -78,6 +79,15 @@ impl Effects {
     /// Replaces the timer's deadline.
     pub(crate) fn set_timer(&mut self, timer: Timer, at: Time) {
         self.timers.set(timer, at);
+    }
+
+    /// Sets a timer of this interval for the first time, at a random moment within the interval;
+    /// zero is never.
+    pub(crate) fn start_timer(&mut self, timer: Timer, interval: Duration) {
+        if !interval.is_zero() {
+            let at = self.now + self.rng.span(interval);
+            self.set_timer(timer, at);
+        }
     }
 
     pub(crate) fn clear_timer(&mut self, timer: Timer) {

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod address_claims;
+mod advertised_address;
 mod answered_peers;
 mod awareness;
 mod bootstrap;
@@ -25,6 +26,7 @@ mod dissemination;
 mod effects;
 mod encoder;
 mod error;
+mod exchange_refusal;
 mod exchanges;
 mod failure_detector;
 mod features;
@@ -36,8 +38,10 @@ mod member_index;
 mod member_name;
 mod member_table;
 mod membership;
+mod merge_admission;
 #[cfg(feature = "sim")]
 pub mod model;
+mod move_examiner;
 mod output;
 mod push_pull;
 mod relocation;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::member_name::MemberName;
 use crate::time::Time;
+use crate::wire::Alive;
 
 /// What is believed of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,6 +188,19 @@ impl MemberRecord {
     /// The metadata; often empty.
     pub(crate) fn meta(&self) -> &[u8] {
         self.meta.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// What is held of it as an alive message. The versions are zeros where it announced none, as
+    /// in Go.
+    pub(crate) fn to_alive(&self) -> Alive<'_> {
+        Alive {
+            incarnation: self.incarnation,
+            node: self.name.as_bytes(),
+            addr: Some(self.advertised.ip_bytes()),
+            port: self.advertised.port,
+            meta: self.meta.as_ref().map(|meta| meta.as_slice()),
+            vsn: Some(self.versions.as_ref().unwrap_or(&[0; 6])),
+        }
     }
 
     /// Whether its highest protocol version is at least `protocol`.

@@ -109,11 +109,6 @@ impl MemberTable {
         self.at_address(peer.address).next().map(Member::name)
     }
 
-    /// A member other than this one that is alive or suspect and has this address.
-    pub(crate) fn other_live_at(&self, address: SocketAddr, name: &MemberName) -> Option<&Member> {
-        self.at_address(address).find(|other| other.state().is_live() && other.name() != name)
-    }
-
     /// Whether a member that is alive or suspect has this address.
     pub(crate) fn is_live_at(&self, address: SocketAddr) -> bool {
         self.at_address(address).any(|member| member.state().is_live())
@@ -292,8 +287,7 @@ impl MemberTable {
         self.probe_order.begin_round(rng);
     }
 
-    /// Forgets every member that is neither live nor newer in its state than `before`; returns
-    /// them.
+    /// Forgets and returns all members that are not live, and not newer in that than `before`.
     pub(crate) fn purge(&mut self, before: Time) -> Vec<(MemberIndex, Member)> {
         let gone: Vec<MemberIndex> = self
             .iter()

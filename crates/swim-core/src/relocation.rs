@@ -6,15 +6,20 @@
 //! only after a leave, so a member that may be one gets that leave as well, in steps.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::OperationError;
 use crate::exchanges::Purpose;
-use crate::member::Advertised;
+use crate::member::{Advertised, Member, MemberRecord, MemberState};
+use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
+use crate::member_table::MemberTable;
 use crate::output::Destination;
+use crate::push_pull::state_of;
 use crate::time::Time;
+use crate::wire::{Alive, Dead, Message, PushPull};
 
 /// The most exchanges that wait for the outcome, as many as seeds are tried at once and some joins.
 const MAX_WAITING: usize = 32;
@@ -47,7 +52,7 @@ struct Dispute {
     /// Somebody holds us dead there.
     was_dead: bool,
     phase: Phase,
-    waiting: Vec<(Destination, Purpose)>,
+    waiting: Vec<OpenExchange>,
     repeats: u32,
 }
 
@@ -85,6 +90,13 @@ pub(crate) struct HeldElsewhere {
     pub(crate) is_live: bool,
 }
 
+/// An exchange of ours that is not over until it lists us where we are.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenExchange {
+    pub(crate) to: Destination,
+    pub(crate) purpose: Purpose,
+}
+
 /// What to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Response {
@@ -105,7 +117,7 @@ pub(crate) enum RelocationTurn {
     Claim,
     /// Tell these members; the next turn is due at that time.
     Tell { step: MoveStep, members: Vec<MemberName>, next: Time },
-    /// This step begins: [`Relocation::tell`] takes whom to tell.
+    /// This step begins: [`Relocation::begin_step`] takes whom to tell.
     Begin(MoveStep),
     /// Everybody was told.
     Done,
@@ -117,7 +129,7 @@ impl Relocation {
     pub(crate) fn hear(
         &mut self,
         held: HeldElsewhere,
-        again: Option<(Destination, Purpose)>,
+        again: Option<OpenExchange>,
         now: Time,
     ) -> Response {
         let HeldElsewhere { address, incarnation, is_live } = held;
@@ -152,17 +164,21 @@ impl Relocation {
     }
 
     /// Where others hold us, and at which incarnation at most.
-    pub(crate) fn other(&self) -> Option<(Advertised, u32)> {
-        self.dispute.as_ref().map(|dispute| (dispute.other, dispute.incarnation))
+    pub(crate) fn other(&self) -> Option<HeldElsewhere> {
+        let dispute = self.dispute.as_ref()?;
+        let (address, incarnation) = (dispute.other, dispute.incarnation);
+        Some(HeldElsewhere { address, incarnation, is_live: !dispute.was_dead })
     }
 
-    /// Whether the other place was asked and may still answer.
-    pub(crate) fn is_probing(&self) -> bool {
-        self.dispute.as_ref().is_some_and(|dispute| matches!(dispute.phase, Phase::Probing))
+    /// The same, while the other place was asked at this address and may still answer.
+    pub(crate) fn probed_at(&self, address: SocketAddr) -> Option<HeldElsewhere> {
+        let is_probing = |dispute: &Dispute| matches!(dispute.phase, Phase::Probing);
+        self.dispute.as_ref().filter(|dispute| is_probing(dispute))?;
+        self.other().filter(|held| held.address.to_socket() == address)
     }
 
     /// We took a higher incarnation. Returns the exchanges to repeat.
-    pub(crate) fn claim(&mut self, now: Time) -> Vec<(Destination, Purpose)> {
+    pub(crate) fn claim(&mut self, now: Time) -> Vec<OpenExchange> {
         self.claimed = Some(now);
         let Some(dispute) = &mut self.dispute else { return Vec::new() };
         dispute.phase = Phase::Claimed;
@@ -171,10 +187,7 @@ impl Relocation {
 
     /// An exchange ended and still lists us elsewhere: it waits to be repeated. The exchange back
     /// if it was repeated often enough.
-    pub(crate) fn repeat_later(
-        &mut self,
-        again: (Destination, Purpose),
-    ) -> Result<(), (Destination, Purpose)> {
+    pub(crate) fn repeat_later(&mut self, again: OpenExchange) -> Result<(), OpenExchange> {
         match &mut self.dispute {
             Some(dispute)
                 if dispute.repeats < MAX_REPEATS && dispute.waiting.len() < MAX_WAITING =>
@@ -192,11 +205,12 @@ impl Relocation {
         self.dispute.as_ref().is_some_and(|dispute| matches!(dispute.phase, Phase::Claimed))
     }
 
-    /// Somebody whom we know has not heard of our move.
-    pub(crate) fn begin_anew(&mut self, held: HeldElsewhere, now: Time) -> bool {
+    /// Somebody whom we know has not heard of our move: everybody is told again, at once in
+    /// [`CLAIM_INTERVAL`].
+    pub(crate) fn begin_anew(&mut self, held: HeldElsewhere, now: Time) {
         let is_early = self.claimed.is_some_and(|at| now - at < CLAIM_INTERVAL);
         if self.dispute.is_some() || is_early {
-            return false;
+            return;
         }
         self.claimed = Some(now);
         self.dispute = Some(Dispute {
@@ -207,14 +221,18 @@ impl Relocation {
             waiting: Vec::new(),
             repeats: 0,
         });
-        true
     }
 
-    /// A step begins: these members are told.
-    pub(crate) fn tell(&mut self, step: MoveStep, members: VecDeque<MemberName>, now: Time) {
-        if let Some(dispute) = &mut self.dispute {
-            dispute.phase = Phase::Telling { step, since: now, left: members };
-        }
+    /// A step begins, in which these members are told. Returns the exchanges to repeat.
+    pub(crate) fn begin_step(
+        &mut self,
+        step: MoveStep,
+        members: VecDeque<MemberName>,
+        now: Time,
+    ) -> Vec<OpenExchange> {
+        let Some(dispute) = &mut self.dispute else { return Vec::new() };
+        dispute.phase = Phase::Telling { step, since: now, left: members };
+        std::mem::take(&mut dispute.waiting)
     }
 
     /// The timer is due.
@@ -242,22 +260,61 @@ impl Relocation {
         RelocationTurn::Tell { step, members, next }
     }
 
-    /// The exchanges that wait; they are taken out by this.
-    pub(crate) fn take_waiting(&mut self) -> Vec<(Destination, Purpose)> {
-        self.dispute.as_mut().map_or_else(Vec::new, |dispute| std::mem::take(&mut dispute.waiting))
-    }
-
     /// The dispute is over. Returns the exchanges that still wait.
-    pub(crate) fn end(&mut self) -> Vec<(Destination, Purpose)> {
+    pub(crate) fn end(&mut self) -> Vec<OpenExchange> {
         self.dispute.take().map_or_else(Vec::new, |dispute| dispute.waiting)
     }
 }
 
 /// The error of an exchange whose peers hold our name at another address.
-pub(crate) fn name_taken(name: &MemberName, other: Advertised, ours: Advertised) -> OperationError {
-    OperationError::NameTaken {
-        name: name.clone(),
-        holder: other.to_socket(),
-        ours: ours.to_socket(),
+pub(crate) fn name_taken(me: &Member, other: Advertised) -> OperationError {
+    let (name, ours) = (me.name().clone(), me.address());
+    OperationError::NameTaken { name, holder: other.to_socket(), ours }
+}
+
+/// Our own entry in a state, if it places us at another address.
+pub(crate) fn own_entry_elsewhere(me: &Member, theirs: &PushPull<'_>) -> Option<HeldElsewhere> {
+    let me = me.record();
+    let own = theirs.nodes.clone().find(|node| node.name == me.name.as_bytes())?;
+    let address = Advertised::from_wire(own.addr?, own.port)?;
+    let is_live = state_of(own.state).is_some_and(MemberState::is_live);
+    let elsewhere = HeldElsewhere { address, incarnation: own.incarnation, is_live };
+    (address != me.advertised && own.incarnation < u32::MAX).then_some(elsewhere)
+}
+
+/// Whom to tell of a move in this step: every live member that the announcement is for, or that
+/// `needs_leave`, which is to say may run Go.
+pub(crate) fn members_to_tell(
+    members: &MemberTable,
+    step: MoveStep,
+    needs_leave: impl Fn(&Member) -> bool,
+) -> VecDeque<MemberName> {
+    let is_told = |(index, member): &(MemberIndex, &Member)| {
+        *index != MemberIndex::ME
+            && member.state().is_live()
+            && (step == MoveStep::Announce || needs_leave(member))
+    };
+    members.iter().filter(is_told).map(|(_, member)| member.name().clone()).collect()
+}
+
+/// What a member is told of our move in one step: first that we are alive here, so that a member
+/// that examines moves takes what follows for a part of it.
+pub(crate) fn move_messages<'a>(
+    step: MoveStep,
+    me: &'a MemberRecord,
+    other: &'a Advertised,
+) -> Vec<Message<'a>> {
+    let alive = me.to_alive();
+    let incarnation = me.incarnation.saturating_sub(1);
+    let node = me.name.as_bytes();
+    let mut messages = vec![Message::Alive(alive)];
+    match step {
+        MoveStep::Announce | MoveStep::Return => {}
+        MoveStep::Revive => {
+            let (addr, port) = (Some(other.ip_bytes()), other.port);
+            messages.push(Message::Alive(Alive { incarnation, addr, port, ..alive }));
+        }
+        MoveStep::Leave => messages.push(Message::Dead(Dead { incarnation, node, from: node })),
     }
+    messages
 }

@@ -2,6 +2,8 @@
 //!
 //! The machine's behaviour does not depend on them.
 
+use crate::member::MemberState;
+
 /// What a machine has seen and done since it was made. Counters have 64 bits; lengths are of
 /// the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,19 @@ pub struct MembershipStats {
     pub streams: usize,
     /// What happened so far.
     pub counters: Counters,
+}
+
+impl MembershipStats {
+    /// Of how many members there are in each state, and nothing else.
+    pub(crate) fn of_members(count: impl Fn(MemberState) -> usize) -> Self {
+        Self {
+            alive: count(MemberState::Alive),
+            suspect: count(MemberState::Suspect),
+            dead: count(MemberState::Dead),
+            left: count(MemberState::Left),
+            ..Self::default()
+        }
+    }
 }
 
 macro_rules! counters {

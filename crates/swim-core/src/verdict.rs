@@ -1,13 +1,13 @@
 //! The rules of membership as a pure function: (what is held, what is claimed) to a verdict.
 //!
 //! The rules are those of Go's memberlist, with four exceptions. The highest incarnation of a dead
-//! or suspected member is never forgotten (of one that left: the highest at which it left, since a
-//! push-pull takes a leave at its word). The sender of a stale alive message is told what is
+//! or suspected member is never forgotten (of one that left: the highest at which it left, since
+//! a push-pull takes a leave at its word). The sender of a stale alive message is told what is
 //! believed of it, so that it can refute; memberlist drops the message. A stale suspicion of
-//! ourselves is answered with what we say of ourselves, since whoever sent it missed that. And where
-//! certificates prove names, a member that comes back at another address is believed once its name
-//! is proven and nobody answers at the old address; memberlist refuses it until it was seen to
-//! leave.
+//! ourselves is answered with what we say of ourselves, since whoever sent it missed that. And
+//! where certificates prove names, a member that comes back at another address is believed once
+//! its name is proven and nobody answers at the old address; memberlist refuses it until it was
+//! seen to leave.
 
 use crate::member::MemberState::{self, Alive, Dead, Left, Suspect};
 

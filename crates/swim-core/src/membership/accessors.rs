@@ -11,6 +11,7 @@ use crate::member::Member;
 use crate::member_name::MemberName;
 use crate::output::StreamId;
 use crate::secret_key::SecretKey;
+use crate::stats::MembershipStats;
 use crate::time::Time;
 use crate::wire::MAX_META;
 use crate::wire::{KeyError, MAX_USER_STATE};
@@ -81,6 +82,24 @@ impl Membership {
     #[must_use]
     pub fn is_returning(&self) -> bool {
         self.lifecycle.is_returning()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); may lie in the past.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.effects.next_deadline()
+    }
+
+    /// Counters and lengths.
+    #[must_use]
+    pub fn stats(&self) -> MembershipStats {
+        let mut stats = MembershipStats::of_members(|state| self.members.count(state));
+        stats.health = self.health();
+        stats.queued_updates = self.dissemination.queued_updates();
+        stats.queued_broadcasts = self.dissemination.queued_broadcasts();
+        stats.streams = self.exchanges.len();
+        stats.counters = *self.effects.counters();
+        stats
     }
 
     /// Whether our leave has finished.

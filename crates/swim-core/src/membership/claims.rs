@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Membership;
-use super::moves::{Bearer, held_alive};
+use super::moves::Bearer;
+use crate::advertised_address::{advertised_in, match_address};
 use crate::member::{Advertised, Member, MemberRecord, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::Suspected;
+use crate::move_examiner::ClaimedPlace;
 use crate::output::{MembershipEvent, Output, WarningKind};
 use crate::relocation::HeldElsewhere;
 use crate::suspicion::{Suspicion, SuspicionTimeout};
@@ -17,8 +19,6 @@ use crate::wire::{Alive, Dead, Message, Suspect};
 
 /// The incarnation nobody can answer: refuting it would wrap around.
 const LAST_INCARNATION: u32 = u32::MAX;
-/// The most metadata taken from anybody. Go sends at most 512 bytes and checks nothing.
-const MAX_META_TAKEN: usize = 4096;
 
 impl Membership {
     pub(super) fn handle_alive(&mut self, alive: &Alive<'_>, bearer: Bearer<'_>) {
@@ -27,7 +27,8 @@ impl Membership {
             return;
         }
         let index = self.members.find(alive.node);
-        let Some(advertised) = self.advertised_by(alive) else {
+        let my_port = self.members.me().record().advertised.port;
+        let Some(advertised) = advertised_in(alive, my_port) else {
             self.effects.count().refused_claim += 1;
             return;
         };
@@ -43,14 +44,17 @@ impl Membership {
             (Verdict::Refute, _) => self.refute(incarnation, None),
             (Verdict::NotifyStale, Some(index)) => self.notify_stale(index, source),
             (Verdict::Conflict, Some(index)) => self.report_conflict(index, advertised, source),
-            (Verdict::TellClaimant, Some(index)) => self.tell_claimant(index, advertised),
+            (Verdict::TellClaimant, Some(index)) => {
+                self.examiner().tell_claimant(index, advertised)
+            }
             (Verdict::Examine, Some(MemberIndex::ME)) => {
                 let held = HeldElsewhere { address: advertised, incarnation, is_live: true };
                 self.hear_of_own_name(held, None);
             }
             (Verdict::Examine, Some(index)) => {
                 let proof = self.proof_of(bearer, alive.node);
-                self.examine_move(index, alive, advertised, (source, proof));
+                let at = ClaimedPlace { claimed: advertised, source, proof };
+                self.examine_move(index, alive, at);
             }
             // The old place of a member that moves, on its way to members that run Go.
             (Verdict::Apply, Some(index)) if self.address_claims.outranks(index, incarnation) => {}
@@ -133,7 +137,7 @@ impl Membership {
     /// Queues what we say of ourselves, replacing what we said before.
     pub(super) fn gossip_about_me(&mut self) {
         let me = self.local();
-        self.queue_update(MemberIndex::ME, &Message::Alive(held_alive(me.record())), None);
+        self.queue_update(MemberIndex::ME, &Message::Alive(me.record().to_alive()), None);
     }
 
     /// Queues an update for everybody but `told_by`, who sent it. Once we leave, only updates
@@ -161,35 +165,10 @@ impl Membership {
         Some(Held { subject, state: member.state(), incarnation: member.incarnation() })
     }
 
-    /// The address in an alive message; `None` if the message cannot be used.
-    fn advertised_by(&self, alive: &Alive<'_>) -> Option<Advertised> {
-        if let Some([min, max, _, ..]) = alive.vsn
-            && (*min == 0 || *max == 0 || min > max)
-        {
-            return None;
-        }
-        if alive.meta.is_some_and(|meta| meta.len() > MAX_META_TAKEN) {
-            return None;
-        }
-        let my_port = self.members.me().record().advertised.port;
-        let port = if alive.port == 0 { my_port } else { alive.port };
-        Advertised::from_wire(alive.addr?, port)
-    }
-
     fn match_address(&self, index: MemberIndex, advertised: Advertised) -> AddressMatch {
-        let record = self.members.get(index).record();
-        if record.advertised == advertised {
-            return AddressMatch::Same;
-        }
-        let reclaim = self.config.dead_node_reclaim_time;
-        let free = match record.state {
-            MemberState::Left => index != MemberIndex::ME,
-            MemberState::Dead => {
-                !reclaim.is_zero() && self.effects.now() - record.changed > reclaim
-            }
-            MemberState::Alive | MemberState::Suspect => false,
-        };
-        if free { AddressMatch::MovedToFreeName } else { AddressMatch::Moved }
+        let (record, now) = (self.members.get(index).record(), self.effects.now());
+        let is_me = index == MemberIndex::ME;
+        match_address(record, is_me, advertised, self.config.dead_node_reclaim_time, now)
     }
 
     fn differs_from_me(&self, alive: &Alive<'_>) -> bool {
@@ -244,7 +223,7 @@ impl Membership {
         };
         self.queue_update(index, &Message::Alive(*alive), Some(source));
         self.clear_suspicion_timers(index);
-        self.check_address(before.as_ref(), &member, source);
+        self.check_address(index, before.as_ref());
         self.report_alive(before, member, cleared.as_ref());
     }
 

@@ -37,7 +37,6 @@ use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
 use crate::relocation::Relocation;
 use crate::rng::{Rng, RngSeed};
-use crate::stats::MembershipStats;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{Message, PacketDecoder, Suspect};
@@ -144,16 +143,9 @@ impl Membership {
     }
 
     fn start(&mut self) {
-        let offsets = [
-            (Timer::Probe, self.config.probe_interval),
-            (Timer::PushPull, self.config.push_pull_interval),
-        ];
-        for (timer, interval) in offsets {
-            if !interval.is_zero() {
-                let offset = self.effects.rng().span(interval);
-                self.effects.set_timer(timer, self.effects.now() + offset);
-            }
-        }
+        let Self { config, effects, .. } = self;
+        effects.start_timer(Timer::Probe, config.probe_interval);
+        effects.start_timer(Timer::PushPull, config.push_pull_interval);
         self.gossip_about_me();
         self.effects.emit(MembershipEvent::Joined(self.local()));
     }
@@ -225,28 +217,6 @@ impl Membership {
     /// The next thing that must leave the machine.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.effects.pop_output()
-    }
-
-    /// When to call [`handle_timeout`](Self::handle_timeout); may lie in the past.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Time> {
-        self.effects.next_deadline()
-    }
-
-    /// Counters and lengths.
-    #[must_use]
-    pub fn stats(&self) -> MembershipStats {
-        MembershipStats {
-            alive: self.members.count(MemberState::Alive),
-            suspect: self.members.count(MemberState::Suspect),
-            dead: self.members.count(MemberState::Dead),
-            left: self.members.count(MemberState::Left),
-            health: self.health(),
-            queued_updates: self.dissemination.queued_updates(),
-            queued_broadcasts: self.dissemination.queued_broadcasts(),
-            streams: self.exchanges.len(),
-            counters: *self.effects.counters(),
-        }
     }
 
     /// Probes the next live member of the round, and tells one dead member on the way that it is

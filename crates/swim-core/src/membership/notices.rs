@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Membership;
-use super::moves::held_alive;
 use crate::member::{Member, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
@@ -79,7 +78,7 @@ impl Membership {
         if self.answered.admit(to, now, interval) {
             let me = self.local();
             self.effects.count().alive_repeated += 1;
-            let alive = [Message::Alive(held_alive(me.record()))];
+            let alive = [Message::Alive(me.record().to_alive())];
             self.effects.send_messages(Destination { address: to, name: None }, &alive, false);
         }
     }

@@ -6,32 +6,24 @@
 use std::net::SocketAddr;
 
 use super::Membership;
-use super::moves::Bearer;
+use super::moves::{Answer, Bearer};
 use crate::error::{OperationError, UnacceptableAnswer};
+use crate::exchange_refusal::{message_refusal, refusal_in};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destination};
 use crate::member::{Advertised, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
+use crate::merge_admission::{check_versions, check_veto};
+use crate::move_examiner::{claimant_of, is_from_ourselves};
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
-use crate::push_pull::{self, state_of};
+use crate::push_pull::state_of;
+use crate::relocation::{OpenExchange, own_entry_elsewhere};
 use crate::undecodable;
 use crate::wire::{
     Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, NodeState, Ping, PushPull,
     StreamDecodeError, StreamMessage, Suspect,
 };
-
-/// What an exchange is answered that we ourselves began.
-const LEADS_BACK: &str = "this address leads back to the member that joins";
-
-/// What becomes of the answer to a request.
-#[derive(PartialEq, Eq)]
-enum Answer {
-    /// It was given, or none is.
-    Given,
-    /// It comes later.
-    Waits,
-}
 
 impl Membership {
     pub(super) fn receive_packet(&mut self, from: &Peer, bytes: &[u8]) {
@@ -243,15 +235,7 @@ impl Membership {
 
     /// A reliable message is answered by the end of the stream, or by an error message.
     fn receive_message_answer(&mut self, operation: OperationId, answer: &StreamMessage<'_>) {
-        let error = match answer {
-            StreamMessage::Error(error) => OperationError::PeerRefused(error_text(error)),
-            StreamMessage::Ping(_)
-            | StreamMessage::Ack(_)
-            | StreamMessage::PushPull(_)
-            | StreamMessage::User(_) => {
-                OperationError::UnacceptableAnswer(UnacceptableAnswer::UnexpectedMessage)
-            }
-        };
+        let error = message_refusal(answer);
         self.effects.finish(operation, Outcome::Failed(error));
     }
 
@@ -263,14 +247,10 @@ impl Membership {
             self.effects.warn(WarningKind::Impostor, from.address, detail);
             return Answer::Given;
         }
-        if self.is_ourselves(from, theirs) {
-            self.effects.count().exchanges_failed += 1;
-            let mut refusal = Vec::new();
-            ErrorMessage { error: LEADS_BACK.as_bytes() }.encode(&mut refusal);
-            self.exchanges.answer(id, &refusal, &mut self.effects);
-            return Answer::Given;
+        if is_from_ourselves(&self.members, from, theirs) {
+            return self.refuse_ourselves(id);
         }
-        let claimant = self.claimant_of(from, theirs);
+        let claimant = claimant_of(&self.members, from, theirs);
         if claimant.is_none() {
             let answer = self.exchanges.encode_state(theirs.join, &self.members);
             self.exchanges.answer(id, &answer, &mut self.effects);
@@ -279,41 +259,36 @@ impl Membership {
             Ok(()) => self.effects.count().exchanges_answered += 1,
             Err(_) => self.effects.count().exchanges_failed += 1,
         }
-        let Some((index, claimed)) = claimant else { return Answer::Given };
-        // Only who is listed at its new address is answered with a state.
-        if self.members.get(index).record().advertised == claimed {
-            let answer = self.exchanges.encode_state(theirs.join, &self.members);
-            self.exchanges.answer(id, &answer, &mut self.effects);
-        } else if self.hold_join(index, id) {
-            return Answer::Waits;
-        } else {
-            let refusal = self.refusal_of(index, claimed);
-            self.exchanges.answer(id, &refusal, &mut self.effects);
-        }
-        Answer::Given
+        claimant.map_or(Answer::Given, |who| self.answer_claimant(id, who, theirs.join))
     }
 
     fn receive_state(&mut self, to: &Destination, purpose: Purpose, answer: StreamMessage<'_>) {
+        let mut elsewhere = None;
         let merged = match answer {
-            StreamMessage::PushPull(theirs) => match self.own_entry_elsewhere(&theirs) {
-                Some(held) => return self.receive_state_elsewhere(to, purpose, &theirs, held),
-                None => self.merge_answer(to, &theirs),
-            },
-            StreamMessage::Error(error) if error.error == LEADS_BACK.as_bytes() => {
-                Err(OperationError::LeadsToOurselves(to.address))
+            StreamMessage::PushPull(theirs) => {
+                elsewhere = own_entry_elsewhere(self.members.me(), &theirs);
+                match elsewhere.filter(|held| !self.may_merge(purpose, *held)) {
+                    Some(held) => {
+                        return self.wait_for_name(OpenExchange { to: to.clone(), purpose }, held);
+                    }
+                    None => self.merge_answer(to, &theirs),
+                }
             }
-            StreamMessage::Error(error) => Err(OperationError::PeerRefused(error_text(&error))),
+            StreamMessage::Error(error) => Err(refusal_in(&error, to.address)),
             StreamMessage::Ping(_) | StreamMessage::Ack(_) | StreamMessage::User(_) => {
                 Err(OperationError::UnacceptableAnswer(UnacceptableAnswer::UnexpectedMessage))
             }
         };
-        match merged {
-            Ok(()) => self.push_pull_succeeded(to.address, purpose),
-            Err(error) => self.push_pull_failed(to.address, purpose, error),
+        match (merged, elsewhere) {
+            (Ok(()), Some(held)) => {
+                self.merged_elsewhere(OpenExchange { to: to.clone(), purpose }, held);
+            }
+            (Ok(()), None) => self.push_pull_succeeded(to.address, purpose),
+            (Err(error), _) => self.push_pull_failed(to.address, purpose, error),
         }
     }
 
-    pub(super) fn merge_answer(
+    fn merge_answer(
         &mut self,
         to: &Destination,
         theirs: &PushPull<'_>,
@@ -350,9 +325,10 @@ impl Membership {
     /// All or nothing as far as versions and vetoes go; then entry by entry, by the usual rules.
     fn merge(&mut self, theirs: &PushPull<'_>, bearer: Bearer<'_>) -> Result<(), OperationError> {
         let address = bearer.address();
-        self.check_versions(theirs, address)?;
-        if theirs.join {
-            self.check_veto(theirs, address)?;
+        let Self { members, hooks, effects, .. } = self;
+        check_versions(theirs, address, members, effects)?;
+        if let Some(hooks) = hooks.as_deref_mut().filter(|_| theirs.join) {
+            check_veto(theirs, address, hooks, effects)?;
         }
         for node in theirs.nodes.clone() {
             self.merge_entry(&node, bearer);
@@ -388,32 +364,6 @@ impl Membership {
         }
     }
 
-    fn check_versions(
-        &mut self,
-        theirs: &PushPull<'_>,
-        address: SocketAddr,
-    ) -> Result<(), OperationError> {
-        let Err(mismatch) = push_pull::verify_versions(theirs, &self.members) else {
-            return Ok(());
-        };
-        self.effects.count().refused_version += 1;
-        self.effects.warn(WarningKind::VersionRefused, address, mismatch.to_string());
-        Err(UnacceptableAnswer::Versions(mismatch).into())
-    }
-
-    fn check_veto(
-        &mut self,
-        theirs: &PushPull<'_>,
-        address: SocketAddr,
-    ) -> Result<(), OperationError> {
-        let Some(hooks) = &mut self.hooks else { return Ok(()) };
-        let members = push_pull::reported_members(theirs, self.effects.now());
-        let Err(reason) = hooks.admit_merge(&members) else { return Ok(()) };
-        self.effects.count().refused_admission += 1;
-        self.effects.warn(WarningKind::NotAdmitted, address, reason.clone());
-        Err(OperationError::MergeRefused(reason))
-    }
-
     /// The bytes of a stream could not be decoded.
     fn refuse_stream(&mut self, id: StreamId, role: &Role, error: StreamDecodeError) {
         if matches!(error, StreamDecodeError::Truncated { offset: 0 }) {
@@ -435,9 +385,7 @@ impl Membership {
             Role::Incoming { from } => {
                 self.effects.warn(kind, from.address, error.to_string());
                 if error.is_answered() {
-                    let text = error.to_string();
-                    let mut plain = Vec::new();
-                    ErrorMessage { error: text.as_bytes() }.encode(&mut plain);
+                    let plain = ErrorMessage::to_vec(&error.to_string());
                     self.exchanges.answer(id, &plain, &mut self.effects);
                 }
                 return;
@@ -449,8 +397,4 @@ impl Membership {
         }
         self.exchange_failed(role, UnacceptableAnswer::Decode(error).into());
     }
-}
-
-fn error_text(error: &ErrorMessage<'_>) -> String {
-    String::from_utf8_lossy(error.error).into_owned()
 }

@@ -1,134 +1,97 @@
-//! Our own name at another address: we find out who is there, claim the name, and tell others.
+//! Our own name at another address: what the dispute about it leads to.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::Membership;
-use super::moves::held_alive;
 use crate::error::OperationError;
 use crate::exchanges::Purpose;
-use crate::member::{Advertised, Member, MemberState, Peer};
+use crate::member::Member;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::Destination;
-use crate::push_pull::state_of;
-use crate::relocation::{HeldElsewhere, MoveStep, RelocationTurn, Response, name_taken};
+use crate::relocation::{
+    HeldElsewhere, MoveStep, OpenExchange, RelocationTurn, Response, members_to_tell,
+    move_messages, name_taken,
+};
+use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{Alive, Dead, Message, PushPull};
 
 impl Membership {
-    /// Our own entry in a state, if it places us at another address.
-    pub(super) fn own_entry_elsewhere(&self, theirs: &PushPull<'_>) -> Option<HeldElsewhere> {
-        let me = self.members.me().record();
-        let own = theirs.nodes.clone().find(|node| node.name == me.name.as_bytes())?;
-        let address = Advertised::from_wire(own.addr?, own.port)?;
-        let is_live = state_of(own.state).is_some_and(MemberState::is_live);
-        let elsewhere = HeldElsewhere { address, incarnation: own.incarnation, is_live };
-        (address != me.advertised && own.incarnation < u32::MAX).then_some(elsewhere)
-    }
-
-    /// Whether we began an exchange that reached us: the sender has our name, and its own state
-    /// places it at our address. Only a certificate of one name says whose state it is.
-    pub(super) fn is_ourselves(&self, from: &Peer, theirs: &PushPull<'_>) -> bool {
-        let me = self.members.me().record();
-        let is_here = |address| Some(me.advertised) == address;
-        matches!(&*from.names, [name] if *name == me.name)
-            && theirs.nodes.clone().any(|node| {
-                node.name == me.name.as_bytes()
-                    && is_here(node.addr.and_then(|ip| Advertised::from_wire(ip, node.port)))
-            })
-    }
-
     /// The answer to an exchange of ours places us at another address.
-    pub(super) fn receive_state_elsewhere(
-        &mut self,
-        to: &Destination,
-        purpose: Purpose,
-        theirs: &PushPull<'_>,
-        held: HeldElsewhere,
-    ) {
-        let again = (to.clone(), purpose);
-        let is_known =
-            self.relocation.other().is_some() && held.incarnation < self.members.me().incarnation();
-        if !purpose.is_join() || is_known {
-            if let Err(error) = self.merge_answer(to, theirs) {
-                self.push_pull_failed(to.address, purpose, error);
-            } else if purpose.is_join() {
-                self.begin_telling();
-                self.repeat_later(again, held);
-            } else {
-                if self.relocation.begin_anew(held, self.effects.now()) {
-                    self.begin_telling();
-                }
-                self.push_pull_succeeded(to.address, purpose);
-            }
-        } else if self.relocation.has_room() {
-            self.hear_of_own_name(held, Some(again));
+    pub(super) fn wait_for_name(&mut self, exchange: OpenExchange, held: HeldElsewhere) {
+        if self.relocation.has_room() {
+            self.hear_of_own_name(held, Some(exchange));
         } else {
-            let limit = crate::membership::commands::MAX_OPERATIONS;
-            let error = OperationError::TooManyOperations { limit };
-            self.push_pull_failed(to.address, purpose, error);
+            self.name_is_taken(&exchange, held);
         }
     }
 
-    fn repeat_later(&mut self, again: (Destination, Purpose), held: HeldElsewhere) {
-        if let Err((to, purpose)) = self.relocation.repeat_later(again) {
-            let me = self.members.me().record();
-            let error = name_taken(&me.name, held.address, me.advertised);
-            self.push_pull_failed(to.address, purpose, error);
+    /// Whether an answer that places us at another address is merged all the same: it is not the
+    /// answer to a join, or comes from a member that has not taken our claim yet.
+    pub(super) fn may_merge(&self, purpose: Purpose, held: HeldElsewhere) -> bool {
+        let is_outdated = held.incarnation < self.members.me().incarnation();
+        !purpose.is_join() || (self.relocation.other().is_some() && is_outdated)
+    }
+
+    /// It was merged.
+    pub(super) fn merged_elsewhere(&mut self, exchange: OpenExchange, held: HeldElsewhere) {
+        if !exchange.purpose.is_join() {
+            self.relocation.begin_anew(held, self.effects.now());
+            // It begins to tell those who are known.
+            self.push_pull_succeeded(exchange.to.address, exchange.purpose);
+            return;
         }
+        self.begin_telling();
+        self.repeat_later(exchange, held);
+    }
+
+    fn repeat_later(&mut self, exchange: OpenExchange, held: HeldElsewhere) {
+        if let Err(exchange) = self.relocation.repeat_later(exchange) {
+            self.name_is_taken(&exchange, held);
+        }
+    }
+
+    fn name_is_taken(&mut self, exchange: &OpenExchange, held: HeldElsewhere) {
+        let error = name_taken(self.members.me(), held.address);
+        self.push_pull_failed(exchange.to.address, exchange.purpose, error);
     }
 
     /// Our name is held at another address, as somebody says.
-    pub(super) fn hear_of_own_name(
-        &mut self,
-        held: HeldElsewhere,
-        again: Option<(Destination, Purpose)>,
-    ) {
+    pub(super) fn hear_of_own_name(&mut self, held: HeldElsewhere, again: Option<OpenExchange>) {
         match self.relocation.hear(held, again, self.effects.now()) {
-            Response::Probe => {
-                let me = self.members.me().clone();
-                let (name, alive) = (me.name(), held_alive(me.record()));
-                self.ask_place(name, held.address.to_socket(), Some(&alive));
-                let deadline = self.effects.now() + self.config.ack_timeout();
-                self.effects.set_timer(Timer::Relocation, deadline);
-            }
+            Response::Probe => self.ask_other_place(held),
             Response::Claim => self.claim_own_name(),
             Response::Outrank => self.outrank(held.incarnation),
             Response::Wait => {}
         }
     }
 
+    fn ask_other_place(&mut self, held: HeldElsewhere) {
+        let me = self.members.me().clone();
+        let (other, alive) = (held.address.to_socket(), me.record().to_alive());
+        self.examiner().ask_place(me.name(), other, Some(&alive));
+        let deadline = self.effects.now() + self.config.ack_timeout();
+        self.effects.set_timer(Timer::Relocation, deadline);
+    }
+
     /// Somebody answered to our name at the other place.
     pub(super) fn other_place_answered(&mut self, address: SocketAddr) {
-        let Some((other, _)) = self.relocation.other().filter(|_| self.relocation.is_probing())
-        else {
-            return;
-        };
-        if other.to_socket() != address {
-            return;
-        }
+        let Some(held) = self.relocation.probed_at(address) else { return };
         self.effects.clear_timer(Timer::Relocation);
-        self.report_conflict(MemberIndex::ME, other, address);
-        let me = self.members.me().clone();
-        for (to, purpose) in self.relocation.end() {
-            let error = name_taken(me.name(), other, me.record().advertised);
-            self.push_pull_failed(to.address, purpose, error);
+        self.report_conflict(MemberIndex::ME, held.address, address);
+        for exchange in self.relocation.end() {
+            self.name_is_taken(&exchange, held);
         }
     }
 
     /// Nobody is at the other place: the name is ours.
     fn claim_own_name(&mut self) {
-        let Some((_, incarnation)) = self.relocation.other() else { return };
-        self.outrank(incarnation);
+        let Some(held) = self.relocation.other() else { return };
+        self.outrank(held.incarnation);
         let waiting = self.relocation.claim(self.effects.now());
-        if waiting.is_empty() {
-            self.begin_telling();
-            return;
-        }
         // Should none of these exchanges end well, whoever is known is told all the same.
-        let patience = self.effects.now() + self.config.stream_timeout * 2;
-        self.effects.set_timer(Timer::Relocation, patience);
+        let patience = self.config.stream_timeout * if waiting.is_empty() { 0 } else { 2 };
+        self.effects.set_timer(Timer::Relocation, self.effects.now() + patience);
         self.repeat_exchanges(waiting);
     }
 
@@ -140,8 +103,8 @@ impl Membership {
         self.dissemination.expedite_gossip(&self.config, &mut self.effects);
     }
 
-    fn repeat_exchanges(&mut self, waiting: Vec<(Destination, Purpose)>) {
-        for (to, purpose) in waiting {
+    fn repeat_exchanges(&mut self, waiting: Vec<OpenExchange>) {
+        for OpenExchange { to, purpose } in waiting {
             self.begin_push_pull(to, purpose);
         }
     }
@@ -156,84 +119,56 @@ impl Membership {
     pub(super) fn advance_relocation(&mut self) {
         match self.relocation.advance(&self.config, self.effects.now()) {
             RelocationTurn::Claim => self.claim_own_name(),
-            RelocationTurn::Begin(step) => {
-                let waiting = self.relocation.take_waiting();
-                self.begin_step(step);
-                self.repeat_exchanges(waiting);
-            }
-            RelocationTurn::Tell { step, members, next } => {
-                for name in members {
-                    self.tell_move(step, &name);
-                }
-                self.effects.set_timer(Timer::Relocation, next);
-            }
-            RelocationTurn::Done => {
-                let waiting = self.relocation.end();
-                self.repeat_exchanges(waiting);
-            }
+            RelocationTurn::Begin(step) => self.begin_step(step),
+            RelocationTurn::Tell { step, members, next } => self.tell_some(step, &members, next),
+            RelocationTurn::Done => self.end_relocation(),
         }
+    }
+
+    fn end_relocation(&mut self) {
+        let waiting = self.relocation.end();
+        self.repeat_exchanges(waiting);
     }
 
     fn begin_step(&mut self, step: MoveStep) {
-        let told = |(index, member): (MemberIndex, &Member)| {
-            let is_told = index != MemberIndex::ME
-                && member.state().is_live()
-                && (step == MoveStep::Announce || !self.examines_moves(member));
-            is_told.then(|| member.name().clone())
-        };
-        let members: VecDeque<MemberName> = self.members.iter().filter_map(told).collect();
-        if step == MoveStep::Return && !members.is_empty() {
+        let members = members_to_tell(&self.members, step, |member| self.needs_leave(member));
+        let waiting = self.relocation.begin_step(step, members, self.effects.now());
+        if step == MoveStep::Return {
             self.gossip_about_me();
         }
-        self.relocation.tell(step, members, self.effects.now());
-        self.advance_relocation();
+        self.effects.set_timer(Timer::Relocation, self.effects.now());
+        self.repeat_exchanges(waiting);
     }
 
-    /// Whether a member examines moves by itself, so that it needs no leave in between.
-    fn examines_moves(&self, member: &Member) -> bool {
-        let _ = member;
-        false
+    /// Whether a member may run Go. One that listed features does not, and where certificates prove
+    /// names it examines moves by itself.
+    fn needs_leave(&self, member: &Member) -> bool {
+        !self.names_are_proven || self.dissemination.features(member.address()).is_none()
     }
 
-    /// Tells one member of our move, in a packet of its own: first that we are alive here, so that
-    /// a member that examines moves takes what follows for a step of it.
+    fn tell_some(&mut self, step: MoveStep, members: &[MemberName], next: Time) {
+        self.effects.set_timer(Timer::Relocation, next);
+        for name in members {
+            self.tell_move(step, name);
+        }
+    }
+
+    /// Tells one member of our move, in a packet of its own.
     fn tell_move(&mut self, step: MoveStep, name: &MemberName) {
         let Some(index) = self.members.find(name.as_bytes()) else { return };
-        let Some((other, _)) = self.relocation.other() else { return };
+        let Some(held) = self.relocation.other() else { return };
+        let messages = move_messages(step, self.members.me().record(), &held.address);
         let to = Destination::of(self.members.get(index));
-        let me = self.members.me().clone();
-        let alive = held_alive(me.record());
-        let before = me.incarnation().saturating_sub(1);
-        let node = me.name().as_bytes();
-        let announcement = Message::Alive(alive);
-        match step {
-            MoveStep::Announce | MoveStep::Return => {
-                self.effects.send_messages(to, &[announcement], false);
-            }
-            MoveStep::Revive => {
-                let old = Alive {
-                    incarnation: before,
-                    addr: Some(other.ip_bytes()),
-                    port: other.port,
-                    ..alive
-                };
-                self.effects.send_messages(to, &[announcement, Message::Alive(old)], false);
-            }
-            MoveStep::Leave => {
-                let leave = Message::Dead(Dead { incarnation: before, node, from: node });
-                self.effects.send_messages(to, &[announcement, leave], false);
-            }
-        }
+        self.effects.send_messages(to, &messages, false);
     }
 
     /// We leave: nobody needs to hear of a move any more. Returns with whom we would have joined.
     pub(super) fn stop_relocating(&mut self) -> Vec<Destination> {
         self.effects.clear_timer(Timer::Relocation);
         let waiting = self.relocation.end();
-        let fail = |(to, purpose): (Destination, Purpose)| {
-            self.push_pull_failed(to.address, purpose, OperationError::HasLeft);
-            to
-        };
-        waiting.into_iter().map(fail).collect()
+        for OpenExchange { to, purpose } in &waiting {
+            self.push_pull_failed(to.address, *purpose, OperationError::HasLeft);
+        }
+        waiting.into_iter().map(|exchange| exchange.to).collect()
     }
 }

@@ -177,6 +177,15 @@ pub enum Message<'a> {
     User(&'a [u8]),
 }
 
+impl ErrorMessage<'_> {
+    /// An error with this text, as bytes of its own.
+    pub(crate) fn to_vec(error: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        ErrorMessage { error: error.as_bytes() }.encode(&mut out);
+        out
+    }
+}
+
 impl<'a> Message<'a> {
     /// The message's type.
     pub fn kind(&self) -> MessageType {

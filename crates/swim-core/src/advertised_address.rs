@@ -1,0 +1,46 @@
+//! The address that an alive message announces, and how it compares with the one held.
+
+use std::time::Duration;
+
+use crate::member::{Advertised, MemberRecord, MemberState};
+use crate::time::Time;
+use crate::verdict::AddressMatch;
+use crate::wire::Alive;
+
+/// The most metadata taken from anybody. Go sends at most 512 bytes and checks nothing.
+const MAX_META_TAKEN: usize = 4096;
+
+/// The address in an alive message; `None` if the message cannot be used. Port 0 stands for the
+/// receiver's own.
+pub(crate) fn advertised_in(alive: &Alive<'_>, my_port: u16) -> Option<Advertised> {
+    if let Some([min, max, _, ..]) = alive.vsn
+        && (*min == 0 || *max == 0 || min > max)
+    {
+        return None;
+    }
+    if alive.meta.is_some_and(|meta| meta.len() > MAX_META_TAKEN) {
+        return None;
+    }
+    let port = if alive.port == 0 { my_port } else { alive.port };
+    Advertised::from_wire(alive.addr?, port)
+}
+
+/// How an address compares with the one held of a member; `reclaim` is
+/// [`Config::dead_node_reclaim_time`](crate::Config::dead_node_reclaim_time).
+pub(crate) fn match_address(
+    record: &MemberRecord,
+    is_me: bool,
+    advertised: Advertised,
+    reclaim: Duration,
+    now: Time,
+) -> AddressMatch {
+    if record.advertised == advertised {
+        return AddressMatch::Same;
+    }
+    let free = match record.state {
+        MemberState::Left => !is_me,
+        MemberState::Dead => !reclaim.is_zero() && now - record.changed > reclaim,
+        MemberState::Alive | MemberState::Suspect => false,
+    };
+    if free { AddressMatch::MovedToFreeName } else { AddressMatch::Moved }
+}
