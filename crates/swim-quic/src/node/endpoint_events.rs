@@ -50,8 +50,9 @@ impl Node {
                 None
             }
             EndpointEvent::StreamStopped { stream, code } => {
-                let known = self.applications.stopped(&mut self.endpoint, stream, code);
-                debug_assert!(known, "only an application's stream is stopped by halves");
+                if !self.applications.stopped(&mut self.endpoint, stream, code) {
+                    log::trace!("{stream:?} was given up by both sides at once");
+                }
                 None
             }
             EndpointEvent::StreamFailed { stream, reason }
