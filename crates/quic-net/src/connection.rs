@@ -29,7 +29,7 @@ use std::time::Instant;
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
 use crate::endpoint_context::EndpointContext;
-use crate::event::{EndpointEvent, Protocol};
+use crate::event::{EndpointEvent, PeerIdentity, Protocol};
 use crate::first_byte::{EXTENSION_BYTE, PacketKind, classify};
 use crate::limits::Limits;
 use crate::quic_stream::is_bidirectional;
@@ -150,7 +150,9 @@ impl Connection {
             // reads nothing before it.
             let unwritten = self.unwritten();
             self.outbox.write(&mut self.quic);
-            self.streams.open_waiting(&mut self.quic, context, protocol, now);
+            if self.peer().is_some_and(|peer| peer.is_settled()) {
+                self.streams.open_waiting(&mut self.quic, context, protocol, now);
+            }
             let stats = self.quic.stats();
             let stopped = stats.stopped_stream_count_remote;
             changes.worn_out =
@@ -186,13 +188,25 @@ impl Connection {
             let deadline = now + context.limits().packet_stream_timeout;
             self.outbox.send_hello(&mut self.quic, &hello.encode(), deadline);
         }
+        if peer.is_settled() {
+            self.release_waiting_for_name(context, &peer, now);
+        }
+    }
+
+    /// It is known who the peer is: sends what waits for that, and fails what is for others.
+    fn release_waiting_for_name(
+        &mut self,
+        context: &mut EndpointContext,
+        peer: &PeerIdentity,
+        now: Instant,
+    ) {
         for packet in self.outbox.take_waiting() {
             let sent = self.send_packet(context, packet.expected.as_deref(), &packet.bytes, now);
             if let Err(reason) = sent {
-                context.emit(EndpointEvent::SendFailed { to: address, reason });
+                context.emit(EndpointEvent::SendFailed { to: peer.address, reason });
             }
         }
-        self.streams.check_expected_names(&mut self.quic, context, &peer);
+        self.streams.check_expected_names(&mut self.quic, context, peer);
     }
 
     /// Reads what the peer has sent under the final keys, as far as its confirmation allows.
@@ -223,7 +237,8 @@ impl Connection {
                 // Of the connections to an address the one confirmed last is used.
                 let features = self.handshake.features().cloned();
                 context.emit(EndpointEvent::PeerFeatures { to: peer.address, features });
-                context.emit(EndpointEvent::Connected { peer });
+                context.emit(EndpointEvent::Connected { peer: Arc::clone(&peer) });
+                self.release_waiting_for_name(context, &peer, now);
                 self.release_pre_confirmation(context, now);
             }
         }

@@ -127,6 +127,11 @@ pub struct PeerIdentity {
     pub address: SocketAddr,
     /// The names that its certificate proves; empty if names are not enforced.
     pub names: Vec<Arc<[u8]>>,
+    /// The one of [`names`](Self::names) that the connection belongs to: the only one, or the one
+    /// that the peer's HELLO gives, or the one that
+    /// [`set_peer_name`](crate::Endpoint::set_peer_name) gave. `None` while that is open, and if
+    /// names are not enforced.
+    pub name: Option<Arc<[u8]>>,
     /// SHA-256 of the leaf certificate (DER).
     pub fingerprint: [u8; 32],
     /// The protocol that was negotiated.
@@ -136,9 +141,23 @@ pub struct PeerIdentity {
 }
 
 impl PeerIdentity {
-    /// Whether the certificate proves `name`, or names are not enforced.
+    /// Whether the peer may be `name`: the connection belongs to it or, while that is open, the
+    /// certificate proves it, or names are not enforced.
     pub fn is(&self, name: &[u8]) -> bool {
-        self.names.is_empty() || self.names.iter().any(|own| **own == *name)
+        let names = self.possible_names();
+        names.is_empty() || names.iter().any(|own| **own == *name)
+    }
+
+    /// The name that the connection belongs to or, while that is open, all that its certificate
+    /// proves; empty if names are not enforced.
+    pub fn possible_names(&self) -> &[Arc<[u8]>] {
+        self.name.as_ref().map_or(&self.names, std::slice::from_ref)
+    }
+
+    /// Whether nothing that the peer has still to say decides who it is. A classic peer says
+    /// nothing.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.name.is_some() || self.names.is_empty() || self.protocol == Protocol::Classic
     }
 }
 

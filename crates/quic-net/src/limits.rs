@@ -18,9 +18,10 @@ pub struct Limits {
     /// Connections that are kept while idle, default 256: a soft target. With each sweep, idle
     /// ones beyond it are closed, those unused longest first.
     pub max_idle_connections: usize,
-    /// Connections that one certificate may hold where names are enforced, default 16: a peer
-    /// needs one or two. Beyond it the certificate's own connection that was used longest ago is
-    /// closed.
+    /// Connections that one certificate may hold in one of its names, where names are enforced,
+    /// default 16: a peer needs one or two. Beyond it the one of them that was used longest ago is
+    /// closed. As long as it is open which of its names is meant, a certificate may hold as many
+    /// for each.
     pub per_certificate: usize,
     /// Handshakes of incoming connections in flight, default 64. Above it the other side must
     /// first prove its address with a Retry token, which costs it one round trip.

@@ -79,7 +79,7 @@ impl Pool {
                 self.reset_tokens.remove(token);
             }
         }
-        for name in connection.peer().iter().flat_map(|peer| &peer.names) {
+        if let Some(name) = connection.peer().and_then(|peer| peer.name.as_ref()) {
             if self.names.get(name) == Some(&key) {
                 self.names.remove(name);
             }
@@ -150,7 +150,7 @@ impl Pool {
         self.reset_tokens.insert(token, key);
     }
 
-    /// The latest connection to whoever proves this name.
+    /// The latest connection that belongs to this name.
     pub(crate) fn add_name(&mut self, name: Arc<[u8]>, key: ConnectionKey) {
         self.names.insert(name, key);
     }
@@ -226,17 +226,24 @@ impl Pool {
             .map(Connection::key)
     }
 
-    /// The connection to close because the certificate of `fresh` holds more than `limit`: its own
-    /// that was used longest ago. `None` while there are no more, and where names are not
-    /// enforced, since many peers may then share a certificate.
+    /// The connection to close because the certificate of `fresh` holds more than `limit` of one
+    /// name: of those the one that was used longest ago. Connections whose name is open may be
+    /// `limit` for each name of the certificate. `None` while there are no more, and where names
+    /// are not enforced, since many peers may then share a certificate.
     pub(crate) fn beyond_certificate_limit(
         &self,
         fresh: ConnectionKey,
         limit: usize,
     ) -> Option<ConnectionKey> {
         let peer = self.get(fresh)?.peer().filter(|peer| !peer.names.is_empty())?;
+        let limit = match &peer.name {
+            Some(_) => limit,
+            None => limit.saturating_mul(peer.names.len()),
+        };
         let is_same = |connection: &&Connection| {
-            connection.peer().is_some_and(|other| other.fingerprint == peer.fingerprint)
+            connection.peer().is_some_and(|other| {
+                other.fingerprint == peer.fingerprint && other.name == peer.name
+            })
         };
         if self.iter().filter(is_same).count() <= limit {
             return None;

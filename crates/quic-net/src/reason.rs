@@ -34,7 +34,7 @@ pub enum CloseReason {
     TimedOut,
     /// The peer closed it.
     ByPeer {
-        /// Its application error code: 0x10 to 0x16 from peers of our kind, 0 from others.
+        /// Its application error code: 0x10 to 0x17 from peers of our kind, 0 from others.
         code: u64,
         /// The reason phrase that it sent, unchecked: quote it before it is shown.
         reason: String,
@@ -62,8 +62,9 @@ impl CloseReason {
             | Self::Reset
             | Self::TimedOut
             | Self::ByPeer { .. }
-            | Self::Refused(_)
             | Self::Violation(_) => 0,
+            Self::Refused(Refusal::WrongName) => WRONG_NAME,
+            Self::Refused(_) => 0,
         }
     }
 }
@@ -112,6 +113,8 @@ pub enum Refusal {
     ProtocolMismatch,
     /// It carries another label.
     LabelMismatch,
+    /// It calls itself by a name that its certificate does not hold.
+    WrongName,
     /// No common QUIC or TLS version.
     VersionMismatch,
     /// Too many connections or handshakes at once: [`connections`](crate::Limits::connections),
@@ -132,6 +135,7 @@ impl Refusal {
             Self::BadCertificate => "bad certificate",
             Self::ProtocolMismatch => "protocol mismatch",
             Self::LabelMismatch => "wrong label",
+            Self::WrongName => "wrong name",
             Self::VersionMismatch => "version mismatch",
             Self::TooMany => "too many connections",
             Self::Handshake => "handshake failed",
@@ -149,6 +153,7 @@ impl fmt::Display for Refusal {
             Self::BadCertificate => "the certificate is unfit for this use",
             Self::ProtocolMismatch => "no common application protocol",
             Self::LabelMismatch => "the labels differ",
+            Self::WrongName => "the certificate does not hold the name in HELLO",
             Self::VersionMismatch => "no common QUIC or TLS version",
             Self::TooMany => "too many connections",
             Self::Handshake => "the handshake failed",
@@ -158,3 +163,5 @@ impl fmt::Display for Refusal {
 
 /// The application error code of a label mismatch.
 pub(crate) const LABEL_MISMATCH: u64 = 0x15;
+/// The application error code of a name that the certificate does not hold.
+pub(crate) const WRONG_NAME: u64 = 0x17;

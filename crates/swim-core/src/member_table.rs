@@ -100,9 +100,16 @@ impl MemberTable {
         self.by_address[self.range_at(address)].iter().map(|index| self.get(*index))
     }
 
-    /// The name of who is at the other end: proven, or looked up by address.
+    /// The name of who is at the other end: proven, or looked up by address. Of several proven
+    /// names, the one whose member has the address counts, else one that is known.
     pub(crate) fn name_of<'a>(&'a self, peer: &'a Peer) -> Option<&'a MemberName> {
         let is_known = |name: &&MemberName| self.find(name.as_bytes()).is_some();
+        let mut here = self.at_address(peer.address).map(Member::name);
+        if peer.names.len() > 1
+            && let Some(name) = here.find(|name| peer.names.contains(name))
+        {
+            return Some(name);
+        }
         if let Some(first) = peer.names.first() {
             return Some(peer.names.iter().find(is_known).unwrap_or(first));
         }

@@ -295,7 +295,7 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     pub(crate) fn from_transport(stats: &ConnectionStats) -> Self {
-        let names = stats.peer.names.iter();
+        let names = stats.peer.possible_names().iter();
         Self {
             address: stats.peer.address,
             names: names.filter_map(|name| MemberName::try_from(Arc::clone(name)).ok()).collect(),

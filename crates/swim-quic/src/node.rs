@@ -206,6 +206,7 @@ impl Node {
 
     /// A member appeared, perhaps over a connection that is there already.
     fn on_joined(&mut self, member: &Member, now: Instant) {
+        self.endpoint.set_peer_name(member.address(), member.name().as_bytes());
         if let Some(peer) = self.endpoint.peer(member.address()) {
             self.greet_if_go(member.name(), &peer, now);
         }

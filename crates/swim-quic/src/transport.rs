@@ -104,7 +104,7 @@ impl Peers {
         {
             return peer.clone();
         }
-        let names = identity.names.iter();
+        let names = identity.possible_names().iter();
         let names = names.filter_map(|name| MemberName::try_from(Arc::clone(name)).ok()).collect();
         let peer = Peer { address: identity.address, names };
         self.last = Some((Arc::clone(identity), peer.clone()));

@@ -22,7 +22,7 @@ impl Connection {
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), SendFailure> {
-        let Some(peer) = self.handshake.peer() else {
+        let Some(peer) = self.handshake.peer().filter(|peer| peer.is_settled()) else {
             self.outbox.drop_oldest_waiting(context);
             self.account(context);
             self.outbox.wait(context, expected, bytes);
@@ -49,12 +49,19 @@ impl Connection {
         now: Instant,
     ) {
         self.streams.adopt(context, stream, now);
-        if let Some(peer) = self.handshake.peer() {
+        if let Some(peer) = self.handshake.peer().filter(|peer| peer.is_settled()) {
             self.streams.check_expected_names(&mut self.quic, context, peer);
             self.lifecycle.expect_answer(now);
             self.streams.open_waiting(&mut self.quic, context, peer.protocol, now);
         }
         self.account(context);
+    }
+
+    /// The connection belongs to `name`, if its certificate holds that and nothing has decided
+    /// otherwise. Whether that is new.
+    pub(crate) fn set_peer_name(&mut self, name: &[u8]) -> bool {
+        let is_open = self.peer().is_some_and(|peer| peer.name.is_none());
+        is_open && self.handshake.set_name(name)
     }
 
     /// Gives up the streams that could not be opened here.
@@ -73,8 +80,10 @@ impl Connection {
     ) -> Result<usize, WriteError> {
         let written = self.streams.write(&mut self.quic, context, slot, bytes, finish, now)?;
         self.lifecycle.note_sent(now);
-        if let Some(protocol) = self.protocol().filter(|_| written.is_waiting) {
-            self.streams.open_waiting(&mut self.quic, context, protocol, now);
+        if written.is_waiting
+            && let Some(peer) = self.handshake.peer().filter(|peer| peer.is_settled())
+        {
+            self.streams.open_waiting(&mut self.quic, context, peer.protocol, now);
         }
         self.account(context);
         Ok(written.taken)

@@ -2,7 +2,7 @@
 
 use super::handshake::ConnectionPhase;
 use crate::error::{SendFailure, StreamError};
-use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal};
+use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal, WRONG_NAME};
 use crate::tls;
 
 /// How a connection came to its end.
@@ -64,6 +64,7 @@ impl Ending {
 fn closed_by_peer(error: &quiche::ConnectionError) -> CloseReason {
     match (error.is_app, tls::refusal(error.error_code)) {
         (true, _) if error.error_code == LABEL_MISMATCH => CloseReason::LabelMismatch,
+        (true, _) if error.error_code == WRONG_NAME => CloseReason::Refused(Refusal::WrongName),
         (false, Some(refusal)) => CloseReason::Refused(refusal),
         (false, None) if error.error_code != 0 && error.error_code != APPLICATION_ERROR => {
             CloseReason::Violation(error.error_code)

@@ -111,9 +111,15 @@ impl Handshake {
         let digest = ring::digest::digest(&ring::digest::SHA256, leaf);
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest.as_ref());
+        let names = (config.identify)(leaf);
+        let only = match &names[..] {
+            [only] => Some(Arc::clone(only)),
+            _ => None,
+        };
         let peer = Arc::new(PeerIdentity {
             address,
-            names: (config.identify)(leaf),
+            names,
+            name: only,
             fingerprint,
             protocol,
             dialed: self.dialed,
@@ -170,7 +176,8 @@ impl Handshake {
     /// new. Only the first HELLO counts.
     ///
     /// # Errors
-    /// It is malformed or carries another label; the connection must close.
+    /// It is malformed, carries another label, or a name that is not in the certificate; the
+    /// connection must close.
     pub(crate) fn handle_hello(
         &mut self,
         bytes: &[u8],
@@ -183,9 +190,25 @@ impl Handshake {
         if self.hello_name.is_some() {
             return Ok(None);
         }
+        if self.peer.as_ref().is_some_and(|peer| !peer.names.is_empty())
+            && !self.set_name(&hello.name)
+        {
+            return Err(CloseReason::Refused(Refusal::WrongName));
+        }
         self.hello_name = Some(hello.name);
         self.features = Some(hello.features.into());
         Ok(self.note_reset_token(hello.reset_token))
+    }
+
+    /// The connection belongs to `name`, if that is open and the certificate holds it. Whether the
+    /// connection belongs to it now.
+    pub(crate) fn set_name(&mut self, name: &[u8]) -> bool {
+        let Some(peer) = &mut self.peer else { return false };
+        let held = peer.possible_names().iter().find(|held| ***held == *name).cloned();
+        if held.is_some() && held != peer.name {
+            *peer = Arc::new(PeerIdentity { name: held.clone(), ..PeerIdentity::clone(peer) });
+        }
+        held.is_some()
     }
 
     /// Confirms the peer if it has shown that it accepted us: by its HELLO or, on the classic

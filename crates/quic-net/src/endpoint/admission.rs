@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Endpoint;
+use crate::canonical_address::canonical;
 use crate::connection::{Connection, ConnectionPhase, Ending};
 use crate::connection_key::ConnectionKey;
 use crate::event::{EndpointEvent, Protocol};
@@ -16,6 +17,10 @@ impl Endpoint {
         if self.pool.get(key).is_some_and(|connection| !connection.dialed()) {
             self.pool.note_accepted();
         }
+        self.keep_certificate_limit(key);
+    }
+
+    fn keep_certificate_limit(&mut self, key: ConnectionKey) {
         let limit = self.context.limits().per_certificate;
         if let Some(oldest) = self.pool.beyond_certificate_limit(key, limit) {
             self.context.count().certificate_limit_closed += 1;
@@ -30,12 +35,33 @@ impl Endpoint {
         let Some(connection) = self.pool.get_mut(key) else { return };
         connection.note_confirmation(self.confirmations);
         let address = connection.address();
-        let names = connection.peer().map(|peer| peer.names.clone()).unwrap_or_default();
-        for name in names {
-            self.pool.add_name(name, key);
-        }
+        self.note_name(key);
         self.pool.forget_failures(address);
         self.retire_duplicates(key);
+    }
+
+    /// Whom the connection belongs to may be known since just now.
+    fn note_name(&mut self, key: ConnectionKey) {
+        let peer = self.pool.get(key).and_then(Connection::peer);
+        if let Some(name) = peer.and_then(|peer| peer.name.clone()) {
+            self.pool.add_name(name, key);
+            self.keep_certificate_limit(key);
+        }
+    }
+
+    /// The layer above knows who is at an address: connections to it whose certificate proves
+    /// several names, this one among them, and on which the peer has not said which is its own,
+    /// belong to `name` from here on. That concerns the classic protocol, which has no HELLO.
+    pub fn set_peer_name(&mut self, address: SocketAddr, name: &[u8]) {
+        for key in self.pool.at(canonical(address)).to_vec() {
+            let connection = self
+                .pool
+                .get_mut(key)
+                .filter(|connection| connection.phase() == ConnectionPhase::Confirmed);
+            if connection.is_some_and(|connection| connection.set_peer_name(name)) {
+                self.note_name(key);
+            }
+        }
     }
 
     /// Retires one of two connections between the same two peers, the same one on both sides.

@@ -256,3 +256,14 @@ fn trusting_old() -> Identity {
     let old = authority_then(SystemTime::UNIX_EPOCH + 19_000 * DAY);
     ADA.get_or_init(|| identity(old, "ada")).clone()
 }
+
+#[test]
+fn a_name_in_hello_that_the_certificate_does_not_hold_is_refused() {
+    let mut world = World::empty();
+    for (certified, called) in [("ada", "ada"), ("bob", "eve")] {
+        let identity = identity(authority(), certified);
+        world.add(called, config(&identity, called), &identity);
+    }
+    assert_eq!(turned_away(&mut world), (Refusal::WrongName, Refusal::WrongName));
+    assert!(world.actors[0].packets().is_empty(), "{}", world.story());
+}

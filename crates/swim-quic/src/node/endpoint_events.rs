@@ -1,5 +1,6 @@
 //! What the endpoint reports: routed to an application protocol, to the machine, or to the log.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -83,6 +84,12 @@ impl Node {
             EndpointEvent::Connected { peer } => {
                 log::debug!("connected to {}", peer.address);
                 self.dial_succeeded(&peer);
+                if peer.name.is_none()
+                    && let Some(name) = self.member_behind(&peer)
+                    && self.is_at(&name, peer.address)
+                {
+                    self.endpoint.set_peer_name(peer.address, name.as_bytes());
+                }
                 if let Some(name) = self.member_behind(&peer) {
                     self.greet_if_go(&name, &peer, now);
                 }
@@ -112,13 +119,22 @@ impl Node {
         }
     }
 
-    /// The member behind a connection: the one its certificate names, else the one that announces
-    /// its address.
+    /// The member behind a connection: the one that it belongs to, else the one that announces its
+    /// address, if the certificate allows it.
     fn member_behind(&mut self, identity: &Arc<PeerIdentity>) -> Option<MemberName> {
         let peer = self.peers.get(identity);
-        peer.names.first().cloned().or_else(|| {
-            let mut members = self.membership.members();
-            members.find(|member| member.address() == peer.address).map(|m| m.name().clone())
-        })
+        if let [name] = &*peer.names {
+            return Some(name.clone());
+        }
+        let mut members = self.membership.members();
+        let announced = members.find(|member| {
+            member.address() == peer.address
+                && (peer.names.is_empty() || peer.names.contains(member.name()))
+        });
+        announced.map(|member| member.name().clone()).or_else(|| peer.names.first().cloned())
+    }
+
+    fn is_at(&self, name: &MemberName, address: SocketAddr) -> bool {
+        self.membership.member(name).is_some_and(|member| member.address() == address)
     }
 }

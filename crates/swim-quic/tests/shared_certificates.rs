@@ -1,0 +1,225 @@
+//! Members whose certificate holds several names: one certificate for all of them, or one whose
+//! common name is that of the service.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and looks at one kind of event"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use boring::asn1::Asn1Time;
+use boring::bn::{BigNum, MsbOption};
+use boring::ec::{EcGroup, EcKey};
+use boring::hash::MessageDigest;
+use boring::nid::Nid;
+use boring::pkey::{PKey, Private};
+use boring::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
+use common::{PATIENCE, alive, eventually, hear, quick};
+use crossbeam_channel::RecvTimeoutError;
+use swim_quic::{Cluster, Event, Identity};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn members_that_share_one_certificate_are_each_reached_at_their_address() {
+    let names = ["ada", "bob", "cyd", "dan"];
+    let shared = Authority::new().identity("ada", &names);
+    let members = start(&names, |_| shared.clone());
+    everybody_reaches_everybody(&members);
+}
+
+#[test]
+fn members_whose_common_name_is_the_service_s_go_by_their_own_name_everywhere() {
+    let authority = Authority::new();
+    let names = ["ada", "bob", "cyd"];
+    let members = start(&names, |name| authority.identity("shared-service", &[name]));
+    everybody_reaches_everybody(&members);
+    for member in &members {
+        for connection in member.connections().unwrap() {
+            assert!(names.contains(&&*connection.names[0].to_string()), "{:?}", connection.names);
+        }
+    }
+}
+
+/// Twenty members of one certificate, and twenty of one common name, for some seconds each: three,
+/// or as many as `STAY_TOGETHER_SECONDS` says.
+#[test]
+fn twenty_members_of_one_certificate_stay_together() {
+    let wanted = std::env::var("STAY_TOGETHER_SECONDS").ok();
+    let seconds = wanted.map_or(3, |seconds| seconds.parse().unwrap());
+    twenty_members_stay_together(Duration::from_secs(seconds));
+}
+
+fn twenty_members_stay_together(span: Duration) {
+    let names: Vec<String> = (0..20).map(|number| format!("member-{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let authority = Authority::new();
+    let shared = authority.identity("shared-service", &names);
+    let one_certificate: &dyn Fn(&str) -> Identity = &|_| shared.clone();
+    let one_common_name = &|name: &str| authority.identity("shared-service", &[name]);
+    for identity in [one_certificate, one_common_name] {
+        let members = start(&names, identity);
+        let heard: Vec<_> = members.iter().map(Cluster::subscribe).collect();
+        let end = now() + span;
+        let (mut sent, mut round) = (0, 0);
+        while now() < end {
+            round += 1;
+            for (from, member) in members.iter().enumerate() {
+                let to = (from + round) % members.len();
+                if to != from {
+                    let payload = format!("{} to {}", names[from], names[to]);
+                    member.send_reliable(names[to], payload, PATIENCE).unwrap();
+                    sent += 1;
+                }
+            }
+        }
+        let (mut arrived, mut failed) = (0, 0);
+        for (name, events) in names.iter().zip(&heard) {
+            loop {
+                match events.recv_timeout(SECOND / 10) {
+                    Ok(Event::Message { from, payload, .. }) => {
+                        let expected = format!("{} to {name}", from.unwrap());
+                        assert_eq!(String::from_utf8_lossy(&payload), expected);
+                        arrived += 1;
+                    }
+                    Ok(Event::Failed { .. }) => failed += 1,
+                    Ok(_) => {}
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        println!("{arrived} of {sent} messages arrived, {failed} reports of a failed member");
+        assert_eq!((arrived, failed), (sent, 0));
+    }
+}
+
+/// Messages, reliable messages, pings, datagrams and streams between all pairs.
+fn everybody_reaches_everybody(members: &[Cluster]) {
+    let heard: Vec<_> = members.iter().map(Cluster::subscribe).collect();
+    let datagrams: Vec<_> =
+        members.iter().map(|member| member.listen_datagrams("note").unwrap()).collect();
+    let streams: Vec<_> = members.iter().map(|member| member.listen("talk").unwrap()).collect();
+    for from in members {
+        for (index, to) in members.iter().enumerate() {
+            let (sender, receiver) = (from.name(), to.name().to_string());
+            if sender == to.name() {
+                continue;
+            }
+            from.ping(&receiver, PATIENCE).unwrap();
+            from.send(&receiver, "plain").unwrap();
+            from.send_reliable(&receiver, "reliable", PATIENCE).unwrap();
+            for _ in 0..2 {
+                let name = hear("a message", &heard[index], |event| match event {
+                    Event::Message { from, .. } => Some(from.clone()),
+                    _ => None,
+                });
+                assert_eq!(name.as_ref(), Some(sender), "at {receiver}");
+            }
+            from.send_datagram(&receiver, "note", "datagram").unwrap();
+            let datagram = datagrams[index].recv_timeout(PATIENCE).unwrap();
+            assert_eq!(&datagram.from, sender);
+            let opened = from.open_stream(&receiver, "talk", PATIENCE).unwrap();
+            assert_eq!(opened.peer(), to.name());
+            let incoming = streams[index].recv_timeout(PATIENCE).unwrap();
+            assert_eq!(&incoming.from, sender);
+            assert_eq!(incoming.stream.peer(), sender);
+        }
+    }
+}
+
+/// Starts the members, which all join the first.
+fn start(names: &[&str], identity: impl Fn(&str) -> Identity) -> Vec<Cluster> {
+    let mut members: Vec<Cluster> = Vec::new();
+    for name in names {
+        let seeds: Vec<String> =
+            members.first().map(|first| first.address().to_string()).into_iter().collect();
+        let builder = Cluster::builder(*name).bind("127.0.0.1:0").identity(identity(name));
+        members.push(builder.config(quick()).seeds(seeds).start().unwrap());
+    }
+    for member in &members {
+        eventually("all see all", || alive(member).len() == names.len());
+    }
+    members
+}
+
+#[expect(clippy::disallowed_methods, reason = "real sockets need real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// An authority that issues what ours does not: several names in one certificate.
+struct Authority {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = key();
+        let name = subject("test authority");
+        let certificate = certificate(&name, &name, &key, &key, |builder| {
+            let extension = BasicConstraints::new().critical().ca().build().unwrap();
+            builder.append_extension(&extension).unwrap();
+        });
+        Self { certificate, key }
+    }
+
+    fn identity(&self, common_name: &str, names: &[&str]) -> Identity {
+        let key = key();
+        let issuer = self.certificate.subject_name();
+        let leaf = certificate(&subject(common_name), issuer, &key, &self.key, |builder| {
+            let mut alternatives = SubjectAlternativeName::new();
+            for name in names {
+                alternatives.dns(name);
+            }
+            alternatives.ip("127.0.0.1");
+            let context = builder.x509v3_context(Some(&self.certificate), None);
+            let extension = alternatives.build(&context).unwrap();
+            builder.append_extension(&extension).unwrap();
+        });
+        Identity::from_pem(
+            &self.certificate.to_pem().unwrap(),
+            &leaf.to_pem().unwrap(),
+            &key.private_key_to_pem_pkcs8().unwrap(),
+        )
+        .unwrap()
+    }
+}
+
+fn key() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+fn subject(common_name: &str) -> X509Name {
+    let mut name = X509Name::builder().unwrap();
+    name.append_entry_by_nid(Nid::COMMONNAME, common_name).unwrap();
+    name.build()
+}
+
+fn certificate(
+    subject: &X509NameRef,
+    issuer: &X509NameRef,
+    key: &PKey<Private>,
+    issuer_key: &PKey<Private>,
+    extend: impl Fn(&mut X509Builder),
+) -> X509 {
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    let mut serial = BigNum::new().unwrap();
+    serial.rand(127, MsbOption::MAYBE_ZERO, false).unwrap();
+    builder.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
+    builder.set_subject_name(subject).unwrap();
+    builder.set_issuer_name(issuer).unwrap();
+    builder.set_pubkey(key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
+    extend(&mut builder);
+    builder.sign(issuer_key, MessageDigest::sha256()).unwrap();
+    builder.build()
+}
