@@ -8,6 +8,7 @@
 //! | [`Outbox`] | packets that wait for the handshake or for stream credit |
 //! | [`Inbox`] | packets that arrive as streams or wait for the confirmation |
 //! | [`ConnectionStreams`] | bidirectional streams |
+//! | [`PathMtu`] | whether the path still carries large packets |
 //!
 //! Which of several connections to a peer is used, and which has to go, the endpoint says.
 
@@ -21,6 +22,7 @@ mod handshake;
 mod inbox;
 mod outbox;
 mod packet_stream;
+mod path_mtu;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub(crate) use handshake::ConnectionPhase;
 use handshake::Handshake;
 use inbox::Inbox;
 use outbox::Outbox;
+use path_mtu::PathMtu;
 
 /// One connection of an endpoint.
 ///
@@ -57,6 +60,7 @@ pub(crate) struct Connection {
     outbox: Outbox,
     inbox: Inbox,
     streams: ConnectionStreams,
+    path_mtu: PathMtu,
     /// What of our queues the endpoint's total counts, in bytes.
     accounted: usize,
 }
@@ -104,6 +108,7 @@ impl Connection {
             outbox: Outbox::new(address, dialed),
             inbox: Inbox::default(),
             streams: ConnectionStreams::new(key, dialed),
+            path_mtu: PathMtu::new(now),
             accounted: 0,
         }
     }
@@ -149,6 +154,7 @@ impl Connection {
             // Packets are short, and a HELLO behind a long stream might wait for a peer that
             // reads nothing before it.
             let unwritten = self.unwritten();
+            self.watch_path_mtu(context, now);
             self.outbox.write(&mut self.quic);
             if self.peer().is_some_and(|peer| peer.is_settled()) {
                 self.streams.open_waiting(&mut self.quic, context, protocol, now);
@@ -341,6 +347,20 @@ impl Connection {
         self.lifecycle.overdue(has_streams, stall, now).map(Ending::Closed)
     }
 
+    /// Sends at most 1200 bytes in a packet while more may not pass. Packets that wait as
+    /// datagrams and no longer fit go as streams.
+    fn watch_path_mtu(&mut self, context: &mut EndpointContext, now: Instant) {
+        let is_lower = self.path_mtu.look(&mut self.quic, now);
+        if is_lower {
+            log::debug!("{}: large packets pass no more", self.address());
+            context.count().path_mtu_lowered += 1;
+        }
+        let is_short = self.outbox.set_short(self.path_mtu.is_suspected());
+        if is_lower || is_short {
+            self.outbox.resend_long_datagrams(&mut self.quic, context, now);
+        }
+    }
+
     fn keep_alive(&mut self, context: &EndpointContext, now: Instant) {
         if self.lifecycle.take_keep_alive(context.limits().keep_alive_period, now)
             && let Err(error) = self.quic.send_ack_eliciting()
@@ -368,7 +388,7 @@ impl Connection {
 
     /// Writes datagrams to `buffer`, at most `allowance`.
     pub(crate) fn emit(&mut self, buffer: &mut [u8], allowance: usize) -> Emission {
-        self.datagrams.emit(&mut self.quic, buffer, allowance)
+        self.datagrams.emit(&mut self.quic, buffer, allowance, self.path_mtu.is_suspected())
     }
 
     /// Brings the endpoint's total of queued bytes up to date with our queues. What quiche holds

@@ -99,6 +99,10 @@ pub struct Limits {
     /// QUIC packets sent for one connection in a turn, default 64; the rest waits for the other
     /// connections' turns.
     pub packets_per_turn: usize,
+    /// How long after its path was found to carry less than before a connection is replaced, so
+    /// that a new one finds out whether it carries more again; default 60 s, doubled with each try
+    /// in vain up to 16 min. Looked at every [`sweep_interval`](Self::sweep_interval).
+    pub path_mtu_raise_interval: Duration,
     /// Largest UDP payload we try to send, default 1452 (1500 minus IPv6 and UDP headers);
     /// path MTU discovery finds what passes.
     pub max_udp_payload: usize,
@@ -134,6 +138,7 @@ impl Default for Limits {
             sweep_interval: Duration::from_secs(30),
             resets_per_second: 100,
             packets_per_turn: 64,
+            path_mtu_raise_interval: Duration::from_secs(60),
             max_udp_payload: 1452,
         }
     }
@@ -177,6 +182,7 @@ impl Limits {
             ("idle_timeout", self.idle_timeout),
             ("max_idle_timeout", self.max_idle_timeout),
             ("stall_timeout", self.stall_timeout),
+            ("path_mtu_raise_interval", self.path_mtu_raise_interval),
             ("credit_timeout", self.credit_timeout),
             ("sweep_interval", self.sweep_interval),
         ];

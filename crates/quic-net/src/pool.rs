@@ -30,6 +30,10 @@ pub(crate) struct Pool {
 struct AddressRecord {
     connections: Vec<ConnectionKey>,
     backoff: Backoff,
+    /// The largest UDP payload that a connection was found to carry.
+    widest_path: usize,
+    /// How many connections in a row were replaced because they carried less.
+    path_tries: u32,
 }
 
 #[derive(Default)]
@@ -265,6 +269,30 @@ impl Pool {
             return None;
         }
         retired().min_by_key(|connection| connection.last_payload()).map(Connection::key)
+    }
+
+    /// Whether a connection is to be replaced because the path carried larger packets once: after
+    /// `interval`, doubled with each try in vain up to sixteen times as long.
+    pub(crate) fn is_path_mtu_worth_a_try(
+        &mut self,
+        key: ConnectionKey,
+        interval: Duration,
+        now: Instant,
+    ) -> bool {
+        let Some(connection) = self.get(key) else { return false };
+        let Some(size) = connection.path_mtu() else { return false };
+        let (widest, since) = (connection.widest_path_mtu(), connection.path_mtu_since());
+        let address = connection.address();
+        let Some(record) = self.addresses.get_mut(&address) else { return false };
+        record.widest_path = record.widest_path.max(widest);
+        if size >= record.widest_path {
+            record.path_tries = 0;
+            return false;
+        }
+        let pause = interval.saturating_mul(1 << record.path_tries.min(4));
+        let is_due = now.saturating_duration_since(since) >= pause;
+        record.path_tries += u32::from(is_due);
+        is_due
     }
 
     /// Forgets addresses without connections whose pause is over.

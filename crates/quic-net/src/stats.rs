@@ -91,8 +91,11 @@ pub struct EndpointStats {
     /// Connections closed because their certificate held more than
     /// [`per_certificate`](crate::Limits::per_certificate).
     pub certificate_limit_closed: u64,
-    /// Connections replaced because of their age or packet count.
+    /// Connections replaced because of their age or packet count, or to find out whether the path
+    /// carries larger packets again.
     pub recycled: u64,
+    /// How often a path was found to carry no large packets any more.
+    pub path_mtu_lowered: u64,
     /// Peers turned away or turning us away, by kind.
     pub refusals: BTreeMap<Refusal, u64>,
 }

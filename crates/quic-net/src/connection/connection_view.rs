@@ -104,6 +104,21 @@ impl Connection {
         self.streams.unwritten() + self.outbox.unwritten()
     }
 
+    /// The largest UDP payload that the path carries; `None` while that is being found out.
+    pub(crate) fn path_mtu(&self) -> Option<usize> {
+        self.quic.pmtu()
+    }
+
+    /// The largest UDP payload that the path was ever found to carry.
+    pub(crate) fn widest_path_mtu(&self) -> usize {
+        self.path_mtu.widest()
+    }
+
+    /// Since when the path is not known to carry more than it does.
+    pub(crate) fn path_mtu_since(&self) -> Instant {
+        self.path_mtu.lowered_at().unwrap_or(self.born())
+    }
+
     /// Packets in the direction that has carried more: each wears out the key of its direction.
     pub(crate) fn packet_count(&self) -> usize {
         let stats = self.quic.stats();

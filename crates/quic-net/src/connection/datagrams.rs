@@ -6,6 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::path_mtu::LEAST_UDP_PAYLOAD;
+
 /// The addresses of a connection, and what stands between it and the socket.
 #[derive(Debug)]
 pub(crate) struct Datagrams {
@@ -106,15 +108,18 @@ impl Datagrams {
         }
     }
 
-    /// Writes at most `allowance` datagrams to `buffer`.
+    /// Writes at most `allowance` datagrams to `buffer`, none above 1200 bytes if they are to be
+    /// `short`.
     pub(crate) fn emit(
         &mut self,
         quic: &mut quiche::Connection,
         buffer: &mut [u8],
         allowance: usize,
+        short: bool,
     ) -> Emission {
         let mut emission = Emission::default();
-        let mut room = buffer.len().min(LARGEST_DATAGRAM);
+        let largest = if short { LEAST_UDP_PAYLOAD } else { LARGEST_DATAGRAM };
+        let mut room = buffer.len().min(largest);
         while emission.packets < allowance {
             let Some(space) = buffer.get_mut(emission.length..emission.length + room) else {
                 emission.more = true;

@@ -1,7 +1,7 @@
 //! Packets on their way to the peer: as datagrams where they fit, as unidirectional streams where
 //! they do not.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use std::time::Instant;
 use quiche::Error;
 
 use super::packet_stream::OutgoingPacket;
+use super::path_mtu::LEAST_UDP_PAYLOAD;
 use crate::endpoint_context::EndpointContext;
 use crate::error::SendFailure;
 use crate::event::EndpointEvent;
@@ -29,6 +30,8 @@ pub(crate) struct Outbox {
     unsent_bytes: usize,
     next_id: u64,
     packet_limit: Option<usize>,
+    /// Large datagrams may not pass at the moment.
+    short: bool,
 }
 
 /// A packet that waits for the handshake.
@@ -49,6 +52,7 @@ impl Outbox {
             unsent_bytes: 0,
             next_id: first_ids(dialed).1,
             packet_limit: None,
+            short: false,
         }
     }
 
@@ -90,10 +94,20 @@ impl Outbox {
         bytes: &[u8],
         now: Instant,
     ) {
-        if datagram_limit(quic).is_some_and(|limit| bytes.len() <= limit) {
+        if datagram_limit(quic, self.short).is_some_and(|limit| bytes.len() <= limit) {
             send_datagram(quic, context, bytes);
             return;
         }
+        self.send_by_stream(quic, context, bytes, now);
+    }
+
+    fn send_by_stream(
+        &mut self,
+        quic: &mut quiche::Connection,
+        context: &mut EndpointContext,
+        bytes: &[u8],
+        now: Instant,
+    ) {
         if self.stream_bytes + bytes.len() > context.limits().stream_buffer {
             context.count().send_queue_drops += 1;
             return;
@@ -105,6 +119,37 @@ impl Outbox {
         self.push(OutgoingPacket::new(bytes, deadline));
         context.count().packets_sent_by_stream += 1;
         self.write(quic);
+    }
+
+    /// Notes whether large datagrams may not pass at the moment. True if that is so since now.
+    pub(crate) fn set_short(&mut self, short: bool) -> bool {
+        let before = std::mem::replace(&mut self.short, short);
+        short && !before
+    }
+
+    /// Sends datagrams that wait in quiche and are longer than the path carries by now as streams:
+    /// quiche would drop them, or let nothing past them.
+    pub(crate) fn resend_long_datagrams(
+        &mut self,
+        quic: &mut quiche::Connection,
+        context: &mut EndpointContext,
+        now: Instant,
+    ) {
+        if quic.dgram_send_queue_len() == 0 {
+            return;
+        }
+        let Some(limit) = datagram_limit(quic, self.short) else { return };
+        let long = RefCell::new(Vec::new());
+        quic.dgram_purge_outgoing(|bytes| {
+            let is_long = bytes.len() > limit;
+            if is_long {
+                long.borrow_mut().push(bytes.to_vec());
+            }
+            is_long
+        });
+        for bytes in long.into_inner() {
+            self.send_by_stream(quic, context, &bytes, now);
+        }
     }
 
     /// Sends HELLO, which is too important for a datagram.
@@ -187,7 +232,7 @@ impl Outbox {
         quic: &quiche::Connection,
         context: &mut EndpointContext,
     ) {
-        let limit = datagram_limit(quic);
+        let limit = datagram_limit(quic, false);
         if limit != self.packet_limit {
             self.packet_limit = limit;
             if let Some(limit) = limit {
@@ -263,12 +308,13 @@ fn purge_older_half(quic: &mut quiche::Connection, context: &mut EndpointContext
     context.count().send_queue_drops += u64::try_from(older).unwrap_or(u64::MAX);
 }
 
-/// The largest packet that surely leaves as one datagram. While path MTU discovery runs, quiche
+/// The largest packet that surely leaves as one datagram, in a `short` UDP datagram if these are
+/// all that may pass. While path MTU discovery runs, quiche
 /// already counts with the size that it probes and would let a datagram of that size block the
 /// queue.
-fn datagram_limit(quic: &quiche::Connection) -> Option<usize> {
+fn datagram_limit(quic: &quiche::Connection, short: bool) -> Option<usize> {
     let writable = quic.dgram_max_writable_len()?;
-    if quic.pmtu().is_some() {
+    if quic.pmtu().is_some() && !short {
         return Some(writable);
     }
     let unproven = quic.max_send_udp_payload_size().saturating_sub(LEAST_UDP_PAYLOAD);
@@ -277,5 +323,3 @@ fn datagram_limit(quic: &quiche::Connection) -> Option<usize> {
 
 /// Sent before bidirectional streams, whose urgency is quiche's default, 127.
 const URGENT: u8 = 0;
-/// What every path carries (RFC 9000 section 14), and where path MTU discovery starts, in bytes.
-const LEAST_UDP_PAYLOAD: usize = 1200;

@@ -135,10 +135,15 @@ impl Endpoint {
             let idle = self.now.saturating_duration_since(connection.last_payload());
             let age = self.now.saturating_duration_since(connection.born());
             let grace = limits.duplicate_grace;
+            let raise = limits.path_mtu_raise_interval;
             if connection.is_quiet() && idle >= limits.idle_timeout {
                 self.context.count().idle_closed += 1;
                 self.end(key, &Ending::Closed(CloseReason::Idle));
             } else if age >= oldest_age(limits.max_connection_age) {
+                self.context.count().recycled += 1;
+                self.retire(key, CloseReason::Recycled, grace);
+            } else if self.pool.is_path_mtu_worth_a_try(key, raise, self.now) {
+                // quiche never looks for a larger path MTU again; a new connection does.
                 self.context.count().recycled += 1;
                 self.retire(key, CloseReason::Recycled, grace);
             }

@@ -7,6 +7,7 @@
 
 mod connection_ends;
 mod exchange;
+mod path_mtu;
 mod peer_features;
 mod retirement;
 mod sockets;
