@@ -9,6 +9,7 @@
 //!   packet: label, encryption, checksum, compression, compound.
 //! - [`encode_stream`] and [`StreamDecoder`] do so for one direction of a stream: label,
 //!   encryption, compression.
+//! - [`ReliableFrame`] has the frames of reliable messages between members of this library.
 //! - [`schema`] has the messages inside, and `msgpack` their encoding.
 //! - [`wire_limits`] has the largest sizes, [`WireSettings`] what a cluster configures.
 
@@ -28,6 +29,8 @@ mod msgpack;
 mod packet_builder;
 mod packet_decode_error;
 mod packet_decoder;
+mod reliable_frame;
+mod reliable_seal;
 pub mod schema;
 mod stream_decode_error;
 mod stream_decoder;
@@ -44,6 +47,11 @@ pub use message_type::MessageType;
 pub use packet_builder::{PacketBuilder, PartError, encode_packet};
 pub use packet_decode_error::PacketDecodeError;
 pub use packet_decoder::{Packet, PacketDecoder};
+pub use reliable_frame::{
+    DeliveryStatus, EXTENSION_BYTE, MAX_COMMON_MESSAGE, RELIABLE_KIND, ReliableFrame,
+    ReliableFrameError,
+};
+pub use reliable_seal::{PayloadPlace, open_payload, seal_payload};
 pub use schema::{
     Ack, Alive, Compress, Dead, ErrorMessage, IndirectPing, Message, Nack, NodeState, Ping,
     PushPullHeader, Suspect, UserHeader,
