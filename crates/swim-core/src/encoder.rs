@@ -4,13 +4,14 @@ use crate::config::Config;
 use crate::config_error::ConfigError;
 use crate::rng::{Nonces, RngSeed};
 use crate::wire::{
-    EncryptionVersion, Keyring, Label, PacketBuilder, Side, StreamTooLong, WireSettings,
-    encode_stream,
+    DecryptError, EncryptionVersion, Keyring, Label, PacketBuilder, PayloadPlace, Side,
+    StreamTooLong, WireSettings, encode_stream, open_payload, seal_payload,
 };
 
 /// Encodes what goes out. Its settings are also those by which incoming bytes are decoded.
 pub(crate) struct Encoder {
     settings: WireSettings,
+    epoch: u64,
     nonces: Nonces,
 }
 
@@ -45,11 +46,17 @@ impl Encoder {
             skip_inbound_label_check: config.skip_inbound_label_check,
             compression: config.compression,
         };
-        Ok(Self { settings, nonces: Nonces::new(seed) })
+        let mut nonces = Nonces::new(seed);
+        Ok(Self { settings, epoch: nonces.epoch(), nonces })
     }
 
     pub(crate) fn settings(&self) -> &WireSettings {
         &self.settings
+    }
+
+    /// Names this process in reliable messages: chosen at random at the start, never 0.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// For keys that come and go.
@@ -76,6 +83,25 @@ impl Encoder {
     ) -> Result<Vec<u8>, StreamTooLong> {
         let nonce = self.nonce();
         encode_stream(message, &self.settings, side, nonce)
+    }
+
+    /// The payload of a reliable message as it travels, and whether it is sealed.
+    pub(crate) fn seal(&mut self, payload: &[u8], place: PayloadPlace) -> (Vec<u8>, bool) {
+        let nonce = self.nonce();
+        seal_payload(payload, place, &self.settings, nonce)
+    }
+
+    /// The payload of a reliable message as its sender's application wrote it.
+    ///
+    /// # Errors
+    /// When no key opens it, or when it is not sealed although our settings demand it.
+    pub(crate) fn open(
+        &self,
+        payload: Vec<u8>,
+        sealed: bool,
+        place: PayloadPlace,
+    ) -> Result<Vec<u8>, DecryptError> {
+        open_payload(payload, sealed, place, &self.settings)
     }
 
     /// Without encryption no nonce is used, and none is drawn.

@@ -18,6 +18,15 @@ pub enum OperationError {
     /// timeout, a reliable message's the one its sender gave.
     #[error("no answer in time: is the peer running and reachable at its address?")]
     TimedOut,
+    /// The application of the receiver had no room for a reliable message; it has none of it.
+    #[error("the receiver has no room: wait for it to read, then send again")]
+    Busy,
+    /// Nobody at the receiver subscribed to messages; it has none of it.
+    #[error("nobody at the receiver reads messages: subscribe to its events there")]
+    NoReceiver,
+    /// A reliable message was written, and no answer came in time, or the receiver restarted.
+    #[error("no answer: the message may or may not have been delivered")]
+    Unknown,
     /// The transport could not carry the stream.
     #[error("could not reach the peer: {0}")]
     Unreachable(#[source] StreamFailure),

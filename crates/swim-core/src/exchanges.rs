@@ -158,7 +158,7 @@ impl Exchanges {
         let id = StreamId::outgoing(self.last_outgoing);
         effects.count().stream_bytes_out += bytes.len() as u64;
         self.insert(id, Stream::new(role, Side::Answerer, effects.now()));
-        effects.push(Output::OpenStream { id, to, bytes, deadline });
+        effects.push(Output::OpenStream { id, to, bytes, finish: true, deadline });
         Ok(id)
     }
 
@@ -178,6 +178,18 @@ impl Exchanges {
         let role = Role::Incoming { from: from.clone() };
         self.insert(id, Stream::new(role, Side::Opener, effects.now()));
         effects.set_timer(Timer::Stream(id), effects.now() + config.stream_timeout);
+    }
+
+    /// Who opened a stream on which nothing has arrived so far; it is taken out. Its timer runs on.
+    pub(crate) fn take_untouched(&mut self, id: StreamId) -> Option<Peer> {
+        match self.streams.get(&id) {
+            Some(Stream { role: Role::Incoming { from }, arrived: 0, .. }) => {
+                let from = from.clone();
+                self.remove(id);
+                Some(from)
+            }
+            Some(_) | None => None,
+        }
     }
 
     /// Takes out a stream on which so many bytes have arrived; [`put_back`](Self::put_back) or

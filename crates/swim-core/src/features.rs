@@ -13,8 +13,11 @@ impl Features {
     /// No feature at all.
     pub const NONE: Self = Self(0);
 
+    /// Reliable messages that are acknowledged, on streams that begin with `f6 02`.
+    pub const RELIABLE: Self = Self(1 << 3);
+
     /// Every feature that this version speaks.
-    pub const SUPPORTED: Self = Self::NONE;
+    pub const SUPPORTED: Self = Self::RELIABLE;
 
     /// The features with these bits, feature `n` being bit `n`.
     #[must_use]

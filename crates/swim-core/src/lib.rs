@@ -44,6 +44,7 @@ pub mod model;
 mod move_examiner;
 mod output;
 mod push_pull;
+mod reliable;
 mod relocation;
 mod rng;
 mod secret_key;
@@ -72,7 +73,8 @@ pub use member::{LocalMember, Member, MemberState, Peer, ProtocolVersions};
 pub use member_name::{MemberName, NameError};
 pub use membership::Membership;
 pub use output::{
-    Destination, MembershipEvent, OperationId, Outcome, Output, StreamId, WarningKind,
+    AcknowledgementId, DeliveryReport, Destination, MembershipEvent, OperationId, Outcome, Output,
+    StreamId, WarningKind,
 };
 pub use push_pull::VersionMismatch;
 pub use rng::RngSeed;
@@ -80,4 +82,4 @@ pub use secret_key::SecretKey;
 pub use stats::{Counters, MembershipStats};
 pub use time::Time;
 pub use transport::{StreamGone, StreamRead, Transport, TransportAdapter, TransportEvent};
-pub use wire::MAX_META;
+pub use wire::{DeliveryStatus, MAX_META};

@@ -19,7 +19,7 @@ pub enum Output {
         /// The whole packet.
         bytes: Vec<u8>,
     },
-    /// Open a bidirectional stream, write all of `bytes` and finish our side with the last byte.
+    /// Open a bidirectional stream and write all of `bytes`.
     /// What the peer answers comes back through
     /// [`handle_stream_data`](crate::Membership::handle_stream_data); a dial that fails, a reset
     /// or a missed deadline through
@@ -29,13 +29,16 @@ pub enum Output {
         id: StreamId,
         /// To whom.
         to: Destination,
-        /// The whole request.
+        /// What to write first; nothing for a stream that is to be written once it is open, see
+        /// [`handle_stream_writable`](crate::Membership::handle_stream_writable).
         bytes: Vec<u8>,
+        /// Whether our side ends with the last of these bytes.
+        finish: bool,
         /// When the exchange must have ended. The transport keeps it, and reports
         /// [`StreamFailure::TimedOut`](crate::StreamFailure::TimedOut) then.
         deadline: Time,
     },
-    /// Answer on a stream that the remote opened.
+    /// Write on a stream that is open.
     WriteStream {
         /// Which one.
         id: StreamId,
@@ -139,6 +142,21 @@ impl StreamId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(pub(crate) u64);
 
+/// Names one reliable message that was handed to the application, until the application has said
+/// what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AcknowledgementId(pub(crate) u64);
+
+/// How much is known about the delivery of a reliable message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryReport {
+    /// Every subscription of the application there has it, exactly once and in order.
+    Acknowledged,
+    /// The member took all of it; whether its application did is not known. That is all that Go's
+    /// members, and older versions of this library, tell.
+    Sent,
+}
+
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -155,8 +173,8 @@ pub enum Outcome {
         /// From sending the ping to handling its ack.
         rtt: Duration,
     },
-    /// The remote took a reliable message and finished its side without an error.
-    Delivered,
+    /// A reliable message was delivered.
+    Delivered(DeliveryReport),
     /// It failed.
     Failed(OperationError),
 }
@@ -216,6 +234,9 @@ pub enum MembershipEvent {
         address: SocketAddr,
         /// Whether it came on a stream.
         reliable: bool,
+        /// Given where the sender waits for what the application does with it: say so with
+        /// [`acknowledge`](crate::Membership::acknowledge).
+        acknowledgement: Option<AcknowledgementId>,
         /// The message.
         payload: Vec<u8>,
     },

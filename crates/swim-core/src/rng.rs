@@ -58,12 +58,17 @@ impl Rng {
     }
 }
 
-/// The generator of encryption nonces, which nobody must be able to predict.
+/// The generator of encryption nonces and of the epoch, which nobody must be able to predict.
 pub(crate) struct Nonces(ChaCha20Rng);
 
 impl Nonces {
     pub(crate) fn new(seed: RngSeed) -> Self {
         Self(ChaCha20Rng::from_seed(seed.0))
+    }
+
+    /// A number that names this process to others; never 0.
+    pub(crate) fn epoch(&mut self) -> u64 {
+        self.0.next_u64().max(1)
     }
 
     pub(crate) fn next(&mut self) -> [u8; 12] {

@@ -112,6 +112,10 @@ counters! {
     exchanges_failed,
     /// Application messages delivered.
     user_messages_in,
+    /// Reliable messages sent again, because their stream was lost before their answer came.
+    reliable_sent_again,
+    /// Reliable messages that came again and were not delivered a second time.
+    reliable_repeated,
     /// Packets refused: not our label.
     refused_label,
     /// Packets or streams refused: not our key, or plain text where a key is demanded.

@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     Relocation,
     /// A stream that the remote opened has taken too long.
     Stream(StreamId),
+    /// Something is due for a peer that we send reliable messages to.
+    Reliable(u64),
     /// The members told of our leave had time enough to acknowledge it.
     Leave,
     /// The next probe round.

@@ -184,7 +184,10 @@ impl TransportAdapter {
                 membership.handle_stream_opened(id, &from, now);
             }
             TransportEvent::StreamReadable { id } => self.read(id, membership, transport, now),
-            TransportEvent::StreamWritable { id } => self.resume(id, transport),
+            TransportEvent::StreamWritable { id } => {
+                self.resume(id, transport);
+                membership.handle_stream_writable(id, now);
+            }
             TransportEvent::StreamFailed { id, reason } => {
                 self.backlogs.remove(&id);
                 membership.handle_stream_failed(id, reason, now);
@@ -211,9 +214,11 @@ impl TransportAdapter {
         while let Some(output) = membership.poll_output() {
             match output {
                 Output::Packet { to, bytes } => transport.send_packet(&to, &bytes, now),
-                Output::OpenStream { id, to, bytes, deadline } => {
+                Output::OpenStream { id, to, bytes, finish, deadline } => {
                     transport.open_stream(id, &to, deadline, now);
-                    self.write(id, bytes, true, transport);
+                    if finish || !bytes.is_empty() {
+                        self.write(id, bytes, finish, transport);
+                    }
                 }
                 Output::WriteStream { id, bytes, finish } => {
                     self.write(id, bytes, finish, transport);

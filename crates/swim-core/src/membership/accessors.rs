@@ -111,7 +111,7 @@ impl Membership {
     /// Whether the machine still waits for something on this stream.
     #[must_use]
     pub fn wants_stream(&self, id: StreamId) -> bool {
-        self.exchanges.contains(id)
+        self.exchanges.contains(id) || self.reliable.has_stream(id)
     }
 
     /// Whether a member that is alive or suspect announces this address.

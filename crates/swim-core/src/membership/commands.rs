@@ -4,7 +4,6 @@
 //! operation, which ends with [`Output::Finished`](crate::Output::Finished).
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::Membership;
 use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, SendRefusal};
@@ -18,7 +17,7 @@ use crate::time::Time;
 use crate::timers::Timer;
 use crate::update_queue::retransmit_limit;
 use crate::wire::MAX_META;
-use crate::wire::{Dead, MAX_PACKET, MAX_USER_MESSAGE, Message, StreamTooLong, crc, encode_user};
+use crate::wire::{Dead, MAX_PACKET, Message, crc};
 
 /// The most operations under way: pings, reliable messages and joins together.
 pub(crate) const MAX_OPERATIONS: usize = 1024;
@@ -83,6 +82,7 @@ impl Membership {
             self.end_round(end);
         }
         self.effects.clear_timer(Timer::PushPull);
+        self.reliable.outgoing.stop(&mut self.effects);
         self.bootstrap.stop(&mut self.effects);
         let wanted = retransmit_limit(self.config.retransmit_multiplier, self.members.len());
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
@@ -227,43 +227,6 @@ impl Membership {
         Ok(())
     }
 
-    /// Sends `payload` to one member on a stream. Ends in [`Outcome::Delivered`] once the member
-    /// has taken it, or in [`Outcome::Failed`], after `timeout` at the latest.
-    ///
-    /// # Errors
-    /// When the member is not there, the payload exceeds 20 MiB less its layers, or too many
-    /// operations are under way.
-    pub fn send_reliable(
-        &mut self,
-        to: &MemberName,
-        payload: &[u8],
-        timeout: Duration,
-        now: Time,
-    ) -> Result<OperationId, SendRefusal> {
-        self.effects.begin(now);
-        let index = self.find_live(to)?;
-        // An encrypted message must not exceed 20 MiB, and incompressible bytes grow by half when
-        // compressed; only then is there less room.
-        let limit = if self.effects.encoder().settings().encrypts() && self.config.compression {
-            MAX_USER_MESSAGE / 2
-        } else {
-            MAX_USER_MESSAGE - 128
-        };
-        check_length(payload, limit)?;
-        let operation = self.admit_operation()?;
-        let mut message = Vec::with_capacity(payload.len() + 32);
-        encode_user(payload, &mut message);
-        let (to, deadline) = (Destination::of(self.members.get(index)), now + timeout);
-        let role = Role::Message { operation };
-        match self.exchanges.open(to, &message, deadline, role, &mut self.effects) {
-            Ok(_) => Ok(operation),
-            Err(StreamTooLong { length: len, limit }) => {
-                self.effects.end_operation();
-                Err(SendRefusal::TooLarge { len, limit })
-            }
-        }
-    }
-
     /// Pings one member. Ends in [`Outcome::Pong`] or [`Outcome::Failed`] and says nothing about
     /// its state.
     ///
@@ -286,7 +249,7 @@ impl Membership {
         index.ok_or_else(|| SendRefusal::UnknownMember(name.clone()))
     }
 
-    fn find_live(&self, name: &MemberName) -> Result<MemberIndex, SendRefusal> {
+    pub(super) fn find_live(&self, name: &MemberName) -> Result<MemberIndex, SendRefusal> {
         if self.lifecycle.is_leaving() {
             return Err(SendRefusal::HasLeft);
         }
@@ -298,7 +261,7 @@ impl Membership {
         }
     }
 
-    fn admit_operation(&mut self) -> Result<OperationId, SendRefusal> {
+    pub(super) fn admit_operation(&mut self) -> Result<OperationId, SendRefusal> {
         if self.effects.operations() < MAX_OPERATIONS {
             Ok(self.effects.begin_operation())
         } else {
@@ -307,7 +270,7 @@ impl Membership {
     }
 }
 
-fn check_length(payload: &[u8], limit: usize) -> Result<(), SendRefusal> {
+pub(super) fn check_length(payload: &[u8], limit: usize) -> Result<(), SendRefusal> {
     if payload.len() > limit {
         return Err(SendRefusal::TooLarge { len: payload.len(), limit });
     }

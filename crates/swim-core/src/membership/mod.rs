@@ -12,6 +12,7 @@ pub(crate) mod commands;
 mod moves;
 mod notices;
 mod receive;
+mod reliable_messages;
 mod relocating;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::member::{LocalMember, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
+use crate::reliable::ReliableMessages;
 use crate::relocation::Relocation;
 use crate::rng::{Rng, RngSeed};
 use crate::time::Time;
@@ -95,6 +97,7 @@ pub struct Membership {
     detector: FailureDetector,
     dissemination: Dissemination,
     exchanges: Exchanges,
+    reliable: ReliableMessages,
     bootstrap: Bootstrap,
     lifecycle: Lifecycle,
     address_claims: AddressClaims,
@@ -122,6 +125,7 @@ impl Membership {
         let mut rng = Rng::new(seed);
         let members = MemberTable::new(me.into_member(config.versions, now), rng.next_u64());
         let dissemination = Dissemination::new(now + rng.span(config.gossip_interval));
+        let epoch = encoder.epoch();
         let mut membership = Self {
             hooks: None,
             decoder: PacketDecoder::default(),
@@ -129,6 +133,7 @@ impl Membership {
             detector: FailureDetector::new(&config),
             dissemination,
             exchanges: Exchanges::new(),
+            reliable: ReliableMessages::new(epoch, now),
             bootstrap: Bootstrap::new(),
             lifecycle: Lifecycle::new(),
             address_claims: AddressClaims::default(),
@@ -173,7 +178,11 @@ impl Membership {
     /// The transport gave a stream up.
     pub fn handle_stream_failed(&mut self, id: StreamId, reason: StreamFailure, now: Time) {
         self.effects.begin(now);
-        if let Some(role) = self.exchanges.fail(id, &mut self.effects) {
+        if self.reliable.outgoing.has_stream(id) {
+            self.reliable.outgoing.fail(id, reason, &mut self.effects);
+        } else if self.reliable.incoming.has_stream(id) {
+            self.reliable.incoming.fail(id, &mut self.effects);
+        } else if let Some(role) = self.exchanges.fail(id, &mut self.effects) {
             self.exchange_failed(&role, reason.into());
         }
     }
@@ -199,6 +208,7 @@ impl Membership {
                 Timer::AddressClaim(index) => self.examination_timed_out(index),
                 Timer::Relocation => self.advance_relocation(),
                 Timer::Stream(id) => self.stream_timed_out(id),
+                Timer::Reliable(peer) => self.reliable.outgoing.timed_out(peer, &mut self.effects),
                 Timer::Leave => self.advance_leave(),
                 Timer::Probe => {
                     if self.detector.tick(due, &self.config, &mut self.effects) {
@@ -349,6 +359,9 @@ impl Membership {
     }
 
     fn stream_timed_out(&mut self, id: StreamId) {
+        if self.reliable.incoming.has_stream(id) {
+            return self.reliable.incoming.timed_out(id, &mut self.effects);
+        }
         let Some(role) = self.exchanges.fail(id, &mut self.effects) else {
             debug_assert!(false, "the timer of a stream runs without the stream");
             return;

@@ -16,7 +16,9 @@ use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::merge_admission::{check_versions, check_veto};
 use crate::move_examiner::{claimant_of, is_from_ourselves};
-use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
+use crate::output::{
+    DeliveryReport, Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind,
+};
 use crate::push_pull::state_of;
 use crate::relocation::{OpenExchange, own_entry_elsewhere};
 use crate::undecodable;
@@ -73,6 +75,7 @@ impl Membership {
             from: self.members.name_of(from).cloned(),
             address: from.address,
             reliable,
+            acknowledgement: None,
             payload: payload.to_vec(),
         });
     }
@@ -169,6 +172,9 @@ impl Membership {
     }
 
     pub(super) fn receive_stream(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
+        if self.receive_reliable(id, bytes, fin) {
+            return;
+        }
         // Bytes may still arrive on a stream that the machine has closed.
         let Some(mut stream) = self.exchanges.take(id, bytes.len(), &mut self.effects) else {
             return;
@@ -220,9 +226,7 @@ impl Membership {
             }
             StreamMessage::PushPull(theirs) => return self.answer_push_pull(id, from, &theirs),
             StreamMessage::User(payload) => {
-                if !payload.is_empty() {
-                    self.deliver(from, payload, true);
-                }
+                self.deliver(from, payload, true);
                 // No reply exists; that our side ends tells the sender that it was taken.
                 self.exchanges.finish(id, &mut self.effects);
             }
@@ -370,7 +374,7 @@ impl Membership {
             match role {
                 // The other side ended without a word: it took the message.
                 Role::Message { operation } => {
-                    self.effects.finish(*operation, Outcome::Delivered);
+                    self.effects.finish(*operation, Outcome::Delivered(DeliveryReport::Sent));
                     return;
                 }
                 Role::PushPull { .. } => {

@@ -18,6 +18,7 @@ use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::Simulation;
 use crate::sim::violation::{BrokenRule, Violation};
 use crate::time::Time;
+use crate::wire::MAX_COMMON_MESSAGE;
 
 /// The random stream that setups and fault plans draw from.
 const FAULT_PLAN: u64 = 2;
@@ -221,6 +222,7 @@ fn run_chaos(sim: &mut Simulation, steps: Vec<(Duration, PlanStep)>, length: Dur
             PlanStep::Replace(host) => sim.crash(host),
             PlanStep::ClockRate(host, rate) => sim.set_clock_rate(host, rate),
             PlanStep::PacketLimit(host, to, limit) => sim.set_packet_limit(host, to, limit),
+            PlanStep::Receive(host, status) => sim.set_delivery_status(host, status),
             PlanStep::Act(action) => act(sim, action),
         }
     }
@@ -241,7 +243,8 @@ fn act(sim: &mut Simulation, action: AppAction) {
         AppAction::Broadcast(host, len) => sim.broadcast(host, len),
         AppAction::Send(host, to, len) => sim.send(host, to, len),
         AppAction::SendReliable(host, to, len) => {
-            sim.send_reliable(host, to, len, Duration::from_secs(5));
+            let timeout = Duration::from_secs(if len > MAX_COMMON_MESSAGE { 20 } else { 5 });
+            sim.send_reliable(host, to, len, timeout);
         }
         AppAction::Ping(host, to) => sim.ping(host, to),
         AppAction::Meta(host, len) => sim.set_meta(host, &vec![0x6d; len]),

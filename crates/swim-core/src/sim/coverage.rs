@@ -124,6 +124,10 @@ counted! {
     PacketDelivered = "message delivered by packet",
     /// Application messages delivered on streams.
     StreamDelivered = "message delivered by stream",
+    /// A reliable message too long for the common stream.
+    LargeDelivered = "activity: large message delivered",
+    /// A reliable message for which the application had no room, or no reader.
+    MessageNotTaken = "activity: message not taken",
     /// Operations that ended well.
     OperationDone = "operation done",
     /// Operations that failed.

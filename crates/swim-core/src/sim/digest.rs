@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::{OperationError, StreamFailure};
 use crate::member::Member;
 use crate::member_name::MemberName;
-use crate::output::{MembershipEvent, Outcome, Output, WarningKind};
+use crate::output::{DeliveryReport, MembershipEvent, Outcome, Output, WarningKind};
 use crate::sim::fault::HostId;
 use crate::time::Time;
 
@@ -95,7 +95,8 @@ impl Digest {
                 self.word(3);
                 self.span(*rtt);
             }
-            Outcome::Delivered => self.word(4),
+            Outcome::Delivered(DeliveryReport::Acknowledged) => self.word(4),
+            Outcome::Delivered(DeliveryReport::Sent) => self.word(4 | 1 << 8),
             Outcome::Failed(error) => self.word(5 | error_code(error) << 8),
         }
     }
@@ -123,8 +124,10 @@ impl Digest {
                 self.span(*rtt);
                 self.bytes(payload);
             }
-            MembershipEvent::Message { from, address, reliable, payload } => {
-                self.word(23 | u64::from(*reliable) << 8 | u64::from(from.is_some()) << 16);
+            MembershipEvent::Message { from, address, reliable, acknowledgement, payload } => {
+                let flags = [*reliable, from.is_some(), acknowledgement.is_some()];
+                let [reliable, known, awaited] = flags.map(u64::from);
+                self.word(23 | reliable << 8 | known << 16 | awaited << 24);
                 self.bytes(from.as_ref().map_or(&[], MemberName::as_bytes));
                 self.address(*address);
                 self.bytes(payload);
@@ -208,6 +211,9 @@ fn error_code(error: &OperationError) -> u64 {
         OperationError::NotAlive(_) => 13,
         OperationError::NameTaken { .. } => 14,
         OperationError::LeadsToOurselves(_) => 15,
+        OperationError::Busy => 16,
+        OperationError::NoReceiver => 17,
+        OperationError::Unknown => 18,
     }
 }
 
@@ -282,12 +288,14 @@ mod tests {
                 from: None,
                 address: ([10, 0, 0, 1], 1).into(),
                 reliable: false,
+                acknowledgement: None,
                 payload: vec![],
             },
             MembershipEvent::Message {
                 from: None,
                 address: ([10, 0, 0, 1], 1).into(),
                 reliable: true,
+                acknowledgement: None,
                 payload: vec![],
             },
             MembershipEvent::Conflict { member: alive(), other: ([10, 0, 0, 1], 1).into() },

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::sim::application::MIN_PAYLOAD;
 use crate::sim::fault::{Fault, HostId, Stall};
 use crate::sim::sim_rng::{MILLION, SimRng};
-use crate::wire::MAX_META;
+use crate::wire::{DeliveryStatus, MAX_META};
 
 /// The kinds of fault a seed draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +31,11 @@ pub(crate) enum FaultKind {
     PacketLimit,
     Move,
     Replace,
+    BusyReceiver,
 }
 
 impl FaultKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Loss,
         Self::Duplicate,
         Self::HoldBack,
@@ -52,6 +53,7 @@ impl FaultKind {
         Self::PacketLimit,
         Self::Move,
         Self::Replace,
+        Self::BusyReceiver,
     ];
 }
 
@@ -74,6 +76,8 @@ pub(crate) enum PlanStep {
     Replace(HostId),
     ClockRate(HostId, u64),
     PacketLimit(HostId, HostId, usize),
+    /// The application of a host disposes of reliable messages like this from here on.
+    Receive(HostId, DeliveryStatus),
     Act(AppAction),
 }
 
@@ -171,6 +175,7 @@ impl PlanBuilder<'_> {
             FaultKind::Restart => self.restart(),
             FaultKind::Move => self.at_another_host(PlanStep::Relocate),
             FaultKind::Replace => self.at_another_host(PlanStep::Replace),
+            FaultKind::BusyReceiver => self.busy_receiver(),
             FaultKind::Drift => {
                 let host = self.host();
                 let rate = u64::from(self.rng.rate(950_000, 1_050_000));
@@ -246,6 +251,15 @@ impl PlanBuilder<'_> {
         }
     }
 
+    /// A host's application has no room for reliable messages for a while, or nobody reads them.
+    fn busy_receiver(&mut self) {
+        let host = self.host();
+        let status = self.rng.pick(&[DeliveryStatus::Busy, DeliveryStatus::NoReceiver]);
+        let (from, to) = self.window(Duration::from_secs(45));
+        self.steps.push((from, PlanStep::Receive(host, status)));
+        self.steps.push((to, PlanStep::Receive(host, DeliveryStatus::Taken)));
+    }
+
     fn draw_leaves(&mut self) {
         for _ in 0..self.rng.below(3) {
             let Some(host) = self.other_host() else {
@@ -267,7 +281,10 @@ impl PlanBuilder<'_> {
             let action = match self.rng.below(5) {
                 0 => AppAction::Broadcast(host, self.rng.between(MIN_PAYLOAD, 300)),
                 1 => AppAction::Send(host, to, self.rng.between(MIN_PAYLOAD, 2_000)),
-                2 => AppAction::SendReliable(host, to, self.rng.between(MIN_PAYLOAD, 20_000)),
+                2 => {
+                    let longest = if self.rng.below(4) == 0 { 1 << 20 } else { 20_000 };
+                    AppAction::SendReliable(host, to, self.rng.between(MIN_PAYLOAD, longest))
+                }
                 3 => AppAction::Ping(host, to),
                 _ => AppAction::Meta(host, self.rng.between(0, MAX_META)),
             };

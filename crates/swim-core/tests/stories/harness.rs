@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use swim_core::model::{EndpointId, Journey, Links, ModelHandle, ModelLimits, TransportModel};
 use swim_core::{
-    Config, Destination, LocalMember, Member, MemberName, MemberState, Membership, MembershipEvent,
-    OperationId, Outcome, Output, Peer, RngSeed, StreamFailure, StreamGone, StreamId, StreamRead,
-    Time, Transport, TransportAdapter, TransportEvent,
+    AcknowledgementId, Config, DeliveryStatus, Destination, LocalMember, Member, MemberName,
+    MemberState, Membership, MembershipEvent, OperationId, Outcome, Output, Peer, RngSeed,
+    StreamFailure, StreamGone, StreamId, StreamRead, Time, Transport, TransportAdapter,
+    TransportEvent,
 };
 
 const LATENCY: Duration = Duration::from_millis(1);
@@ -53,6 +54,10 @@ pub(crate) struct Node {
     pub(crate) forgotten: Vec<SocketAddr>,
     pub(crate) resolutions: usize,
     pub(crate) packets_sent: usize,
+    /// What its application does with reliable messages; `None`: nothing so far.
+    pub(crate) disposes: Option<DeliveryStatus>,
+    /// Reliable messages with which the application has done nothing so far.
+    pub(crate) owed: Vec<AcknowledgementId>,
 }
 
 /// What the network does to its traffic.
@@ -237,6 +242,8 @@ impl Cluster {
             forgotten: Vec::new(),
             resolutions: 0,
             packets_sent: 0,
+            disposes: Some(DeliveryStatus::Taken),
+            owed: Vec::new(),
         };
         self.nodes.insert(who, node);
         self.model.start(endpoint, self.peer(who));
@@ -263,6 +270,12 @@ impl Cluster {
         let limits = ModelLimits { dial_timeout: LATENCY, ..ModelLimits::default() };
         self.model.set_limits(limits);
         self.model.close_connections(self.nodes[who].endpoint);
+    }
+
+    /// All connections of `who` close, with the streams on them; new ones can be made.
+    pub(crate) fn break_connections(&mut self, who: &str) {
+        self.model.close_connections(self.nodes[who].endpoint);
+        self.hand_over();
     }
 
     pub(crate) fn address(&self, who: &str) -> SocketAddr {
@@ -427,6 +440,7 @@ impl Cluster {
         node.packets_sent += sent.len();
         node.forgotten.extend(forgotten);
         self.wire.log.extend(sent.into_iter().map(|(to, bytes)| (who, to, bytes)));
+        let mut disposed = Vec::new();
         while let Some(output) = node.adapter.poll_output() {
             match output {
                 Output::ResolveSeeds => node.resolutions += 1,
@@ -434,9 +448,35 @@ impl Cluster {
                     let before = node.finished.insert(operation, outcome);
                     assert!(before.is_none(), "{who} finished {operation:?} twice");
                 }
-                Output::Event(event) => node.events.push((now, event)),
+                Output::Event(MembershipEvent::Message { acknowledgement: Some(id), .. })
+                    if node.disposes.is_none() =>
+                {
+                    node.owed.push(id);
+                }
+                Output::Event(event) => {
+                    let mut taken = true;
+                    if let MembershipEvent::Message { acknowledgement: Some(id), .. } = &event {
+                        let status = node.disposes.expect("checked above");
+                        disposed.push((*id, status));
+                        taken = status == DeliveryStatus::Taken;
+                    }
+                    if taken {
+                        node.events.push((now, event));
+                    }
+                }
                 other => panic!("the adapter performs this itself: {other:?}"),
             }
+        }
+        self.dispose(who, disposed);
+    }
+
+    /// The application of a member has done something with reliable messages.
+    fn dispose(&mut self, who: &'static str, of: Vec<(AcknowledgementId, DeliveryStatus)>) {
+        for (id, status) in of {
+            self.act(who, |adapter, machine, transport, now| {
+                machine.acknowledge(id, status, now);
+                adapter.perform(machine, transport, now);
+            });
         }
     }
 

@@ -17,6 +17,7 @@ mod joining;
 mod leaving;
 mod messaging;
 mod moving;
+mod reliable;
 mod restarting;
 mod seeding;
 mod sizes;

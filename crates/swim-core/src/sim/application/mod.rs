@@ -5,6 +5,7 @@ mod app_request;
 mod message_log;
 mod operations;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::member_name::MemberName;
@@ -13,10 +14,11 @@ use crate::output::{MembershipEvent, OperationId, Outcome};
 use crate::sim::coverage::Counted;
 use crate::sim::fault::HostId;
 use crate::time::Time;
+use crate::wire::{DeliveryStatus, MAX_COMMON_MESSAGE};
 
 pub(crate) use app_request::AppRequest;
 pub(crate) use message_log::{MIN_PAYLOAD, MessageViolation};
-use message_log::{MessageKind, MessageLog, number_of};
+use message_log::{MessageKind, MessageLog, Process, number_of};
 pub(crate) use operations::OperationViolation;
 use operations::{Operation, Operations};
 
@@ -24,6 +26,8 @@ use operations::{Operation, Operations};
 pub(crate) struct Application {
     messages: MessageLog,
     operations: Operations,
+    /// Hosts whose applications take no reliable messages at present, and what they say instead.
+    unwilling: BTreeMap<HostId, DeliveryStatus>,
     /// Every event, if they are to be kept: when, at whom, what.
     events: Option<Vec<(Time, HostId, MembershipEvent)>>,
 }
@@ -33,6 +37,7 @@ impl Application {
         Self {
             messages: MessageLog::default(),
             operations: Operations::default(),
+            unwilling: BTreeMap::new(),
             events: keep_events.then(Vec::new),
         }
     }
@@ -62,7 +67,7 @@ impl Application {
     /// Makes a request of a host's member.
     pub(crate) fn request(
         &mut self,
-        host: HostId,
+        (host, process): Process,
         request: AppRequest,
         membership: &mut Membership,
         now: Time,
@@ -89,6 +94,7 @@ impl Application {
             }
             AppRequest::SendReliable(to, payload, timeout) => {
                 let number = number_of(&payload).unwrap_or_default();
+                self.messages.send(number, (host, process));
                 let begun = membership.send_reliable(&to, &payload, timeout, now).ok();
                 begun.map(|id| (id, Operation::Send(number)))
             }
@@ -111,16 +117,30 @@ impl Application {
         Ok(if succeeded { Counted::OperationDone } else { Counted::OperationFailed })
     }
 
-    /// A message arrived.
+    /// From here on a host's application disposes of reliable messages like this.
+    pub(crate) fn set_status(&mut self, host: HostId, status: DeliveryStatus) {
+        match status {
+            DeliveryStatus::Taken => self.unwilling.remove(&host),
+            other => self.unwilling.insert(host, other),
+        };
+    }
+
+    /// What a host's application does with a reliable message.
+    pub(crate) fn status(&self, host: HostId) -> DeliveryStatus {
+        self.unwilling.get(&host).copied().unwrap_or(DeliveryStatus::Taken)
+    }
+
+    /// A message arrived, and is taken.
     pub(crate) fn on_message(
         &mut self,
-        host: HostId,
+        host: Process,
         reliable: bool,
         payload: &[u8],
     ) -> Result<Counted, MessageViolation> {
         Ok(match self.messages.deliver(host, reliable, payload)? {
             MessageKind::Broadcast => Counted::BroadcastDelivered,
             MessageKind::Packet => Counted::PacketDelivered,
+            MessageKind::Stream if payload.len() > MAX_COMMON_MESSAGE => Counted::LargeDelivered,
             MessageKind::Stream => Counted::StreamDelivered,
         })
     }

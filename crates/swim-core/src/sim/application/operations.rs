@@ -56,17 +56,20 @@ impl Operations {
             return Err(OperationViolation::NotUnderWay { host: host.index() });
         };
         match (operation, outcome) {
-            (Operation::Send(number), Outcome::Delivered) if !arrived(number) => {
+            (Operation::Send(number), Outcome::Delivered(_)) if !arrived(number) => {
                 Err(OperationViolation::NotArrived { host: host.index(), number })
             }
-            (Operation::Send(_), Outcome::Delivered)
+            (Operation::Send(_), Outcome::Delivered(_))
             | (Operation::Join, Outcome::Joined)
             | (Operation::Leave, Outcome::Left { .. })
             | (Operation::Ping, Outcome::Pong { .. }) => Ok(true),
             (_, Outcome::Failed(_)) => Ok(false),
             (
                 _,
-                Outcome::Joined | Outcome::Left { .. } | Outcome::Pong { .. } | Outcome::Delivered,
+                Outcome::Joined
+                | Outcome::Left { .. }
+                | Outcome::Pong { .. }
+                | Outcome::Delivered(_),
             ) => Err(OperationViolation::OtherOutcome { host: host.index(), operation }),
         }
     }
@@ -80,9 +83,11 @@ impl Operations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::DeliveryReport;
 
     const ADA: HostId = HostId(0);
     const ID: OperationId = OperationId(1);
+    const ACKNOWLEDGED: Outcome = Outcome::Delivered(DeliveryReport::Acknowledged);
 
     fn send(operations: &mut Operations) {
         operations.begin(ADA, ID, Operation::Send(7));
@@ -92,8 +97,8 @@ mod tests {
     fn an_operation_ends_once() {
         let mut operations = Operations::default();
         send(&mut operations);
-        assert_eq!(operations.finish(ADA, ID, &Outcome::Delivered, |_| true), Ok(true));
-        let twice = operations.finish(ADA, ID, &Outcome::Delivered, |_| true);
+        assert_eq!(operations.finish(ADA, ID, &ACKNOWLEDGED, |_| true), Ok(true));
+        let twice = operations.finish(ADA, ID, &ACKNOWLEDGED, |_| true);
         assert_eq!(twice, Err(OperationViolation::NotUnderWay { host: 0 }));
     }
 
@@ -101,7 +106,7 @@ mod tests {
     fn a_message_that_has_not_arrived_must_not_count_as_delivered() {
         let mut operations = Operations::default();
         send(&mut operations);
-        let lie = operations.finish(ADA, ID, &Outcome::Delivered, |_| false);
+        let lie = operations.finish(ADA, ID, &ACKNOWLEDGED, |_| false);
         assert_eq!(lie, Err(OperationViolation::NotArrived { host: 0, number: 7 }));
     }
 

@@ -13,6 +13,7 @@ use crate::sim::introduction::Introduction;
 use crate::sim::sim_event::{SimDelivery, SimEvent};
 use crate::sim::simulation::Simulation;
 use crate::transport::TransportEvent;
+use crate::wire::DeliveryStatus;
 
 /// Hosts: adding, starting, crashing.
 impl Simulation {
@@ -211,6 +212,11 @@ impl Simulation {
         let receiver = (to, self.hosts.name(to));
         let request = self.application.send_reliable(receiver, len, timeout);
         self.plan_request(host, request);
+    }
+
+    /// From here on the application of `host` disposes of reliable messages like this.
+    pub fn set_delivery_status(&mut self, host: HostId, status: DeliveryStatus) {
+        self.application.set_status(host, status);
     }
 
     /// Lets the application of `host` measure the round trip to `to`.

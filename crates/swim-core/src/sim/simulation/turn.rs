@@ -2,7 +2,7 @@
 //!
 //! Follows the rule of every driver: all outputs are taken before the next input.
 
-use crate::output::{MembershipEvent, Output};
+use crate::output::{AcknowledgementId, MembershipEvent, Output};
 use crate::sim::application::AppRequest;
 use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
@@ -13,6 +13,10 @@ use crate::sim::simulation::Simulation;
 use crate::sim::transport::{Admission, HostTransport};
 use crate::time::Time;
 use crate::transport::TransportEvent;
+use crate::wire::DeliveryStatus;
+
+/// A reliable message, and what the application did with it.
+type Disposed = (AcknowledgementId, DeliveryStatus);
 
 /// Inputs.
 impl Simulation {
@@ -83,6 +87,7 @@ impl Simulation {
     /// Gives a member what arrived for it.
     fn hand_over(&mut self, host: HostId, arrival: Arrival) {
         let now = self.now();
+        let process = self.hosts.process(host).unwrap_or_default();
         if let Arrival::Transport(TransportEvent::Packet { bytes, .. }) = &arrival {
             self.checkers.before_packet(host, bytes, &self.hosts);
         }
@@ -100,7 +105,8 @@ impl Simulation {
                         self.coverage.add(Counted::Leave);
                         self.checkers.note_leave(host, membership.local().incarnation());
                     }
-                    self.application.request(host, request, membership, local);
+                    let process = (host, process);
+                    self.application.request(process, request, membership, local);
                 }
                 self.turn(host, cause, |_, _, _| {});
             }
@@ -129,11 +135,26 @@ impl Simulation {
         for address in departed {
             self.checkers.note_release(host, address, cause, (&self.hosts, now));
         }
+        let mut disposed = Vec::new();
         for output in outputs {
             self.digest.output_at(now, host, &output);
-            self.handle_output(host, output, cause);
+            disposed.extend(self.handle_output(host, output, cause));
+        }
+        if !disposed.is_empty() {
+            return self.acknowledge(host, disposed, cause);
         }
         self.finish_turn(host, cause);
+    }
+
+    /// The application has disposed of reliable messages: its member tells their senders.
+    fn acknowledge(&mut self, host: HostId, disposed: Vec<Disposed>, cause: Cause) {
+        self.turn(host, cause, |process, transport, local| {
+            let HostProcess { membership, adapter, .. } = process;
+            for (id, status) in disposed {
+                membership.acknowledge(id, status, local);
+                adapter.perform(membership, transport, local);
+            }
+        });
     }
 
     fn finish_turn(&mut self, host: HostId, cause: Cause) {
@@ -154,7 +175,7 @@ impl Simulation {
         }
     }
 
-    fn handle_output(&mut self, host: HostId, output: Output, cause: Cause) {
+    fn handle_output(&mut self, host: HostId, output: Output, cause: Cause) -> Option<Disposed> {
         match output {
             Output::ResolveSeeds => self.give_bootstrap(host),
             Output::Finished { operation, outcome } => {
@@ -162,7 +183,7 @@ impl Simulation {
                 let finished = self.application.on_finished(host, operation, &outcome);
                 self.count_check(finished);
             }
-            Output::Event(event) => self.handle_event(host, event, cause),
+            Output::Event(event) => return self.handle_event(host, event, cause),
             Output::Packet { .. }
             | Output::OpenStream { .. }
             | Output::WriteStream { .. }
@@ -172,21 +193,36 @@ impl Simulation {
                 debug_assert!(false, "the adapter performs this itself: {output:?}");
             }
         }
+        None
     }
 
-    fn handle_event(&mut self, host: HostId, event: MembershipEvent, cause: Cause) {
+    fn handle_event(
+        &mut self,
+        host: HostId,
+        event: MembershipEvent,
+        cause: Cause,
+    ) -> Option<Disposed> {
         let checked = self.checkers.note_event(host, &event, cause, &self.hosts);
         self.note_check(checked);
-        if let MembershipEvent::Message { reliable, payload, .. } = &event {
-            let delivered = self.application.on_message(host, *reliable, payload);
-            self.count_check(delivered);
+        let mut disposed = None;
+        if let MembershipEvent::Message { reliable, payload, acknowledgement, .. } = &event {
+            let status = self.application.status(host);
+            disposed = acknowledgement.map(|id| (id, status));
+            if disposed.is_none() || status == DeliveryStatus::Taken {
+                let process = (host, self.hosts.process(host).unwrap_or_default());
+                let delivered = self.application.on_message(process, *reliable, payload);
+                self.count_check(delivered);
+            } else {
+                self.coverage.add(Counted::MessageNotTaken);
+            }
         }
         // Too many to keep.
         if matches!(event, MembershipEvent::ProbeAnswered { .. }) {
-            return;
+            return None;
         }
         self.note(host, format_args!("{event:?}"));
         self.application.keep_event(self.queue.now(), host, event);
+        disposed
     }
 
     /// Gives a running host its standing join addresses, at once in virtual time.
