@@ -224,7 +224,7 @@ impl Event {
             Core::Suspected { member, by } => Self::Suspected { member, by },
             Core::Cleared { member, by } => Self::Cleared { member, by },
             Core::Conflict { member, other } => Self::Conflict { member, other },
-            Core::Message { from, address, reliable, payload } => {
+            Core::Message { from, address, reliable, payload, acknowledgement: _ } => {
                 Self::Message { from, address, reliable, payload: payload.into() }
             }
             Core::RemoteState { address, join, state } => {

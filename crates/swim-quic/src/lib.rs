@@ -80,6 +80,6 @@ pub use quic_net::{
 };
 pub use subscribers::{Subscription, SubscriptionIter, SubscriptionLimits};
 pub use swim_core::{
-    Config, ConfigError, Member, MemberName, MemberState, MembershipStats, NameError, SecretKey,
-    StreamFailure, UnacceptableAnswer,
+    Config, ConfigError, DeliveryReport, Member, MemberName, MemberState, MembershipStats,
+    NameError, SecretKey, StreamFailure, UnacceptableAnswer,
 };

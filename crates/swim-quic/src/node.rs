@@ -16,13 +16,16 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
 use quic_net::{CloseReason, Endpoint, PeerIdentity, Protocol};
-use swim_core::{Member, MemberName, Membership, OperationId, Outcome, Output, TransportAdapter};
+use swim_core::{
+    AcknowledgementId, DeliveryStatus, Member, MemberName, Membership, MembershipEvent,
+    OperationId, Outcome, Output, TransportAdapter,
+};
 
 use crate::application::StreamRouter;
 use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::resolve::StandingSeeds;
-use crate::subscribers::Subscribers;
+use crate::subscribers::{Offer, Subscribers};
 use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
 use pending_dials::PendingDials;
@@ -169,11 +172,14 @@ impl Node {
                     let _ = reply.send(outcome);
                 }
             }
-            Output::Event(swim_core::MembershipEvent::Warning { kind, address, detail }) => {
+            Output::Event(MembershipEvent::Warning { kind, address, detail }) => {
                 self.warn(kind.to_string(), format!("{address}: {detail}"), now);
             }
+            Output::Event(event @ MembershipEvent::Message { acknowledgement: Some(id), .. }) => {
+                self.offer(event, id, now)
+            }
             Output::Event(event) => {
-                if let swim_core::MembershipEvent::Joined(member) = &event {
+                if let MembershipEvent::Joined(member) = &event {
                     self.on_joined(member, now);
                 }
                 self.events.extend(Event::from_core(event));
@@ -187,6 +193,24 @@ impl Node {
                 debug_assert!(false, "the adapter performs this itself: {output:?}");
             }
         }
+    }
+
+    /// Hands a reliable message to every subscription, or to none; its sender learns which. What
+    /// happened before is delivered before.
+    fn offer(&mut self, event: MembershipEvent, id: AcknowledgementId, now: Instant) {
+        self.publish();
+        let Some(event) = Event::from_core(event) else {
+            return debug_assert!(false, "every message is an event");
+        };
+        let status = match self.shared.subscribers.offer(&event) {
+            Offer::Taken => DeliveryStatus::Taken,
+            Offer::NoRoom => DeliveryStatus::Busy,
+            Offer::NobodySubscribed => DeliveryStatus::NoReceiver,
+        };
+        let time = self.clock.time(now);
+        self.membership.acknowledge(id, status, time);
+        let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
+        self.adapter.perform(&mut self.membership, &mut transport, time);
     }
 
     /// What was put off until now.

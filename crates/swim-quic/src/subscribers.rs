@@ -189,7 +189,6 @@ impl Subscribers {
     }
 
     /// Hands `event` to every subscription if all have room for it, else to none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for messages that are acknowledged"))]
     pub(crate) fn offer(&self, event: &Event) -> Offer {
         let mut list = lock(&self.list);
         let limits = list.limits;

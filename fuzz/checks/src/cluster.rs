@@ -11,8 +11,9 @@ use std::time::Duration;
 use swim_core::model::{EndpointId, Journey, Links, ModelHandle, ModelLimits, TransportModel};
 use swim_core::wire::WireSettings;
 use swim_core::{
-    Config, Destination, LocalMember, Membership, Output, Peer, RngSeed, StreamFailure, StreamGone,
-    StreamId, StreamRead, Time, Transport, TransportAdapter, TransportEvent,
+    Config, DeliveryStatus, Destination, LocalMember, Membership, MembershipEvent, Output, Peer,
+    RngSeed, StreamFailure, StreamGone, StreamId, StreamRead, Time, Transport, TransportAdapter,
+    TransportEvent,
 };
 
 use crate::draw::Draw;
@@ -127,16 +128,20 @@ impl Transport for Watched<'_> {
     }
 
     fn open_stream(&mut self, id: StreamId, to: &Destination, deadline: Time, now: Time) {
+        self.opened_without_bytes();
         self.opening = Some((id, to.clone(), deadline));
         self.model.open_stream(id, to, deadline, now);
     }
 
     fn write(&mut self, id: StreamId, bytes: &[u8], finish: bool) -> Result<usize, StreamGone> {
         let bytes_of = || bytes.to_vec();
+        if self.opening.as_ref().is_some_and(|(opened, ..)| *opened != id) {
+            self.opened_without_bytes();
+        }
         match self.opening.take() {
-            Some((opened, to, deadline)) => {
-                assert_eq!(opened, id, "a stream is opened and another one written");
-                self.watch.output(&Output::OpenStream { id, to, bytes: bytes_of(), deadline });
+            Some((id, to, deadline)) => {
+                let bytes = bytes_of();
+                self.watch.output(&Output::OpenStream { id, to, bytes, finish, deadline });
             }
             None if id.is_incoming() => {
                 self.watch.output(&Output::WriteStream { id, bytes: bytes_of(), finish });
@@ -156,11 +161,13 @@ impl Transport for Watched<'_> {
     }
 
     fn stop(&mut self, id: StreamId) {
+        self.opened_without_bytes();
         self.watch.output(&Output::CloseStream { id });
         self.model.stop(id);
     }
 
     fn reset(&mut self, id: StreamId) {
+        self.opened_without_bytes();
         self.watch.output(&Output::ResetStream { id });
         self.model.reset(id);
     }
@@ -171,6 +178,16 @@ impl Transport for Watched<'_> {
 
     fn close_peer(&mut self, address: SocketAddr, now: Time) {
         self.model.close_peer(address, now);
+    }
+}
+
+impl Watched<'_> {
+    /// A stream was opened that is to be written later.
+    fn opened_without_bytes(&mut self) {
+        if let Some((id, to, deadline)) = self.opening.take() {
+            let (bytes, finish) = (Vec::new(), false);
+            self.watch.output(&Output::OpenStream { id, to, bytes, finish, deadline });
+        }
     }
 }
 
@@ -295,9 +312,18 @@ impl Cluster {
         let now = self.now;
         let Host { machine, adapter, watch } = &mut self.members[index];
         let model = self.model.handle(endpoint(index), &mut self.network, now);
-        act(adapter, machine, &mut Watched { model, watch, opening: None }, now);
+        let mut transport = Watched { model, watch, opening: None };
+        act(adapter, machine, &mut transport, now);
+        transport.opened_without_bytes();
         while let Some(output) = adapter.poll_output() {
-            watch.output(&output);
+            transport.watch.output(&output);
+            let Output::Event(MembershipEvent::Message { acknowledgement: Some(id), .. }) = output
+            else {
+                continue;
+            };
+            machine.acknowledge(id, DeliveryStatus::Taken, now);
+            adapter.perform(machine, &mut transport, now);
+            transport.opened_without_bytes();
         }
         watch.after_turn(machine);
     }

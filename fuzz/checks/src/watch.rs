@@ -7,7 +7,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-use swim_core::wire::{Message, Packet, PacketDecoder, Side, StreamDecoder, WireSettings};
+use swim_core::wire::{
+    EXTENSION_BYTE, Message, Packet, PacketDecoder, RELIABLE_KIND, ReliableFrame, Side,
+    StreamDecoder, WireSettings,
+};
 use swim_core::{
     Config, Destination, Member, MemberName, MemberState, Membership, MembershipEvent, OperationId,
     Output, StreamId, Time,
@@ -16,7 +19,9 @@ use swim_core::{
 /// Outgoing pings that are remembered, so that they can be answered.
 const MOST_ASKED: usize = 16;
 /// The machine's own bounds of streams and operations, as its documentation states them.
-const MOST_STREAMS: usize = 512 + 1024 + 1024 + 128;
+const MOST_STREAMS: usize = 512 + 512 + 1024 + 1024 + 1024 + 128;
+/// Frames of answers to reliable messages have types from here on; memberlist's are lower.
+const FIRST_ANSWER: u8 = 0x80;
 /// A view whose machine counted no change is compared with the one before all the same, each so
 /// many steps.
 const SELDOM: u32 = 8;
@@ -163,18 +168,28 @@ impl Watch {
     pub(crate) fn output(&mut self, output: &Output) {
         match output {
             Output::Packet { to, bytes } => self.packet(to, bytes),
-            Output::OpenStream { id, to, bytes, deadline } => {
+            Output::OpenStream { id, to, bytes, finish, deadline } => {
                 assert!(!self.has_left, "a stream is opened after the leave");
                 assert!(!id.is_incoming());
                 is_dialable(to.address);
-                self.is_one_message(bytes, Side::Opener);
+                match bytes.strip_prefix(&[EXTENSION_BYTE, RELIABLE_KIND]) {
+                    Some(_) => assert!(*finish, "a large message is alone on its stream"),
+                    None if bytes.is_empty() => assert!(!*finish, "{id:?} is of no use"),
+                    None => self.is_one_message(bytes, Side::Opener),
+                }
                 let before = self.outgoing.insert(*id, (to.clone(), *deadline));
                 assert!(before.is_none(), "{id:?} is used twice");
             }
             Output::WriteStream { id, bytes, finish } => {
-                assert!(*finish && self.incoming.contains(id), "a write on {id:?}");
-                if !bytes.is_empty() {
-                    self.is_one_message(bytes, Side::Answerer);
+                let is_open = self.incoming.contains(id) || self.outgoing.contains_key(id);
+                assert!(is_open, "a write on {id:?}");
+                match bytes.strip_prefix(&[EXTENSION_BYTE, RELIABLE_KIND]).unwrap_or(bytes) {
+                    [] => {}
+                    [kind, ..] if *kind >= FIRST_ANSWER || !id.is_incoming() => are_frames(bytes),
+                    [..] => {
+                        assert!(*finish, "an answer does not end {id:?}");
+                        self.is_one_message(bytes, Side::Answerer);
+                    }
                 }
             }
             Output::CloseStream { id } | Output::ResetStream { id } => {
@@ -332,6 +347,16 @@ fn place(member: &Member) -> (&[u8], SocketAddr) {
 fn is_dialable(address: SocketAddr) {
     assert_eq!(address.ip(), address.ip().to_canonical(), "an IPv4-mapped address goes out");
     assert_ne!(address.port(), 0, "port 0 goes out");
+}
+
+/// Bytes of ours on a stream of reliable messages are whole frames.
+fn are_frames(bytes: &[u8]) {
+    let mut rest = bytes.strip_prefix(&[EXTENSION_BYTE, RELIABLE_KIND]).unwrap_or(bytes);
+    while !rest.is_empty() {
+        let frame = ReliableFrame::decode(rest).expect("our own frame");
+        let (_, length) = frame.expect("our own frame is whole");
+        rest = &rest[length..];
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::connection_key::ConnectionKey;
 use crate::endpoint_context::EndpointContext;
 use crate::error::{ReadError, StreamError, WriteError};
 use crate::event::{EndpointEvent, PeerIdentity, Protocol, Read};
-use crate::first_byte::{APPLICATION_BYTE, EXTENSION_BYTE, needs_extended};
+use crate::first_byte::{APPLICATION_BYTE, needs_extended};
 use crate::limits::Limits;
 use crate::quic_stream::{ID_STEP, first_ids, is_from_dialer, stop_reading, stop_writing};
 use crate::stream_directory::StreamLocation;
@@ -326,8 +326,9 @@ impl ConnectionStreams {
             }
         };
         let application = first == [APPLICATION_BYTE];
-        let foreign = application && peer.protocol == Protocol::Classic;
-        if length == 0 || first == [EXTENSION_BYTE] || foreign {
+        // Which extension it is, and whether it is known, is for the layer above to say.
+        let foreign = needs_extended(first.first()) && peer.protocol == Protocol::Classic;
+        if length == 0 || foreign {
             context.count().reserved_first_bytes += u64::from(length > 0);
             if !fin {
                 stop_reading(quic, id);

@@ -375,6 +375,11 @@ impl Membership {
         match role {
             Role::PushPull { to, purpose } => self.push_pull_failed(to.address, *purpose, error),
             Role::Message { operation } => {
+                // All of it was written before: what became of it is not known.
+                let error = match error {
+                    OperationError::TimedOut => OperationError::Unknown,
+                    other => other,
+                };
                 self.effects.finish(*operation, Outcome::Failed(error));
             }
             // The round judges its stream ping at its end; the peer knows that its request failed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use swim_quic::{Cluster, JoinError, JoinFailure, KeysError, SecretKey, Stats};
+use swim_quic::{Cluster, DeliveryReport, JoinError, JoinFailure, KeysError, SecretKey, Stats};
 
 use crate::arguments::parse_key;
 use crate::output::{Output, listed, milliseconds};
@@ -126,15 +126,27 @@ impl Session {
         if name.is_empty() || text.is_empty() {
             return Err(usage("send NAME TEXT, sendr NAME TEXT"));
         }
-        self.deliver(name, text.as_bytes().to_vec(), reliable)?;
-        Ok(json!({ "bytes": text.len() }))
+        let payload = text.as_bytes().to_vec();
+        Ok(match self.deliver(name, payload, reliable)? {
+            None => json!({ "bytes": text.len() }),
+            Some(DeliveryReport::Acknowledged) => {
+                json!({ "bytes": text.len(), "delivery": "acknowledged" })
+            }
+            Some(DeliveryReport::Sent) => json!({ "bytes": text.len(), "delivery": "sent" }),
+        })
     }
 
-    fn deliver(&self, name: &str, payload: Vec<u8>, reliable: bool) -> Result<(), String> {
+    /// Sends a message; of a reliable one, says how much is known of its delivery.
+    fn deliver(
+        &self,
+        name: &str,
+        payload: Vec<u8>,
+        reliable: bool,
+    ) -> Result<Option<DeliveryReport>, String> {
         let sent = if reliable {
-            self.cluster.send_reliable(name, payload, SEND_TIMEOUT)
+            self.cluster.send_reliable(name, payload, SEND_TIMEOUT).map(Some)
         } else {
-            self.cluster.send(name, payload)
+            self.cluster.send(name, payload).map(|()| None)
         };
         sent.map_err(|error| error.to_string())
     }
@@ -157,7 +169,7 @@ impl Session {
         let (mut sent, mut failed, mut last_error) = (0_usize, 0_usize, None);
         for _ in 0..count {
             match self.deliver(name, vec![b'x'; size], reliable) {
-                Ok(()) => sent += 1,
+                Ok(_) => sent += 1,
                 Err(error) => {
                     failed += 1;
                     last_error = Some(error);

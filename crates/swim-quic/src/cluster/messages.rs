@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use swim_core::{MemberName, Outcome};
+use swim_core::{DeliveryReport, MemberName, Outcome};
 
 use super::{Cluster, REPORT_MARGIN, deadline_after, misplaced};
 use crate::application::{IncomingDatagram, IncomingStream, Stream};
@@ -19,13 +19,15 @@ use crate::protocol;
 ///
 /// ```no_run
 /// # use std::time::Duration;
-/// # use swim_quic::{Cluster, SendError};
+/// # use swim_quic::{Cluster, DeliveryReport, SendError};
 /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
 /// cluster.send("bob", "may be lost")?;
 /// cluster.broadcast("to everybody, may be lost")?;
 /// match cluster.send_reliable("bob", vec![0; 1_000_000], Duration::from_secs(10)) {
-///     Ok(()) => println!("bob has it"),
-///     Err(SendError::TimedOut) => println!("bob may have it"),
+///     Ok(DeliveryReport::Acknowledged) => println!("bob's application has it"),
+///     Ok(DeliveryReport::Sent) => println!("bob, a Go member, has it"),
+///     Err(SendError::Busy) => println!("bob has no room: try again later"),
+///     Err(SendError::Unknown) => println!("bob may have it"),
 ///     Err(SendError::UnknownMember(name)) => println!("who is {name}?"),
 ///     Err(other) => return Err(other.into()),
 /// }
@@ -46,26 +48,33 @@ impl Cluster {
         Ok(self.ask(|reply| Command::Send { to, payload, reply })??)
     }
 
-    /// Sends a message over a stream and waits until the member's transport has all of it, at
-    /// most `timeout`. At most 20 MiB, less with compression and encryption.
+    /// Sends a message over a stream and waits until the application there has it, at most
+    /// `timeout`. At most 20 MiB, less with compression and encryption.
+    ///
+    /// Messages to a member of this library arrive in the order of the calls, each once, also
+    /// when connections are lost meanwhile; the report is then
+    /// [`DeliveryReport::Acknowledged`]: every subscription there has the message. Go members,
+    /// and older versions of this library, tell only that their transport took it:
+    /// [`DeliveryReport::Sent`].
     ///
     /// # Errors
     ///
-    /// [`SendError`], with the reason; after [`SendError::TimedOut`] it may still arrive.
+    /// [`SendError`], with the reason. The message is not delivered after any of them, except
+    /// [`SendError::Unknown`], and [`SendError::Unreachable`] from a Go member: then it may be.
     pub fn send_reliable(
         &self,
         to: &str,
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
-    ) -> Result<(), SendError> {
+    ) -> Result<DeliveryReport, SendError> {
         let (to, payload) = (MemberName::try_from(to)?, payload.into());
         match self
             .operate(|reply| Command::SendReliable { to, payload, timeout, reply }, timeout)?
         {
-            Some(Outcome::Delivered) => Ok(()),
+            Some(Outcome::Delivered(report)) => Ok(report),
             Some(Outcome::Failed(error)) => Err(error.into()),
             Some(other) => Err(misplaced(&other).into()),
-            None => Err(SendError::TimedOut),
+            None => Err(SendError::Unknown),
         }
     }
 

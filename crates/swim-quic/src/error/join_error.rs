@@ -151,7 +151,10 @@ impl From<OperationError> for JoinFailureReason {
             OperationError::TooManyOperations { limit } => Self::TooManyOperations { limit },
             OperationError::HasLeft => Self::Left,
             // A join goes to an address, over a stream.
-            error @ (OperationError::UnknownMember(_)
+            error @ (OperationError::Busy
+            | OperationError::NoReceiver
+            | OperationError::Unknown
+            | OperationError::UnknownMember(_)
             | OperationError::NotAlive(_)
             | OperationError::SendFailed) => {
                 debug_assert!(false, "a join cannot end in {error:?}");

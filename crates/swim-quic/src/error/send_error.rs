@@ -28,6 +28,15 @@ pub enum SendError {
         /// How many are accepted.
         limit: usize,
     },
+    /// A subscription of the receiver had no room; none of them has any of the message.
+    #[error("the receiver has no room: wait for it to read, then send again")]
+    Busy,
+    /// Nobody at the receiver subscribed to its events.
+    #[error("nobody at the receiver reads messages: subscribe to its events there")]
+    NoReceiver,
+    /// The message was written, and no answer came in time, or the receiver restarted.
+    #[error("no answer: the message may or may not have been delivered")]
+    Unknown,
     /// The transport could not carry a reliable message.
     #[error("could not reach the peer: {0}")]
     Unreachable(#[source] StreamFailure),
@@ -40,8 +49,8 @@ pub enum SendError {
     /// The peer answered a reliable message with something that this side does not accept.
     #[error("the peer's answer was refused: {0}")]
     UnacceptableAnswer(#[source] UnacceptableAnswer),
-    /// A reliable message was not confirmed before the timeout.
-    #[error("not confirmed in time: it may still arrive")]
+    /// A reliable message could not be written before the timeout, and never will be.
+    #[error("not sent in time: it was withdrawn")]
     TimedOut,
     /// As many operations as are allowed are still under way.
     #[error("{limit} operations are still under way: try again in a moment")]
@@ -70,6 +79,9 @@ impl From<OperationError> for SendError {
             OperationError::NotAlive(name) => Self::NotAlive(name),
             OperationError::TooLarge { len, limit } => Self::TooLarge { len, limit },
             OperationError::TimedOut => Self::TimedOut,
+            OperationError::Busy => Self::Busy,
+            OperationError::NoReceiver => Self::NoReceiver,
+            OperationError::Unknown => Self::Unknown,
             OperationError::Unreachable(failure) => Self::Unreachable(failure),
             OperationError::PeerRefused(reason) => Self::PeerRefused(reason),
             OperationError::ClosedWithoutAnswer => Self::ClosedWithoutAnswer,
@@ -163,6 +175,9 @@ impl From<OperationError> for PingError {
             // A ping is one packet to a member in any state, and has neither payload nor stream.
             error @ (OperationError::NotAlive(_)
             | OperationError::HasLeft
+            | OperationError::Busy
+            | OperationError::NoReceiver
+            | OperationError::Unknown
             | OperationError::TooLarge { .. }
             | OperationError::Unreachable(_)
             | OperationError::OwnAddress(_)
