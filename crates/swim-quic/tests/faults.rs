@@ -48,9 +48,13 @@ fn a_member_that_restarts_at_once_is_reached_at_once() {
 #[test]
 fn two_thousand_exchanges_leak_no_stream_credit() {
     let members = Participants::new().cluster(&["ada", "bob"]);
+    let events = members[1].subscribe();
     let before = members[0].stats().unwrap().transport;
     for number in 0..2_000_u32 {
-        members[0].send_reliable("bob", number.to_be_bytes(), 10 * SECOND).unwrap();
+        // Long enough for a stream of its own.
+        members[0].send_reliable("bob", vec![7; 65_537], 10 * SECOND).unwrap();
+        let heard = events.try_iter().filter(|event| matches!(event, Event::Message { .. }));
+        assert_eq!(heard.count(), 1, "message {number}");
     }
     let after = members[0].stats().unwrap().transport;
     assert_eq!((after.dials, after.credit_replacements), (before.dials, 0));

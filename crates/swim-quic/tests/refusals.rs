@@ -17,8 +17,8 @@ use std::time::Duration;
 use common::{PATIENCE, Participants, alive, eventually};
 use swim_quic::{
     AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError, ConnectError,
-    ConnectionError, DriverError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
-    KeysError, LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy,
+    ConnectionError, DeliveryReport, DriverError, JoinError, JoinFailure, JoinFailureReason,
+    JoinFailures, KeysError, LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy,
     OpenStreamError, PingError, RawError, ResolveError, SecretKey, SendDatagramError, SendError,
     SendFailure, SetMetaError, StartError, StreamError, StreamFailure, StreamIoError,
     UnacceptableAnswer,
@@ -71,8 +71,8 @@ variants! {
         Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Command,
     }
     SendError {
-        InvalidName, UnknownMember, NotAlive, TooLarge, Unreachable, PeerRefused,
-        ClosedWithoutAnswer, UnacceptableAnswer, TimedOut, TooManyOperations, Left, Command,
+        InvalidName, UnknownMember, NotAlive, TooLarge, Busy, NoReceiver, Unknown, Unreachable,
+        PeerRefused, ClosedWithoutAnswer, UnacceptableAnswer, TimedOut, TooManyOperations, Left, Command,
     }
     SetMetaError { TooLarge, Left, Command }
     StartError {
@@ -432,8 +432,19 @@ fn a_message_is_refused_or_lost() {
     let error = ada.send_reliable("nobody", "x", SECOND).unwrap_err();
     assert!(!error.to_string().contains("peer"), "{error}");
 
+    // Bob's application does not listen, then has no room for a second such message.
+    seen.expect("NoReceiver", &ada.send_reliable("bob", "x", 10 * SECOND).unwrap_err());
+    let unread = bob.subscribe();
+    let long = vec![7; 10 << 20];
+    let taken = ada.send_reliable("bob", long.clone(), 30 * SECOND);
+    assert_eq!(taken, Ok(DeliveryReport::Acknowledged));
+    seen.expect("Busy", &ada.send_reliable("bob", long, 30 * SECOND).unwrap_err());
+    drop(unread);
+
     // Bob vanishes. Over the connection that is there nothing comes back, and no other is made.
     vanish(bob);
+    seen.expect("Unknown", &ada.send_reliable("bob", "x", SECOND / 5).unwrap_err());
+    ada.disconnect("bob").unwrap();
     seen.expect("TimedOut", &ada.send_reliable("bob", "x", SECOND / 5).unwrap_err());
     seen.complete_but_for(&[
         ("Unreachable", "a_message_cannot_be_carried"),

@@ -16,6 +16,7 @@ pub mod membership;
 pub mod messages;
 pub mod packet;
 mod participants;
+pub mod reliable;
 pub mod stream;
 mod watch;
 
@@ -33,6 +34,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "packet", check: packet::check },
     Target { name: "stream", check: stream::check },
+    Target { name: "reliable", check: reliable::check },
     Target { name: "messages", check: messages::check },
     Target { name: "compression", check: compression::check },
     Target { name: "membership", check: membership::check },

@@ -97,7 +97,7 @@ impl Membership {
         stats.health = self.health();
         stats.queued_updates = self.dissemination.queued_updates();
         stats.queued_broadcasts = self.dissemination.queued_broadcasts();
-        stats.streams = self.exchanges.len();
+        stats.streams = self.exchanges.len() + self.reliable.streams();
         stats.counters = *self.effects.counters();
         stats
     }

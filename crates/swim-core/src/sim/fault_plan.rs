@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::sim::application::MIN_PAYLOAD;
 use crate::sim::fault::{Fault, HostId, Stall};
 use crate::sim::sim_rng::{MILLION, SimRng};
-use crate::wire::{DeliveryStatus, MAX_META};
+use crate::wire::{DeliveryStatus, MAX_COMMON_MESSAGE, MAX_META};
 
 /// The kinds of fault a seed draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -290,6 +290,13 @@ impl PlanBuilder<'_> {
             };
             let at = self.moment();
             self.steps.push((at, PlanStep::Act(action)));
+            if let AppAction::SendReliable(from, to, len) = action
+                && len > MAX_COMMON_MESSAGE
+            {
+                // Short enough to overtake the one before.
+                let behind = AppAction::SendReliable(from, to, MIN_PAYLOAD);
+                self.steps.push((at, PlanStep::Act(behind)));
+            }
         }
     }
 

@@ -1,0 +1,128 @@
+//! Reliable messages over a bad path: all arrive once, in order, and each call's answer is true.
+
+#![expect(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
+
+mod common;
+#[path = "common/relay.rs"]
+mod relay;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Participants, alive, eventually};
+use relay::{Path, Relay};
+use swim_quic::{Cluster, Config, DeliveryReport, Event, SendError, Subscription};
+
+/// How many callers send at once; the messages of each arrive in its order.
+const CALLERS: u32 = 8;
+
+/// One message: who sends it, its number among those, and its length.
+fn payload(caller: u32, number: u32, len: usize) -> Vec<u8> {
+    let mut payload = [caller.to_be_bytes(), number.to_be_bytes()].concat();
+    payload.resize(len.max(8), caller.to_be_bytes()[3]);
+    payload
+}
+
+/// Short ones of up to 4 KiB, and now and then one of 64 KiB to 1 MiB.
+fn length(number: u32, large_every: u32) -> usize {
+    let spread = number.wrapping_mul(2_654_435_761);
+    if number % large_every == large_every - 1 {
+        65_536 + usize::try_from(spread % 983_040).unwrap()
+    } else {
+        usize::try_from(spread % 4_096).unwrap() + 1
+    }
+}
+
+fn read(events: &Subscription, expected: u32, large_every: u32, patience: Duration) {
+    let (end, mut next, mut total) = (Instant::now() + patience, vec![0; CALLERS as usize], 0);
+    while total < expected {
+        let left = end.saturating_duration_since(Instant::now());
+        let event = events.recv_timeout(left).unwrap_or_else(|_| panic!("{next:?} have come"));
+        let Event::Message { reliable: true, payload: heard, .. } = event else { continue };
+        let caller = u32::from_be_bytes(*heard.first_chunk().unwrap());
+        let number = u32::from_be_bytes(*heard[4..].first_chunk().unwrap());
+        let wanted = &mut next[caller as usize];
+        assert_eq!(number, *wanted, "caller {caller}");
+        assert!(heard[..] == payload(caller, number, length(number, large_every)), "not whole");
+        *wanted += 1;
+        total += 1;
+    }
+}
+
+/// Both members send `each` messages from every caller to the other, over this path.
+fn exchange(each: u32, large_every: u32, path: Path, patience: Duration) {
+    let participants = Participants::new();
+    // Each member knows the other by the address of a socket of the relay.
+    let [for_ada, for_bob] = [0, 0].map(|_: u8| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let addresses = [&for_ada, &for_bob].map(|socket| socket.local_addr().unwrap());
+    let own = [0, 0].map(|_: u8| free_address());
+    let member = |name: &str, place: usize| {
+        let member = participants.member(name).config(Config::lan());
+        member.bind(own[place].to_string()).advertise(addresses[place])
+    };
+    // Bob writes to the socket that stands for ada, and the other way round.
+    let ada = member("ada", 0).start().unwrap();
+    let bob = member("bob", 1).start().unwrap();
+    let ends = [(for_bob, own[0]), (for_ada, own[1])];
+    let _relay = Relay::start(ends, path);
+    ada.join([addresses[1].to_string()], 20 * SECOND).unwrap();
+    eventually("they meet", || [&ada, &bob].iter().all(|member| alive(member).len() == 2));
+
+    let (heard_by_ada, heard_by_bob) = (ada.subscribe(), bob.subscribe());
+    thread::scope(|scope| {
+        for (from, to) in [(&ada, "bob"), (&bob, "ada")] {
+            for caller in 0..CALLERS {
+                scope.spawn(move || send_all(from, to, caller, each, large_every, patience));
+            }
+        }
+        for events in [&heard_by_ada, &heard_by_bob] {
+            scope.spawn(move || read(events, each * CALLERS, large_every, patience));
+        }
+    });
+    for events in [heard_by_ada, heard_by_bob] {
+        let more = events.try_iter().filter(|event| matches!(event, Event::Message { .. }));
+        assert_eq!(more.count(), 0, "something came twice");
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An address at which nobody listens.
+fn free_address() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn send_all(from: &Cluster, to: &str, caller: u32, each: u32, large: u32, patience: Duration) {
+    for number in 0..each {
+        let bytes = payload(caller, number, length(number, large));
+        loop {
+            match from.send_reliable(to, bytes.clone(), patience) {
+                Ok(report) => {
+                    assert_eq!(report, DeliveryReport::Acknowledged);
+                    break;
+                }
+                // Nothing of it was delivered, so it is sent once more.
+                Err(SendError::Busy | SendError::Unreachable(_) | SendError::NotAlive(_)) => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => panic!("{caller}/{number} of {} bytes: {error}", bytes.len()),
+            }
+        }
+    }
+}
+
+/// A round trip of 20 ms, 0.5 % loss, and the path is gone for a second every five.
+#[test]
+fn messages_arrive_once_and_in_order_over_a_bad_path() {
+    let path = Path { delay: Duration::from_millis(10), lost: 5, cut: (5 * SECOND, SECOND) };
+    exchange(40, 20, path, 120 * SECOND);
+}
+
+/// A round trip of 50 ms, 0.5 % loss, and the path is gone for three seconds every thirty.
+#[test]
+#[ignore = "takes up to five minutes"]
+fn ten_thousand_messages_arrive_once_and_in_order_over_a_bad_path() {
+    let path = Path { delay: Duration::from_millis(25), lost: 5, cut: (30 * SECOND, 3 * SECOND) };
+    exchange(630, 125, path, 300 * SECOND);
+}
