@@ -33,6 +33,8 @@ use pending_dials::PendingDials;
 /// How long after its start a member greets Go peers, and when it repeats the greeting.
 const GREETING_PERIOD: Duration = Duration::from_secs(60);
 const SECOND_GREETING: Duration = Duration::from_millis(100);
+/// How long connections stay open after a leave has ended, for peers that still ask.
+const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
 
 /// What handles and driver thread share about one node.
 #[derive(Default)]
@@ -61,6 +63,8 @@ pub(crate) struct Node {
     raw: Option<Sender<RawDatagram>>,
     raw_dropped: u64,
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
+    /// Our leave, while it is under way; the latest of several.
+    leaving: Option<OperationId>,
     events: Vec<Event>,
     warnings: Warnings,
     /// The generation of members that `shared` shows.
@@ -90,6 +94,7 @@ impl Node {
             raw: None,
             raw_dropped: 0,
             waiting: BTreeMap::new(),
+            leaving: None,
             events: Vec::new(),
             warnings: Warnings::default(),
             published: None,
@@ -167,6 +172,9 @@ impl Node {
         match output {
             Output::ResolveSeeds => self.seeds.resolve(),
             Output::Finished { operation, outcome } => {
+                if self.leaving.take_if(|leaving| *leaving == operation).is_some() {
+                    self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
+                }
                 if let Some(reply) = self.waiting.remove(&operation) {
                     // A caller that gave up has dropped its receiver.
                     let _ = reply.send(outcome);

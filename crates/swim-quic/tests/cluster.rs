@@ -7,9 +7,9 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{Participants, alive, eventually, hear};
+use common::{PATIENCE, Participants, alive, eventually, hear};
 use swim_quic::{
     Cluster, Driver, Event, JoinError, LeaveError, Member, MemberState, SendError, StartError,
 };
@@ -54,6 +54,35 @@ fn a_leave_is_no_failure() {
         view(&members[1], "cyd").is_none_or(|cyd| cyd.state() == MemberState::Left)
     });
     assert_eq!(view(&members[2], "cyd").unwrap().state(), MemberState::Left);
+}
+
+#[test]
+fn connections_stay_until_the_leave_has_ended() {
+    let mut members = Participants::new().cluster(&["ada", "bob", "carol"]);
+    let ada = members.remove(0);
+    // Nobody acknowledges the leave, which takes as long as it may.
+    drop(members);
+    let begin = now();
+    let leaving = std::thread::spawn({
+        let ada = ada.clone();
+        move || {
+            let _ = ada.leave(PATIENCE);
+            now()
+        }
+    });
+    let mut last_seen = begin;
+    eventually("the connections are closed", || {
+        let open = !ada.connections().unwrap().is_empty();
+        if open {
+            last_seen = now();
+        }
+        !open && leaving.is_finished()
+    });
+    let ended = leaving.join().unwrap();
+    assert!(ended - begin > Duration::from_millis(400), "the leave was too quick to show it");
+    // A second after its end, and not after its beginning.
+    let lasted = last_seen.saturating_duration_since(ended);
+    assert!(lasted > Duration::from_millis(700), "closed {lasted:?} after the leave");
 }
 
 #[test]
@@ -230,6 +259,11 @@ fn free_address() -> String {
 }
 
 /// What a cluster holds of one member.
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn view(cluster: &Cluster, name: &str) -> Option<Member> {
     cluster.members().iter().find(|member| member.name().as_bytes() == name.as_bytes()).cloned()
 }

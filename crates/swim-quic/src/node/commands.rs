@@ -4,7 +4,7 @@
 //! channel of its answer behind until its outcome is known.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::{MAX_PACKET, Protocol, StreamToken};
@@ -14,14 +14,10 @@ use swim_core::{MemberName, OperationId, Outcome, SecretKey};
 use super::Node;
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::command::{Command, KeyChange};
-use crate::delayed_tasks::DelayedTask;
 use crate::error::{OpenStreamError, SendDatagramError};
 
 /// Raw datagrams that may wait to be received; further ones are dropped.
 const RAW_QUEUE: usize = 256;
-
-/// How long connections stay open after a leave, for peers that still ask.
-const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Carries out a command of a handle.
@@ -36,7 +32,7 @@ impl Node {
                 self.seeds.stop();
                 let operation = self.membership.leave(time);
                 self.waiting.insert(operation, reply);
-                self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
+                self.leaving = Some(operation);
             }
             Command::SetMeta { meta, reply } => {
                 answer(&reply, self.membership.set_meta(meta, time));
