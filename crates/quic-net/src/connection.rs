@@ -335,7 +335,11 @@ impl Connection {
     /// The end that our own deadlines set.
     fn overdue(&self, context: &EndpointContext, now: Instant) -> Option<Ending> {
         if self.handshake.deadline().is_some_and(|deadline| now >= deadline) {
-            return Some(Ending::HandshakeTimedOut);
+            let is_answered = self.quic.stats().recv > 0;
+            return Some(match is_answered {
+                true => Ending::HandshakeTimedOut,
+                false => Ending::DialTimedOut,
+            });
         }
         let limits = context.limits();
         // Twice is still below what the cipher allows, and all that its streams get after a

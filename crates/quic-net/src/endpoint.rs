@@ -29,6 +29,7 @@ use crate::event::{EndpointEvent, PeerIdentity};
 use crate::pool::Pool;
 use crate::reason::CloseReason;
 use crate::reset::ResetLimiter;
+use crate::send_errors::SendErrors;
 use crate::stats::{ConnectionStats, EndpointStats};
 use crate::tls;
 use connectionless::ConnectionlessQueue;
@@ -62,6 +63,7 @@ pub struct Endpoint {
     scheduler: Scheduler,
     connectionless: ConnectionlessQueue,
     resets: ResetLimiter,
+    send_errors: SendErrors,
     /// Connections confirmed so far.
     confirmations: u64,
     started: Instant,
@@ -109,6 +111,7 @@ impl Endpoint {
             scheduler: Scheduler::default(),
             connectionless: ConnectionlessQueue::default(),
             resets: ResetLimiter::new(now),
+            send_errors: SendErrors::default(),
             confirmations: 0,
             started: now,
             now,
@@ -266,6 +269,8 @@ impl Endpoint {
         let handshaking =
             |connection: &&Connection| connection.phase() == ConnectionPhase::Handshaking;
         let mut stats = self.context.stats().clone();
+        stats.send_errors.clone_from(self.send_errors.counts());
+        stats.other_send_errors = self.send_errors.others();
         stats.connections = self.pool.len();
         stats.handshakes = self.pool.iter().filter(handshaking).count();
         stats

@@ -3,6 +3,7 @@
 
 use thiserror::Error;
 
+use crate::kernel_refusal::KernelRefusal;
 use crate::limits::{LimitsError, MAX_PACKET};
 use crate::reason::Refusal;
 
@@ -14,6 +15,16 @@ pub enum SendFailure {
     /// [`dial_timeout`](crate::Limits::dial_timeout).
     #[error("the peer did not answer the dial in time: is it running, and is UDP let through?")]
     DialTimedOut,
+    /// The peer answered, and did not finish the handshake within
+    /// [`dial_timeout`](crate::Limits::dial_timeout).
+    #[error(
+        "the peer answered and did not finish the handshake in time: it is overloaded, or packets \
+         of 1,200 bytes get lost on the way"
+    )]
+    HandshakeTimedOut,
+    /// This machine's kernel refused to send the dial.
+    #[error("{0}")]
+    Kernel(KernelRefusal),
     /// The dial failed or the connection broke before the packet was sent, or the packet missed
     /// [`packet_stream_timeout`](crate::Limits::packet_stream_timeout).
     #[error("no connection to the peer: send again, which dials it")]
@@ -45,8 +56,21 @@ pub enum StreamError {
     /// It was not over by its deadline.
     #[error("the deadline passed: try again, or give it more time")]
     TimedOut,
-    /// The dial failed.
-    #[error("no connection to the peer: is it running, and is UDP let through?")]
+    /// The peer did not answer the dial within [`dial_timeout`](crate::Limits::dial_timeout).
+    #[error("the peer did not answer the dial in time: is it running, and is UDP let through?")]
+    DialTimedOut,
+    /// The peer answered, and did not finish the handshake within
+    /// [`dial_timeout`](crate::Limits::dial_timeout).
+    #[error(
+        "the peer answered and did not finish the handshake in time: it is overloaded, or packets \
+         of 1,200 bytes get lost on the way"
+    )]
+    HandshakeTimedOut,
+    /// This machine's kernel refused to send the dial.
+    #[error("{0}")]
+    Kernel(KernelRefusal),
+    /// The dial failed for another reason: the peer closed it, or there was a QUIC error.
+    #[error("the peer ended the dial: its log says why")]
     Unreachable,
     /// One side refused the other's certificate, protocol or label.
     #[error("refused: {0}")]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::error::{SendFailure, StreamError};
+use crate::kernel_refusal::KernelRefusal;
 use crate::reason::{CloseReason, Refusal};
 use crate::stream_token::StreamToken;
 
@@ -80,6 +81,14 @@ pub enum EndpointEvent {
         to: SocketAddr,
         /// Why.
         reason: SendFailure,
+    },
+    /// This machine's kernel refused to send a datagram. Reported at most once a second; the
+    /// [counters](crate::EndpointStats::send_errors) know all.
+    SendError {
+        /// Where to.
+        to: SocketAddr,
+        /// Why.
+        reason: KernelRefusal,
     },
     /// The largest packet that travels as one datagram to this peer was learnt or has changed:
     /// after the handshake, and when path MTU discovery is done.

@@ -49,6 +49,7 @@ pub(crate) fn payload_size(event: &EndpointEvent) -> usize {
         | EndpointEvent::StreamFailed { .. }
         | EndpointEvent::SendFailed { .. }
         | EndpointEvent::PacketLimit { .. }
+        | EndpointEvent::SendError { .. }
         | EndpointEvent::PeerFeatures { .. }
         | EndpointEvent::Refused { .. } => 0,
     }

@@ -9,6 +9,7 @@ use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use crate::endpoint::{Endpoint, Transmit};
+use crate::kernel_refusal::KernelRefusal;
 
 /// A bound UDP socket.
 pub(crate) struct Socket {
@@ -114,11 +115,11 @@ impl Socket {
         endpoint: &mut Endpoint,
         now: std::time::Instant,
     ) -> io::Result<SocketProgress> {
-        if let Some((transmit, bytes)) = self.blocked.take()
-            && !self.send(&transmit, &bytes)?
-        {
-            self.blocked = Some((transmit, bytes));
-            return Ok(SocketProgress::Drained);
+        if let Some((transmit, bytes)) = self.blocked.take() {
+            self.send_or_keep(&transmit, &bytes, endpoint, now);
+            if self.blocked.is_some() {
+                return Ok(SocketProgress::Drained);
+            }
         }
         let room = self.state.max_gso_segments().clamp(1, SEGMENTS) * SEGMENT;
         let room = room.min(scratch.len());
@@ -127,45 +128,66 @@ impl Socket {
                 return Ok(SocketProgress::Drained);
             };
             let bytes = &scratch[..transmit.len.min(room)];
-            if !self.send(&transmit, bytes)? {
-                self.blocked = Some((transmit, bytes.to_vec()));
+            self.send_or_keep(&transmit, bytes, endpoint, now);
+            if self.blocked.is_some() {
                 return Ok(SocketProgress::Drained);
             }
         }
         Ok(SocketProgress::More)
     }
 
-    /// Sends one transmit; `false` means that the kernel has no room at the moment.
-    fn send(&self, transmit: &Transmit, bytes: &[u8]) -> io::Result<bool> {
-        let mut segment = transmit.segment;
-        // The kernel refuses the first segmented send where it cannot do it; quinn-udp then
-        // lowers `max_gso_segments`, and the same bytes go out one by one.
-        if segment.is_some() && self.state.max_gso_segments() <= 1 {
-            return self.send_singly(transmit, bytes, segment.take().unwrap_or(bytes.len()));
+    /// Sends one transmit; keeps what the kernel has no room for, and tells the endpoint of what
+    /// it refuses.
+    fn send_or_keep(
+        &mut self,
+        transmit: &Transmit,
+        bytes: &[u8],
+        endpoint: &mut Endpoint,
+        now: std::time::Instant,
+    ) {
+        if self.address.is_ipv4() && transmit.to.is_ipv6() {
+            endpoint.handle_send_error(transmit.to, KernelRefusal::AddressFamily, now);
+            return;
         }
-        match self.try_send(transmit, bytes, segment) {
-            Ok(sent) => Ok(sent),
-            Err(error) => match segment {
-                Some(size) if !is_about_a_peer(&error) => {
-                    log::debug!("segmented send refused, sending singly: {error}");
-                    self.send_singly(transmit, bytes, size)
-                }
-                Some(_) | None => {
-                    log::debug!("cannot send to {}: {error}", transmit.to);
-                    Ok(true)
-                }
-            },
+        match self.send(transmit, bytes) {
+            Ok(sent) if sent < bytes.len() => {
+                let rest = bytes.get(sent..).unwrap_or_default().to_vec();
+                self.blocked = Some((Transmit { len: rest.len(), ..*transmit }, rest));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                log::debug!("cannot send to {}: {error}", transmit.to);
+                endpoint.handle_send_error(transmit.to, KernelRefusal::of(&error), now);
+            }
         }
     }
 
-    /// Losing the rest of a batch to a full kernel queue is the same as losing it on the way.
-    fn send_singly(&self, transmit: &Transmit, bytes: &[u8], size: usize) -> io::Result<bool> {
-        for datagram in bytes.chunks(size.max(1)) {
-            if let Err(error) = self.try_send(transmit, datagram, None) {
-                log::debug!("cannot send to {}: {error}", transmit.to);
+    /// Sends one transmit and returns how many bytes are done with. Fewer than there are means
+    /// that the kernel has no room for the rest at the moment.
+    ///
+    /// # Errors
+    /// The kernel refuses: what was not sent is lost.
+    fn send(&self, transmit: &Transmit, bytes: &[u8]) -> io::Result<usize> {
+        let Some(size) = transmit.segment else {
+            return Ok(if self.try_send(transmit, bytes, None)? { bytes.len() } else { 0 });
+        };
+        // The kernel refuses the first segmented send where it cannot do it; quinn-udp then
+        // lowers `max_gso_segments`, and the same bytes go out one by one.
+        if self.state.max_gso_segments() > 1 {
+            match self.try_send(transmit, bytes, Some(size)) {
+                Ok(sent) => return Ok(if sent { bytes.len() } else { 0 }),
+                Err(error) if is_about_a_peer(&error) => return Err(error),
+                Err(error) => log::debug!("segmented send refused, sending singly: {error}"),
             }
         }
-        Ok(true)
+        let mut sent = 0;
+        for datagram in bytes.chunks(size.max(1)) {
+            if !self.try_send(transmit, datagram, None)? {
+                break;
+            }
+            sent += datagram.len();
+        }
+        Ok(sent)
     }
 
     fn try_send(
@@ -213,6 +235,7 @@ fn is_about_a_peer(error: &io::Error) -> bool {
             | ErrorKind::ConnectionReset
             | ErrorKind::HostUnreachable
             | ErrorKind::NetworkUnreachable
+            | ErrorKind::PermissionDenied
             | ErrorKind::Interrupted
     )
 }

@@ -4,10 +4,12 @@
 //! ever dropped without a trace.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::PeerIdentity;
+use crate::kernel_refusal::KernelRefusal;
 use crate::reason::Refusal;
 
 /// What an endpoint has done since it was made; every field is a count unless it says otherwise.
@@ -24,9 +26,13 @@ pub struct EndpointStats {
     pub dials_failed: u64,
     /// Incoming connections taken on.
     pub accepted: u64,
-    /// Connections, dialed or accepted, whose handshake both sides completed. An Initial that waited
-    /// in a socket buffer until its sender had given up counts as accepted only.
+    /// Connections, dialed or accepted, whose handshake both sides completed. An Initial that
+    /// waited in a socket buffer until its sender had given up counts as accepted only.
     pub confirmed: u64,
+    /// Datagrams that the kernel refused to send, by reason and destination: the first 64 pairs.
+    pub send_errors: BTreeMap<(KernelRefusal, SocketAddr), u64>,
+    /// Datagrams that the kernel refused to send to further destinations.
+    pub other_send_errors: u64,
     /// UDP datagrams handed in.
     pub udp_received: u64,
     /// UDP datagrams handed out.

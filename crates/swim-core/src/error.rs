@@ -111,8 +111,8 @@ pub enum UnacceptableAnswer {
 /// Why the transport gave a stream up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum StreamFailure {
-    /// The peer could not be dialed, or refused the connection or the stream.
-    #[error("it refused, or nobody listens there")]
+    /// One side refused the other's certificate, name, label or protocol.
+    #[error("refused: the certificates, names and labels of both sides must fit, see the logs")]
     Refused,
     /// The deadline passed.
     #[error("no answer before the deadline")]
@@ -126,6 +126,42 @@ pub enum StreamFailure {
     /// The connection closed underneath.
     #[error("the connection closed")]
     Closed,
+    /// There was no connection, and the dial failed.
+    #[error("{0}")]
+    NotConnected(DialFailure),
+}
+
+/// Why a dial brought no connection, where the peer did not refuse it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialFailure {
+    /// Nothing came back.
+    #[error("no answer: is it running there, and is UDP let through on the way?")]
+    NoAnswer,
+    /// The peer answered, and the handshake was not finished in time.
+    #[error(
+        "it answered and did not finish the handshake in time: it is overloaded, or packets of \
+         1,200 bytes get lost on the way"
+    )]
+    HandshakeUnfinished,
+    /// The peer ended the dial, without saying that it refuses us.
+    #[error("it ended the dial: its log says why")]
+    Ended,
+    /// This machine forbids sending to the address (EPERM).
+    #[error("this machine forbids sending there (EPERM or EACCES): look at its firewall rules")]
+    NotPermitted,
+    /// This machine has no route to the network (ENETUNREACH).
+    #[error("no route to that network (ENETUNREACH): look at this machine's routes")]
+    NetworkUnreachable,
+    /// This machine has no route to the host (EHOSTUNREACH).
+    #[error("no route to that host (EHOSTUNREACH): look at this machine's routes")]
+    HostUnreachable,
+    /// The socket is an IPv4 one, and the address an IPv6 one.
+    #[error("an IPv4 socket cannot send to an IPv6 address: bind to [::] instead")]
+    AddressFamily,
+    /// This machine refused to send, with this error number (errno).
+    #[error("this machine refused to send there (errno {0})")]
+    Kernel(i32),
 }
 
 /// Why a message or ping to one member was refused.
@@ -163,6 +199,7 @@ impl From<StreamFailure> for OperationError {
             StreamFailure::Refused
             | StreamFailure::Reset
             | StreamFailure::PeerMismatch
+            | StreamFailure::NotConnected(_)
             | StreamFailure::Closed => Self::Unreachable(failure),
         }
     }

@@ -63,8 +63,8 @@ pub mod wire;
 pub use config::Config;
 pub use config_error::ConfigError;
 pub use error::{
-    BroadcastRefusal, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal, StreamFailure,
-    UnacceptableAnswer,
+    BroadcastRefusal, DialFailure, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal,
+    StreamFailure, UnacceptableAnswer,
 };
 pub use features::Features;
 pub use hooks::Hooks;

@@ -100,20 +100,13 @@ impl MemberTable {
         self.by_address[self.range_at(address)].iter().map(|index| self.get(*index))
     }
 
-    /// The name of who is at the other end: proven, or looked up by address. Of several proven
-    /// names, the one whose member has the address counts, else one that is known.
+    /// Who is at the other end: of the proven names the one at the address, else a known one.
     pub(crate) fn name_of<'a>(&'a self, peer: &'a Peer) -> Option<&'a MemberName> {
-        let is_known = |name: &&MemberName| self.find(name.as_bytes()).is_some();
         let mut here = self.at_address(peer.address).map(Member::name);
-        if peer.names.len() > 1
-            && let Some(name) = here.find(|name| peer.names.contains(name))
-        {
-            return Some(name);
-        }
-        if let Some(first) = peer.names.first() {
-            return Some(peer.names.iter().find(is_known).unwrap_or(first));
-        }
-        self.at_address(peer.address).next().map(Member::name)
+        let is_known = |name: &&MemberName| self.find(name.as_bytes()).is_some();
+        let Some(first) = peer.names.first() else { return here.next() };
+        let here = here.find(|name| peer.names.contains(name));
+        here.or_else(|| peer.names.iter().find(is_known)).or(Some(first))
     }
 
     /// Whether a member that is alive or suspect has this address.

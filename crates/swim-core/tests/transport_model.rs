@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use swim_core::model::{EndpointId, Journey, Links, ModelLimits, StreamFaults, TransportModel};
 use swim_core::{
-    Destination, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
-    Transport, TransportEvent,
+    Destination, DialFailure, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId,
+    StreamRead, Time, Transport, TransportEvent,
 };
 
 const ADA: EndpointId = EndpointId(0);
@@ -228,7 +228,7 @@ fn a_silent_address_fails_at_the_dial_s_deadline() {
     pair.run(Duration::from_millis(2_900));
     assert_eq!(pair.seen, []);
     pair.run(Duration::from_millis(200));
-    assert_eq!(pair.failures(ADA), [StreamFailure::Closed]);
+    assert_eq!(pair.failures(ADA), [StreamFailure::NotConnected(DialFailure::NoAnswer)]);
     assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1) })));
 }
 

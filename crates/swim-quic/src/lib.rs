@@ -75,11 +75,11 @@ pub use error::{
     StartError, StreamIoError,
 };
 pub use quic_net::{
-    EndpointError, EndpointStats, Limits, LimitsError, ReadError, Refusal, SendFailure,
-    StreamError, WriteError,
+    EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
+    SendFailure, StreamError, WriteError,
 };
 pub use subscribers::{Subscription, SubscriptionIter, SubscriptionLimits};
 pub use swim_core::{
-    Config, ConfigError, DeliveryReport, Member, MemberName, MemberState, MembershipStats,
-    NameError, SecretKey, StreamFailure, UnacceptableAnswer,
+    Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
+    MembershipStats, NameError, SecretKey, StreamFailure, UnacceptableAnswer,
 };

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quic_net::{
-    CloseReason, Endpoint, EndpointEvent, PeerIdentity, Read, ReadError, StreamError, StreamToken,
+    CloseReason, Endpoint, EndpointEvent, KernelRefusal, PeerIdentity, Read, ReadError,
+    StreamError, StreamToken,
 };
 use swim_core::{
-    Destination, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId, StreamRead, Time,
-    Transport, TransportEvent,
+    Destination, DialFailure, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId,
+    StreamRead, Time, Transport, TransportEvent,
 };
 
 /// An endpoint, lent to the machine for one call.
@@ -143,6 +144,7 @@ impl Peers {
             | EndpointEvent::ApplicationPacket { .. }
             | EndpointEvent::StreamOpened { application: true, .. }
             | EndpointEvent::StreamStopped { .. }
+            | EndpointEvent::SendError { .. }
             | EndpointEvent::Refused { .. }
             | EndpointEvent::RawDatagram { .. }) => return Err(other),
         })
@@ -165,10 +167,25 @@ fn failure_of(error: &StreamError) -> StreamFailure {
         StreamError::Refused(_) => StreamFailure::Refused,
         StreamError::NameMismatch => StreamFailure::PeerMismatch,
         StreamError::Reset(_) => StreamFailure::Reset,
-        StreamError::Unreachable
-        | StreamError::Closed
-        | StreamError::ClassicPeer
-        | StreamError::Unavailable
-        | _ => StreamFailure::Closed,
+        StreamError::DialTimedOut => StreamFailure::NotConnected(DialFailure::NoAnswer),
+        StreamError::HandshakeTimedOut => {
+            StreamFailure::NotConnected(DialFailure::HandshakeUnfinished)
+        }
+        StreamError::Unreachable => StreamFailure::NotConnected(DialFailure::Ended),
+        StreamError::Kernel(refusal) => StreamFailure::NotConnected(dial_failure_of(*refusal)),
+        StreamError::Closed | StreamError::ClassicPeer | StreamError::Unavailable | _ => {
+            StreamFailure::Closed
+        }
+    }
+}
+
+fn dial_failure_of(refusal: KernelRefusal) -> DialFailure {
+    match refusal {
+        KernelRefusal::NotPermitted => DialFailure::NotPermitted,
+        KernelRefusal::NetworkUnreachable => DialFailure::NetworkUnreachable,
+        KernelRefusal::HostUnreachable => DialFailure::HostUnreachable,
+        KernelRefusal::AddressFamily => DialFailure::AddressFamily,
+        KernelRefusal::Other(errno) => DialFailure::Kernel(errno),
+        _ => DialFailure::Kernel(0),
     }
 }

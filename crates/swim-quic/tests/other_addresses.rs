@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Participants, eventually, hear};
-use swim_quic::{Cluster, Event, JoinError, JoinFailureReason, MemberState};
+use swim_quic::{
+    Cluster, DialFailure, Event, JoinError, JoinFailureReason, MemberState, StreamFailure,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -136,4 +138,26 @@ fn an_address_that_leads_to_ourselves_is_a_failed_join_that_says_so() {
     let JoinFailureReason::LeadsToOurselves(address) = reason else { panic!("{reason:?}") };
     assert_eq!(address, relay.address);
     assert!(reason.to_string().contains("leads to ourselves"), "{reason}");
+}
+
+#[test]
+fn a_join_says_at_once_what_this_machine_refuses_to_send() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    // The kernel refuses broadcasts of sockets that did not ask for them.
+    for (address, expected) in [
+        ("255.255.255.255:7946", DialFailure::NotPermitted),
+        ("[2001:db8::1]:7946", DialFailure::AddressFamily),
+    ] {
+        let begun = now();
+        let reason = failure(ada.join([address], PATIENCE).unwrap_err());
+        assert!(
+            matches!(
+                &reason,
+                JoinFailureReason::Unreachable(StreamFailure::NotConnected(found))
+                    if *found == expected
+            ),
+            "{reason}"
+        );
+        assert!(begun.elapsed() < 2 * SECOND, "it does not wait for an answer");
+    }
 }

@@ -290,7 +290,7 @@ fn an_address_is_not_joined() {
     let mallory = member("bobby").identity(participants.identity("mallory")).start().unwrap();
     let refused = reason(&mallory, &ben.address().to_string(), 10 * SECOND);
     seen.expect("Unreachable", &refused);
-    assert!(matches!(source(&refused), StreamFailure::Reset), "{refused:?}");
+    assert!(matches!(source(&refused), StreamFailure::Refused), "{refused:?}");
 
     let second = member("ada").start().unwrap();
     bob.join([ada.address().to_string()], PATIENCE).unwrap();
@@ -543,7 +543,7 @@ fn a_stream_is_not_opened() {
     ada.disconnect("bob").unwrap();
     let error = ada.open_stream("bob", "echo", 10 * SECOND).unwrap_err();
     seen.expect("Unreachable", &error);
-    assert_eq!(source::<StreamError>(&error), &StreamError::Unreachable);
+    assert_eq!(source::<StreamError>(&error), &StreamError::DialTimedOut);
     seen.complete_but_for(&[
         ("PeerSpeaksGo", NO_GO_HERE),
         ("Write", "a stream that was just opened takes its first bytes"),

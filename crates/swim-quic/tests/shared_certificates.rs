@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and looks at one kind of event"
 )]
 
+#[expect(dead_code, reason = "the identities of this test have certificates of another kind")]
 mod common;
 
 use std::time::{Duration, Instant};

@@ -13,8 +13,8 @@ use swim_core::wire::{
     encode_packet, encode_push_pull, encode_stream, encode_user,
 };
 use swim_core::{
-    Config, Hooks, IpNetwork, LocalMember, Member, MemberName, Membership, Peer, RngSeed,
-    SecretKey, StreamFailure, StreamId, Time,
+    Config, DialFailure, Hooks, IpNetwork, LocalMember, Member, MemberName, Membership, Peer,
+    RngSeed, SecretKey, StreamFailure, StreamId, Time,
 };
 
 use crate::draw::Draw;
@@ -343,6 +343,7 @@ impl<'a> Story<'a> {
                     StreamFailure::Reset,
                     StreamFailure::PeerMismatch,
                     StreamFailure::Closed,
+                    StreamFailure::NotConnected(DialFailure::NoAnswer),
                 ]);
                 if let Some(id) = streams[usize::from(choice & 1)] {
                     self.watch.failed(id);

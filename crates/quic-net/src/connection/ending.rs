@@ -2,6 +2,7 @@
 
 use super::handshake::ConnectionPhase;
 use crate::error::{SendFailure, StreamError};
+use crate::kernel_refusal::KernelRefusal;
 use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal, WRONG_NAME};
 use crate::tls;
 
@@ -10,6 +11,10 @@ use crate::tls;
 pub(crate) enum Ending {
     /// The peer did not finish the handshake, or sent no HELLO, in time.
     HandshakeTimedOut,
+    /// The peer sent nothing in time.
+    DialTimedOut,
+    /// The kernel refuses to send the dial.
+    Kernel(KernelRefusal),
     /// For this reason.
     Closed(CloseReason),
 }
@@ -37,7 +42,7 @@ impl Ending {
     /// Why, in the words of an event.
     pub(crate) fn reason(&self) -> CloseReason {
         match self {
-            Self::HandshakeTimedOut => CloseReason::TimedOut,
+            Self::HandshakeTimedOut | Self::DialTimedOut | Self::Kernel(_) => CloseReason::TimedOut,
             Self::Closed(reason) => reason.clone(),
         }
     }
@@ -45,7 +50,11 @@ impl Ending {
     /// What this end means for streams and packets of a connection that had come to `phase`.
     pub(crate) fn failures(&self, phase: ConnectionPhase) -> (StreamError, SendFailure) {
         match self {
-            Self::HandshakeTimedOut => (StreamError::Unreachable, SendFailure::DialTimedOut),
+            Self::HandshakeTimedOut => {
+                (StreamError::HandshakeTimedOut, SendFailure::HandshakeTimedOut)
+            }
+            Self::DialTimedOut => (StreamError::DialTimedOut, SendFailure::DialTimedOut),
+            Self::Kernel(refusal) => (StreamError::Kernel(*refusal), SendFailure::Kernel(*refusal)),
             Self::Closed(CloseReason::Refused(refusal)) => {
                 (StreamError::Refused(*refusal), SendFailure::Refused(*refusal))
             }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use super::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
 use crate::backoff::Urgency;
 use crate::canonical_address::canonical;
-use crate::connection::{Beginning, Connection, LOCAL};
+use crate::connection::{Beginning, Connection, ConnectionPhase, Ending, LOCAL};
 use crate::connection_key::ConnectionKey;
 use crate::endpoint_context::EndpointContext;
 use crate::error::{SendFailure, StreamError};
 use crate::event::{EndpointEvent, PeerIdentity};
+use crate::kernel_refusal::KernelRefusal;
 use crate::limits::MAX_PACKET;
 use crate::reason::CloseReason;
 use crate::stream_directory::StreamLocation;
@@ -171,6 +172,27 @@ impl Endpoint {
         self.pool.insert(Box::new(Connection::new(quic, &beginning)));
         self.schedule(key);
         Some(key)
+    }
+
+    /// This machine's kernel refused to send a datagram. It is lost; a dial to the same address
+    /// fails at once if the next one would be refused as well.
+    pub fn handle_send_error(&mut self, to: SocketAddr, reason: KernelRefusal, now: Instant) {
+        self.now = now;
+        let to = canonical(to);
+        if self.send_errors.note(reason, to, now) {
+            self.context.emit(EndpointEvent::SendError { to, reason });
+        }
+        if !reason.is_lasting() {
+            return;
+        }
+        for key in self.pool.at(to).to_vec() {
+            let is_dial = self.pool.get(key).is_some_and(|connection| {
+                connection.dialed() && connection.phase() == ConnectionPhase::Handshaking
+            });
+            if is_dial {
+                self.end(key, &Ending::Kernel(reason));
+            }
+        }
     }
 
     /// Lets the connection that has the stream act, and queues it for sending if the result says

@@ -6,7 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::world::{PATIENCE, authority, config, endpoint, identity, now};
-use quic_net::{Endpoint, EndpointEvent, EventLoop, SocketId, StreamToken};
+use quic_net::{
+    Endpoint, EndpointEvent, EventLoop, KernelRefusal, SendFailure, SocketId, StreamError,
+    StreamToken,
+};
 
 struct Driver {
     sockets: EventLoop,
@@ -180,4 +183,47 @@ fn waker_ends_a_wait_without_a_deadline() {
         scope.spawn(move || waker.wake().unwrap());
         sockets.wait(None).unwrap();
     });
+}
+
+#[test]
+fn what_the_kernel_refuses_to_send_fails_at_once_and_is_counted() {
+    // The kernel refuses broadcasts of sockets that did not ask for them.
+    for (to, refusal) in [
+        ("255.255.255.255:7946", KernelRefusal::NotPermitted),
+        ("[2001:db8::1]:7946", KernelRefusal::AddressFamily),
+    ] {
+        let mut driver = Driver::new(&["127.0.0.1:0", "127.0.0.1:0"]);
+        let (to, bob) = (to.parse().unwrap(), driver.members[1].1);
+        let begun = now();
+        let ada = &mut driver.members[0].2;
+        ada.send_packet(to, None, b"ping", begun);
+        ada.open_stream(StreamToken::from_caller(1), to, None, begun + PATIENCE, begun);
+        ada.send_packet(bob, None, b"for bob", begun);
+        let told = [
+            EndpointEvent::SendError { to, reason: refusal },
+            EndpointEvent::SendFailed { to, reason: SendFailure::Kernel(refusal) },
+            EndpointEvent::StreamFailed {
+                stream: StreamToken::from_caller(1),
+                reason: StreamError::Kernel(refusal),
+            },
+        ];
+        driver.run_until("the refusal", |driver| {
+            told.iter().all(|event| driver.members[0].3.contains(event))
+        });
+        assert!(begun.elapsed() < Duration::from_secs(2), "the dial's deadline was not awaited");
+        driver.run_until("others are served", |driver| driver.packets(1) == 1);
+        let stats = driver.members[0].2.stats();
+        assert!(stats.send_errors[&(refusal, to)] >= 1, "{stats:?}");
+        assert_eq!(stats.dials_failed, 1);
+    }
+}
+
+#[test]
+fn a_silent_peer_is_no_unfinished_handshake() {
+    let mut driver = Driver::new(&["127.0.0.1:0"]);
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = silent.local_addr().unwrap();
+    driver.members[0].2.send_packet(to, None, b"ping", now());
+    let failed = EndpointEvent::SendFailed { to, reason: SendFailure::DialTimedOut };
+    driver.run_until("the dial's deadline", |driver| driver.members[0].3.contains(&failed));
 }

@@ -9,7 +9,7 @@ use super::links::{EndpointId, Journey, Links};
 use super::model_agenda::Move;
 use super::stream_table::StreamSide;
 use super::transport_model::TransportModel;
-use crate::error::StreamFailure;
+use crate::error::{DialFailure, StreamFailure};
 use crate::member::Peer;
 use crate::member_name::MemberName;
 use crate::output::Destination;
@@ -205,7 +205,8 @@ impl TransportModel {
         }
         self.connections.remove(id);
         for stream in self.streams.on_connection(id) {
-            self.fail_end(stream, StreamSide::Opener, StreamFailure::Closed);
+            let failure = StreamFailure::NotConnected(DialFailure::NoAnswer);
+            self.fail_end(stream, StreamSide::Opener, failure);
             self.streams.remove(stream);
         }
         if !dial.queue.is_empty() {

@@ -206,7 +206,7 @@ fn error_code(error: &OperationError) -> u64 {
         OperationError::Unreachable(StreamFailure::TimedOut) => 8,
         OperationError::Unreachable(StreamFailure::Reset) => 9,
         OperationError::Unreachable(StreamFailure::PeerMismatch) => 10,
-        OperationError::Unreachable(StreamFailure::Closed) => 11,
+        OperationError::Unreachable(StreamFailure::Closed | StreamFailure::NotConnected(_)) => 11,
         OperationError::UnknownMember(_) => 12,
         OperationError::NotAlive(_) => 13,
         OperationError::NameTaken { .. } => 14,

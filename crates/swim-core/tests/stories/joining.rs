@@ -1,8 +1,8 @@
 //! Members find each other, or refuse to.
 
 use swim_core::{
-    Config, Hooks, Member, MemberState, MembershipEvent, OperationError, Outcome, ProtocolVersions,
-    SecretKey, StreamFailure, UnacceptableAnswer, WarningKind,
+    Config, DialFailure, Hooks, Member, MemberState, MembershipEvent, OperationError, Outcome,
+    ProtocolVersions, SecretKey, StreamFailure, UnacceptableAnswer, WarningKind,
 };
 
 use crate::harness::{Cluster, millis, name, seconds};
@@ -44,7 +44,8 @@ fn a_join_to_nobody_fails_with_the_dial() {
     cluster.run_for(seconds(2));
     assert_eq!(cluster.outcome("ada", operation), None);
     cluster.run_for(seconds(2));
-    let unreachable = Outcome::Failed(OperationError::Unreachable(StreamFailure::Closed));
+    let no_answer = StreamFailure::NotConnected(DialFailure::NoAnswer);
+    let unreachable = Outcome::Failed(OperationError::Unreachable(no_answer));
     assert_eq!(cluster.outcome("ada", operation), Some(&unreachable));
 }
 

@@ -46,6 +46,9 @@ impl From<StreamError> for OpenStreamError {
             StreamError::TimedOut => Self::TimedOut,
             StreamError::ClassicPeer => Self::PeerSpeaksGo,
             StreamError::Unreachable
+            | StreamError::DialTimedOut
+            | StreamError::HandshakeTimedOut
+            | StreamError::Kernel(_)
             | StreamError::Refused(_)
             | StreamError::NameMismatch
             | StreamError::Reset(_)

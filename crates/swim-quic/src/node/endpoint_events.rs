@@ -72,6 +72,7 @@ impl Node {
             | EndpointEvent::PacketLimit { .. }
             | EndpointEvent::PeerFeatures { .. }
             | EndpointEvent::Refused { .. }
+            | EndpointEvent::SendError { .. }
             | EndpointEvent::RawDatagram { .. }) => Some(other),
         }
     }
@@ -80,6 +81,9 @@ impl Node {
         match event {
             EndpointEvent::Refused { from, what, detail } => {
                 self.warn(what.name().to_owned(), format!("{from}: {detail}"), now);
+            }
+            EndpointEvent::SendError { to, reason } => {
+                self.warn("not sent".to_owned(), format!("{to}: {reason}"), now);
             }
             EndpointEvent::Connected { peer } => {
                 log::debug!("connected to {}", peer.address);

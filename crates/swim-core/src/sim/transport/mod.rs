@@ -149,7 +149,7 @@ fn count(event: &TransportEvent, coverage: &mut Coverage) {
             StreamFailure::Reset => Counted::StreamReset,
             StreamFailure::TimedOut => Counted::StreamTimedOut,
             StreamFailure::PeerMismatch => Counted::StreamMismatched,
-            StreamFailure::Closed => Counted::StreamClosed,
+            StreamFailure::Closed | StreamFailure::NotConnected(_) => Counted::StreamClosed,
         },
         TransportEvent::Packet { .. }
         | TransportEvent::StreamOpened { .. }
