@@ -8,14 +8,18 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use screen::DemoScreen;
-use script::{Sabotage, name};
+use script::{Sabotage, Step, name};
+use serde_json::{Value, json};
 
 use crate::Stop;
 use crate::fleet::folder::Folder;
 use crate::fleet::programs::{GoPeer, Programs};
+use crate::fleet::reporter::Reporter;
 use crate::fleet::stage::Stage;
-use crate::fleet::{Fleet, Program, logs};
+use crate::fleet::{Fleet, logs};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -53,14 +57,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     let fleet = Fleet::new(programs, folder.path());
     let nodes = usize::from(arguments.nodes);
     for node in 0..nodes {
-        fleet.certify(&name(node), Program::Node, fleet.home())?;
+        fleet.certify(&name(node), None)?;
     }
-    let mut stage = Stage::new(fleet, DemoScreen::new(arguments.json));
-    let played = script::play(&mut stage, nodes, arguments.sabotage);
-    let at = stage.elapsed();
-    let Stage { fleet, observer: screen, .. } = stage;
-    let paths: Vec<_> = fleet.ids().map(|id| (fleet.name(id).to_owned(), fleet.log(id))).collect();
-    drop(fleet);
+    let reporter = Reporter::new(arguments.json);
+    let mut stage = Stage::new(fleet, DemoScreen::new(reporter.clone()));
+    let played = script::play(&mut stage, &reporter, nodes, arguments.sabotage);
+    let (at, paths) = (stage.elapsed(), stage.fleet.logs());
+    drop(stage);
     if arguments.keep {
         folder.keep();
     }
@@ -69,17 +72,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     });
     let reason = match (played, bug) {
         (Ok(steps), None) => {
-            screen.passed(&steps, nodes, arguments.keep.then(|| folder.path()), at);
+            let kept = arguments.keep.then(|| folder.path().to_owned());
+            let figures: BTreeMap<&str, Value> =
+                steps.iter().map(|step| (step.word(), step.figures())).collect();
+            let brief: Vec<String> = steps.iter().map(Step::brief).collect();
+            let mut lines = vec![format!("demo passed with {nodes} nodes: {}", brief.join(", "))];
+            lines.extend(kept.iter().map(|kept| format!("its files are in {}", kept.display())));
+            let summary =
+                json!({ "ok": true, "nodes": nodes, "steps": figures, "directory": kept });
+            reporter.close(at, summary, &lines);
             return Ok(());
         }
-        (Ok(_), Some(bug)) => bug,
         (Err(Stop::Interrupted), _) => return Err(Stop::Interrupted),
+        (Ok(_), Some(bug)) => bug,
         (Err(stop), None) => stop.told(),
         (Err(stop), Some(bug)) => format!("{}; {bug}", stop.told()),
     };
     folder.keep();
-    let described: Vec<_> =
-        paths.iter().map(|(node, path)| (node.clone(), logs::describe(path))).collect();
-    screen.failed(&reason, &described, at);
+    let logs: BTreeMap<&String, String> =
+        paths.iter().map(|(node, path)| (node, logs::describe(path))).collect();
+    let mut lines = vec![format!("demo failed: {reason}")];
+    lines.extend(logs.iter().map(|(node, log)| format!("    {node}: {log}")));
+    let summary = json!({ "ok": false, "nodes": nodes, "reason": reason, "logs": logs });
+    reporter.close(at, summary, &lines);
     Err(Stop::Said(1))
 }

@@ -3,16 +3,16 @@
 //! Only events, replies and the ends of processes count, never an intention: a step that was not
 //! carried out makes it fail.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::Stop;
+use crate::fleet::Members;
 use crate::fleet::event::SeenState;
-use crate::fleet::observer::Observer;
+use crate::fleet::reporter::{self, Reporter, milliseconds, spread};
 use crate::fleet::stage::{Stage, fail};
-use crate::fleet::{MemberSpec, Members, Program};
 
 /// Steps that can be left out to prove that the demo notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -41,17 +41,6 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Its word for `--json`.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Gather => "gather",
-            Self::Crash => "crash",
-            Self::Leave => "leave",
-            Self::Restart => "restart",
-            Self::Watch => "watch",
-        }
-    }
-
     /// How long it may take, or lasts in the case of [`Phase::Watch`].
     pub(super) fn bound(self, nodes: usize) -> Duration {
         let members = u32::try_from(nodes).unwrap_or(u32::MAX);
@@ -75,23 +64,54 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) phase: Phase,
-    /// Ascending, never empty.
+    /// Ascending.
     pub(super) times: Vec<Duration>,
     pub(super) bound: Duration,
 }
 
 impl Step {
-    /// Minimum, median and maximum.
-    pub(super) fn spread(&self) -> [Duration; 3] {
-        let last = self.times.len() - 1;
-        let median = (self.times[last / 2] + self.times[last.div_ceil(2)]) / 2;
-        [self.times[0], median, self.times[last]]
+    /// Its word for `--json`.
+    pub(super) fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Gather => "gather",
+            Phase::Crash => "crash",
+            Phase::Leave => "leave",
+            Phase::Restart => "restart",
+            Phase::Watch => "watch",
+        }
     }
-}
 
-/// Whoever shows the demo.
-pub(super) trait Screen: Observer {
-    fn step(&mut self, step: &Step, at: Duration);
+    pub(super) fn figures(&self) -> Value {
+        let [min, median, max] = spread(&self.times).map(milliseconds);
+        json!({ "min_ms": min, "median_ms": median, "max_ms": max })
+    }
+
+    pub(super) fn brief(&self) -> String {
+        let [min, median, max] = spread(&self.times).map(|time| time.as_secs_f64());
+        match self.phase {
+            Phase::Crash => {
+                format!("crash seen after {min:.2}/{median:.2}/{max:.2} s (min/median/max)")
+            }
+            Phase::Watch => format!("still alive {max:.0} s later"),
+            Phase::Gather | Phase::Leave | Phase::Restart => {
+                format!("{} after {max:.3} s", self.word())
+            }
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let observers = self.times.len();
+        let what = match self.phase {
+            Phase::Gather => format!("all {observers} see each other, since the last start"),
+            Phase::Crash => format!("{observers} saw the crash"),
+            Phase::Leave => format!("{observers} saw the leave"),
+            Phase::Restart => format!("{observers} see all alive after the restart"),
+            Phase::Watch => "it stayed alive".to_owned(),
+        };
+        let [min, median, max] = spread(&self.times).map(|time| time.as_secs_f64());
+        let bound = self.bound.as_secs_f64();
+        format!("{what}: min {min:.3} s, median {median:.3} s, max {max:.3} s (bound {bound:.1} s)")
+    }
 }
 
 /// A process that is idle uses at most so much of a core, in percent. Measured: 0.1.
@@ -106,106 +126,123 @@ pub(super) fn name(node: usize) -> String {
 ///
 /// # Errors
 /// What did not happen.
-pub(super) fn play<F: Members, S: Screen>(
-    stage: &mut Stage<F, S>,
+pub(super) fn play<F: Members>(
+    stage: &mut Stage<F>,
+    reporter: &Reporter,
     nodes: usize,
     sabotage: Option<Sabotage>,
 ) -> Result<Vec<Step>, Stop> {
     let names: Vec<String> = (0..nodes).map(name).collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    let steps = Vec::new();
-    let mut demo = Demo { stage, all, victim: &names[1], leaver: &names[2], sabotage, steps };
-    demo.stage.be_strict(true);
-    demo.gather()?;
-    demo.crash()?;
-    demo.leave()?;
-    demo.restart()?;
-    demo.watch()?;
-    demo.confirm()?;
-    demo.close()?;
+    let (victim, leaver) = (all[1], all[2]);
+    let all_but = |absent: &[&str]| -> Vec<&str> {
+        all.iter().copied().filter(|name| !absent.contains(name)).collect()
+    };
+    let (steps, members) = (Vec::new(), all_but(&[leaver]));
+    let mut demo = Demo { stage, reporter, nodes, steps };
+    demo.stage.strict = true;
+
+    let first = demo.stage.launch(all[0], &["--profile", "lan"])?;
+    for name in &all[1..] {
+        demo.stage.spawn(name, &["--profile", "lan", "--join", &first])?;
+    }
+    let what = format!("all {nodes} see each other");
+    demo.timed(Phase::Gather, &what, &all, |_| Ok(()), |stage, name| stage.sees_alive(name, &all))?;
+
+    let kill = |stage: &mut Stage<F>| {
+        if sabotage != Some(Sabotage::Crash) {
+            stage.signal(victim, Signal::KILL);
+        }
+        Ok(())
+    };
+    let what = format!("all others see that {victim} failed");
+    demo.timed(Phase::Crash, &what, &all_but(&[victim]), kill, |stage, name| {
+        let failed = stage.member(name).state(victim) == Some(SeenState::Failed);
+        failed && stage.member(victim).has_ended()
+    })?;
+
+    let leave = |stage: &mut Stage<F>| {
+        if sabotage != Some(Sabotage::Leave) {
+            stage.tell(leaver, "leave");
+        }
+        Ok(())
+    };
+    let what = format!("all others see that {leaver} left");
+    demo.timed(Phase::Leave, &what, &all_but(&[victim, leaver]), leave, |stage, name| {
+        let left = stage.member(name).state(leaver) == Some(SeenState::Left);
+        left && !stage.member(leaver).replies.is_empty()
+    })?;
+    demo.stage.reply(leaver)?;
+    demo.stage.tell(leaver, "quit");
+    demo.stage.ended(leaver)?;
+
+    let remaining = all_but(&[leaver, victim]);
+    let seeds: Vec<String> = remaining.iter().map(|name| demo.stage.address(name)).collect();
+    let seeds = seeds.join(",");
+    let restart = |stage: &mut Stage<F>| match sabotage {
+        Some(Sabotage::Restart) => Ok(()),
+        _ => stage.spawn(victim, &["--profile", "lan", "--join", &seeds]),
+    };
+    let what = format!("all see {victim} alive again");
+    demo.timed(Phase::Restart, &what, &members, restart, |stage, name| {
+        stage.member(name).ready.is_some() && stage.sees_alive(name, &members)
+    })?;
+
+    demo.watch(&members, &format!("{victim} stayed alive"))?;
+    demo.confirm(&members)?;
+    // Who sees whom quit last does not matter.
+    demo.stage.strict = false;
+    members.iter().for_each(|name| demo.stage.tell(name, "quit"));
+    members.iter().try_for_each(|name| demo.stage.ended(name))?;
     Ok(demo.steps)
 }
 
-struct Demo<'a, F, S> {
-    stage: &'a mut Stage<F, S>,
-    all: Vec<&'a str>,
-    victim: &'a str,
-    leaver: &'a str,
-    sabotage: Option<Sabotage>,
+struct Demo<'a, F> {
+    stage: &'a mut Stage<F>,
+    reporter: &'a Reporter,
+    nodes: usize,
     steps: Vec<Step>,
 }
 
-impl<'a, F: Members, S: Screen> Demo<'a, F, S> {
-    fn gather(&mut self) -> Result<(), Stop> {
-        let first = self.stage.launch(&spec(self.all[0], &[]))?;
-        for name in &self.all[1..] {
-            self.stage.spawn(&spec(name, &[first]))?;
-        }
-        let (what, all) = (format!("all {} see each other", self.all.len()), self.all.clone());
-        let since = self.stage.elapsed();
-        self.timed((Phase::Gather, since), &what, &all, |stage, name| stage.sees_alive(name, &all))
+impl<F: Members> Demo<'_, F> {
+    /// Causes something, waits for the goal of a phase, and times it since its cause.
+    fn timed(
+        &mut self,
+        phase: Phase,
+        what: &str,
+        observers: &[&str],
+        cause: impl FnOnce(&mut Stage<F>) -> Result<(), Stop>,
+        goal: impl Fn(&Stage<F>, &str) -> bool,
+    ) -> Result<(), Stop> {
+        let (since, bound) = (self.stage.elapsed(), phase.bound(self.nodes));
+        cause(self.stage)?;
+        let times = self.stage.wait_for_each(what, observers, bound, goal)?;
+        self.done(phase, times.into_iter().map(|at| at.saturating_sub(since)).collect());
+        Ok(())
     }
 
-    fn crash(&mut self) -> Result<(), Stop> {
-        let victim = self.victim;
-        let others = self.all_but(&[victim]);
-        let since = self.stage.elapsed();
-        if self.sabotage != Some(Sabotage::Crash) {
-            self.stage.signal(victim, Signal::KILL);
-        }
-        let what = format!("all others see that {victim} failed");
-        self.timed((Phase::Crash, since), &what, &others, |stage, name| {
-            stage.has_ended(victim) && stage.history(name).state(victim) == Some(SeenState::Failed)
-        })
+    fn done(&mut self, phase: Phase, times: Vec<Duration>) {
+        let (step, at) =
+            (Step { phase, times, bound: phase.bound(self.nodes) }, self.stage.elapsed());
+        let mut fields = step.figures();
+        fields["step"] = json!(step.word());
+        fields["observers"] = json!(step.times.len());
+        fields["bound_ms"] = json!(milliseconds(step.bound));
+        self.reporter.object(at, "step", fields);
+        self.reporter.line(&format!("{}  {}", reporter::clock(at), step.sentence()));
+        self.steps.push(step);
     }
 
-    fn leave(&mut self) -> Result<(), Stop> {
-        let leaver = self.leaver;
-        let others = self.all_but(&[self.victim, leaver]);
-        let since = self.stage.elapsed();
-        if self.sabotage != Some(Sabotage::Leave) {
-            self.stage.tell(leaver, "leave");
-        }
-        let what = format!("all others see that {leaver} left");
-        self.timed((Phase::Leave, since), &what, &others, |stage, name| {
-            !stage.history(leaver).replies.is_empty()
-                && stage.history(name).state(leaver) == Some(SeenState::Left)
-        })?;
-        self.stage.reply(leaver)?;
-        self.stage.tell(leaver, "quit");
-        self.stage.ended(leaver)
-    }
-
-    fn restart(&mut self) -> Result<(), Stop> {
-        let victim = self.victim;
-        let (members, remaining) =
-            (self.all_but(&[self.leaver]), self.all_but(&[self.leaver, victim]));
-        let seeds: Vec<SocketAddr> = remaining
-            .iter()
-            .filter_map(|name| Some(self.stage.history(name).ready.as_ref()?.0))
-            .collect();
-        let since = self.stage.elapsed();
-        if self.sabotage != Some(Sabotage::Restart) {
-            self.stage.spawn(&spec(victim, &seeds))?;
-        }
-        let what = format!("all see {victim} alive again");
-        self.timed((Phase::Restart, since), &what, &members, |stage, name| {
-            stage.history(name).ready.is_some() && stage.sees_alive(name, &members)
-        })
-    }
-
-    fn watch(&mut self) -> Result<(), Stop> {
-        let members = self.all_but(&[self.leaver]);
+    fn watch(&mut self, members: &[&str], what: &str) -> Result<(), Stop> {
         let (since, bound) = (self.stage.elapsed(), Phase::Watch.bound(members.len()));
-        let before = self.processor_times(&members)?;
-        let what = format!("{} stayed alive for {} s", self.victim, bound.as_secs());
-        self.stage.observer.waits(&what);
+        let before = self.processor_times(members)?;
+        self.stage.waits(&format!("{what} for {} s", bound.as_secs()));
         self.stage.watch(bound, |_| None)?;
-        let watched = self.stage.elapsed().saturating_sub(since).as_millis();
-        let after = self.processor_times(&members)?;
+        let watched = self.stage.elapsed().saturating_sub(since);
+        let after = self.processor_times(members)?;
         for (name, (before, after)) in members.iter().zip(before.iter().zip(&after)) {
-            let used = after.saturating_sub(*before);
-            if u128::from(used) * 100 > watched * u128::from(IDLE_PERCENT) {
+            let (used, watched) = (after.saturating_sub(*before), milliseconds(watched));
+            if used * 100 > watched * IDLE_PERCENT {
                 return fail(format!(
                     "{name} used {used} ms of processor time in {watched} ms in which nothing \
                      happened: at most {IDLE_PERCENT} % are its due"
@@ -218,65 +255,40 @@ impl<'a, F: Members, S: Screen> Demo<'a, F, S> {
 
     /// Processor time of each so far, in milliseconds.
     fn processor_times(&mut self, members: &[&str]) -> Result<Vec<u64>, Stop> {
-        let ask = |name: &&str| self.stage.count(name, "/process/cpu_ms");
-        members.iter().map(ask).collect()
+        members.iter().map(|name| self.stage.count(name, "/process/cpu_ms")).collect()
     }
 
     /// Everybody lists exactly the members.
-    fn confirm(&mut self) -> Result<(), Stop> {
-        let members = self.all_but(&[self.leaver]);
-        for observer in &members {
+    fn confirm(&mut self, members: &[&str]) -> Result<(), Stop> {
+        for observer in members {
             let rows = self.stage.list(observer)?;
-            let lists = |name: &str| rows.get(name).map(|row| row.state);
-            let wrong = |name: &&&str| lists(name) != Some(SeenState::Alive);
-            if let Some(name) = members.iter().find(wrong) {
-                let state = lists(name).map_or("missing", SeenState::word);
-                return fail(format!("{observer} lists {name} as {state} at the end"));
-            }
-            let mut alive = rows.iter().filter(|(_, row)| row.state == SeenState::Alive);
-            if let Some((name, _)) = alive.find(|(name, _)| !members.contains(&name.as_str())) {
-                return fail(format!("{observer} lists {name} as alive at the end"));
+            let others = rows.keys().map(String::as_str).filter(|name| !members.contains(name));
+            for name in members.iter().copied().chain(others) {
+                let state = rows.get(name).map(|row| row.state);
+                if (state == Some(SeenState::Alive)) != members.contains(&name) {
+                    let state = state.map_or("missing".to_owned(), |state| state.to_string());
+                    return fail(format!("{observer} lists {name} as {state} at the end"));
+                }
             }
         }
         Ok(())
-    }
-
-    /// Everybody quits; who sees whom leave last does not matter.
-    fn close(&mut self) -> Result<(), Stop> {
-        self.stage.be_strict(false);
-        let members = self.all_but(&[self.leaver]);
-        for name in &members {
-            self.stage.tell(name, "quit");
-        }
-        members.iter().try_for_each(|name| self.stage.ended(name))
-    }
-
-    fn all_but(&self, absent: &[&str]) -> Vec<&'a str> {
-        self.all.iter().copied().filter(|name| !absent.contains(name)).collect()
-    }
-
-    /// Waits for the goal of a phase and times it since its cause.
-    fn timed(
-        &mut self,
-        (phase, since): (Phase, Duration),
-        what: &str,
-        observers: &[&str],
-        goal: impl Fn(&Stage<F, S>, &str) -> bool,
-    ) -> Result<(), Stop> {
-        let bound = phase.bound(self.all.len());
-        let times = self.stage.wait_for_each(what, observers, bound, goal)?;
-        self.done(phase, times.into_iter().map(|at| at.saturating_sub(since)).collect());
-        Ok(())
-    }
-
-    fn done(&mut self, phase: Phase, times: Vec<Duration>) {
-        let step = Step { phase, times, bound: phase.bound(self.all.len()) };
-        self.stage.observer.step(&step, self.stage.elapsed());
-        self.steps.push(step);
     }
 }
 
-fn spec(name: &str, join: &[SocketAddr]) -> MemberSpec {
-    let join = join.to_vec();
-    MemberSpec { join, ..MemberSpec::new(name, Program::Node) }.with(&["--profile", "lan"])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_told_with_minimum_median_and_maximum() {
+        let step = |phase, milliseconds: &[u64]| {
+            let times = milliseconds.iter().map(|time| Duration::from_millis(*time)).collect();
+            Step { phase, times, bound: Duration::from_secs(25) }
+        };
+        let crash = step(Phase::Crash, &[4000, 5000, 6000, 9000]);
+        let told = "4 saw the crash: min 4.000 s, median 5.500 s, max 9.000 s (bound 25.0 s)";
+        assert_eq!(crash.sentence(), told);
+        assert!(crash.brief().contains("4.00/5.50/9.00 s"));
+        assert_eq!(step(Phase::Leave, &[17]).brief(), "leave after 0.017 s");
+    }
 }

@@ -1,18 +1,16 @@
 //! A made-up cluster plays the demo: well, and then in every way that must fail.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::script::{Phase, Sabotage, Screen, Step, name, play};
+use super::script::{Phase, Sabotage, Step, name, play};
 use crate::Stop;
-use crate::fleet::event::MemberEvent;
-use crate::fleet::observer::{Deed, Observer};
+use crate::fleet::reporter::{Reporter, spread};
 use crate::fleet::stage::Stage;
-use crate::fleet::{FleetError, MemberId, MemberSpec, Members, Observation, Observed};
+use crate::fleet::{Members, Observation, Observed};
 
 #[test]
 fn a_cluster_that_does_it_all_passes_and_every_step_is_timed() {
@@ -26,7 +24,7 @@ fn a_cluster_that_does_it_all_passes_and_every_step_is_timed() {
         assert_eq!(steps[1].times.len(), nodes - 1);
         assert_eq!(steps[2].times.len(), nodes - 2);
         assert_eq!(steps[3].times.len(), nodes - 1);
-        assert!(steps[1].spread()[0] >= DETECTION, "{:?}", steps[1]);
+        assert!(spread(&steps[1].times)[0] >= DETECTION, "{:?}", steps[1]);
     }
 }
 
@@ -165,7 +163,7 @@ const START_OF_N5: &str = "start n5";
 const SECOND_START: &str = "start n2 again";
 
 fn demo(nodes: usize, sabotage: Option<Sabotage>, fake: Fake) -> Result<Vec<Step>, Stop> {
-    play(&mut Stage::new(fake, Nobody), nodes, sabotage)
+    play(&mut Stage::new(fake, ()), &Reporter::new(true), nodes, sabotage)
 }
 
 fn failure(sabotage: Option<Sabotage>, fake: Fake) -> String {
@@ -175,30 +173,23 @@ fn failure(sabotage: Option<Sabotage>, fake: Fake) -> String {
     }
 }
 
+fn index(of: &str) -> usize {
+    (0..).find(|index| name(*index) == of).unwrap()
+}
+
 fn says(ev: &str, about: &str) -> String {
     json!({ "ts": 1, "ev": ev, "node": about }).to_string()
 }
 
-struct Nobody;
-
-impl Observer for Nobody {
-    fn did(&mut self, _: &str, _: Deed<'_>, _: Duration) {}
-    fn saw(&mut self, _: &str, _: &Observed, _: Duration) {}
-    fn waits(&mut self, _: &str) {}
-}
-
-impl Screen for Nobody {
-    fn step(&mut self, _: &Step, _: Duration) {}
-}
-
 /// A cluster in virtual time that behaves, except where a field says otherwise.
+#[derive(Default)]
 struct Fake {
     now: Duration,
     up: Vec<bool>,
     starts: Vec<u32>,
     /// What will be observed, by its time and then by its number.
     queue: BTreeMap<(Duration, usize), (usize, Observed)>,
-    number: Cell<usize>,
+    number: usize,
     detection: Duration,
     /// This one never sees that one.
     blind: Option<(usize, usize)>,
@@ -223,25 +214,9 @@ struct Fake {
 
 impl Fake {
     fn new(nodes: usize) -> Self {
-        Self {
-            now: Duration::ZERO,
-            up: vec![false; nodes],
-            starts: vec![0; nodes],
-            queue: BTreeMap::new(),
-            number: Cell::new(0),
-            detection: DETECTION,
-            blind: None,
-            late: None,
-            immortal: false,
-            exit_code: 0,
-            lies: Vec::new(),
-            lie_delay: Duration::from_micros(10),
-            ends: None,
-            moves: false,
-            refuses: None,
-            listed: None,
-            busy_percent: 0,
-        }
+        let (up, starts) = (vec![false; nodes], vec![0; nodes]);
+        let lie_delay = Duration::from_micros(10);
+        Self { up, starts, detection: DETECTION, lie_delay, ..Self::default() }
     }
 
     fn lying(act: &'static str, node: &'static str, line: &str) -> Self {
@@ -249,16 +224,12 @@ impl Fake {
     }
 
     fn later(&mut self, delay: Duration, node: usize, what: Observed) {
-        self.number.set(self.number.get() + 1);
-        self.queue.insert((self.now + delay, self.number.get()), (node, what));
+        self.number += 1;
+        self.queue.insert((self.now + delay, self.number), (node, what));
     }
 
     fn write(&mut self, delay: Duration, node: usize, line: &str) {
-        let what = match MemberEvent::parse(line) {
-            Ok(event) => Observed::Event(Box::new(event), line.to_owned()),
-            Err(error) => Observed::Malformed { line: line.to_owned(), error },
-        };
-        self.later(delay, node, what);
+        self.later(delay, node, Observed::line(line.to_owned()));
     }
 
     /// Everybody who is up says this about the subject.
@@ -275,8 +246,7 @@ impl Fake {
     /// Tells lies that belong after this act.
     fn did(&mut self, act: &str) {
         for (_, node, line) in self.lies.clone().iter().filter(|(after, ..)| *after == act) {
-            let node = (0..self.up.len()).find(|index| name(*index) == *node).unwrap();
-            self.write(self.lie_delay, node, line);
+            self.write(self.lie_delay, index(node), line);
         }
         if let Some((_, node, code)) = self.ends.filter(|(after, ..)| *after == act) {
             self.later(Duration::from_micros(10), node, Observed::Exited(Some(code)));
@@ -308,13 +278,13 @@ impl Members for Fake {
         self.now
     }
 
-    fn spawn(&mut self, spec: &MemberSpec) -> Result<MemberId, FleetError> {
-        let node = (0..self.up.len()).find(|index| name(*index) == spec.name).unwrap();
+    fn spawn(&mut self, started: &str, _: &[&str]) -> Result<(), Stop> {
+        let node = index(started);
         let moved = self.moves && self.starts[node] > 0;
         let port = if moved { 9 } else { 7000 + node };
         let (millisecond, two) = (Duration::from_millis(1), Duration::from_millis(2));
         let ready = json!({
-            "ts": 1, "ev": "ready", "node": spec.name, "pid": 1,
+            "ts": 1, "ev": "ready", "node": started, "pid": 1,
             "addr": format!("127.0.0.1:{port}"),
         });
         self.write(millisecond, node, &ready.to_string());
@@ -327,12 +297,12 @@ impl Members for Fake {
             }
         }
         let again = if self.starts[node] > 1 { " again" } else { "" };
-        self.did(&format!("start {}{again}", spec.name));
-        Ok(MemberId(node))
+        self.did(&format!("start {started}{again}"));
+        Ok(())
     }
 
-    fn send(&mut self, member: MemberId, command: &str) {
-        let (node, soon) = (member.0, Duration::from_millis(1));
+    fn send(&mut self, told: &str, command: &str) {
+        let (node, soon) = (index(told), Duration::from_millis(1));
         if command == "quit" {
             self.up[node] = false;
             self.later(soon, node, Observed::Exited(Some(self.exit_code)));
@@ -343,20 +313,21 @@ impl Members for Fake {
             let reply = self.reply(command).to_string();
             self.write(soon, node, &reply);
         }
-        self.did(&format!("{} {command}", name(node)));
+        self.did(&format!("{told} {command}"));
     }
 
-    fn signal(&mut self, member: MemberId, signal: Signal) {
+    fn signal(&mut self, killed: &str, signal: Signal) {
         assert_eq!(signal, Signal::KILL);
-        self.up[member.0] = false;
+        let node = index(killed);
+        self.up[node] = false;
         if !self.immortal {
-            self.later(Duration::ZERO, member.0, Observed::Exited(None));
+            self.later(Duration::ZERO, node, Observed::Exited(None));
         }
-        self.all_say(self.detection, "fail", member.0);
-        self.did(&format!("kill {}", name(member.0)));
+        self.all_say(self.detection, "fail", node);
+        self.did(&format!("kill {killed}"));
     }
 
-    fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, FleetError> {
+    fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, Stop> {
         let Some(first) = self.queue.first_entry().filter(|first| first.key().0 <= deadline) else {
             self.now = self.now.max(deadline);
             return Ok(None);
@@ -364,6 +335,6 @@ impl Members for Fake {
         let at = first.key().0;
         let (node, what) = first.remove();
         self.now = self.now.max(at);
-        Ok(Some(Observation { member: MemberId(node), at, what }))
+        Ok(Some(Observation { name: name(node), at, what }))
     }
 }

@@ -12,9 +12,6 @@ pub(crate) struct Folder(TempDir);
 
 impl Folder {
     /// A new, empty folder among the temporary files, named after its purpose.
-    ///
-    /// # Errors
-    /// [`Stop::Cannot`].
     pub(crate) fn create(purpose: &str) -> Result<Self, Stop> {
         let prefix = format!("swim-quic-{purpose}-");
         let mut builder = tempfile::Builder::new();
@@ -31,23 +28,5 @@ impl Folder {
     /// Leaves the folder in place for good.
     pub(crate) fn keep(&mut self) {
         self.0.disable_cleanup(true);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_goes_with_its_contents_unless_it_is_kept() {
-        let (first, mut second) =
-            (Folder::create("test").unwrap(), Folder::create("test").unwrap());
-        let (gone, kept) = (first.path().to_owned(), second.path().to_owned());
-        std::fs::write(gone.join("ca.key"), "secret").unwrap();
-        second.keep();
-        drop((first, second));
-        assert!(!gone.exists());
-        assert!(kept.exists());
-        std::fs::remove_dir(kept).unwrap();
     }
 }

@@ -67,10 +67,8 @@ pub(crate) fn count_warnings_of_go(log: &str) -> BTreeMap<&str, usize> {
 
 /// A log's path and its last line, which often tells why a member ended.
 pub(crate) fn describe(path: &Path) -> String {
-    match read(path).lines().last() {
-        Some(last) => format!("{} (ends: {last})", path.display()),
-        None => format!("{} (empty)", path.display()),
-    }
+    let log = read(path);
+    format!("{} (ends: {})", path.display(), log.lines().last().unwrap_or("it is empty"))
 }
 
 #[cfg(test)]

@@ -19,48 +19,53 @@ pub(crate) struct MemberEvent {
     pub(crate) kind: EventKind,
 }
 
-/// What happened.
+/// What happened; `docs` of the example `node` and the Go peer's README describe each kind.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "ev", rename_all = "lowercase")]
 pub(crate) enum EventKind {
     /// It listens; the address is the one it announces, with its real port.
-    Ready { node: String, addr: SocketAddr, pid: u32 },
+    Ready {
+        addr: SocketAddr,
+        pid: u32,
+    },
     /// Another member appeared, or came back.
     Join(Subject),
-    /// Another member's metadata changed.
     Update(Subject),
-    /// A suspicion began.
     Suspect(Subject),
     /// A suspicion was cleared.
     Alive(Subject),
-    /// Another member left on purpose.
     Leave(Subject),
-    /// Another member was declared dead.
     Fail(Subject),
-    /// Two members claim one name; `other` is the address that was not accepted.
-    Conflict { node: String, other: Option<String> },
-    /// A known member runs in a new process.
+    /// Two members claim one name.
+    Conflict {
+        node: String,
+    },
     Restarted(Subject),
-    /// A known member has a new address.
     Moved(Subject),
     /// The member itself was suspended for so many milliseconds.
-    Resumed { away_ms: u64 },
-    /// A user message arrived.
+    Resumed {
+        away_ms: u64,
+    },
     Msg(UserMessage),
-    /// An application stream was opened to it.
-    Stream { from: String, protocol: String },
+    Stream {
+        from: String,
+        protocol: String,
+    },
     /// A standing join attempt ended.
-    Seed { addr: String, ok: bool, error: Option<String> },
-    /// It refused something; at most one a second per kind, with the number of refusals.
+    Seed {
+        ok: bool,
+        error: Option<String>,
+    },
+    /// It refused something; at most one a second per kind.
     Warn {
         what: String,
         detail: String,
-        #[serde(default = "once")]
-        count: u64,
     },
-    /// A Go peer did not hear, or was not heard, for so long until now: a `dial` blocked it, or
-    /// a `packet` waited for its handler.
-    Deaf { why: String, ms: u64 },
+    /// A Go peer did not hear, or was not heard, for so long until now: a dial blocked it, or
+    /// a packet waited for its handler.
+    Deaf {
+        ms: u64,
+    },
     /// The answer to a command, exactly one for each.
     Reply(Reply),
     /// A kind that this program does not know.
@@ -72,13 +77,10 @@ pub(crate) enum EventKind {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Subject {
     pub(crate) node: String,
-    pub(crate) addr: Option<String>,
     meta: Option<String>,
     meta_hex: Option<String>,
     /// Who suspected or cleared it; a Go peer does not know.
     pub(crate) by: Option<String>,
-    /// From the suspicion to the death.
-    pub(crate) after_ms: Option<u64>,
 }
 
 impl Subject {
@@ -168,24 +170,18 @@ pub(crate) struct Row {
     pub(crate) meta: String,
 }
 
-/// What a process uses at one moment.
+/// What a process uses at one moment; processor time, handshakes begun by it and by others, and
+/// stateless resets count from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Resources {
-    /// Resident memory.
     pub(crate) rss_bytes: u64,
     pub(crate) descriptors: u64,
     pub(crate) threads: u64,
-    /// Processor time since the process began.
     pub(crate) cpu_ms: u64,
-    /// Connections held.
     pub(crate) connections: u64,
-    /// Handshakes begun by it since the process began.
     pub(crate) dialed: u64,
-    /// Those of them that failed.
     pub(crate) dials_failed: u64,
-    /// Stateless resets sent since the process began.
     pub(crate) resets_sent: u64,
-    /// Handshakes begun by others since the process began.
     pub(crate) accepted: u64,
 }
 
@@ -200,21 +196,14 @@ pub(crate) enum SeenState {
     Left,
 }
 
-impl SeenState {
-    /// A word for people and for `--json`.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
+impl fmt::Display for SeenState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
             Self::Alive => "alive",
             Self::Suspect => "suspect",
             Self::Failed => "failed",
             Self::Left => "left",
-        }
-    }
-}
-
-impl fmt::Display for SeenState {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.word())
+        })
     }
 }
 
@@ -236,25 +225,9 @@ impl MemberEvent {
             EventKind::Suspect(subject) => Some((subject, SeenState::Suspect)),
             EventKind::Fail(subject) => Some((subject, SeenState::Failed)),
             EventKind::Leave(subject) => Some((subject, SeenState::Left)),
-            EventKind::Ready { .. }
-            | EventKind::Update(_)
-            | EventKind::Conflict { .. }
-            | EventKind::Restarted(_)
-            | EventKind::Moved(_)
-            | EventKind::Resumed { .. }
-            | EventKind::Msg(_)
-            | EventKind::Stream { .. }
-            | EventKind::Seed { .. }
-            | EventKind::Warn { .. }
-            | EventKind::Deaf { .. }
-            | EventKind::Reply(_)
-            | EventKind::Other => None,
+            _ => None,
         }
     }
-}
-
-fn once() -> u64 {
-    1
 }
 
 fn text_or_hex(text: Option<&String>, hex: Option<&String>) -> Option<String> {
@@ -294,8 +267,8 @@ mod tests {
     #[test]
     fn every_other_kind_is_read_with_its_fields() {
         let ready = read(r#""ev":"ready","node":"a","addr":"127.0.0.1:7001","pid":411"#);
-        let (node, addr) = ("a".to_owned(), SocketAddr::from(([127, 0, 0, 1], 7001)));
-        assert_eq!(ready.kind, EventKind::Ready { node, addr, pid: 411 });
+        let addr = SocketAddr::from(([127, 0, 0, 1], 7001));
+        assert_eq!(ready.kind, EventKind::Ready { addr, pid: 411 });
         let EventKind::Msg(message) =
             read(r#""ev":"msg","reliable":false,"hex":"ff00","from":null"#).kind
         else {

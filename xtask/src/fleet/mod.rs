@@ -1,14 +1,17 @@
 //! The members of one cluster on this machine: processes of `node` and of the Go peer.
 //!
 //! Starts them, writes their commands, reads what they say, signals them, and puts a network
-//! between them whose links can be broken. Whatever way a run ends, no process outlives its
+//! between them whose links can be cut. Whatever way a run ends, no process outlives its
 //! [`Fleet`]: dropping it kills and reaps them, the stopped ones too.
 
-mod actor;
-mod child;
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a reader of events wants some kinds of them, and no new kind concerns it"
+)]
+
 pub(crate) mod folder;
-pub(crate) mod history;
 pub(crate) mod logs;
+mod member;
 pub(crate) mod member_event;
 pub(crate) mod observer;
 mod processes;
@@ -16,49 +19,18 @@ pub(crate) mod programs;
 pub(crate) mod reporter;
 pub(crate) mod stage;
 pub(crate) mod stall_detector;
-pub(crate) mod transcript;
-pub(crate) mod udp_proxy;
+mod udp_proxy;
 
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use member_event as event;
 use member_event::MemberEvent;
 pub(crate) use processes::Fleet;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt as _, SeedableRng as _};
 use rustix::process::Signal;
 
 use crate::Stop;
-
-/// What could not be done with a member.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FleetError {
-    /// Its process could not be started.
-    #[error("cannot start {name}")]
-    Start { name: String, source: io::Error },
-    /// The network that it should be attached to could not be made.
-    #[error("cannot attach {name} to the proxy: is the loopback network whole?")]
-    Attach { name: String, source: io::Error },
-    /// Ctrl-C, or a request to terminate.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl From<FleetError> for Stop {
-    fn from(error: FleetError) -> Self {
-        match error {
-            FleetError::Interrupted => Self::Interrupted,
-            FleetError::Start { name, source } => Self::cannot(format!("start {name}"), source),
-            FleetError::Attach { name, source } => {
-                Self::cannot(format!("attach {name} to the proxy"), source)
-            }
-        }
-    }
-}
-
-/// A member of one fleet. It keeps its id when its process ends and another one is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct MemberId(pub(crate) usize);
 
 /// Which program a member runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,39 +48,17 @@ impl Program {
     }
 }
 
-/// How a member's process is started.
-#[derive(Debug, Clone)]
-pub(crate) struct MemberSpec {
-    pub(crate) name: String,
-    pub(crate) program: Program,
-    /// Whom it joins.
-    pub(crate) join: Vec<SocketAddr>,
-    /// Whether its datagrams go through the UDP proxy.
-    pub(crate) proxied: bool,
-    /// More of its command line.
-    pub(crate) flags: Vec<String>,
+/// Random letters that compression gains little on, the same for the same seed.
+pub(crate) fn letters(seed: u64) -> impl Iterator<Item = char> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    std::iter::repeat_with(move || char::from(LETTERS[random.random_range(0..LETTERS.len())]))
 }
 
-impl MemberSpec {
-    /// A process that joins nobody and listens where its former process did, else on a free port
-    /// of the fleet's address; the flag `--bind` changes that.
-    pub(crate) fn new(name: impl Into<String>, program: Program) -> Self {
-        let (name, flags) = (name.into(), Vec::new());
-        Self { name, program, join: Vec::new(), proxied: false, flags }
-    }
-
-    /// The same with more of its command line.
-    pub(crate) fn with(mut self, flags: &[&str]) -> Self {
-        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        self
-    }
-}
-
-/// Something that a member did.
+/// Something that a member did, and when the fleet read it, since the fleet was made.
 #[derive(Debug)]
 pub(crate) struct Observation {
-    pub(crate) member: MemberId,
-    /// When the fleet read it, since the fleet was made.
+    pub(crate) name: String,
     pub(crate) at: Duration,
     pub(crate) what: Observed,
 }
@@ -124,19 +74,30 @@ pub(crate) enum Observed {
     Exited(Option<i32>),
 }
 
+impl Observed {
+    pub(crate) fn line(line: String) -> Self {
+        match MemberEvent::parse(&line) {
+            Ok(event) => Self::Event(Box::new(event), line),
+            Err(error) => Self::Malformed { line, error },
+        }
+    }
+}
+
 /// What a fleet does for whoever plays with it; a test puts members of its own in its place.
 pub(crate) trait Members {
     /// Time since the fleet was made.
     fn elapsed(&self) -> Duration;
-    /// Starts a process; one that still runs under this name is killed before.
-    fn spawn(&mut self, spec: &MemberSpec) -> Result<MemberId, FleetError>;
+    /// Starts a process with more of its command line; one that still runs under this name is
+    /// killed before. Without `--bind` it listens where its former process did, else on a free
+    /// port of the fleet's address.
+    fn spawn(&mut self, name: &str, flags: &[&str]) -> Result<(), Stop>;
     /// Writes one command line. A process that cannot take it has ended, which is observed.
-    fn send(&mut self, member: MemberId, command: &str);
+    fn send(&mut self, name: &str, command: &str);
     /// Signals the process, unless it has ended.
-    fn signal(&mut self, member: MemberId, signal: Signal);
+    fn signal(&mut self, name: &str, signal: Signal);
     /// The next thing that a member did, or `None` at the deadline.
     ///
     /// # Errors
-    /// [`FleetError::Interrupted`].
-    fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, FleetError>;
+    /// [`Stop::Interrupted`].
+    fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, Stop>;
 }

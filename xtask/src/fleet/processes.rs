@@ -1,35 +1,96 @@
 //! The fleet itself: its processes, their commands and their lines.
+//!
+//! Should this program be killed, its children see the end of their stdin.
 
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::child::{Child, Output};
-use super::event::{EventKind, MemberEvent};
+use super::event::EventKind;
 use super::programs::Programs;
 use super::udp_proxy::UdpProxy;
-use super::{FleetError, MemberId, MemberSpec, Members, Observation, Observed, Program};
+use super::{Members, Observation, Observed};
 use crate::{Stop, clock, process};
 
 enum Input {
-    From { member: MemberId, process: u32, output: Output, at: Duration },
+    /// The number tells the processes of one member apart.
+    From(String, u32, Observed, Duration),
     Interrupted,
 }
 
+/// A process that reads and writes lines.
+struct Child {
+    pid: Pid,
+    stdin: ChildStdin,
+    reader: JoinHandle<()>,
+}
+
+impl Child {
+    /// Its stderr is appended to `log`; its end is the last thing heard, on a thread of its own.
+    fn start(
+        command: &mut Command,
+        log: &Path,
+        mut hear: impl FnMut(Observed) + Send + 'static,
+    ) -> io::Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        // A Ctrl-C typed at the terminal is for this program, which then ends its children.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(command, 0);
+        let mut child = command.spawn()?;
+        let missing_pipe = || io::Error::other("a pipe to the child is missing");
+        let stdin = child.stdin.take().ok_or_else(missing_pipe)?;
+        let stdout = child.stdout.take().ok_or_else(missing_pipe)?;
+        let pid = Pid::from_child(&child);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                hear(Observed::line(line));
+            }
+            hear(Observed::Exited(child.wait().ok().and_then(|status| status.code())));
+        });
+        Ok(Self { pid, stdin, reader })
+    }
+
+    /// Waits until all is heard.
+    fn join(self) {
+        drop(self.stdin);
+        let _ = self.reader.join();
+    }
+}
+
+#[derive(Default)]
 struct Process {
-    name: String,
     child: Option<Child>,
     /// How many processes it has had; what an earlier one still has to say does not count.
-    process: u32,
+    number: u32,
     running: bool,
     /// Where it binds, and what it announces, once it has listened.
     bind: Option<SocketAddr>,
     address: Option<SocketAddr>,
+}
+
+impl Process {
+    /// Once its end was read, its process id may belong to another process.
+    fn signal(&self, signal: Signal) {
+        if let Some(child) = self.child.as_ref().filter(|_| self.running) {
+            let _ = kill_process(child.pid, signal);
+        }
+    }
+
+    fn end(&mut self) {
+        self.signal(Signal::KILL);
+        if let Some(child) = self.child.take() {
+            child.join();
+        }
+    }
 }
 
 /// See the [module](super).
@@ -38,7 +99,7 @@ pub(crate) struct Fleet {
     folder: PathBuf,
     home: IpAddr,
     began: Instant,
-    processes: Vec<Process>,
+    processes: BTreeMap<String, Process>,
     proxy: Option<UdpProxy>,
     sender: Sender<Input>,
     /// Taken when the fleet is dropped.
@@ -56,7 +117,7 @@ impl Fleet {
             folder: folder.to_path_buf(),
             home: IpAddr::V4(Ipv4Addr::LOCALHOST),
             began: clock::now(),
-            processes: Vec::new(),
+            processes: BTreeMap::new(),
             proxy: None,
             sender,
             receiver: Some(receiver),
@@ -73,111 +134,70 @@ impl Fleet {
         self
     }
 
+    /// Puts a network between the members that are started from now on.
+    pub(crate) fn use_proxy(&mut self) {
+        self.proxy = Some(UdpProxy::new());
+    }
+
+    /// From here on nothing passes between the two, either way.
+    pub(crate) fn cut(&self, one: &str, other: &str) {
+        if let Some(proxy) = &self.proxy {
+            proxy.cut(one, other);
+        }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where all members listen that are not told otherwise.
-    pub(crate) fn home(&self) -> IpAddr {
-        self.home
-    }
-
-    /// Makes a certificate with the tool of the member's own kind.
+    /// Makes a certificate with the tool of the member's own kind; for the fleet's address unless
+    /// another is given.
     ///
     /// # Errors
     /// [`Stop::Failed`] when the tool fails.
-    pub(crate) fn certify(&self, name: &str, program: Program, ip: IpAddr) -> Result<(), Stop> {
-        self.programs.certify(&self.folder, name, program, ip)
+    pub(crate) fn certify(&self, name: &str, ip: Option<IpAddr>) -> Result<(), Stop> {
+        self.programs.certify(&self.folder, name, ip.unwrap_or(self.home))
     }
 
-    /// All members that were ever started, in that order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = MemberId> + use<> {
-        (0..self.processes.len()).map(MemberId)
+    /// All members that were ever started, and where the stderr of all their processes goes.
+    pub(crate) fn logs(&self) -> Vec<(String, PathBuf)> {
+        self.processes.keys().map(|name| (name.clone(), self.log(name))).collect()
     }
 
-    pub(crate) fn name(&self, member: MemberId) -> &str {
-        &self.processes[member.0].name
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<MemberId> {
-        self.processes.iter().position(|process| process.name == name).map(MemberId)
-    }
-
-    /// The announced addresses of all others.
-    pub(crate) fn others(&self, name: &str) -> Vec<SocketAddr> {
-        let others = self.processes.iter().filter(|process| process.name != name);
-        others.filter_map(|process| process.address).collect()
+    /// The announced addresses of all others, separated by commas.
+    pub(crate) fn others(&self, name: &str) -> String {
+        let others = self.processes.iter().filter(|(other, _)| *other != name);
+        let addresses = others.filter_map(|(_, other)| Some(other.address?.to_string()));
+        addresses.collect::<Vec<_>>().join(",")
     }
 
     /// Whether its process runs, as far as its end was handed out by [`Members::next`].
-    pub(crate) fn is_running(&self, member: MemberId) -> bool {
-        self.processes[member.0].running
+    pub(crate) fn is_running(&self, name: &str) -> bool {
+        self.processes.get(name).is_some_and(|process| process.running)
     }
 
-    /// Where its stderr goes, that of all its processes.
-    pub(crate) fn log(&self, member: MemberId) -> PathBuf {
-        self.folder.join(format!("{}.log", self.name(member)))
-    }
-
-    /// Stops the process (SIGSTOP) until [`thaw`](Self::thaw).
-    pub(crate) fn freeze(&mut self, member: MemberId) {
-        self.signal(member, Signal::STOP);
-    }
-
-    pub(crate) fn thaw(&mut self, member: MemberId) {
-        self.signal(member, Signal::CONT);
-    }
-
-    pub(crate) fn kill(&mut self, member: MemberId) {
-        self.signal(member, Signal::KILL);
-    }
-
-    /// The network between the members that were started `proxied`.
-    pub(crate) fn proxy(&mut self) -> io::Result<&mut UdpProxy> {
-        if self.proxy.is_none() {
-            self.proxy = Some(UdpProxy::new()?);
-        }
-        self.proxy.as_mut().ok_or_else(|| io::Error::other("no proxy"))
-    }
-
-    fn member(&mut self, name: &str) -> MemberId {
-        self.find(name).unwrap_or_else(|| {
-            self.processes.push(Process {
-                name: name.to_owned(),
-                child: None,
-                process: 0,
-                running: false,
-                bind: None,
-                address: None,
-            });
-            MemberId(self.processes.len() - 1)
-        })
-    }
-
-    fn command(&mut self, member: MemberId, spec: &MemberSpec) -> Result<Command, FleetError> {
-        let mut command = Command::new(self.programs.of(spec.program));
-        command.args(["--name", &spec.name, "--json", "--exit-on-eof", "--certs"]);
-        command.arg(&self.folder);
-        let former = self.processes[member.0].bind;
+    fn command(&mut self, name: &str, flags: &[&str]) -> Result<Command, Stop> {
+        let mut command = Command::new(self.programs.of(name));
+        command.args(["--name", name, "--json", "--exit-on-eof", "--certs"]).arg(&self.folder);
+        let former = self.processes.get(name).and_then(|process| process.bind);
         let mut bind = former.unwrap_or(SocketAddr::new(self.home, 0));
-        if spec.proxied {
-            let name = spec.name.clone();
-            let (own, announced) = self
-                .proxy()
-                .and_then(|proxy| proxy.attach(&spec.name))
-                .map_err(|source| FleetError::Attach { name, source })?;
+        if let Some(proxy) = &mut self.proxy {
+            let attached = proxy.attach(name);
+            let (own, announced) = attached.map_err(|source| {
+                Stop::cannot(format!("attach {name} to the proxy; is the loopback whole?"), source)
+            })?;
             bind = own;
             command.args(["--advertise", &announced.to_string()]);
-            self.processes[member.0].bind = Some(own);
+            self.processes.entry(name.to_owned()).or_default().bind = Some(own);
         }
-        if !spec.flags.iter().any(|flag| flag == "--bind") {
+        if !flags.contains(&"--bind") {
             command.args(["--bind", &bind.to_string()]);
         }
-        let join: Vec<String> = spec.join.iter().map(SocketAddr::to_string).collect();
-        if !join.is_empty() {
-            command.args(["--join", &join.join(",")]);
-        }
-        command.args(&spec.flags);
+        command.args(flags);
         Ok(command)
     }
 }
@@ -187,77 +207,58 @@ impl Members for Fleet {
         clock::now().saturating_duration_since(self.began)
     }
 
-    fn spawn(&mut self, spec: &MemberSpec) -> Result<MemberId, FleetError> {
-        let member = self.member(&spec.name);
-        if let Some(former) = self.processes[member.0].child.take() {
-            former.signal(Signal::KILL);
-            former.join();
-        }
-        let mut command = self.command(member, spec)?;
-        let (sender, began) = (self.sender.clone(), self.began);
-        let process = self.processes[member.0].process + 1;
-        let child = Child::start(&mut command, &self.log(member), move |output| {
+    fn spawn(&mut self, name: &str, flags: &[&str]) -> Result<(), Stop> {
+        let mut command = self.command(name, flags)?;
+        let (log, sender, began) = (self.log(name), self.sender.clone(), self.began);
+        let process = self.processes.entry(name.to_owned()).or_default();
+        process.end();
+        process.number += 1;
+        let (number, owner) = (process.number, name.to_owned());
+        let child = Child::start(&mut command, &log, move |what| {
             let at = clock::now().saturating_duration_since(began);
-            let _ = sender.send(Input::From { member, process, output, at });
-        })
-        .map_err(|source| FleetError::Start { name: spec.name.clone(), source })?;
-        let entry = &mut self.processes[member.0];
-        (entry.process, entry.running) = (process, true);
-        entry.child = Some(child);
-        Ok(member)
+            let _ = sender.send(Input::From(owner.clone(), number, what, at));
+        });
+        process.child =
+            Some(child.map_err(|source| Stop::cannot(format!("start {name}"), source))?);
+        process.running = true;
+        Ok(())
     }
 
-    fn send(&mut self, member: MemberId, command: &str) {
-        if let Some(child) = &mut self.processes[member.0].child {
-            child.write_line(command);
+    fn send(&mut self, name: &str, command: &str) {
+        let process = self.processes.get_mut(name);
+        if let Some(child) = process.and_then(|process| process.child.as_mut()) {
+            let _ = writeln!(child.stdin, "{command}");
         }
     }
 
-    fn signal(&mut self, member: MemberId, signal: Signal) {
-        if let Some(child) = &self.processes[member.0].child {
-            child.signal(signal);
+    fn signal(&mut self, name: &str, signal: Signal) {
+        if let Some(process) = self.processes.get(name) {
+            process.signal(signal);
         }
     }
 
-    fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, FleetError> {
+    fn next(&mut self, deadline: Duration) -> Result<Option<Observation>, Stop> {
         loop {
             let timeout = deadline.saturating_sub(self.elapsed());
             let next = self.receiver.as_ref().and_then(|inputs| inputs.recv_timeout(timeout).ok());
-            match next {
+            let (name, number, what, at) = match next {
                 None => return Ok(None),
-                Some(Input::Interrupted) => return Err(FleetError::Interrupted),
-                Some(Input::From { member, process, output, at }) => {
-                    let entry = &mut self.processes[member.0];
-                    if entry.process == process {
-                        return Ok(Some(Observation { member, at, what: entry.hear(output) }));
+                Some(Input::Interrupted) => return Err(Stop::Interrupted),
+                Some(Input::From(name, number, what, at)) => (name, number, what, at),
+            };
+            let own = self.processes.get_mut(&name).filter(|process| process.number == number);
+            let Some(process) = own else { continue };
+            match &what {
+                Observed::Exited(_) => process.running = false,
+                Observed::Event(event, _) => {
+                    if let EventKind::Ready { addr, .. } = event.kind {
+                        process.address = Some(addr);
+                        process.bind.get_or_insert(addr);
                     }
                 }
+                Observed::Malformed { .. } => {}
             }
-        }
-    }
-}
-
-impl Process {
-    fn hear(&mut self, output: Output) -> Observed {
-        match output {
-            Output::Ended(code) => {
-                // Its process id may belong to another process from here on.
-                if let Some(child) = &mut self.child {
-                    child.ended();
-                }
-                self.running = false;
-                Observed::Exited(code)
-            }
-            Output::Line(line) => match MemberEvent::parse(&line) {
-                Ok(event) => {
-                    if let EventKind::Ready { addr, .. } = &event.kind {
-                        self.address = Some(*addr);
-                        self.bind.get_or_insert(*addr);
-                    }
-                    Observed::Event(Box::new(event), line)
-                }
-                Err(error) => Observed::Malformed { line, error },
-            },
+            return Ok(Some(Observation { name, at, what }));
         }
     }
 }
@@ -265,11 +266,26 @@ impl Process {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.receiver = None;
-        for process in &mut self.processes {
-            if let Some(child) = process.child.take() {
-                child.signal(Signal::KILL);
-                child.join();
-            }
-        }
+        self.processes.values_mut().for_each(Process::end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_answers_and_its_end_is_the_last_thing_heard() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let (sender, heard) = mpsc::channel();
+        let child = Child::start(&mut Command::new("cat"), log.path(), move |what| {
+            let _ = sender.send(what);
+        });
+        let mut process = Process { child: child.ok(), running: true, ..Process::default() };
+        writeln!(process.child.as_mut().unwrap().stdin, "hello").unwrap();
+        let first = heard.recv().unwrap();
+        assert!(matches!(first, Observed::Malformed { line, .. } if line == "hello"));
+        process.end();
+        assert!(matches!(heard.recv().unwrap(), Observed::Exited(None)));
     }
 }

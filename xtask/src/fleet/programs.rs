@@ -81,8 +81,9 @@ impl Programs {
         self
     }
 
-    pub(super) fn of(&self, program: Program) -> &Path {
-        match (program, &self.go_peer) {
+    /// The program of a member of this name.
+    pub(super) fn of(&self, name: &str) -> &Path {
+        match (Program::named(name), &self.go_peer) {
             (Program::GoPeer, Some(go_peer)) => go_peer,
             (Program::GoPeer, None) => Path::new("go-peer"),
             (Program::Node, _) => &self.node,
@@ -90,18 +91,12 @@ impl Programs {
     }
 
     /// Makes a certificate with the tool of the member's own kind.
-    pub(super) fn certify(
-        &self,
-        folder: &Path,
-        name: &str,
-        program: Program,
-        ip: IpAddr,
-    ) -> Result<(), Stop> {
-        let mut command = match program {
-            Program::GoPeer => Command::new(self.of(program)),
+    pub(super) fn certify(&self, folder: &Path, name: &str, ip: IpAddr) -> Result<(), Stop> {
+        let mut command = match Program::named(name) {
+            Program::GoPeer => Command::new(self.of(name)),
             Program::Node => Command::new(&self.certs),
         };
-        if program == Program::GoPeer {
+        if Program::named(name) == Program::GoPeer {
             command.arg("certs");
         }
         command.args(certs::flags(folder, name, &[ip]));

@@ -55,18 +55,26 @@ impl Reporter {
         self.bar.set_message(seen);
     }
 
-    /// Removes the live part.
-    pub(crate) fn end(&self) {
+    /// Removes the live part and prints the last object or the last lines.
+    pub(crate) fn close(&self, at: Duration, summary: Value, lines: &[String]) {
         self.bar.finish_and_clear();
+        self.object(at, "summary", summary);
+        lines.iter().for_each(|line| self.line(line));
     }
 }
 
 /// A time since the beginning, for the head of a line.
 pub(crate) fn clock(at: Duration) -> String {
-    format!("{:8.3} s", at.as_secs_f64())
+    format!("{:3}:{:06.3}", at.as_secs() / 60, at.as_secs_f64() % 60.0)
 }
 
 /// Whole milliseconds.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Minimum, median and maximum of ascending times; zero if there are none.
+pub(crate) fn spread(times: &[Duration]) -> [Duration; 3] {
+    let Some(last) = times.len().checked_sub(1) else { return Default::default() };
+    [times[0], (times[last / 2] + times[last.div_ceil(2)]) / 2, times[last]]
 }

@@ -4,18 +4,15 @@
 //! a process that ends unasked fail the story.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::actor::Actor;
 use super::event::{Reply, Row, SeenState};
-use super::history::History;
-use super::observer::{Deed, Observer};
-use super::transcript::Transcript;
-use super::{Fleet, MemberSpec, Members, Observation, Observed};
+use super::logs;
+use super::member::Member;
+use super::observer::{Observer, Scene};
+use super::{Fleet, Members, Observation, Observed};
 use crate::Stop;
 
 /// How long a process may take to listen or to end, and a command to be answered.
@@ -29,26 +26,38 @@ pub(crate) fn fail<T>(reason: impl Into<String>) -> Result<T, Stop> {
 }
 
 /// See the [module](self).
-pub(crate) struct Stage<F = Fleet, O = Transcript> {
+pub(crate) struct Stage<F = Fleet> {
     pub(crate) fleet: F,
-    pub(crate) observer: O,
-    actors: BTreeMap<String, Actor>,
+    observer: Box<dyn Observer>,
+    members: BTreeMap<String, Member>,
     /// Whether it fails the story that a member refuses a command, speaks of strangers, or says
     /// of another what is not so.
-    strict: bool,
+    pub(crate) strict: bool,
     /// What the story measured, for its line in the report.
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
-impl<F: Members, O: Observer> Stage<F, O> {
-    /// An empty stage.
-    pub(crate) fn new(fleet: F, observer: O) -> Self {
-        Self { fleet, observer, actors: BTreeMap::new(), strict: false, notes: Vec::new() }
+impl Stage {
+    /// Starts a member, waits until it listens, and says where; it gets a certificate if it has
+    /// none.
+    pub(crate) fn start(&mut self, name: &str, flags: &[&str]) -> Result<String, Stop> {
+        if !self.fleet.folder().join(format!("{name}.pem")).exists() {
+            self.fleet.certify(name, None)?;
+        }
+        self.launch(name, flags)
     }
 
-    /// From now on, whether members may be mistaken about each other.
-    pub(crate) fn be_strict(&mut self, strict: bool) {
-        self.strict = strict;
+    /// What the member has logged.
+    pub(crate) fn log(&self, name: &str) -> String {
+        logs::read(&self.fleet.log(name))
+    }
+}
+
+impl<F: Members> Stage<F> {
+    /// An empty stage.
+    pub(crate) fn new(fleet: F, observer: impl Observer + 'static) -> Self {
+        let (members, observer) = (BTreeMap::new(), Box::new(observer));
+        Self { fleet, observer, members, strict: false, notes: Vec::new() }
     }
 
     /// Time since the story began.
@@ -56,65 +65,55 @@ impl<F: Members, O: Observer> Stage<F, O> {
         self.fleet.elapsed()
     }
 
-    /// Adds a measurement to the story's line.
-    pub(crate) fn note(&mut self, text: String) {
-        self.notes.push(text);
-    }
-
-    pub(crate) fn notes(&self) -> String {
-        self.notes.join(", ")
-    }
-
     /// The names of all members that were ever started.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.actors.keys().cloned().collect()
+        self.members.keys().cloned().collect()
     }
 
     /// Starts a member's process.
-    pub(crate) fn spawn(&mut self, spec: &MemberSpec) -> Result<(), Stop> {
-        self.observer.did(&spec.name, Deed::Start(spec), self.fleet.elapsed());
-        let id = self.fleet.spawn(spec)?;
-        let actor = Actor::new(id, self.actors.get(&spec.name));
-        self.actors.insert(spec.name.clone(), actor);
+    pub(crate) fn spawn(&mut self, name: &str, flags: &[&str]) -> Result<(), Stop> {
+        self.observer.note(name, Scene::Starts(flags), self.fleet.elapsed());
+        self.fleet.spawn(name, flags)?;
+        let member = self.members.get(name).map(Member::next).unwrap_or_default();
+        self.members.insert(name.to_owned(), member);
         Ok(())
     }
 
     /// Starts a member's process, waits until it listens, and says where.
-    pub(crate) fn launch(&mut self, spec: &MemberSpec) -> Result<SocketAddr, Stop> {
-        self.spawn(spec)?;
-        self.wait(&format!("{} listens", spec.name), PATIENCE, |stage| {
-            stage.history(&spec.name).ready.is_some()
-        })?;
-        let listening = self.history(&spec.name).ready;
-        listening.map(|(address, _)| address).ok_or(Stop::Interrupted)
+    pub(crate) fn launch(&mut self, name: &str, flags: &[&str]) -> Result<String, Stop> {
+        self.spawn(name, flags)?;
+        let what = format!("{name} listens");
+        self.wait(&what, PATIENCE, |stage| stage.member(name).ready.is_some())?;
+        Ok(self.address(name))
     }
 
-    /// What the member has said.
-    pub(crate) fn history(&self, name: &str) -> &History {
-        static SILENT: std::sync::LazyLock<History> = std::sync::LazyLock::new(History::default);
-        self.actors.get(name).map_or(&SILENT, Actor::history)
+    /// What the member was told and has said.
+    pub(crate) fn member(&self, name: &str) -> &Member {
+        static SILENT: std::sync::LazyLock<Member> = std::sync::LazyLock::new(Member::default);
+        self.members.get(name).unwrap_or(&SILENT)
     }
 
-    /// Whether its process has ended.
-    pub(crate) fn has_ended(&self, name: &str) -> bool {
-        self.actors.get(name).is_some_and(Actor::has_ended)
+    /// The address that the member announces.
+    pub(crate) fn address(&self, name: &str) -> String {
+        let ready = self.member(name).ready.as_ref();
+        ready.map(|(address, _)| address.to_string()).unwrap_or_default()
     }
 
     /// Writes a command and does not wait for the reply.
     pub(crate) fn tell(&mut self, name: &str, command: &str) {
-        let Some(actor) = self.actors.get_mut(name) else { return };
-        actor.told(command);
-        self.observer.did(name, Deed::Command(command), self.fleet.elapsed());
-        self.fleet.send(actor.id(), command);
+        let Some(member) = self.members.get_mut(name) else { return };
+        member.is_told(command);
+        self.observer.note(name, Scene::Told(command), self.fleet.elapsed());
+        self.fleet.send(name, command);
     }
 
     /// The member's next reply.
     pub(crate) fn reply(&mut self, name: &str) -> Result<Reply, Stop> {
         self.wait(&format!("{name} answers a command"), PATIENCE, |stage| {
-            !stage.history(name).replies.is_empty()
+            !stage.member(name).replies.is_empty()
         })?;
-        let actor = self.actors.get_mut(name);
-        actor.and_then(Actor::take_reply).ok_or(Stop::Interrupted)
+        let member = self.members.get_mut(name);
+        member.and_then(|member| member.replies.pop_front()).ok_or(Stop::Interrupted)
     }
 
     /// Carries out a command that must succeed, and returns its reply.
@@ -145,10 +144,10 @@ impl<F: Members, O: Observer> Stage<F, O> {
 
     /// Sends a signal.
     pub(crate) fn signal(&mut self, name: &str, signal: Signal) {
-        let Some(actor) = self.actors.get_mut(name) else { return };
-        actor.signalled(signal);
-        self.observer.did(name, Deed::Signal(signal), self.fleet.elapsed());
-        self.fleet.signal(actor.id(), signal);
+        let Some(member) = self.members.get_mut(name) else { return };
+        member.is_signalled(signal);
+        self.observer.note(name, Scene::Signalled(signal), self.fleet.elapsed());
+        self.fleet.signal(name, signal);
     }
 
     /// Kills a member's process and waits for its end.
@@ -159,7 +158,12 @@ impl<F: Members, O: Observer> Stage<F, O> {
 
     /// Waits for the end of a member's process.
     pub(crate) fn ended(&mut self, name: &str) -> Result<(), Stop> {
-        self.wait(&format!("{name} has ended"), PATIENCE, |stage| stage.has_ended(name))
+        self.wait(&format!("{name} has ended"), PATIENCE, |stage| stage.member(name).has_ended())
+    }
+
+    /// Says that the story waits for this.
+    pub(crate) fn waits(&mut self, what: &str) {
+        self.observer.note("", Scene::Waits(what), self.fleet.elapsed());
     }
 
     /// Waits until `holds`, for at most `within`.
@@ -183,7 +187,7 @@ impl<F: Members, O: Observer> Stage<F, O> {
         within: Duration,
         holds: impl Fn(&Self, &str) -> bool,
     ) -> Result<Vec<Duration>, Stop> {
-        self.observer.waits(what);
+        self.waits(what);
         let deadline = self.elapsed() + within;
         let mut since = BTreeMap::new();
         loop {
@@ -229,7 +233,7 @@ impl<F: Members, O: Observer> Stage<F, O> {
     /// Whether the observer sees all of these alive, itself aside.
     pub(crate) fn sees_alive(&self, observer: &str, names: &[&str]) -> bool {
         let mut others = names.iter().filter(|name| **name != observer);
-        others.all(|name| self.history(observer).state(name) == Some(SeenState::Alive))
+        others.all(|name| self.member(observer).state(name) == Some(SeenState::Alive))
     }
 
     /// Waits until each of the members sees all the others alive.
@@ -249,7 +253,7 @@ impl<F: Members, O: Observer> Stage<F, O> {
     ) -> Result<(), Stop> {
         let what = format!("{} see {subject} {state}", observers.join(", "));
         self.wait_for_each(&what, observers, within, |stage, name| {
-            stage.history(name).state(subject) == Some(state)
+            stage.member(name).state(subject) == Some(state)
         })
         .map(drop)
     }
@@ -259,7 +263,6 @@ impl<F: Members, O: Observer> Stage<F, O> {
         self.agree_within(names, Duration::from_secs(10))
     }
 
-    /// The same with a bound of its own.
     pub(crate) fn agree_within(
         &mut self,
         names: &[&str],
@@ -298,8 +301,8 @@ impl<F: Members, O: Observer> Stage<F, O> {
     /// on is not what the story failed by.
     pub(crate) fn collect_counters(&mut self, within: Duration) -> Result<(), Stop> {
         let counted = |stage: &Self, name: &str| {
-            let mut replies = stage.history(name).replies.iter();
-            stage.has_ended(name) || replies.any(|reply| reply.cmd == "stats")
+            let member = stage.member(name);
+            member.has_ended() || member.replies.iter().any(|reply| reply.cmd == "stats")
         };
         let names = self.names();
         for name in &names {
@@ -318,18 +321,16 @@ impl<F: Members, O: Observer> Stage<F, O> {
 
     /// What somebody sees, for the report of a failure.
     fn views_of(&self, name: &str) -> String {
-        let history = self.history(name);
-        if history.ready.is_none() {
+        let member = self.member(name);
+        if member.ready.is_none() {
             return format!("; {name} is not ready");
         }
-        let mut text = format!("; {name} sees");
-        let mut subjects: BTreeSet<&str> = self.actors.keys().map(String::as_str).collect();
-        subjects.extend(history.beliefs.keys().map(String::as_str));
-        for (number, subject) in subjects.into_iter().filter(|other| *other != name).enumerate() {
-            let state = history.state(subject).map_or("unknown", SeenState::word);
-            let _ = write!(text, "{} {subject} {state}", if number > 0 { "," } else { "" });
-        }
-        text
+        let subjects: BTreeSet<&String> =
+            self.members.keys().chain(member.beliefs.keys()).collect();
+        let state = |of: &String| member.state(of).map_or("unknown".into(), |s| s.to_string());
+        let others = subjects.into_iter().filter(|other| *other != name);
+        let views: Vec<String> = others.map(|of| format!("{of} {}", state(of))).collect();
+        format!("; {name} sees {}", views.join(", "))
     }
 
     /// Takes what comes next; `false` at the deadline.
@@ -341,23 +342,20 @@ impl<F: Members, O: Observer> Stage<F, O> {
     }
 
     fn take(&mut self, observation: Observation) -> Result<(), Stop> {
-        let Observation { member, at, what } = observation;
-        let Some((name, actor)) = self.actors.iter_mut().find(|(_, actor)| actor.id() == member)
-        else {
-            return Ok(());
-        };
-        self.observer.saw(name, &what, at);
-        actor.did(&what, at).or_else(|wrong| fail(format!("{name} {wrong}")))?;
+        let Observation { name, at, what } = observation;
+        let Some(member) = self.members.get_mut(&name) else { return Ok(()) };
+        self.observer.note(&name, Scene::Does(&what), at);
+        member.does(&what, at).or_else(|wrong| fail(format!("{name} {wrong}")))?;
         let Observed::Event(event, _) = what else { return Ok(()) };
         if !self.strict {
             return Ok(());
         }
-        if let Some(wrong) = actor.mistake(&event.kind) {
+        if let Some(wrong) = member.mistake(&event.kind) {
             return fail(format!("{name} {wrong}"));
         }
         let Some((subject, state)) = event.belief() else { return Ok(()) };
-        let (name, about) = (name.clone(), &subject.node);
-        match self.actors.get(about) {
+        let about = &subject.node;
+        match self.members.get(about) {
             None => fail(format!("{name} speaks of {about}, who is not of this cluster")),
             Some(subject) if subject.may_be_seen(state) => Ok(()),
             Some(_) => fail(format!("{name} says that {about} {state}, which is not so")),
@@ -369,6 +367,6 @@ impl<F: Members, O: Observer> Stage<F, O> {
 fn meanwhile(stop: Stop, what: &str) -> Stop {
     match stop {
         Stop::Failed(reason) => Stop::Failed(format!("{reason}, while waiting until {what}")),
-        Stop::BadInput(_) | Stop::Cannot { .. } | Stop::Said(_) | Stop::Interrupted => stop,
+        other => other,
     }
 }

@@ -13,20 +13,6 @@ use crate::clock;
 /// Between two wakings.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// The longest lateness so far.
-struct Lateness {
-    last: Instant,
-    longest: Duration,
-}
-
-impl Lateness {
-    fn woke(&mut self, now: Instant) {
-        let late = now.saturating_duration_since(self.last).saturating_sub(INTERVAL);
-        self.longest = self.longest.max(late);
-        self.last = now;
-    }
-}
-
 /// Measures from its start to its end.
 pub(crate) struct StallDetector {
     stop: Sender<()>,
@@ -37,11 +23,13 @@ impl StallDetector {
     pub(crate) fn start() -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut lateness = Lateness { last: clock::now(), longest: Duration::ZERO };
+            let (mut last, mut longest) = (clock::now(), Duration::ZERO);
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                lateness.woke(clock::now());
+                let now = clock::now();
+                longest = longest.max(lateness(last, now));
+                last = now;
             }
-            lateness.longest
+            longest
         });
         Self { stop, thread }
     }
@@ -53,24 +41,20 @@ impl StallDetector {
     }
 }
 
+fn lateness(last: Instant, now: Instant) -> Duration {
+    now.saturating_duration_since(last).saturating_sub(INTERVAL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_what_a_waking_came_late_by_and_an_ordinary_one_is_none() {
+    fn a_pause_is_what_a_waking_came_late_by_and_a_detector_ends_when_told_to() {
         let begin = clock::now();
-        let mut lateness = Lateness { last: begin, longest: Duration::ZERO };
-        lateness.woke(begin + INTERVAL);
-        assert_eq!(lateness.longest, Duration::ZERO);
-        lateness.woke(begin + INTERVAL * 2 + Duration::from_millis(640));
-        lateness.woke(begin + INTERVAL * 3 + Duration::from_millis(641));
-        assert_eq!(lateness.longest, Duration::from_millis(640));
-    }
-
-    #[test]
-    fn a_detector_ends_when_it_is_told_to() {
-        let detector = StallDetector::start();
-        assert!(detector.end() < Duration::from_mins(1));
+        assert_eq!(lateness(begin, begin + INTERVAL), Duration::ZERO);
+        let pause = Duration::from_millis(640);
+        assert_eq!(lateness(begin, begin + INTERVAL + pause), pause);
+        assert!(StallDetector::start().end() < Duration::from_mins(1));
     }
 }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cases::Case;
 use crate::clock;
@@ -54,12 +54,10 @@ impl Report {
 
     /// Counts and prints one outcome.
     pub(super) fn add(&mut self, outcome: &Outcome) {
-        let ok = self.counts_as_passed(outcome);
+        let ok = if self.proving { outcome.is_good() } else { outcome.failure.is_none() };
         *(if ok { &mut self.passed } else { &mut self.failed }) += 1;
         self.reporter.object(self.began.elapsed(), "case", object(outcome, ok));
-        for line in self.lines(outcome, ok) {
-            self.reporter.line(&line);
-        }
+        self.lines(outcome, ok).iter().for_each(|line| self.reporter.line(line));
         let ended = self.passed + self.failed;
         self.reporter.show(&format!("{ended} of {} cases have ended", self.tasks), String::new());
     }
@@ -70,68 +68,52 @@ impl Report {
         let ok = failed == 0 && passed > 0;
         let ms = milliseconds(took);
         let summary = json!({ "ok": ok, "passed": passed, "failed": failed, "ms": ms });
-        self.reporter.end();
-        self.reporter.object(took, "summary", summary);
         let seconds = took.as_secs_f64();
-        self.reporter.line(&format!("interop: {passed} passed, {failed} failed, {seconds:.1} s"));
+        let line = format!("interop: {passed} passed, {failed} failed, {seconds:.1} s");
+        self.reporter.close(took, summary, &[line]);
         ok
     }
 
-    fn counts_as_passed(&self, outcome: &Outcome) -> bool {
-        if self.proving { outcome.is_good() } else { outcome.failure.is_none() }
-    }
-
     fn lines(&self, outcome: &Outcome, ok: bool) -> Vec<String> {
+        let Outcome { case, run, failure, notes, took, directory, logs, .. } = outcome;
         let word = match (ok, self.proving) {
             (true, false) => "passed",
             (true, true) => "noticed",
             (false, false) => "FAILED",
             (false, true) => "MISSED",
         };
-        let run = if outcome.run > 1 { format!(" (run {})", outcome.run) } else { String::new() };
-        let name = format!("{}{run}", outcome.case.name);
-        let said = match (&outcome.failure, self.proving && ok) {
-            (None, _) => outcome.notes.clone(),
+        let name = if *run > 1 { format!("{} (run {run})", case.name) } else { case.name.into() };
+        let said = match failure.as_deref() {
+            None => notes,
             // The state of all views is of interest only where something is wrong.
-            (Some(reason), true) => reason.split(';').next().unwrap_or_default().to_owned(),
-            (Some(reason), false) => reason.clone(),
+            Some(reason) if self.proving && ok => reason.split(';').next().unwrap_or_default(),
+            Some(reason) => reason,
         };
-        let seconds = outcome.took.as_secs_f64();
+        let seconds = took.as_secs_f64();
         let mut lines = vec![format!("{name:<31}{word:<8}{seconds:6.1} s  {said}")];
-        if !ok {
-            if self.proving {
-                lines.push(format!(
-                    "    sabotaged ({}), it must fail with \"{}\"",
-                    outcome.case.sabotage, outcome.case.notices
-                ));
-            }
-            lines.push(format!(
-                "    transcript: {}",
-                outcome.directory.join("transcript").display()
-            ));
-            for (name, log) in &outcome.logs {
-                lines.push(format!("    {name}: {}", log.display()));
-            }
+        if ok {
+            return lines;
         }
+        if self.proving {
+            let Case { sabotage, notices, .. } = case;
+            lines.push(format!("    sabotaged ({sabotage}), it must fail with \"{notices}\""));
+        }
+        lines.push(format!("    transcript: {}", directory.join("transcript").display()));
+        lines.extend(logs.iter().map(|(name, log)| format!("    {name}: {}", log.display())));
         lines
     }
 }
 
-fn object(outcome: &Outcome, ok: bool) -> serde_json::Value {
-    let mut object = json!({
-        "case": outcome.case.name,
-        "run": outcome.run,
-        "ok": ok,
-        "ms": milliseconds(outcome.took),
-        "notes": outcome.notes,
-    });
-    if let Some(reason) = &outcome.failure {
+fn object(outcome: &Outcome, ok: bool) -> Value {
+    let Outcome { case, run, failure, notes, took, directory, logs, .. } = outcome;
+    let ms = milliseconds(*took);
+    let mut object = json!({ "case": case.name, "run": run, "ok": ok, "ms": ms, "notes": notes });
+    if let Some(reason) = failure {
         object["reason"] = json!(reason);
     }
     if !ok {
-        object["directory"] = json!(outcome.directory);
-        object["logs"] =
-            outcome.logs.iter().map(|(name, log)| (name.clone(), json!(log))).collect();
+        object["directory"] = json!(directory);
+        object["logs"] = logs.iter().map(|(name, log)| (name.clone(), json!(log))).collect();
     }
     object
 }
@@ -165,21 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_case_names_the_logs_of_both_sides() {
+    fn a_failed_case_names_the_logs_and_a_run_without_a_case_proves_nothing() {
         let mut report = Report::new(false, false, 2);
         let failed = outcome(false, Some("gave up"));
         let lines = report.lines(&failed, false);
         assert!(lines[0].contains("(run 2)") && lines[0].contains("1.2 s  gave up"), "{lines:?}");
         assert!(lines.iter().any(|line| line.contains("r1: d/r1.log")), "{lines:?}");
         assert_eq!(object(&failed, false)["logs"]["r1"], "d/r1.log");
+        assert!(!report.close());
         report.add(&outcome(false, None));
         assert!(report.close());
         report.add(&failed);
         assert!(!report.close());
-    }
-
-    #[test]
-    fn a_run_without_a_case_proves_nothing() {
-        assert!(!Report::new(true, true, 0).close());
     }
 }

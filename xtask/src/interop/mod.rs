@@ -4,13 +4,12 @@
 
 mod case_report;
 mod cases;
-mod quiet;
-mod setup;
-mod stories;
+mod lifecycle_cases;
+mod message_cases;
+mod steps;
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -18,10 +17,11 @@ use case_report::{Outcome, Report};
 use cases::{CASES, Case};
 
 use crate::fleet::folder::Folder;
+use crate::fleet::observer::Transcript;
 use crate::fleet::programs::{GoPeer, Programs};
 use crate::fleet::stage::Stage;
 use crate::fleet::stall_detector::StallDetector;
-use crate::fleet::transcript::Transcript;
+
 use crate::fleet::{Fleet, Program, logs};
 use crate::{Stop, clock};
 
@@ -109,7 +109,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         eprintln!("xtask: certificates, logs and transcripts stay in {}", folder.path().display());
     }
     if let Some(minutes) = arguments.quiet {
-        return quiet::run(programs, &mut folder, minutes);
+        let fleet = Fleet::new(programs, folder.path());
+        let mut stage = Stage::new(fleet, Transcript::create(folder.path())?);
+        let told = lifecycle_cases::quiet(&mut stage, minutes);
+        if let Err(Stop::Failed(_) | Stop::Cannot { .. }) = &told {
+            folder.keep();
+            eprintln!("xtask: the logs are in {}", folder.path().display());
+        }
+        return told;
     }
     let tasks = choose(arguments);
     let mut report = Report::new(arguments.json, arguments.prove, tasks.len());
@@ -137,7 +144,8 @@ fn choose(arguments: &Arguments) -> VecDeque<Task> {
         .collect()
 }
 
-/// Carries out the tasks, several at a time, and reports each as it ends.
+/// Carries out the tasks, several at a time, and reports each as it ends. The only error is an
+/// interrupt.
 fn play(
     programs: &Programs,
     folder: &Path,
@@ -146,35 +154,27 @@ fn play(
     report: &mut Report,
 ) -> Result<(), Stop> {
     let tasks = Mutex::new(tasks);
-    let interrupted = AtomicBool::new(false);
+    let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let (sender, outcomes) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
-            let (sender, tasks, interrupted) = (sender.clone(), &tasks, &interrupted);
-            scope.spawn(move || {
-                while let Some(task) = next(tasks) {
-                    match perform(programs, folder, keep, task) {
-                        Ok(outcome) => {
-                            let _ = sender.send(outcome);
-                        }
-                        Err(_) => {
-                            interrupted.store(true, Ordering::Relaxed);
-                            tasks.lock().unwrap_or_else(PoisonError::into_inner).clear();
-                        }
+            let sender = sender.clone();
+            // After an interrupt nobody receives, and the worker ends.
+            let work = move || {
+                while let Some(task) = next() {
+                    if sender.send(perform(programs, folder, keep, task)).is_err() {
+                        return;
                     }
                 }
-            });
+            };
+            scope.spawn(work);
         }
         drop(sender);
-        for outcome in outcomes {
-            report.add(&outcome);
-        }
-    });
-    if interrupted.into_inner() { Err(Stop::Interrupted) } else { Ok(()) }
-}
-
-fn next(tasks: &Mutex<VecDeque<Task>>) -> Option<Task> {
-    tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        outcomes.into_iter().try_for_each(|outcome| {
+            report.add(&outcome?);
+            Ok(())
+        })
+    })
 }
 
 /// Tells one story from beginning to end. The only error is an interrupt.
@@ -201,10 +201,8 @@ fn perform(programs: &Programs, folder: &Path, keep: bool, task: Task) -> Result
             if matches!(told, Err(Stop::Failed(_) | Stop::Cannot { .. })) {
                 stage.collect_counters(FAREWELL)?;
             }
-            outcome.notes = stage.notes();
-            let fleet = &stage.fleet;
-            outcome.logs =
-                fleet.ids().map(|id| (fleet.name(id).to_owned(), fleet.log(id))).collect();
+            outcome.notes = stage.notes.join(", ");
+            outcome.logs = stage.fleet.logs();
             told
         });
     let late = stall_detector.end();

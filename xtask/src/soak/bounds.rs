@@ -5,6 +5,17 @@
 
 use std::time::Duration;
 
+/// Each member is asked for its members this often, and for what it uses half as often.
+pub(super) const POLL: Duration = Duration::from_secs(2);
+/// The runner wakes at least this often; waking much later, it knows that the machine stood still.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// Half of the probe timeout: a pause that may make a member miss an answer.
+pub(super) const STALL: Duration = Duration::from_millis(250);
+/// How often the timeline is judged, at first. A long one is judged less often.
+pub(super) const JUDGE: Duration = Duration::from_secs(10);
+/// How long the cluster may take to form, and to close down.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The LAN profile's numbers; a test holds them against swim-core's.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const SUSPICION_MULTIPLIER: f64 = 4.0;
@@ -58,9 +69,8 @@ impl Bounds {
             + self.spread()
     }
 
-    /// The median of detections where others confirm the suspicion, as they do in a cluster that
-    /// is well: the first probe begins within an interval and fails after one, the confirmations
-    /// come while the suspicion lasts its shortest time.
+    /// The median of detections where others confirm the suspicion: the first probe begins within
+    /// an interval and fails after one, and the suspicion lasts its shortest time.
     pub(super) fn usual_detection(self) -> Duration {
         PROBE_INTERVAL * 2 + self.shortest_suspicion()
     }

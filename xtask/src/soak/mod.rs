@@ -12,21 +12,19 @@
 
 mod bounds;
 mod model;
-mod node_log;
 mod payload;
 mod plan;
 mod prove;
 mod report;
-mod rng;
+mod roles;
 mod rules;
 mod runner;
-mod settings;
-mod start;
 mod timeline;
 
 use std::time::Duration;
 
-use settings::{Participants, Settings};
+use roles::{Participants, Settings};
+use runner::soak;
 
 use crate::Stop;
 use crate::fleet::programs::Programs;
@@ -72,25 +70,19 @@ pub(crate) struct Arguments {
 
 /// Runs the soak, or proves the oracle.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
+    let Arguments { nodes, minutes, seed, go, json, keep, .. } = *arguments;
     if arguments.prove {
-        return prove::run(&arguments.only, arguments.seed, arguments.keep);
+        return prove::run(&arguments.only, seed, keep);
     }
-    let participants =
-        Participants { members: usize::from(arguments.nodes), go: usize::from(arguments.go) };
-    if participants.go * 2 > participants.members {
+    if usize::from(go) * 2 > usize::from(nodes) {
         return Err(Stop::BadInput(format!(
-            "{} Go peers are more than half of {} members: ask for fewer, or for more --nodes",
-            participants.go, participants.members
+            "{go} Go peers are more than half of {nodes} members: ask for fewer, or for \
+             more --nodes"
         )));
     }
+    let participants = Participants { members: nodes.into(), go: go.into() };
     let programs = Programs::build(participants.go_peer())?;
-    let settings = Settings {
-        participants,
-        length: Duration::from_secs(60 * u64::from(arguments.minutes)),
-        seed: arguments.seed,
-        json: arguments.json,
-        keep: arguments.keep,
-    };
-    let verdict = start::soak(settings, programs)?;
+    let length = Duration::from_secs(60 * u64::from(minutes));
+    let verdict = soak(Settings { participants, length, seed, json, keep }, programs)?;
     if verdict.violations.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
 }

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::bounds::Bounds;
-use super::settings::Participants;
-use super::timeline::{Command, Said, Timeline, What};
+use super::roles::Participants;
+use super::timeline::{Command, Listed, Timeline, What};
 
 /// Why a member is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +26,10 @@ pub(super) struct Absence {
     pub(super) back: Duration,
 }
 
-/// A time of which the effects may be felt from its begin to its end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    from: Duration,
-    until: Duration,
+impl Absence {
+    pub(super) fn lasts(&self) -> Duration {
+        self.back.saturating_sub(self.from)
+    }
 }
 
 /// A command and what became of it.
@@ -41,7 +40,7 @@ pub(super) struct Exchange<'a> {
     pub(super) asked: Duration,
     /// When it must be answered, given that those before it are answered first.
     pub(super) due: Duration,
-    pub(super) reply: Option<(Duration, &'a Said)>,
+    pub(super) reply: Option<(Duration, &'a What)>,
 }
 
 /// One process from its start to its end, if it has ended.
@@ -52,6 +51,15 @@ pub(super) struct Life {
     pub(super) ready: Option<Duration>,
     pub(super) ended: Option<Duration>,
 }
+
+impl Life {
+    pub(super) fn contains(&self, member: usize, at: Duration) -> bool {
+        member == self.member && at >= self.started && self.ended.is_none_or(|ended| at < ended)
+    }
+}
+
+/// A time of which the effects may be felt from its begin to its end.
+type Span = (Duration, Duration);
 
 /// See the [module](self).
 pub(super) struct Model<'a> {
@@ -67,7 +75,8 @@ pub(super) struct Model<'a> {
     /// Processes that ended by themselves, and how.
     pub(super) unasked_exits: Vec<(Duration, usize, Option<i32>)>,
     pub(super) lives: Vec<Life>,
-    absences: Vec<Vec<Absence>>,
+    /// By member.
+    pub(super) absences: Vec<Vec<Absence>>,
     /// Its metadata, and since when.
     metadata: Vec<Vec<(Duration, &'a str)>>,
     deaf: Vec<Vec<Span>>,
@@ -79,9 +88,10 @@ pub(super) const NEVER: Duration = Duration::MAX;
 
 impl<'a> Model<'a> {
     pub(super) fn new(participants: Participants, timeline: &'a Timeline) -> Self {
+        let members = participants.members;
         let mut model = Self {
             participants,
-            bounds: Bounds::new(participants.members),
+            bounds: Bounds::new(members),
             timeline,
             formed: NEVER,
             end: timeline.end(),
@@ -89,9 +99,9 @@ impl<'a> Model<'a> {
             unasked: Vec::new(),
             unasked_exits: Vec::new(),
             lives: Vec::new(),
-            absences: vec![Vec::new(); participants.members],
-            metadata: vec![Vec::new(); participants.members],
-            deaf: vec![Vec::new(); participants.members],
+            absences: vec![Vec::new(); members],
+            metadata: vec![Vec::new(); members],
+            deaf: vec![Vec::new(); members],
             stalls: Vec::new(),
         };
         model.read();
@@ -114,7 +124,7 @@ impl<'a> Model<'a> {
                 What::Frozen => self.goes(member, Cause::Frozen, at),
                 What::Thawed => self.returns(member, at),
                 What::Meta(meta) => self.metadata[member].push((at, meta)),
-                What::Stalled(from) => self.stalls.push(Span { from: *from, until: at }),
+                What::Stalled(from) => self.stalls.push((*from, at)),
                 What::Exited(code) => {
                     if self.gone(member, at).is_none() {
                         self.unasked_exits.push((at, member, *code));
@@ -130,22 +140,20 @@ impl<'a> Model<'a> {
                     let exchange = Exchange { member, command, asked: at, due: NEVER, reply };
                     self.exchanges.push(exchange);
                 }
-                What::Said(Said::Ready) => {
+                What::Ready => {
                     self.returns(member, at);
                     if let Some(life) = self.life_mut(member) {
                         life.ready = Some(at);
                     }
                 }
-                What::Said(Said::Deaf(lasted)) => {
-                    self.deaf[member].push(Span { from: at.saturating_sub(*lasted), until: at });
-                }
-                What::Said(said @ (Said::Listed(_) | Said::Uses(_) | Said::Replied(_))) => {
+                What::Deaf(lasted) => self.deaf[member].push((at.saturating_sub(*lasted), at)),
+                said @ (What::Listed(_) | What::Uses(_) | What::Replied(_)) => {
                     match open[member].pop_front() {
                         Some(place) => self.exchanges[place].reply = Some((at, said)),
                         None => self.unasked.push((at, member)),
                     }
                 }
-                What::Said(_) => {}
+                _ => {}
             }
         }
         self.set_due();
@@ -154,29 +162,20 @@ impl<'a> Model<'a> {
     /// Commands queue behind each other, so the time of each begins when the one before it is
     /// answered, or has used up its own.
     fn set_due(&mut self) {
-        let mut free = vec![Duration::ZERO; self.participants.members];
-        for place in 0..self.exchanges.len() {
-            let Exchange { member, command, asked, reply, .. } = &self.exchanges[place];
-            let begins = free[*member].max(*asked);
-            let due = begins + self.patience(*member, command);
-            free[*member] = reply.as_ref().map_or(due, |(at, _)| *at);
-            self.exchanges[place].due = due;
-        }
-    }
-
-    fn patience(&self, member: usize, command: &Command) -> Duration {
-        match command {
-            Command::Members | Command::Stats => self.bounds.reply(),
-            // Go's best-effort send waits for its dial.
-            Command::Send { reliable, to, .. } => {
-                let waits = *reliable || to.is_some() && self.participants.is_go(member);
-                if waits { self.bounds.patient_reply() } else { self.bounds.reply() }
-            }
-            Command::Ping { .. }
-            | Command::Stream { .. }
-            | Command::Leave
-            | Command::Quit
-            | Command::Meta => self.bounds.patient_reply(),
+        let (participants, bounds) = (self.participants, self.bounds);
+        let mut free = vec![Duration::ZERO; participants.members];
+        for Exchange { member, command, asked, due, reply } in &mut self.exchanges {
+            let is_quick = match command {
+                Command::Members | Command::Stats => true,
+                // Go's best-effort send waits for its dial.
+                Command::Send { reliable, to, .. } => {
+                    !reliable && (to.is_none() || !participants.is_go(*member))
+                }
+                _ => false,
+            };
+            let patience = if is_quick { bounds.reply() } else { bounds.patient_reply() };
+            *due = free[*member].max(*asked) + patience;
+            free[*member] = reply.map_or(*due, |(at, _)| at);
         }
     }
 
@@ -197,10 +196,6 @@ impl<'a> Model<'a> {
         }
     }
 
-    pub(super) fn absences(&self, member: usize) -> &[Absence] {
-        &self.absences[member]
-    }
-
     /// All absences of all members.
     pub(super) fn all_absences(&self) -> impl Iterator<Item = (usize, &Absence)> {
         let members = self.absences.iter().enumerate();
@@ -209,8 +204,7 @@ impl<'a> Model<'a> {
 
     /// Whether a stop was so short that nobody may declare the member dead.
     pub(super) fn is_brief(&self, absence: &Absence) -> bool {
-        absence.cause == Cause::Frozen
-            && absence.back.saturating_sub(absence.from) <= self.bounds.harmless_freeze()
+        absence.cause == Cause::Frozen && absence.lasts() <= self.bounds.harmless_freeze()
     }
 
     /// When the effects of an absence are over.
@@ -223,6 +217,18 @@ impl<'a> Model<'a> {
     /// The absence in which the member is at this time.
     pub(super) fn gone(&self, member: usize, at: Duration) -> Option<&Absence> {
         self.absences[member].iter().find(|absence| absence.from <= at && at < absence.back)
+    }
+
+    /// Every list of members with its question: the exchange, when it was told, the rows.
+    pub(super) fn lists(&self) -> impl Iterator<Item = (&Exchange<'a>, Duration, &'a Listed)> {
+        self.exchanges.iter().filter_map(|exchange| match (exchange.command, exchange.reply) {
+            (Command::Members, Some((told, What::Listed(rows)))) => Some((exchange, told, rows)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn name(&self, member: usize) -> String {
+        self.participants.name(member)
     }
 
     /// Whether the member was there all the time and no fault of it could be felt.
@@ -273,5 +279,5 @@ impl<'a> Model<'a> {
 }
 
 fn overlaps(spans: &[Span], from: Duration, to: Duration) -> bool {
-    spans.iter().any(|span| span.from <= to && from <= span.until)
+    spans.iter().any(|(begin, end)| *begin <= to && from <= *end)
 }

@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
+use rand::rngs::ChaCha8Rng;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
+
 use super::bounds::Bounds;
-use super::rng::PlanRng;
-use super::settings::Participants;
+use super::roles::Participants;
 
 /// What can happen to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,10 +32,17 @@ pub(super) enum Fault {
     Leave,
 }
 
-/// Slow ones first: a short soak has them only if they begin early.
-const SLOW: [Fault; 2] = [Fault::LongFreeze, Fault::Crash];
-const QUICK: [Fault; 5] =
-    [Fault::QuickRestart, Fault::Restart, Fault::BriefFreeze, Fault::Freeze, Fault::Leave];
+/// Slow ones last, where they are dealt first: a short soak has them only if they begin early.
+const DECK: [Fault; 7] = [
+    Fault::QuickRestart,
+    Fault::Restart,
+    Fault::BriefFreeze,
+    Fault::Freeze,
+    Fault::Leave,
+    Fault::Crash,
+    Fault::LongFreeze,
+];
+const QUICK: usize = 5;
 
 impl Fault {
     /// Whether the process lives through it.
@@ -40,73 +50,58 @@ impl Fault {
         matches!(self, Self::BriefFreeze | Self::Freeze | Self::LongFreeze)
     }
 
-    /// How long the member is away.
-    fn absence(self, bounds: Bounds, rng: &mut PlanRng) -> Duration {
-        let harmless = bounds.harmless_freeze();
-        let (from, to) = match self {
-            Self::QuickRestart => (Duration::from_millis(300), Duration::from_secs(3)),
-            Self::Restart | Self::Leave => (Duration::from_secs(8), Duration::from_secs(25)),
+    /// How long the member is away, at least and at most, in milliseconds.
+    fn absence(self, bounds: Bounds) -> (u64, u64) {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let harmless = milliseconds(bounds.harmless_freeze());
+        match self {
+            Self::QuickRestart => (300, 3_000),
+            Self::Restart | Self::Leave => (8_000, 25_000),
             Self::Crash | Self::LongFreeze => {
-                let detected = bounds.detection() + Duration::from_secs(3);
-                (detected, detected + Duration::from_secs(5))
+                let detected = milliseconds(bounds.detection()) + 3_000;
+                (detected, detected + 5_000)
             }
             // A signal that is sent late must not make it longer than is harmless.
-            Self::BriefFreeze => (Duration::from_millis(300), harmless.mul_f64(0.9)),
-            Self::Freeze => (harmless * 2, Duration::from_secs(20)),
-        };
-        rng.between(from, to)
+            Self::BriefFreeze => (300, harmless * 9 / 10),
+            Self::Freeze => (harmless * 2, 20_000),
+        }
     }
 }
 
+/// What a member does or suffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    Kill {
-        member: usize,
-    },
+    Kill,
     /// A new process under the same name, with new metadata.
-    Start {
-        member: usize,
-    },
-    Freeze {
-        member: usize,
-    },
-    Thaw {
-        member: usize,
-    },
+    Start,
+    Freeze,
+    Thaw,
     /// First to leave and then to quit.
-    Leave {
-        member: usize,
-    },
-    Meta {
-        member: usize,
-    },
+    Leave,
+    Meta,
     /// So many messages of this size, one right after the other.
     Send {
-        from: usize,
         to: usize,
         reliable: bool,
         size: usize,
         count: usize,
     },
     Broadcast {
-        from: usize,
         size: usize,
     },
     Ping {
-        from: usize,
         to: usize,
     },
     Stream {
-        from: usize,
         to: usize,
         size: usize,
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Plan {
-    /// In order of their times since the cluster had formed.
-    pub(super) actions: Vec<(Duration, Action)>,
+    /// In order of their times since the cluster had formed; the member, and what it does.
+    pub(super) actions: Vec<(Duration, usize, Action)>,
     /// Each fault in order.
     pub(super) faults: Vec<Fault>,
 }
@@ -126,7 +121,7 @@ struct Draft {
     participants: Participants,
     bounds: Bounds,
     length: Duration,
-    rng: PlanRng,
+    random: ChaCha8Rng,
     outages: Vec<Outage>,
     plan: Plan,
 }
@@ -138,33 +133,37 @@ impl Plan {
             participants,
             bounds: Bounds::new(participants.members),
             length,
-            rng: PlanRng::new(seed),
+            random: ChaCha8Rng::seed_from_u64(seed),
             outages: Vec::new(),
-            plan: Self { actions: Vec::new(), faults: Vec::new() },
+            plan: Self::default(),
         };
         draft.draw_faults();
         draft.draw_metadata();
         draft.draw_messages();
-        draft.plan.actions.sort_by_key(|(at, _)| *at);
+        draft.plan.actions.sort_by_key(|(at, ..)| *at);
         draft.plan
     }
 }
 
 impl Draft {
+    /// So many milliseconds.
+    fn pause(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(self.random.random_range(least..=most))
+    }
+
     /// Deals faults from a shuffled deck, so that each kind happens about as often.
     fn draw_faults(&mut self) {
         let mut deck = Vec::new();
         let mut at = Duration::from_secs(2);
         while at < self.length {
             if deck.is_empty() {
-                let mut quick = QUICK;
-                self.rng.shuffle(&mut quick);
-                deck = quick.into_iter().chain(SLOW.into_iter().rev()).collect();
+                deck = DECK.to_vec();
+                deck[..QUICK].shuffle(&mut self.random);
             }
             let dealt = (0..deck.len()).rev().find(|card| self.place(deck[*card], at));
             if let Some(card) = dealt {
                 deck.remove(card);
-                at += self.rng.between(Duration::from_millis(500), Duration::from_secs(4));
+                at += self.pause(500, 4_000);
             } else {
                 at += Duration::from_millis(500);
             }
@@ -177,36 +176,29 @@ impl Draft {
         if current >= self.participants.most_absent() {
             return false;
         }
-        let is_free =
-            |member: &usize| !self.outages.iter().any(|o| o.member == *member && o.settled > at);
-        let free: Vec<usize> = (0..self.participants.members)
-            .filter(|member| fault.is_freeze() || !self.participants.stays(*member))
-            .filter(is_free)
-            .collect();
-        let Some(member) = self.rng.pick(&free) else {
-            return false;
+        let is_busy = |member: usize| {
+            self.outages.iter().any(|outage| outage.member == member && outage.settled > at)
         };
-        let back = at + fault.absence(self.bounds, &mut self.rng);
+        let can_suffer = |member: usize| fault.is_freeze() || !self.participants.stays(member);
+        let mut free: Vec<usize> = self.participants.all().collect();
+        free.retain(|member| can_suffer(*member) && !is_busy(*member));
+        let Some(member) = free.choose(&mut self.random).copied() else { return false };
+        let (least, most) = fault.absence(self.bounds);
+        let back = at + self.pause(least, most);
         let (well, settled) = (back + self.bounds.spread(), back + self.bounds.repair());
         let outage = Outage { fault, member, from: at, back, well, settled };
-        if settled > self.length
-            || self.outages.iter().any(|other| {
-                self.revives_the_forgotten(other, &outage)
-                    || self.revives_the_forgotten(&outage, other)
-            })
-        {
+        let revives = self.outages.iter().any(|other| {
+            self.revives_the_forgotten(other, &outage) || self.revives_the_forgotten(&outage, other)
+        });
+        if settled > self.length || revives {
             return false;
         }
         let (begin, end) = match fault {
-            Fault::QuickRestart | Fault::Restart | Fault::Crash => {
-                (Action::Kill { member }, Action::Start { member })
-            }
-            Fault::Leave => (Action::Leave { member }, Action::Start { member }),
-            Fault::BriefFreeze | Fault::Freeze | Fault::LongFreeze => {
-                (Action::Freeze { member }, Action::Thaw { member })
-            }
+            Fault::Leave => (Action::Leave, Action::Start),
+            fault if fault.is_freeze() => (Action::Freeze, Action::Thaw),
+            _ => (Action::Kill, Action::Start),
         };
-        self.plan.actions.extend([(at, begin), (back, end)]);
+        self.plan.actions.extend([(at, member, begin), (back, member, end)]);
         self.plan.faults.push(fault);
         self.outages.push(outage);
         true
@@ -232,13 +224,12 @@ impl Draft {
     fn draw_metadata(&mut self) {
         let mut at = Duration::from_secs(1);
         loop {
-            at += self.rng.between(Duration::from_secs(2), Duration::from_secs(8));
+            at += self.pause(2_000, 8_000);
             if at + self.bounds.repair() > self.length {
                 return;
             }
-            let well = self.well(at);
-            if let Some(member) = self.rng.pick(&well) {
-                self.plan.actions.push((at, Action::Meta { member }));
+            if let Some(member) = self.well(at).choose(&mut self.random) {
+                self.plan.actions.push((at, *member, Action::Meta));
             }
         }
     }
@@ -246,41 +237,33 @@ impl Draft {
     fn draw_messages(&mut self) {
         let mut at = Duration::from_secs(1);
         loop {
-            at += self.rng.between(Duration::from_millis(200), Duration::from_millis(1200));
+            at += self.pause(200, 1_200);
             if at + self.bounds.patient_reply() > self.length {
                 return;
             }
             let well = self.well(at);
-            let Some(from) = self.rng.pick(&well) else { continue };
+            let Some(from) = well.choose(&mut self.random).copied() else { continue };
             // Now and then to somebody who cannot take it.
-            let to_anybody = self.rng.below(8) == 0;
-            let mut receivers: Vec<usize> =
-                if to_anybody { (0..self.participants.members).collect() } else { well };
+            let to_anybody = self.random.random_ratio(1, 8);
+            let mut receivers = if to_anybody { self.participants.all().collect() } else { well };
             receivers.retain(|member| *member != from);
-            let Some(to) = self.rng.pick(&receivers) else { continue };
+            let Some(to) = receivers.choose(&mut self.random).copied() else { continue };
             let action = self.message(from, to);
-            self.plan.actions.push((at, action));
+            self.plan.actions.push((at, from, action));
         }
     }
 
     fn message(&mut self, from: usize, to: usize) -> Action {
         let either_is_go = self.participants.is_go(from) || self.participants.is_go(to);
-        match self.rng.below(10) {
-            0 | 1 => Action::Broadcast { from, size: self.rng.below(400) },
-            2 | 3 => {
-                let size = self.rng.below(20_000);
-                Action::Send { from, to, reliable: true, size, count: 1 }
-            }
-            4 => {
-                let size = self.rng.below(2_000);
-                Action::Send { from, to, reliable: true, size, count: 4 }
-            }
-            5 => Action::Ping { from, to },
-            6 if !either_is_go => Action::Stream { from, to, size: self.rng.below(20_000) },
-            _ => {
-                let (size, count) = (self.rng.below(1_000), 1 + self.rng.below(3));
-                Action::Send { from, to, reliable: false, size, count }
-            }
+        let kind = self.random.random_range(0..10);
+        let mut below = |most| self.random.random_range(0..most);
+        match kind {
+            0 | 1 => Action::Broadcast { size: below(400) },
+            2 | 3 => Action::Send { to, reliable: true, size: below(20_000), count: 1 },
+            4 => Action::Send { to, reliable: true, size: below(2_000), count: 4 },
+            5 => Action::Ping { to },
+            6 if !either_is_go => Action::Stream { to, size: below(20_000) },
+            _ => Action::Send { to, reliable: false, size: below(1_000), count: 1 + below(3) },
         }
     }
 
@@ -291,7 +274,7 @@ impl Draft {
             let mut own = self.outages.iter().filter(|outage| outage.member == member);
             own.any(|outage| outage.from < answered && outage.well > at)
         };
-        (0..self.participants.members).filter(|member| !is_ill(*member)).collect()
+        self.participants.all().filter(|member| !is_ill(*member)).collect()
     }
 }
 
@@ -317,58 +300,44 @@ mod tests {
         for seed in 0..200 {
             for (members, length) in [(5, 5), (8, 3), (10, 2), (20, 3)] {
                 let participants = Participants { members, go: members / 4 };
-                let plan = Plan::draw(seed, participants, minutes(length));
-                for fault in SLOW.into_iter().chain(QUICK) {
-                    assert!(plan.faults.contains(&fault), "seed {seed}, {members}: {fault:?}");
+                let Plan { faults, actions } = Plan::draw(seed, participants, minutes(length));
+                for fault in DECK {
+                    assert!(faults.contains(&fault), "seed {seed}, {members}: {fault:?}");
                 }
-                let has = |wanted: fn(&Action) -> bool| plan.actions.iter().any(|(_, a)| wanted(a));
-                assert!(has(|action| matches!(action, Action::Meta { .. })));
+                let has = |wanted: fn(&Action) -> bool| actions.iter().any(|(.., a)| wanted(a));
+                assert!(has(|action| *action == Action::Meta));
                 assert!(has(|action| matches!(action, Action::Broadcast { .. })));
             }
         }
     }
 
     #[test]
-    fn never_a_majority_is_away_and_nobody_twice_at_a_time() {
+    fn never_a_majority_is_away_nobody_twice_and_all_have_recovered_before_the_end() {
         for seed in 0..50 {
             for members in [4, 10, 21] {
-                let plan = Plan::draw(seed, Participants { members, go: 0 }, minutes(10));
+                let participants = Participants { members, go: 0 };
+                let recovered = minutes(10) - Bounds::new(members).repair();
                 let mut away = vec![false; members];
-                for (_, action) in &plan.actions {
+                for (at, member, action) in Plan::draw(seed, participants, minutes(10)).actions {
                     match action {
-                        Action::Kill { member }
-                        | Action::Freeze { member }
-                        | Action::Leave { member } => {
-                            assert!(!std::mem::replace(&mut away[*member], true));
+                        Action::Kill | Action::Freeze | Action::Leave => {
+                            assert!(action == Action::Freeze || !participants.stays(member));
+                            assert!(!std::mem::replace(&mut away[member], true));
                             let count = away.iter().filter(|away| **away).count();
                             assert!(count * 2 < members, "{count} of {members}");
                         }
-                        Action::Start { member } | Action::Thaw { member } => {
-                            assert!(std::mem::replace(&mut away[*member], false));
+                        Action::Start | Action::Thaw => {
+                            assert!(std::mem::replace(&mut away[member], false));
+                            assert!(at <= recovered);
                         }
-                        Action::Meta { member: from } | Action::Broadcast { from, .. } => {
-                            assert!(!away[*from]);
-                        }
-                        Action::Send { from, to, .. }
-                        | Action::Ping { from, to }
-                        | Action::Stream { from, to, .. } => assert!(!away[*from] && from != to),
+                        Action::Meta => assert!(!away[member] && at <= recovered),
+                        Action::Broadcast { .. } => assert!(!away[member]),
+                        Action::Send { to, .. }
+                        | Action::Ping { to }
+                        | Action::Stream { to, .. } => assert!(!away[member] && member != to),
                     }
                 }
                 assert!(!away.contains(&true));
-            }
-        }
-    }
-
-    #[test]
-    fn those_who_stay_are_never_killed_and_all_have_recovered_before_the_end() {
-        let plan = Plan::draw(3, TEN, minutes(30));
-        for (at, action) in plan.actions {
-            match action {
-                Action::Kill { member } | Action::Leave { member } => assert!(!TEN.stays(member)),
-                Action::Start { .. } | Action::Thaw { .. } | Action::Meta { .. } => {
-                    assert!(at + Bounds::new(10).repair() <= minutes(30));
-                }
-                _ => {}
             }
         }
     }

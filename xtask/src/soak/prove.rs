@@ -5,56 +5,54 @@
 //! soak it needs (`minutes: 3`), of how many members (`nodes: 12`), and with how many Go peers
 //! (`go: 3`), where that is not two minutes of eight and none.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::roles::{Participants, Settings};
 use super::rules::{Rule, Verdict};
-use super::settings::{Participants, Settings};
-use super::start::soak;
+use super::runner::soak;
 use crate::fleet::programs::{GoPeer, Programs};
 use crate::{Stop, planted, workspace};
 
 /// Where the faults are kept, below the repository's root.
 const FAULTS: &str = "crates/swim-quic/planted";
 
-/// One planted fault.
+/// How one planted fault is shown.
 struct Planted {
-    name: String,
-    patch: PathBuf,
     rule: Rule,
     /// Words of which one must stand in a report under that rule.
     words: Vec<String>,
     minutes: u64,
-    members: usize,
-    go: usize,
+    participants: Participants,
 }
 
 /// Plants them, one after the other.
 pub(super) fn run(only: &[String], seed: u64, keep: bool) -> Result<(), Stop> {
     let root = workspace::root();
-    let mut faults: Vec<Planted> = planted::patches(&root.join(FAULTS))?
-        .into_iter()
-        .map(Planted::read)
-        .collect::<Result<_, _>>()?;
-    if let Some(unknown) = only.iter().find(|name| !faults.iter().any(|one| one.name == **name)) {
-        let names: Vec<&str> = faults.iter().map(|fault| fault.name.as_str()).collect();
-        let names = names.join(", ");
+    let mut faults = BTreeMap::new();
+    for patch in planted::patches(&root.join(FAULTS))? {
+        let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let fault = Planted::read(&name, &patch)?;
+        faults.insert(name, (patch, fault));
+    }
+    if let Some(unknown) = only.iter().find(|name| !faults.contains_key(*name)) {
+        let names = faults.into_keys().collect::<Vec<_>>().join(", ");
         return Err(Stop::BadInput(format!("--only {unknown}: the planted faults are {names}")));
     }
-    faults.retain(|fault| only.is_empty() || only.contains(&fault.name));
-    let with_go = faults.iter().any(|fault| fault.go > 0);
+    faults.retain(|name, _| only.is_empty() || only.contains(name));
+    let with_go = faults.values().any(|(_, fault)| fault.participants.go > 0);
     let programs = Programs::build(if with_go { GoPeer::Pinned } else { GoPeer::No })?;
     let mut missed = Vec::new();
-    for fault in &faults {
-        println!("\nplanting {}", fault.name);
-        let copy = planted::plant(&root, &fault.patch)?;
+    for (name, (patch, Planted { rule, words, minutes, participants })) in &faults {
+        println!("\nplanting {name}");
+        let copy = planted::plant(&root, patch)?;
         let node = workspace::build_planted_example(&copy, "swim-quic", "node")?;
-        let verdict = soak(fault.settings(seed, keep), programs.clone().with_node(node))?;
-        let how = fault.outcome(&verdict);
-        println!("{:<34}{}", fault.name, how.unwrap_or("MISSED"));
-        if how.is_none() {
-            missed.push(fault.name.as_str());
-        }
+        let length = std::time::Duration::from_secs(60 * minutes);
+        let settings = Settings { participants: *participants, length, seed, json: false, keep };
+        let verdict = soak(settings, programs.clone().with_node(node))?;
+        let reported = is_reported(&verdict, *rule, words);
+        println!("{name:<34}{}", if reported { "reported" } else { "MISSED" });
+        missed.extend((!reported).then_some(name.as_str()));
     }
     println!("\n{} of {} planted faults reported", faults.len() - missed.len(), faults.len());
     if missed.is_empty() {
@@ -65,50 +63,37 @@ pub(super) fn run(only: &[String], seed: u64, keep: bool) -> Result<(), Stop> {
 }
 
 impl Planted {
-    fn read(patch: PathBuf) -> Result<Self, Stop> {
-        let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&patch)
+    fn read(name: &str, patch: &Path) -> Result<Self, Stop> {
+        let text = std::fs::read_to_string(patch)
             .map_err(|error| Stop::cannot(format!("read {}", patch.display()), error))?;
-        Self::parse(&name, &patch, &text)
+        Self::parse(&text)
             .ok_or_else(|| Stop::Failed(format!("{name}: its first lines name no rule")))
     }
 
-    fn parse(name: &str, patch: &Path, text: &str) -> Option<Self> {
-        let header: Vec<(&str, &str)> = text
+    fn parse(text: &str) -> Option<Self> {
+        let header: BTreeMap<&str, &str> = text
             .lines()
             .take_while(|line| !line.starts_with("--- "))
             .filter_map(|line| line.split_once(": "))
             .collect();
-        let value = |key: &str| header.iter().find(|(k, _)| *k == key).map(|(_, value)| *value);
-        let rules = [Rule::Safety, Rule::Agreement, Rule::Service, Rule::Resources, Rule::Logs];
+        let number = |key, otherwise: u8| match header.get(key) {
+            Some(value) => value.parse().ok(),
+            None => Some(otherwise),
+        };
+        let (members, go) = (usize::from(number("nodes", 8)?), usize::from(number("go", 0)?));
         Some(Self {
-            name: name.to_owned(),
-            patch: patch.to_owned(),
-            rule: rules.into_iter().find(|rule| value("rule") == Some(&rule.to_string()))?,
-            words: value("words")?.split(" | ").map(str::to_owned).collect(),
-            minutes: value("minutes").map_or(Some(2), |minutes| minutes.parse().ok())?,
-            members: value("nodes").map_or(Some(8), |members| members.parse().ok())?,
-            go: value("go").map_or(Some(0), |go| go.parse().ok())?,
+            rule: serde_json::from_value((*header.get("rule")?).into()).ok()?,
+            words: header.get("words")?.split(" | ").map(str::to_owned).collect(),
+            minutes: number("minutes", 2)?.into(),
+            participants: Participants { members, go },
         })
     }
+}
 
-    fn settings(&self, seed: u64, keep: bool) -> Settings {
-        Settings {
-            participants: Participants { members: self.members, go: self.go },
-            length: Duration::from_secs(60 * self.minutes),
-            seed,
-            json: false,
-            keep,
-        }
-    }
-
-    /// How it was reported: under its rule, with one of its words.
-    fn outcome(&self, verdict: &Verdict) -> Option<&'static str> {
-        let mut reports = verdict.violations.iter().filter(|one| one.rule == self.rule);
-        reports
-            .any(|one| self.words.iter().any(|words| one.what.contains(words)))
-            .then_some("reported")
-    }
+/// Whether it was reported under its rule, with one of its words.
+fn is_reported(verdict: &Verdict, rule: Rule, words: &[String]) -> bool {
+    let mut reports = verdict.violations.iter().filter(|one| one.rule == rule);
+    reports.any(|one| words.iter().any(|words| one.what.contains(words)))
 }
 
 #[cfg(test)]
@@ -120,15 +105,17 @@ mod tests {
     fn a_fault_counts_as_reported_under_its_own_rule_and_words_alone() {
         let text =
             "It is cut.\nrule: service\nwords: damaged | harmed\ngo: 3\n--- a/x\nrule: logs\n";
-        let planted = Planted::parse("cut", Path::new("cut.patch"), text).unwrap();
-        assert_eq!((planted.rule, planted.go, planted.members), (Rule::Service, 3, 8));
-        let verdict = |rule, what: &str| {
-            let violation = Violation { rule, at: Duration::ZERO, member: None, what: what.into() };
-            Verdict { violations: vec![violation], ..Verdict::default() }
+        let Planted { rule, words, participants, minutes } = Planted::parse(text).unwrap();
+        assert_eq!((rule, minutes), (Rule::Service, 2));
+        assert_eq!(participants, Participants { members: 8, go: 3 });
+        let is_reported = |under, what: &str| {
+            let (at, what) = (std::time::Duration::ZERO, what.to_owned());
+            let violations = vec![Violation { rule: under, at, member: None, what }];
+            is_reported(&Verdict { violations, ..Verdict::default() }, rule, &words)
         };
-        assert!(planted.outcome(&verdict(Rule::Service, "got a damaged message")).is_some());
-        assert!(planted.outcome(&verdict(Rule::Service, "refused a ping")).is_none());
-        assert!(planted.outcome(&verdict(Rule::Logs, "got a damaged message")).is_none());
-        assert!(Planted::parse("x", Path::new("x"), "--- a/x\nrule: service\n").is_none());
+        assert!(is_reported(Rule::Service, "got a damaged message"));
+        assert!(!is_reported(Rule::Service, "refused a ping"));
+        assert!(!is_reported(Rule::Logs, "got a damaged message"));
+        assert!(Planted::parse("--- a/x\nrule: service\n").is_none());
     }
 }

@@ -3,38 +3,56 @@
 //! Each action is written down when it has been done, not when it was planned.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::time::Duration;
 
-use super::bounds::Bounds;
+use rustix::process::Signal;
+
+use super::bounds::{Bounds, JUDGE, PATIENCE, POLL, STALL, TICK};
 use super::model::Model;
-use super::node_log::logged;
 use super::payload;
 use super::plan::{Action, Plan};
 use super::report::Report;
+use super::roles::{Participants, Settings};
 use super::rules::{self, Rule, Verdict, Violation};
-use super::settings::{Participants, Settings};
-use super::timeline::{self, Command, Said, Timeline, What};
+use super::timeline::{self, Command, Timeline, What};
 use crate::Stop;
 use crate::fleet::event::EventKind;
-use crate::fleet::{Fleet, MemberId, MemberSpec, Members, Observed, Program, logs};
+use crate::fleet::folder::Folder;
+use crate::fleet::programs::Programs;
+use crate::fleet::{Fleet, Members, Observed, logs};
 
-/// Each member is asked for its members this often, and for what it uses half as often.
-const POLL: Duration = Duration::from_secs(2);
-/// The runner wakes at least this often; waking much later, it knows that the machine stood still.
-const TICK: Duration = Duration::from_millis(100);
-/// Half of the probe timeout: a pause that may make a member miss an answer.
-const STALL: Duration = Duration::from_millis(250);
-/// How often the timeline is judged, at first. A long one is judged less often.
-const JUDGE: Duration = Duration::from_secs(10);
-/// How long the cluster may take to form, and to close down.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Runs one soak and shows what came of it.
+pub(super) fn soak(settings: Settings, programs: Programs) -> Result<Verdict, Stop> {
+    let Settings { participants, length, seed, json, keep } = settings;
+    let mut folder = Folder::create("soak")?;
+    let fleet = Fleet::new(programs.copied_to(folder.path())?, folder.path()).on_own_address();
+    for member in participants.all() {
+        fleet.certify(&participants.name(member), None)?;
+    }
+    let runner = Runner {
+        participants,
+        fleet,
+        report: Report::new(participants, seed, json),
+        timeline: Timeline::default(),
+        members: participants.all().map(|_| Member::default()).collect(),
+        next_message: 1,
+        next_poll: Duration::ZERO,
+        polled: 0,
+        next_verdict: None,
+        verdict: Verdict::default(),
+    };
+    let verdict = runner.run(&Plan::draw(seed, participants, length), length);
+    if keep || verdict.as_ref().is_ok_and(|verdict| !verdict.violations.is_empty()) {
+        folder.keep();
+    }
+    if keep {
+        eprintln!("xtask: its files are in {}", folder.path().display());
+    }
+    verdict
+}
 
-pub(super) struct Runner<'a> {
+struct Runner {
     participants: Participants,
-    bounds: Bounds,
-    settings: Settings,
-    plan: &'a Plan,
     fleet: Fleet,
     report: Report,
     timeline: Timeline,
@@ -43,9 +61,9 @@ pub(super) struct Runner<'a> {
     next_message: u32,
     next_poll: Duration,
     polled: usize,
-    next_verdict: Duration,
+    /// Since the cluster has formed until it closes down.
+    next_verdict: Option<Duration>,
     verdict: Verdict,
-    closing: bool,
 }
 
 #[derive(Default)]
@@ -59,54 +77,31 @@ struct Member {
     log_read: usize,
 }
 
-impl<'a> Runner<'a> {
-    pub(super) fn new(settings: Settings, plan: &'a Plan, fleet: Fleet, report: Report) -> Self {
-        let participants = settings.participants;
-        Self {
-            participants,
-            bounds: Bounds::new(participants.members),
-            settings,
-            plan,
-            fleet,
-            report,
-            timeline: Timeline::default(),
-            members: participants.all().map(|_| Member::default()).collect(),
-            next_message: 1,
-            next_poll: Duration::ZERO,
-            polled: 0,
-            next_verdict: Duration::ZERO,
-            verdict: Verdict::default(),
-            closing: false,
-        }
-    }
-
+impl Runner {
     /// Runs the plan to its end, or until a rule is broken.
     ///
     /// # Errors
     /// [`Stop::Interrupted`] after Ctrl-C, or what kept a process from being started.
-    pub(super) fn run(mut self, folder: &Path) -> Result<Verdict, Stop> {
+    fn run(mut self, plan: &Plan, length: Duration) -> Result<Verdict, Stop> {
         self.form()?;
-        if self.verdict.violations.is_empty() {
-            self.follow_plan()?;
-        }
-        if self.verdict.violations.is_empty() {
+        self.follow(plan, length)?;
+        if self.is_well() {
             self.read_logs();
             self.verdict = rules::judge(self.participants, &self.timeline, true);
         }
         let formed_and_judged = self.now();
         self.quit()?;
-        self.report.write_timeline(&self.timeline, folder)?;
-        let violations = &self.verdict.violations;
-        if violations.is_empty() {
-            self.report.passed(&self.verdict, formed_and_judged);
-        } else {
-            self.report.failed(&self.verdict, &self.timeline, folder, formed_and_judged);
-        }
-        Ok(self.verdict)
+        let Self { report, verdict, timeline, fleet, .. } = self;
+        report.close(&verdict, &timeline, fleet.folder(), formed_and_judged)?;
+        Ok(verdict)
     }
 
     fn now(&self) -> Duration {
         self.fleet.elapsed()
+    }
+
+    fn is_well(&self) -> bool {
+        self.verdict.violations.is_empty()
     }
 
     fn note(&mut self, member: usize, what: What) {
@@ -126,30 +121,33 @@ impl<'a> Runner<'a> {
         }
         self.wait_for_agreement(self.now() + PATIENCE)?;
         self.note(0, What::Formed);
-        self.next_verdict = self.now() + JUDGE;
+        self.next_verdict = Some(self.now() + JUDGE);
         Ok(())
     }
 
-    fn follow_plan(&mut self) -> Result<(), Stop> {
+    fn follow(&mut self, plan: &Plan, length: Duration) -> Result<(), Stop> {
         let formed = self.now();
-        let mut actions: VecDeque<(Duration, Action)> = self.plan.actions.clone().into();
-        let end = formed + self.settings.length;
-        while self.now() < end && self.verdict.violations.is_empty() {
-            let next = actions.front().map_or(end, |(at, _)| end.min(formed + *at));
+        let mut actions: VecDeque<(Duration, usize, Action)> = plan.actions.clone().into();
+        let end = formed + length;
+        while self.now() < end && self.is_well() {
+            let next = actions.front().map_or(end, |(at, ..)| end.min(formed + *at));
             if self.now() < next {
                 self.wait(next)?;
-            } else if let Some((at, action)) = actions.pop_front()
-                && !self.perform(action)?
-            {
-                // Its former process has not quite ended.
-                let later = self.now() - formed + TICK;
-                let place = actions.partition_point(|(other, _)| *other <= later);
-                actions.insert(place, (later.max(at), action));
+            } else if let Some((at, member, action)) = actions.pop_front() {
+                if action == Action::Start && self.is_running(member) {
+                    // Its former process has not quite ended.
+                    let later = self.now() - formed + TICK;
+                    let place = actions.partition_point(|(other, ..)| *other <= later);
+                    actions.insert(place, (later.max(at), member, action));
+                } else {
+                    self.perform(member, action)?;
+                }
             }
         }
-        if self.verdict.violations.is_empty() {
+        if self.is_well() {
             let last_fault = Model::new(self.participants, &self.timeline).last_fault();
-            self.wait_for_agreement(last_fault + self.bounds.repair() * 2)?;
+            let repair = Bounds::new(self.participants.members).repair();
+            self.wait_for_agreement(last_fault + repair * 2)?;
         }
         Ok(())
     }
@@ -167,69 +165,73 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Does one action; `false` if it is too early for it.
-    fn perform(&mut self, action: Action) -> Result<bool, Stop> {
-        match action {
-            Action::Start { member } if self.is_running(member) => return Ok(false),
-            Action::Start { member } => self.start(member)?,
-            Action::Kill { member } => {
+    fn perform(&mut self, member: usize, action: Action) -> Result<(), Stop> {
+        let word = match action {
+            Action::Start => {
+                self.start(member)?;
+                "start"
+            }
+            Action::Kill => {
                 self.goes(member, What::Killed);
-                self.fleet.kill(MemberId(member));
+                self.signal(member, Signal::KILL);
+                "kill"
             }
-            Action::Freeze { member } => {
+            Action::Freeze => {
                 self.members[member].is_up = false;
-                self.fleet.freeze(MemberId(member));
+                self.signal(member, Signal::STOP);
                 self.note(member, What::Frozen);
+                "freeze"
             }
-            Action::Thaw { member } => {
+            Action::Thaw => {
                 self.note(member, What::Thawed);
-                self.fleet.thaw(MemberId(member));
+                self.signal(member, Signal::CONT);
                 self.members[member].is_up = true;
+                "thaw"
             }
-            Action::Leave { member } => self.leave(member),
-            Action::Meta { member } if self.members[member].is_up => {
-                let meta = self.next_meta(member);
-                self.ask(member, Command::Meta, &format!("meta {meta}"));
-                self.note(member, What::Meta(meta));
+            Action::Leave => {
+                self.leave(member);
+                "leave"
             }
-            Action::Meta { .. } => {}
-            Action::Send { from, .. }
-            | Action::Broadcast { from, .. }
-            | Action::Ping { from, .. }
-            | Action::Stream { from, .. } => {
-                if self.members[from].is_up {
-                    self.talk(action);
+            _ => {
+                if self.members[member].is_up {
+                    self.talk(member, action);
                 }
+                return Ok(());
             }
-        }
-        self.report.did(self.participants, action, self.now());
-        Ok(true)
+        };
+        self.report.did(word, member, self.now());
+        Ok(())
     }
 
-    fn talk(&mut self, action: Action) {
+    fn talk(&mut self, from: usize, action: Action) {
         let name = |member| self.participants.name(member);
         match action {
-            Action::Send { from, to, reliable, size, count } => {
-                let (word, to_name) = (if reliable { "sendr" } else { "send" }, name(to));
+            Action::Meta => {
+                let meta = self.next_meta(from);
+                self.ask(from, Command::Meta, &format!("meta {meta}"));
+                self.note(from, What::Meta(meta));
+            }
+            Action::Send { to, reliable, size, count } => {
+                let line = format!("{} {}", if reliable { "sendr" } else { "send" }, name(to));
                 for _ in 0..count {
                     let (number, text) = self.compose(size);
                     let command = Command::Send { number, reliable, to: Some(to) };
-                    self.ask(from, command, &format!("{word} {to_name} {text}"));
+                    self.ask(from, command, &format!("{line} {text}"));
                 }
             }
-            Action::Broadcast { from, size } => {
+            Action::Broadcast { size } => {
                 let (number, text) = self.compose(size);
                 let command = Command::Send { number, reliable: false, to: None };
                 self.ask(from, command, &format!("bcast {text}"));
             }
-            Action::Ping { from, to } => {
+            Action::Ping { to } => {
                 let line = format!("ping {}", name(to));
                 self.ask(from, Command::Ping { to }, &line);
             }
-            Action::Stream { from, to, size } => {
-                let to_name = name(to);
+            Action::Stream { to, size } => {
+                let line = format!("stream {} echo", name(to));
                 let (_, text) = self.compose(size);
-                let line = format!("stream {to_name} echo {text}");
+                let line = format!("{line} {text}");
                 self.ask(from, Command::Stream { to, text }, &line);
             }
             _ => {}
@@ -243,10 +245,13 @@ impl<'a> Runner<'a> {
     }
 
     fn ask(&mut self, member: usize, command: Command, line: &str) {
-        let lists = command == Command::Members;
-        self.members[member].unanswered.push_back(lists);
+        self.members[member].unanswered.push_back(command == Command::Members);
         self.note(member, What::Asked(command));
-        self.fleet.send(MemberId(member), line);
+        self.fleet.send(&self.participants.name(member), line);
+    }
+
+    fn signal(&mut self, member: usize, signal: Signal) {
+        self.fleet.signal(&self.participants.name(member), signal);
     }
 
     fn goes(&mut self, member: usize, how: What) {
@@ -261,19 +266,16 @@ impl<'a> Runner<'a> {
     }
 
     fn is_running(&self, member: usize) -> bool {
-        self.fleet.is_running(MemberId(member))
+        self.fleet.is_running(&self.participants.name(member))
     }
 
     fn start(&mut self, member: usize) -> Result<(), Stop> {
-        let meta = self.next_meta(member);
-        let (name, is_go) = (self.participants.name(member), self.participants.is_go(member));
-        let program = if is_go { Program::GoPeer } else { Program::Node };
-        let mut spec = MemberSpec::new(&name, program).with(&["--profile", "lan", "--meta", &meta]);
-        spec.join = self.fleet.others(&name);
+        let (name, meta) = (self.participants.name(member), self.next_meta(member));
+        let others = self.fleet.others(&name);
+        let flags = ["--profile", "lan", "--meta", &meta, "--join", &others];
         self.members[member].unanswered.clear();
-        self.note(member, What::Started(meta));
-        self.fleet.spawn(&spec)?;
-        Ok(())
+        self.note(member, What::Started(meta.clone()));
+        self.fleet.spawn(&name, if others.is_empty() { &flags[..4] } else { &flags })
     }
 
     fn next_meta(&mut self, member: usize) -> String {
@@ -290,110 +292,104 @@ impl<'a> Runner<'a> {
         if now > deadline + STALL {
             self.timeline.push(now, 0, What::Stalled(deadline));
         }
-        if let Some(observation) = observed {
-            self.observe(observation.member.0, observation.at, observation.what);
+        if let Some(observation) = observed
+            && let Some(member) = self.participants.find(&observation.name)
+        {
+            self.observe(member, observation.at.max(self.timeline.end()), observation.what);
         }
-        if now >= self.next_poll && !self.closing {
+        if now >= self.next_poll {
             self.poll(now);
         }
-        if now >= self.next_verdict && self.next_verdict > Duration::ZERO && !self.closing {
+        if self.next_verdict.is_some_and(|next| now >= next) {
             self.read_logs();
             self.verdict = rules::judge(self.participants, &self.timeline, false);
-            self.next_verdict = self.now() + JUDGE.max(now / 40);
-            self.report.progress(self.participants, &self.verdict, now);
+            self.next_verdict = Some(self.now() + JUDGE.max(now / 40));
+            self.report.progress(&self.verdict, now);
         }
         Ok(())
     }
 
     fn observe(&mut self, member: usize, at: Duration, what: Observed) {
-        let at = at.max(self.timeline.end());
-        match what {
+        let noted = match what {
             Observed::Exited(code) => {
                 self.members[member].is_up = false;
-                self.timeline.push(at, member, What::Exited(code));
+                Some(What::Exited(code))
             }
             Observed::Malformed { line, error } => {
-                let start: String = line.chars().take(200).collect();
-                let said = Said::Malformed(format!("{error}: {start}"));
-                self.timeline.push(at, member, What::Said(said));
+                Some(What::Malformed(format!("{error}: {}", timeline::start(&line, 200))))
             }
             Observed::Event(event, _) => {
                 match event.kind {
                     EventKind::Ready { .. } => self.members[member].is_up = true,
-                    EventKind::Reply(_) => {
-                        self.members[member].unanswered.pop_front();
-                    }
+                    EventKind::Reply(_) => drop(self.members[member].unanswered.pop_front()),
                     _ => {}
                 }
-                let participants = self.participants;
-                if let Some(said) = timeline::said(*event, |name| participants.find(name)) {
-                    self.timeline.push(at, member, What::Said(said));
-                }
+                timeline::said(*event, self.participants)
             }
+        };
+        if let Some(what) = noted {
+            self.timeline.push(at, member, what);
         }
     }
 
     /// Asks the next member, unless it cannot answer or has not answered yet.
     fn poll(&mut self, now: Duration) {
-        let members = u32::try_from(self.participants.members).unwrap_or(u32::MAX);
-        self.next_poll = now + POLL / members;
-        let member = self.polled % self.participants.members;
-        let with_stats = (self.polled / self.participants.members).is_multiple_of(2);
+        let count = self.participants.members;
+        self.next_poll = now + POLL / u32::try_from(count).unwrap_or(u32::MAX);
+        let (member, round) = (self.polled % count, self.polled / count);
         self.polled += 1;
         let Member { is_up, unanswered, .. } = &self.members[member];
         if !is_up || unanswered.contains(&true) {
             return;
         }
         self.ask(member, Command::Members, "members");
-        if with_stats {
+        if round.is_multiple_of(2) {
             self.ask(member, Command::Stats, "stats");
         }
     }
 
-    /// New lines of all logs at WARN and above.
+    /// New lines of all logs at WARN and above; of Go peers, only that they panicked.
     fn read_logs(&mut self) {
         for member in self.participants.all() {
-            let log = logs::read(&self.fleet.log(MemberId(member)));
+            let log = logs::read(&self.fleet.log(&self.participants.name(member)));
             let new = log.get(self.members[member].log_read..).unwrap_or_default();
             // A line that is being written is left for the next time.
             let whole = &new[..new.rfind('\n').map_or(0, |end| end + 1)];
             self.members[member].log_read += whole.len();
-            let lines: Vec<Said> = if self.participants.is_go(member) {
-                logs::first_panic_of_go(whole)
-                    .map(|line| Said::LoggedError(line.to_owned()))
-                    .into_iter()
-                    .collect()
+            if self.participants.is_go(member) {
+                if let Some(line) = logs::first_panic_of_go(whole) {
+                    self.note(member, What::LoggedError(line.to_owned()));
+                }
             } else {
-                whole.lines().filter_map(logged).collect()
-            };
-            for said in lines {
-                self.note(member, What::Said(said));
+                whole.lines().filter_map(timeline::logged).for_each(|what| self.note(member, what));
             }
         }
     }
 
     /// Lets all leave; each must end by itself.
     fn quit(&mut self) -> Result<(), Stop> {
-        self.closing = true;
+        (self.next_verdict, self.next_poll) = (None, Duration::MAX);
         for member in self.participants.all() {
             if self.members[member].is_up {
                 self.leave(member);
             } else {
-                self.fleet.kill(MemberId(member));
+                self.signal(member, Signal::KILL);
             }
         }
         let deadline = self.now() + PATIENCE;
-        while self.participants.all().any(|member| self.is_running(member)) {
+        loop {
+            let running = self.participants.all().filter(|member| self.is_running(*member));
+            let late: Vec<String> = running.map(|member| self.participants.name(member)).collect();
+            if late.is_empty() {
+                return Ok(());
+            }
             if self.now() >= deadline {
-                let late = self.participants.all().filter(|member| self.is_running(*member));
-                let names: Vec<String> = late.map(|m| self.participants.name(m)).collect();
-                let what = format!("{} did not quit", names.join(", "));
+                let what = format!("{} did not quit", late.join(", "));
                 let violation = Violation { rule: Rule::Service, at: deadline, member: None, what };
                 self.verdict.violations.push(violation);
-                break;
+                return Ok(());
             }
             self.wait(deadline)?;
         }
-        Ok(())
     }
 }

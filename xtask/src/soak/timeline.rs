@@ -3,12 +3,14 @@
 //! The oracle judges a timeline and nothing else, so that a test can make one up.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::payload::Received;
+use super::payload;
+use super::roles::Participants;
 use crate::fleet::event::{EventKind, MemberEvent, Reply, Resources, Row, SeenState};
+use crate::fleet::logs;
+use crate::fleet::reporter::clock;
 
 /// Everything since the fleet was made; times never decrease.
 #[derive(Debug, Default)]
@@ -35,16 +37,44 @@ pub(super) enum What {
     Thawed,
     /// It was told to leave and to quit.
     ToldToLeave,
+    /// The machine itself stood still since then. The member does not matter.
+    Stalled(Duration),
     /// It was given new metadata.
     Meta(String),
     /// A command was written to it.
     Asked(Command),
-    /// The machine itself stood still since then. The member does not matter.
-    Stalled(Duration),
     /// The process ended, with this exit code unless by a signal.
     Exited(Option<i32>),
-    /// It wrote this.
-    Said(Said),
+    /// From here on, what it wrote.
+    Ready,
+    Sees(View),
+    /// Another member's new metadata.
+    Updated {
+        about: usize,
+        meta: String,
+    },
+    Conflict(String),
+    /// A message with its number, or its beginning and what is wrong with it.
+    Message {
+        from: Option<usize>,
+        reliable: bool,
+        received: Result<u32, (String, &'static str)>,
+    },
+    /// A Go member has not heard, or was not heard, for this long until now.
+    Deaf(Duration),
+    /// It refused something, or its log has a line at WARN.
+    Warned {
+        what: String,
+        detail: String,
+    },
+    /// Its log reports a bug.
+    LoggedError(String),
+    Listed(Listed),
+    Uses(Resources),
+    /// Any other reply; the answer of a stream, or why the command was refused.
+    Replied(Result<Option<String>, String>),
+    /// A line that is no event.
+    Malformed(String),
 }
 
 /// A command, as far as its outcome is judged. Each process answers in the order of its commands.
@@ -71,42 +101,7 @@ pub(super) enum Command {
     Meta,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Said {
-    Ready,
-    /// It sees another member so.
-    Sees(View),
-    /// Another member's new metadata.
-    Updated {
-        about: usize,
-        meta: String,
-    },
-    Conflict {
-        about: String,
-    },
-    Message {
-        from: Option<usize>,
-        reliable: bool,
-        received: Received,
-    },
-    /// A Go member has not heard, or was not heard, for this long until now.
-    Deaf(Duration),
-    /// It refused something, or its log has a line at WARN.
-    Warned {
-        what: String,
-        detail: String,
-    },
-    /// Its log reports a bug.
-    LoggedError(String),
-    Listed(Listed),
-    Uses(Resources),
-    /// Any other reply; the answer of a stream, or why the command was refused.
-    Replied(Result<Option<String>, String>),
-    /// A line that is no event.
-    Malformed(String),
-}
-
-/// An event about another member's state.
+/// A member's state as another sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) about: usize,
@@ -117,7 +112,7 @@ pub(super) struct View {
     pub(super) by: Option<usize>,
 }
 
-/// A list of members, shared with the lists before it that were the same.
+/// A list of members.
 pub(super) type Listed = Rc<BTreeMap<usize, Row>>;
 
 impl Timeline {
@@ -131,94 +126,131 @@ impl Timeline {
     }
 }
 
-/// Translates an event of a member; `find` knows the members' names. `None`: it is not judged.
-pub(super) fn said(event: MemberEvent, find: impl Fn(&str) -> Option<usize>) -> Option<Said> {
+/// Translates an event of a member. `None`: it is not judged.
+pub(super) fn said(event: MemberEvent, participants: Participants) -> Option<What> {
+    let find = |name: &str| participants.find(name);
+    let stranger =
+        |name: &str| What::Malformed(format!("it speaks of {name}, whom nobody started"));
     if let Some((subject, state)) = event.belief() {
         let joined = matches!(event.kind, EventKind::Join(_));
-        let by = subject.by.as_deref().and_then(&find);
+        let by = subject.by.as_deref().and_then(find);
         let view = find(&subject.node).map(|about| View { about, state, joined, by });
-        return Some(view.map_or_else(|| stranger(&subject.node), Said::Sees));
+        return Some(view.map_or_else(|| stranger(&subject.node), What::Sees));
     }
-    match event.kind {
-        EventKind::Ready { .. } => Some(Said::Ready),
-        EventKind::Update(subject) => Some(match find(&subject.node) {
-            Some(about) => Said::Updated { about, meta: subject.meta().unwrap_or_default() },
+    Some(match event.kind {
+        EventKind::Ready { .. } => What::Ready,
+        EventKind::Update(subject) => match find(&subject.node) {
+            Some(about) => What::Updated { about, meta: subject.meta().unwrap_or_default() },
             None => stranger(&subject.node),
-        }),
-        EventKind::Conflict { node, .. } => Some(Said::Conflict { about: node }),
-        EventKind::Msg(message) => Some(Said::Message {
-            from: message.from.as_deref().and_then(&find),
-            reliable: message.reliable,
-            received: Received::parse(&message.payload()),
-        }),
-        EventKind::Deaf { ms, .. } => Some(Said::Deaf(Duration::from_millis(ms))),
-        EventKind::Warn { what, detail, .. } => Some(Said::Warned { what, detail }),
-        EventKind::Reply(reply) => Some(replied(&reply, find)),
-        _ => None,
-    }
+        },
+        EventKind::Conflict { node } => What::Conflict(node),
+        EventKind::Msg(message) => {
+            let text = message.payload();
+            let received = payload::parse(&text).map_err(|why| (start(&text, 60), why));
+            let from = message.from.as_deref().and_then(find);
+            What::Message { from, reliable: message.reliable, received }
+        }
+        EventKind::Deaf { ms } => What::Deaf(Duration::from_millis(ms)),
+        EventKind::Warn { what, detail } => What::Warned { what, detail },
+        EventKind::Reply(reply) => replied(&reply, find),
+        _ => return None,
+    })
 }
 
-fn stranger(name: &str) -> Said {
-    Said::Malformed(format!("it speaks of {name}, whom nobody started"))
-}
-
-fn replied(reply: &Reply, find: impl Fn(&str) -> Option<usize>) -> Said {
-    if let Some(reason) = reply.refusal() {
-        return Said::Replied(Err(reason.to_owned()));
-    }
-    match reply.cmd.as_str() {
-        "members" => match reply.members() {
+fn replied(reply: &Reply, find: impl Fn(&str) -> Option<usize>) -> What {
+    match (reply.refusal(), reply.cmd.as_str()) {
+        (Some(reason), _) => What::Replied(Err(reason.to_owned())),
+        (None, "members") => match reply.members() {
             Ok(rows) => {
                 let known = rows.into_iter().filter_map(|(name, row)| Some((find(&name)?, row)));
-                Said::Listed(Rc::new(known.collect()))
+                What::Listed(Rc::new(known.collect()))
             }
-            Err(error) => Said::Malformed(format!("its list of members: {error}")),
+            Err(error) => What::Malformed(format!("its list of members: {error}")),
         },
-        "stats" => match reply.resources() {
-            Some(resources) => Said::Uses(resources),
-            None => Said::Malformed("its stats lack a figure".to_owned()),
-        },
-        _ => {
+        (None, "stats") => reply
+            .resources()
+            .map_or_else(|| What::Malformed("its stats lack a figure".to_owned()), What::Uses),
+        (None, _) => {
             let answer = reply.fields.get("answer").and_then(|answer| answer.as_str());
-            Said::Replied(Ok(answer.map(str::to_owned)))
+            What::Replied(Ok(answer.map(str::to_owned)))
         }
     }
 }
 
-impl fmt::Display for What {
+/// Whose warnings a node writes as events too, with their times.
+const TOLD: &str = "swim_quic::warnings";
+
+/// A line of a node's log, if it is at WARN or ERROR, or reports a panic.
+pub(super) fn logged(line: &str) -> Option<What> {
+    if logs::first_error(line).is_some() {
+        return Some(What::LoggedError(line.to_owned()));
+    }
+    let mut words = line.splitn(4, ' ').skip(1).map(str::to_owned);
+    let (level, what, detail) = (words.next()?, words.next()?, words.next()?);
+    (level == "WARN" && what != TOLD).then_some(What::Warned { what, detail })
+}
+
+/// The beginning of a long text.
+pub(super) fn start(text: &str, letters: usize) -> String {
+    text.chars().take(letters).collect()
+}
+
+impl Entry {
     /// For people who look for the cause of a failure.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Started(meta) => write!(formatter, "STARTED with {meta}"),
-            Self::Meta(meta) => write!(formatter, "GIVEN {meta}"),
-            Self::Stalled(since) => write!(formatter, "THE MACHINE STOOD STILL since {since:.1?}"),
-            Self::Said(Said::Sees(view)) => {
-                let View { about, state, joined, by } = view;
-                let word = if *joined { "join" } else { state.word() };
-                write!(formatter, "sees #{about} {word}")?;
-                by.map_or(Ok(()), |by| write!(formatter, " by #{by}"))
+    pub(super) fn line(&self, participants: Participants) -> String {
+        let name = |member| participants.name(member);
+        let text = match &self.what {
+            What::Sees(View { about, state, joined, by }) => {
+                let by = by.map_or(String::new(), |by| format!(" by {}", name(by)));
+                let word = if *joined { "join".to_owned() } else { state.to_string() };
+                format!("sees {} {word}{by}", name(*about))
             }
-            Self::Said(Said::Replied(Err(reason))) => write!(formatter, "refused: {reason}"),
-            Self::Said(said) => write!(formatter, "{said:?}"),
-            other => write!(formatter, "{other:?}"),
-        }
+            What::Updated { about, meta } => format!("sees {} with {meta}", name(*about)),
+            other => format!("{other:?}"),
+        };
+        format!("{} {} {}", clock(self.at), name(self.member), start(&text, 160))
     }
-}
 
-impl What {
     /// Whether it was done to a member, or by the machine.
     pub(super) fn is_deed(&self) -> bool {
-        !matches!(self, Self::Asked(_) | Self::Exited(_) | Self::Said(_) | Self::Meta(_))
+        matches!(
+            self.what,
+            What::Formed
+                | What::Started(_)
+                | What::Killed
+                | What::Frozen
+                | What::Thawed
+                | What::ToldToLeave
+                | What::Stalled(_)
+        )
     }
 
     /// Whether it helps to find the cause of a failure that is not about itself.
     pub(super) fn is_telling(&self) -> bool {
-        match self {
-            Self::Asked(_) | Self::Said(Said::Listed(_) | Said::Uses(_) | Said::Message { .. }) => {
-                false
-            }
-            Self::Said(Said::Replied(result)) => result.is_err(),
-            _ => true,
-        }
+        !matches!(
+            self.what,
+            What::Asked(_)
+                | What::Listed(_)
+                | What::Uses(_)
+                | What::Message { .. }
+                | What::Replied(Ok(_))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_log_are_told_apart_by_their_level() {
+        let line =
+            |level| format!("2026-01-01T00:00:00.000Z {level} quic_net::pool too many ERRORs");
+        let (what, detail) = ("quic_net::pool".to_owned(), "too many ERRORs".to_owned());
+        assert_eq!(logged(&line("WARN")), Some(What::Warned { what, detail }));
+        assert_eq!(logged(&line("ERROR")), Some(What::LoggedError(line("ERROR"))));
+        assert_eq!(logged(&line("INFO")), None);
+        assert_eq!(logged(&line("WARN").replace("quic_net::pool", TOLD)), None);
+        assert!(logged("thread 'driver' panicked at src/a.rs:1:2:").is_some());
     }
 }

@@ -85,6 +85,7 @@ const LAYERS: &[Layer] = &[
             "ctrlc",
             "indicatif",
             "proc-macro2",
+            "rand",
             "rustix",
             "serde",
             "serde_json",

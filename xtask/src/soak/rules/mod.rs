@@ -5,10 +5,8 @@
 
 mod agreement;
 mod resources;
-mod rule;
 mod safety;
 mod service;
-mod statistic;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -16,64 +14,70 @@ mod verdict;
 
 use std::time::Duration;
 
-use super::model::Model;
-use super::settings::Participants;
-use super::timeline::{Said, Timeline, What};
-
 pub(super) use agreement::disagreement;
-pub(super) use rule::Rule;
-pub(super) use verdict::{Evidence, Verdict, Violation, ceiling};
+use verdict::Judge;
+pub(super) use verdict::{Evidence, Rule, Verdict, Violation};
 
-/// Judges a timeline. Before it is `finished`, what may still come is not missed.
-pub(super) fn judge(participants: Participants, timeline: &Timeline, finished: bool) -> Verdict {
-    let model = Model::new(participants, timeline);
-    let mut verdict = Verdict::default();
-    safety::judge(&model, &mut verdict);
-    agreement::judge(&model, finished, &mut verdict);
-    service::judge(&model, &mut verdict);
-    statistics::judge(&model, &mut verdict);
-    resources::judge(&model, finished, &mut verdict);
-    judge_logs(&model, &mut verdict);
-    if finished {
-        verdict.check_coverage();
-    } else if participants.go > 0 {
-        let known = model.end.saturating_sub(EVIDENCE_COMES);
-        verdict.violations.retain(|violation| violation.at <= known);
-    }
-    verdict.check_ceilings(&model);
-    verdict.violations.sort_by_key(|violation| violation.at);
-    verdict
-}
+use super::model::Model;
+use super::roles::Participants;
+use super::timeline::{Timeline, What};
 
 /// How a node begins to warn of a peer that answers streams but no packets.
 const NO_PACKETS: &str = "packets blocked";
 /// A Go peer reports every second that it is deaf.
 const EVIDENCE_COMES: Duration = Duration::from_secs(3);
+/// A soak in which nothing of these was judged proves nothing.
+const COVERAGE: [&str; 6] = ["absences", "lists", "views", "messages", "replies", "samples"];
+
+/// Judges a timeline. Before it is `finished`, what may still come is not missed.
+pub(super) fn judge(participants: Participants, timeline: &Timeline, finished: bool) -> Verdict {
+    let judge = &Judge::new(Model::new(participants, timeline));
+    safety::check(judge);
+    agreement::check(judge, finished);
+    service::check(judge);
+    statistics::check(judge);
+    resources::check(judge, finished);
+    check_logs(judge);
+    if finished {
+        for what in COVERAGE {
+            if !judge.verdict.borrow().judged.contains_key(what) {
+                let at = Duration::ZERO;
+                judge.breaks(Rule::Agreement, at, None, format!("no {what} judged"));
+            }
+        }
+    } else if participants.go > 0 {
+        let known = judge.end.saturating_sub(EVIDENCE_COMES);
+        judge.verdict.borrow_mut().violations.retain(|violation| violation.at <= known);
+    }
+    let exceptions = judge.verdict.borrow().exceptions.clone();
+    for (evidence, count) in exceptions {
+        let ceiling = evidence.ceiling(participants, judge.end);
+        if count > ceiling {
+            let what = format!("{count} exceptions because {evidence}; at most {ceiling}");
+            judge.breaks(Rule::Safety, judge.end, None, what);
+        }
+    }
+    let mut verdict = judge.verdict.take();
+    verdict.violations.sort_by_key(|violation| violation.at);
+    verdict
+}
 
 /// No fault of a plan explains a warning; that a Go member was deaf explains one kind.
-fn judge_logs(model: &Model<'_>, verdict: &mut Verdict) {
-    for entry in &model.timeline.entries {
+fn check_logs(judge: &Judge<'_>) {
+    for entry in &judge.timeline.entries {
         let (at, member) = (entry.at, entry.member);
+        let broken = |what| judge.breaks(Rule::Logs, at, member, what);
         match &entry.what {
-            What::Said(Said::LoggedError(line)) => {
-                verdict.breaks(Rule::Logs, at, member, format!("logged a bug: {line}"));
-            }
-            What::Said(Said::Malformed(why)) => {
-                verdict.breaks(Rule::Logs, at, member, format!("wrote what is no event: {why}"));
-            }
-            What::Said(Said::Warned { what, detail }) => {
-                let names =
-                    |go: &usize| detail.contains(&format!(" {} ", model.participants.name(*go)));
-                let go = model
-                    .participants
-                    .all()
-                    .filter(|one| model.participants.is_go(*one))
-                    .find(names);
-                let since = at.saturating_sub(model.bounds.shortest_suspicion());
-                if what == NO_PACKETS && go.is_some_and(|go| model.was_deaf(go, since, at)) {
-                    *verdict.exceptions.entry(Evidence::GoAnsweredNoPackets).or_default() += 1;
+            What::LoggedError(line) => broken(format!("logged a bug: {line}")),
+            What::Malformed(why) => broken(format!("wrote what is no event: {why}")),
+            What::Warned { what, detail } => {
+                let since = at.saturating_sub(judge.bounds.shortest_suspicion());
+                let mut go = judge.participants.all().filter(|go| judge.participants.is_go(*go));
+                let named = go.find(|go| detail.contains(&format!(" {} ", judge.name(*go))));
+                if what == NO_PACKETS && named.is_some_and(|go| judge.was_deaf(go, since, at)) {
+                    judge.except(Evidence::GoAnsweredNoPackets);
                 } else {
-                    verdict.breaks(Rule::Logs, at, member, format!("warned of {what}: {detail}"));
+                    broken(format!("warned of {what}: {detail}"));
                 }
             }
             _ => {}

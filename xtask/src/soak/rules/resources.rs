@@ -4,11 +4,10 @@
 
 use std::time::Duration;
 
-use super::rule::Rule;
-use super::verdict::Verdict;
+use super::verdict::{Judge, Rule};
 use crate::fleet::event::Resources;
-use crate::soak::model::{Absence, Cause, Life, Model};
-use crate::soak::timeline::{Said, What};
+use crate::soak::model::{Absence, Cause, Life};
+use crate::soak::timeline::What;
 
 /// Fewer samples than this in the last two thirds of a life show no slope.
 const ENOUGH: usize = 12;
@@ -32,7 +31,7 @@ struct Gauge {
     gained: &'static str,
     read: fn(&Resources) -> u64,
     /// What the line through the last two thirds of a life may rise by in them.
-    tolerance: u64,
+    tolerance: u32,
     /// The most at any time, with so many for each peer.
     ceiling: u64,
     each_peer: u64,
@@ -67,167 +66,147 @@ const GAUGES: [Gauge; 3] = [
 
 type Sample = (Duration, Resources);
 
-pub(super) fn judge(model: &Model<'_>, finished: bool, verdict: &mut Verdict) {
-    for life in model.lives.iter().filter(|life| !model.participants.is_go(life.member)) {
-        let samples = samples(model, life);
-        for _ in &samples {
-            verdict.count("samples");
-        }
+pub(super) fn check(judge: &Judge<'_>, finished: bool) {
+    for life in judge.lives.iter().filter(|life| !judge.participants.is_go(life.member)) {
+        let entries = &judge.timeline.entries;
+        let own = entries.iter().filter(|entry| life.contains(entry.member, entry.at));
+        let samples: Vec<Sample> = own
+            .filter_map(|entry| match &entry.what {
+                What::Uses(used) => Some((entry.at, *used)),
+                _ => None,
+            })
+            .collect();
+        judge.count("samples", samples.len());
         for gauge in &GAUGES {
-            ceiling(model, life, gauge, &samples, verdict);
+            ceiling(judge, life, gauge, &samples);
             if finished || life.ended.is_some() {
-                slope(life, gauge, &samples, verdict);
+                slope(judge, life, gauge, &samples);
             }
         }
-        processor(model, life, &samples, verdict);
-        handshakes(model, life, &samples, verdict);
-        connections(model, life, &samples, verdict);
-        resets(model, life, &samples, verdict);
+        processor(judge, life, &samples);
+        connections(judge, life, &samples);
+        if let Some((at, used)) = samples.last() {
+            handshakes(judge, life, *at, used);
+            resets(judge, life, *at, used);
+        }
     }
 }
 
-fn samples(model: &Model<'_>, life: &Life) -> Vec<Sample> {
-    let entries = model.timeline.entries.iter().filter(|entry| {
-        entry.member == life.member
-            && entry.at >= life.started
-            && life.ended.is_none_or(|ended| entry.at < ended)
-    });
-    entries
-        .filter_map(|entry| match &entry.what {
-            What::Said(Said::Uses(used)) => Some((entry.at, *used)),
-            _ => None,
-        })
-        .collect()
+/// Counts here are small; a larger one is as bad as the largest.
+fn float(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-fn ceiling(
-    model: &Model<'_>,
-    life: &Life,
-    gauge: &Gauge,
-    samples: &[Sample],
-    verdict: &mut Verdict,
-) {
-    let peers = u64::try_from(model.participants.members - 1).unwrap_or(u64::MAX);
+fn ceiling(judge: &Judge<'_>, life: &Life, gauge: &Gauge, samples: &[Sample]) {
+    let peers = u64::try_from(judge.participants.members - 1).unwrap_or(u64::MAX);
     let most = gauge.ceiling + gauge.each_peer * peers;
     for (_, used) in samples {
-        let value = u32::try_from((gauge.read)(used)).unwrap_or(u32::MAX);
-        verdict.measure(gauge.name, f64::from(value));
+        judge.measure(gauge.name, float((gauge.read)(used)));
     }
     if let Some((at, used)) = samples.iter().find(|(_, used)| (gauge.read)(used) > most) {
         let what = format!("has {} {}; at most {most}", (gauge.read)(used), gauge.name);
-        verdict.breaks(Rule::Resources, *at, life.member, what);
+        judge.breaks(Rule::Resources, *at, life.member, what);
     }
 }
 
 /// The median slope of all pairs of samples (Theil and Sen) in the last two thirds of the life;
 /// single bursts do not move it. Three times the tolerance is a leak even when it came in steps.
-fn slope(life: &Life, gauge: &Gauge, samples: &[Sample], verdict: &mut Verdict) {
+fn slope(judge: &Judge<'_>, life: &Life, gauge: &Gauge, samples: &[Sample]) {
     let considered = &samples[samples.len() / 3..];
-    let (Some((first, _)), Some((last, _))) = (considered.first(), considered.last()) else {
-        return;
-    };
+    let [(first, _), .., (last, _)] = considered else { return };
     if considered.len() < ENOUGH {
         return;
     }
-    let value = |sample: &Sample| i64::try_from((gauge.read)(&sample.1)).unwrap_or(i64::MAX);
     let length = last.saturating_sub(*first).as_secs_f64();
     let mut slopes: Vec<f64> = Vec::new();
-    for (index, early) in considered.iter().enumerate() {
-        for late in &considered[index + 1..] {
-            let took = late.0.saturating_sub(early.0).as_secs_f64();
-            let rise = value(late) - value(early);
-            slopes.push(f64::from(i32::try_from(rise).unwrap_or(i32::MAX)) / took.max(0.001));
+    for (index, (early, before)) in considered.iter().enumerate() {
+        for (late, after) in &considered[index + 1..] {
+            let took = late.saturating_sub(*early).as_secs_f64().max(0.001);
+            slopes.push((float((gauge.read)(after)) - float((gauge.read)(before))) / took);
         }
     }
     slopes.sort_by(f64::total_cmp);
     let growth = slopes[slopes.len() / 2] * length;
-    let most =
-        f64::from(u32::try_from(gauge.tolerance).unwrap_or(u32::MAX)) * (length / 120.0).max(1.0);
-    verdict.measure(gauge.gained, growth);
+    let most = f64::from(gauge.tolerance) * (length / 120.0).max(1.0);
+    judge.measure(gauge.gained, growth);
     if growth > most {
         let what = format!("gained {growth:.0} {} in {length:.0} s; at most {most:.0}", gauge.name);
-        verdict.breaks(Rule::Resources, *last, life.member, what);
+        judge.breaks(Rule::Resources, *last, life.member, what);
     }
 }
 
 /// Processor time between samples at least the warm-up apart, in which no fault was felt by it.
-fn processor(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut Verdict) {
-    let mut begin: Option<&Sample> = None;
-    for sample in samples {
-        let Some((from, before)) = begin else {
-            begin = (sample.0 >= life.started + WARM_UP).then_some(sample);
-            continue;
-        };
-        let took = sample.0.saturating_sub(*from);
+fn processor(judge: &Judge<'_>, life: &Life, samples: &[Sample]) {
+    let warm = samples.iter().position(|(at, _)| *at >= life.started + WARM_UP);
+    let Some((first, later)) = warm.and_then(|warm| samples[warm..].split_first()) else { return };
+    let &(mut from, mut before) = first;
+    for (at, used) in later {
+        let took = at.saturating_sub(from);
         if took < WARM_UP {
             continue;
         }
-        begin = Some(sample);
-        if model.gone(life.member, *from).is_some() {
+        let spent = Duration::from_millis(used.cpu_ms.saturating_sub(before.cpu_ms));
+        let was_there = judge.gone(life.member, from).is_none();
+        (from, before) = (*at, *used);
+        if !was_there {
             continue;
         }
-        let used = sample.1.cpu_ms.saturating_sub(before.cpu_ms);
-        let share = Duration::from_millis(used).as_secs_f64() / took.as_secs_f64() * 100.0;
-        verdict.measure("percent of a core", share);
+        let (seconds, share) =
+            (took.as_secs_f64(), spent.as_secs_f64() / took.as_secs_f64() * 100.0);
+        judge.measure("percent of a core", share);
         if share > MOST_PROCESSOR {
-            let seconds = took.as_secs_f64();
             let what = format!("took {share:.1} % of a core for {seconds:.0} s; at most 2");
-            verdict.breaks(Rule::Resources, sample.0, life.member, what);
+            judge.breaks(Rule::Resources, *at, life.member, what);
         }
     }
 }
 
-fn handshakes(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut Verdict) {
-    let Some((at, used)) = samples.last() else { return };
-    let each = |member| HANDSHAKES_EACH[usize::from(model.participants.is_go(member))];
-    let peers = || model.participants.all().filter(|member| *member != life.member).map(each);
-    let returns = model
+fn handshakes(judge: &Judge<'_>, life: &Life, at: Duration, used: &Resources) {
+    let each = |member| HANDSHAKES_EACH[usize::from(judge.participants.is_go(member))];
+    let peers: usize = judge.participants.others(life.member).map(each).sum();
+    let returns = judge
         .all_absences()
-        .filter(|(_, one)| one.from <= *at && one.back >= life.started)
-        .map(|(member, _)| if member == life.member { peers().sum() } else { each(member) });
-    let most = peers().sum::<usize>() + returns.sum::<usize>();
+        .filter(|(_, one)| one.from <= at && one.back >= life.started)
+        .map(|(member, _)| if member == life.member { peers } else { each(member) });
+    let most = u64::try_from(peers + returns.sum::<usize>()).unwrap_or(u64::MAX);
     let made = (used.dialed + used.accepted).saturating_sub(used.dials_failed);
     // Who is gone is dialed again and again, with a back-off, until it is known to be dead.
     let count = made.max(used.dials_failed / 2);
-    let share = f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-        / f64::from(u32::try_from(most).unwrap_or(u32::MAX));
-    verdict.measure("percent of the handshakes allowed", share * 100.0);
-    if count > u64::try_from(most).unwrap_or(u64::MAX) {
+    judge.measure("percent of the handshakes allowed", float(count) / float(most) * 100.0);
+    if count > most {
         let what = format!("made, or failed to make, {count} handshakes; at most {most}");
-        verdict.breaks(Rule::Resources, *at, life.member, what);
+        judge.breaks(Rule::Resources, at, life.member, what);
     }
 }
 
 /// More connections than peers that are, or shortly were, there: for longer than a second one to
 /// the same peer may last.
-fn connections(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut Verdict) {
-    let bound = model.bounds.second_connection();
+fn connections(judge: &Judge<'_>, life: &Life, samples: &[Sample]) {
+    let bound = judge.bounds.second_connection();
     let mut since: Option<Duration> = None;
     for (at, used) in samples {
         let recent = at.saturating_sub(bound);
-        let peers = model.participants.all().filter(|member| *member != life.member);
-        let possible: usize = peers
-            .map(|peer| {
-                let there = model.gone(peer, *at).is_none_or(|one| one.from >= recent);
-                // Its connection from before may last beside the one since it is back.
-                let doubled = model.absences(peer).iter().filter(|one| {
-                    let was_short = one.back.saturating_sub(one.from) < bound;
-                    let is_recent = one.from <= *at && one.back >= recent;
-                    was_short && is_recent && !model.is_brief(one) && one.cause != Cause::Left
-                });
-                usize::from(there) + doubled.count()
-            })
-            .sum();
-        if used.connections <= u64::try_from(possible).unwrap_or(u64::MAX) {
+        let of_peer = |peer: usize| {
+            let there = judge.gone(peer, *at).is_none_or(|one| one.from >= recent);
+            // Its connection from before may last beside the one since it is back.
+            let doubled = judge.absences[peer].iter().filter(|one| {
+                let is_recent = one.from <= *at && one.back >= recent && one.lasts() < bound;
+                is_recent && !judge.is_brief(one) && one.cause != Cause::Left
+            });
+            usize::from(there) + doubled.count()
+        };
+        let possible: usize = judge.participants.others(life.member).map(of_peer).sum();
+        let held = used.connections;
+        if held <= u64::try_from(possible).unwrap_or(u64::MAX) {
             since = None;
             continue;
         }
-        let begun = *since.get_or_insert(*at);
-        if at.saturating_sub(begun) > bound {
-            let (held, seconds) = (used.connections, at.saturating_sub(begun).as_secs());
+        let lasted = at.saturating_sub(*since.get_or_insert(*at));
+        if lasted > bound {
+            let seconds = lasted.as_secs();
             let what =
                 format!("holds {held} connections to {possible} peers, too many for {seconds} s");
-            verdict.breaks(Rule::Resources, *at, life.member, what);
+            judge.breaks(Rule::Resources, *at, life.member, what);
             since = None;
         }
     }
@@ -235,14 +214,12 @@ fn connections(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut
 
 /// Who comes back before its peers' connections have idled out is sent packets of them, and ends
 /// each with a stateless reset (RFC 9000 section 10.3): else its peers talk into the void.
-fn resets(model: &Model<'_>, life: &Life, samples: &[Sample], verdict: &mut Verdict) {
+fn resets(judge: &Judge<'_>, life: &Life, at: Duration, used: &Resources) {
     let is_before = |one: &&Absence| life.ready.is_some_and(|ready| one.back == ready);
-    let before = model.absences(life.member).iter().find(is_before);
-    let Some(Absence { cause: Cause::Killed, from, back }) = before else { return };
-    let Some((at, used)) = samples.last() else { return };
-    let is_soon = back.saturating_sub(*from) < SOON;
-    if is_soon && *at >= *back + SETTLED && used.resets_sent == 0 {
+    let Some(before) = judge.absences[life.member].iter().find(is_before) else { return };
+    let is_soon = before.cause == Cause::Killed && before.lasts() < SOON;
+    if is_soon && at >= before.back + SETTLED && used.resets_sent == 0 {
         let what = "is back soon after it was killed, and has sent no reset".to_owned();
-        verdict.breaks(Rule::Service, *at, life.member, what);
+        judge.breaks(Rule::Service, at, life.member, what);
     }
 }

@@ -2,147 +2,122 @@
 
 use std::time::Duration;
 
-use super::rule::Rule;
-use super::statistic::Statistic;
-use super::verdict::Verdict;
-use crate::fleet::event::SeenState;
-use crate::soak::model::{Absence, Cause, Model, NEVER};
-use crate::soak::timeline::{Said, What};
+use super::verdict::{Judge, Rule, Statistic};
+use crate::fleet::event::SeenState::{Failed, Left};
+use crate::soak::model::{Cause, NEVER};
+use crate::soak::timeline::What;
 
-pub(super) fn judge(model: &Model<'_>, verdict: &mut Verdict) {
-    detections(model, verdict);
-    departures(model, verdict);
-    returns(model, verdict);
-    updates(model, verdict);
+pub(super) fn check(judge: &Judge<'_>) {
+    detections(judge);
+    departures(judge);
+    returns(judge);
+    updates(judge);
 }
 
-/// The first thing that the observer said after `since` for which `what` holds.
-fn first(
-    model: &Model<'_>,
-    observer: usize,
-    since: Duration,
-    what: impl Fn(&Said) -> bool,
-) -> Option<Duration> {
-    let entries = &model.timeline.entries;
-    let begin = entries.partition_point(|entry| entry.at < since);
-    let mut later = entries[begin..].iter().filter(|entry| entry.member == observer);
-    later.find_map(|entry| match &entry.what {
-        What::Said(said) if what(said) => Some(entry.at - since),
-        _ => None,
-    })
-}
-
-/// Members of ours that were well in all this time, and had the time to hear. Go members hear in
-/// their own time.
-fn witnesses<'a>(
-    model: &'a Model<'_>,
+/// Adds a case for each member of ours that was well in all the time from `since`, and had the
+/// time to hear; Go members hear in their own time. `hears` tells what settles a case, and whether
+/// well. It counts from `from`, and must come within the bound.
+fn cases(
+    judge: &Judge<'_>,
+    statistic: &mut Statistic,
     subject: usize,
-    from: Duration,
-    bound: Duration,
-) -> impl Iterator<Item = usize> + 'a {
+    (since, from, bound): (Duration, Duration, Duration),
+    hears: impl Fn(&What) -> Option<bool>,
+) {
     let until = from.saturating_add(bound);
-    model.participants.all().filter(move |observer| {
-        *observer != subject
-            && !model.participants.is_go(*observer)
-            && until <= model.end
-            && model.is_steady(*observer, from, until)
-    })
+    let begin = judge.timeline.entries.partition_point(|entry| entry.at < since);
+    let later = &judge.timeline.entries[begin..];
+    for observer in judge.participants.others(subject) {
+        if judge.participants.is_go(observer)
+            || until > judge.end
+            || !judge.is_steady(observer, since, until)
+        {
+            continue;
+        }
+        let mut own = later.iter().filter(|entry| entry.member == observer);
+        let heard = own.find_map(|entry| Some((entry.at, hears(&entry.what)?)));
+        let took = heard.filter(|(at, well)| *well && *at <= until);
+        let took = took.map(|(at, _)| at.saturating_sub(from));
+        statistic.add(took, (judge, from), (subject, observer));
+    }
 }
 
 /// Absences that last until all must hold the member dead, and all that heard of others: the
 /// latter would only show the quick ones.
-fn detections(model: &Model<'_>, verdict: &mut Verdict) {
-    let mut statistic =
-        Statistic::new("detections of a death", model.bounds.usual_detection(), Rule::Safety);
-    let bound = model.bounds.detection();
-    for (subject, absence) in model.all_absences() {
-        let Absence { cause, from, back } = *absence;
-        if cause == Cause::Left || back.saturating_sub(from) < bound {
-            continue;
-        }
-        for observer in witnesses(model, subject, from, bound) {
-            let took = first(model, observer, from, |said| {
-                matches!(said, Said::Sees(view)
-                    if view.about == subject && view.state == SeenState::Failed)
+fn detections(judge: &Judge<'_>) {
+    let (bound, usual) = (judge.bounds.detection(), judge.bounds.usual_detection());
+    let mut statistic = Statistic::new("detections of a death", usual, Rule::Safety);
+    for (subject, absence) in judge.all_absences() {
+        if absence.cause != Cause::Left && absence.lasts() >= bound {
+            let times = (absence.from, absence.from, bound);
+            cases(judge, &mut statistic, subject, times, |what| match what {
+                What::Sees(view) => (view.about == subject && view.state == Failed).then_some(true),
+                _ => None,
             });
-            statistic.add(took.filter(|took| *took <= bound), (model, from), (subject, observer));
         }
     }
-    verdict.conclude(statistic, model);
+    judge.conclude(statistic);
 }
 
 /// A leave is heard as a leave, before its member would be found dead.
-fn departures(model: &Model<'_>, verdict: &mut Verdict) {
-    let mut statistic =
-        Statistic::new("departures heard", model.bounds.usual_departure(), Rule::Safety);
-    let bound = model.bounds.spread();
-    for (subject, absence) in model.all_absences() {
-        if absence.cause != Cause::Left || absence.back.saturating_sub(absence.from) < bound {
-            continue;
-        }
-        for observer in witnesses(model, subject, absence.from, bound) {
-            let is_end = |said: &Said, wanted: &[SeenState]| {
-                matches!(said, Said::Sees(view)
-                    if view.about == subject && wanted.contains(&view.state))
-            };
-            let any = [SeenState::Left, SeenState::Failed];
-            let heard = first(model, observer, absence.from, |said| is_end(said, &any));
-            let left = first(model, observer, absence.from, |said| is_end(said, &any[..1]));
-            let took = left.filter(|took| *took <= bound && heard == Some(*took));
-            statistic.add(took, (model, absence.from), (subject, observer));
+fn departures(judge: &Judge<'_>) {
+    let (bound, usual) = (judge.bounds.spread(), judge.bounds.usual_departure());
+    let mut statistic = Statistic::new("departures heard", usual, Rule::Safety);
+    for (subject, absence) in judge.all_absences() {
+        if absence.cause == Cause::Left && absence.lasts() >= bound {
+            let times = (absence.from, absence.from, bound);
+            cases(judge, &mut statistic, subject, times, |what| match what {
+                What::Sees(view) if view.about == subject => match view.state {
+                    Left => Some(true),
+                    Failed => Some(false),
+                    _ => None,
+                },
+                _ => None,
+            });
         }
     }
-    verdict.conclude(statistic, model);
+    judge.conclude(statistic);
 }
 
 /// The new process of a member that was away is known, with its metadata.
-fn returns(model: &Model<'_>, verdict: &mut Verdict) {
-    let mut statistic =
-        Statistic::new("returns heard", model.bounds.usual_spread(), Rule::Agreement);
-    let bound = model.bounds.spread();
-    for (subject, absence) in model.all_absences() {
-        let Absence { cause, back, .. } = *absence;
-        if cause == Cause::Frozen || back == NEVER || model.participants.is_go(subject) {
+fn returns(judge: &Judge<'_>) {
+    let (bound, usual) = (judge.bounds.spread(), judge.bounds.usual_spread());
+    let mut statistic = Statistic::new("returns heard", usual, Rule::Agreement);
+    for (subject, absence) in judge.all_absences() {
+        let back = absence.back;
+        if absence.cause == Cause::Frozen || back == NEVER || judge.participants.is_go(subject) {
             continue;
         }
         // It is told to some before it says itself that it is ready.
-        let since = model.meta(subject, back).0;
-        for observer in witnesses(model, subject, since, bound + (back - since)) {
-            let took = first(model, observer, since, |said| match said {
-                Said::Sees(view) => view.about == subject && view.joined,
-                Said::Updated { about, .. } => *about == subject,
-                _ => false,
-            });
-            let took = took.map(|took| took.saturating_sub(back - since));
-            statistic.add(took.filter(|took| *took <= bound), (model, back), (subject, observer));
-        }
+        let times = (judge.meta(subject, back).0, back, bound);
+        cases(judge, &mut statistic, subject, times, |what| match what {
+            What::Sees(view) => (view.about == subject && view.joined).then_some(true),
+            What::Updated { about, .. } => (*about == subject).then_some(true),
+            _ => None,
+        });
     }
-    verdict.conclude(statistic, model);
+    judge.conclude(statistic);
 }
 
 /// New metadata of a member that is well is heard by gossip, not only by exchanges of states.
-fn updates(model: &Model<'_>, verdict: &mut Verdict) {
-    let mut statistic =
-        Statistic::new("updates of metadata heard", model.bounds.usual_spread(), Rule::Agreement);
-    let bound = model.bounds.spread();
-    for entry in &model.timeline.entries {
+fn updates(judge: &Judge<'_>) {
+    let (bound, usual) = (judge.bounds.spread(), judge.bounds.usual_spread());
+    let mut statistic = Statistic::new("updates of metadata heard", usual, Rule::Agreement);
+    for entry in &judge.timeline.entries {
         let (What::Meta(given), subject, at) = (&entry.what, entry.member, entry.at) else {
             continue;
         };
-        if model.participants.is_go(subject) || !model.is_steady(subject, at, at + bound) {
-            continue;
-        }
         // Newer metadata may overtake it.
-        if model.meta(subject, at + bound).1 != given {
+        if judge.participants.is_go(subject)
+            || !judge.is_steady(subject, at, at + bound)
+            || judge.meta(subject, at + bound).1 != given
+        {
             continue;
         }
-        for observer in witnesses(model, subject, at, bound) {
-            let took = first(model, observer, at, |said| {
-                matches!(said, Said::Updated { about, meta }
-                    if *about == subject && meta == given)
-            });
-            statistic.add(took.filter(|took| *took <= bound), (model, at), (subject, observer));
-        }
+        cases(judge, &mut statistic, subject, (at, at, bound), |what| match what {
+            What::Updated { about, meta } => (*about == subject && meta == given).then_some(true),
+            _ => None,
+        });
     }
-    verdict.conclude(statistic, model);
+    judge.conclude(statistic);
 }

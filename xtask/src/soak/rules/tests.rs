@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::fleet::event::{Resources, Row, SeenState};
-use crate::soak::payload::Received;
 use crate::soak::timeline::{Command, View};
 
 const OURS: Participants = Participants { members: 4, go: 0 };
@@ -25,7 +24,7 @@ fn seconds(seconds: f64) -> Duration {
 fn row(state: SeenState, incarnation: u64, member: usize) -> Row {
     let meta = format!("m{member}");
     serde_json::from_value(serde_json::json!({
-        "node": "", "addr": "", "state": match state { Failed => "dead", other => other.word() },
+        "node": "", "addr": "", "state": if state == Failed { "dead".to_owned() } else { state.to_string() },
         "incarnation": incarnation, "meta": meta,
     }))
     .unwrap()
@@ -38,7 +37,7 @@ impl Story {
             story = story.at(0.0, member, What::Started(format!("m{member}"))).at(
                 0.1,
                 member,
-                What::Said(Said::Ready),
+                What::Ready,
             );
         }
         for observer in participants.all() {
@@ -54,6 +53,10 @@ impl Story {
         self
     }
 
+    fn dies(self, at: f64, member: usize) -> Self {
+        self.at(at, member, What::Killed).at(at, member, What::Exited(None))
+    }
+
     fn sees(
         self,
         at: f64,
@@ -63,7 +66,7 @@ impl Story {
         by: Option<usize>,
     ) -> Self {
         let joined = state == Alive;
-        self.at(at, observer, What::Said(Said::Sees(View { about, state, joined, by })))
+        self.at(at, observer, What::Sees(View { about, state, joined, by }))
     }
 
     /// The observer lists all others alive at incarnation 1, but for one.
@@ -85,26 +88,22 @@ impl Story {
         self.at(at, observer, What::Asked(Command::Members)).at(
             at + 0.01,
             observer,
-            What::Said(Said::Listed(Rc::new(rows))),
+            What::Listed(Rc::new(rows)),
         )
     }
 
     fn sends(self, at: f64, from: usize, to: usize, number: u32, reliable: bool) -> Self {
         let command = Command::Send { number, reliable, to: Some(to) };
-        self.at(at, from, What::Asked(command)).at(
-            at + 0.01,
-            from,
-            What::Said(Said::Replied(Ok(None))),
-        )
+        self.at(at, from, What::Asked(command)).at(at + 0.01, from, What::Replied(Ok(None)))
     }
 
     fn gets(self, at: f64, to: usize, from: usize, number: u32, reliable: bool) -> Self {
-        let received = Received::Whole(number);
-        self.at(at, to, What::Said(Said::Message { from: Some(from), reliable, received }))
+        let received = Ok(number);
+        self.at(at, to, What::Message { from: Some(from), reliable, received })
     }
 
     fn ends(self, at: f64) -> Self {
-        self.at(at, 0, What::Said(Said::Warned { what: String::new(), detail: String::new() }))
+        self.at(at, 0, What::Warned { what: String::new(), detail: String::new() })
     }
 
     /// What is reported under each rule, the made-up end aside.
@@ -134,7 +133,7 @@ fn a_death_of_one_who_lives_is_reported_and_that_of_one_killed_is_not() {
     };
     dies(Story::of(OURS))
         .breaks(Rule::Safety, "declares n2 failed (suspected by n1), which is well");
-    dies(Story::of(OURS).at(58.0, 1, What::Killed).at(58.0, 1, What::Exited(None))).is_fine();
+    dies(Story::of(OURS).dies(58.0, 1)).is_fine();
     let brief = Story::of(OURS).at(58.0, 1, What::Frozen).at(59.5, 1, What::Thawed);
     dies(brief).breaks(Rule::Safety, "declares n2 failed");
     let observer_slept = Story::of(OURS).at(50.0, 0, What::Frozen).at(58.0, 0, What::Thawed);
@@ -143,7 +142,7 @@ fn a_death_of_one_who_lives_is_reported_and_that_of_one_killed_is_not() {
 
 #[test]
 fn a_death_without_a_suspicion_is_reported() {
-    let killed = || Story::of(OURS).at(58.0, 1, What::Killed).at(58.0, 1, What::Exited(None));
+    let killed = || Story::of(OURS).dies(58.0, 1);
     let story = killed().sees(59.0, 0, 1, Failed, Some(0));
     story.breaks(Rule::Safety, "without having suspected it");
     // The suspicion of another had begun earlier.
@@ -158,7 +157,7 @@ fn a_deaf_go_member_is_an_exception_only_with_its_report_and_up_to_a_ceiling() {
     let dies = |story: Story, at: f64| {
         story.sees(at, 0, go, Suspect, Some(1)).sees(at + 4.5, 0, go, Failed, Some(1))
     };
-    let deaf = What::Said(Said::Deaf(Duration::from_secs(5)));
+    let deaf = What::Deaf(Duration::from_secs(5));
     dies(Story::of(WITH_GO), 60.0).ends(80.0).breaks(Rule::Safety, "declares g1 failed");
     dies(Story::of(WITH_GO).at(59.0, go, deaf.clone()), 60.0).is_fine();
     let long_ago = Story::of(WITH_GO).at(30.0, go, deaf.clone());
@@ -185,13 +184,13 @@ fn a_second_suspicion_of_the_well_is_reported_and_one_or_an_echo_is_not() {
 
 fn alive(about: usize) -> What {
     let view = View { about, state: Alive, joined: false, by: None };
-    What::Said(Said::Sees(view))
+    What::Sees(view)
 }
 
 #[test]
 fn a_state_that_was_left_does_not_return() {
     let dead = || {
-        let story = Story::of(OURS).at(58.0, 1, What::Killed).at(58.0, 1, What::Exited(None));
+        let story = Story::of(OURS).dies(58.0, 1);
         story.sees(59.0, 0, 1, Suspect, Some(0)).sees(63.5, 0, 1, Failed, Some(0))
     };
     dead().sees(64.0, 0, 1, Failed, Some(2)).breaks(Rule::Safety, "declares n2 failed twice");
@@ -214,7 +213,7 @@ fn life_comes_back_with_a_higher_incarnation_only() {
 
 #[test]
 fn the_gone_are_not_listed_for_longer_than_their_bound() {
-    let killed = || Story::of(OURS).at(60.0, 1, What::Killed).at(60.0, 1, What::Exited(None));
+    let killed = || Story::of(OURS).dies(60.0, 1);
     killed().lists(90.0, 0, 1, Alive, 1).ends(91.0).is_fine();
     killed().lists(95.0, 0, 1, Alive, 1).breaks(Rule::Safety, "has been gone for 35.0 s");
 }
@@ -233,8 +232,8 @@ fn old_metadata_is_reported_once_an_exchange_of_states_was_due() {
         [0, 2, 3].into_iter().fold(
             Story::of(OURS).at(60.0, 1, What::Meta("new".to_owned())),
             |story, observer| {
-                let heard = Said::Updated { about: 1, meta: "new".to_owned() };
-                story.at(60.1, observer, What::Said(heard))
+                let heard = What::Updated { about: 1, meta: "new".to_owned() };
+                story.at(60.1, observer, heard)
             },
         )
     };
@@ -255,8 +254,8 @@ fn reliable_messages_arrive_once_in_order_and_whole() {
         .ends(70.0)
         .breaks(Rule::Service, "never got the reliable message 2");
     sent().gets(60.2, 2, 0, 1, true).breaks(Rule::Service, "that was not for it");
-    let cut = Received::Damaged { start: "soak".to_owned(), why: "its length is wrong" };
-    let cut = What::Said(Said::Message { from: Some(0), reliable: true, received: cut });
+    let cut = Err(("soak".to_owned(), "its length is wrong"));
+    let cut = What::Message { from: Some(0), reliable: true, received: cut };
     sent().at(60.2, 1, cut).breaks(Rule::Service, "damaged message (its length is wrong)");
 }
 
@@ -272,12 +271,12 @@ fn a_command_is_answered_and_what_is_asked_of_the_well_is_not_refused() {
     let asked = || Story::of(OURS).at(60.0, 0, What::Asked(Command::Ping { to: 1 }));
     asked().ends(70.0).is_fine();
     asked().ends(80.0).breaks(Rule::Service, "has not answered in time");
-    let refused = What::Said(Said::Replied(Err("timed out".to_owned())));
+    let refused = What::Replied(Err("timed out".to_owned()));
     asked().at(61.0, 0, refused.clone()).breaks(Rule::Service, "refused a ping to n2: timed out");
-    let killed = asked().at(60.5, 1, What::Killed).at(60.6, 1, What::Exited(None));
+    let killed = asked().dies(60.5, 1);
     killed.at(61.0, 0, refused).is_fine();
     let stream = Command::Stream { to: 1, text: "hello".to_owned() };
-    let echoed = What::Said(Said::Replied(Ok(Some("hell".to_owned()))));
+    let echoed = What::Replied(Ok(Some("hell".to_owned())));
     let story = Story::of(OURS).at(60.0, 0, What::Asked(stream)).at(60.1, 0, echoed);
     story.breaks(Rule::Service, "n2 echoed 4 bytes of 5");
 }
@@ -287,10 +286,10 @@ fn life(use_at: impl Fn(u64) -> Resources) -> Story {
     let mut story = Story::of(OURS);
     for sample in 0..45 {
         let at = 2.0 + 4.0 * f64::from(u32::try_from(sample).unwrap());
-        let uses = What::Said(Said::Uses(use_at(sample)));
+        let uses = What::Uses(use_at(sample));
         story = story.at(at, 0, What::Asked(Command::Stats)).at(at + 0.01, 0, uses);
     }
-    story.at(185.0, 0, What::Killed).at(185.0, 0, What::Exited(None))
+    story.dies(185.0, 0)
 }
 
 fn idle(sample: u64) -> Resources {
@@ -329,13 +328,12 @@ fn what_is_used_stays_flat_and_below_its_ceiling() {
 #[test]
 fn a_process_that_is_back_soon_ends_the_connections_of_the_one_before() {
     let back = |resets_sent| {
-        let story = Story::of(OURS).at(60.0, 1, What::Killed).at(60.1, 1, What::Exited(None));
-        let story =
-            story.at(62.0, 1, What::Started("m1".to_owned())).at(62.1, 1, What::Said(Said::Ready));
-        let uses = What::Said(Said::Uses(Resources { resets_sent, ..idle(1) }));
+        let story = Story::of(OURS).dies(60.0, 1);
+        let story = story.at(62.0, 1, What::Started("m1".to_owned())).at(62.1, 1, What::Ready);
+        let uses = What::Uses(Resources { resets_sent, ..idle(1) });
         let heard = (0..4).filter(|other| *other != 1).fold(story, |story, other| {
             let meta = "m1".to_owned();
-            story.at(62.2, other, What::Said(Said::Updated { about: 1, meta }))
+            story.at(62.2, other, What::Updated { about: 1, meta })
         });
         heard.at(80.0, 1, What::Asked(Command::Stats)).at(80.1, 1, uses)
     };
@@ -361,16 +359,16 @@ fn statistics_allow_one_miss_and_no_slow_median() {
 
 #[test]
 fn every_error_and_every_warning_is_reported() {
-    let said = |said| Story::of(OURS).at(60.0, 0, What::Said(said));
-    said(Said::LoggedError("ERROR x".to_owned())).breaks(Rule::Logs, "logged a bug");
+    let said = |said| Story::of(OURS).at(60.0, 0, said);
+    said(What::LoggedError("ERROR x".to_owned())).breaks(Rule::Logs, "logged a bug");
     let (what, detail) = ("malformed".to_owned(), "a packet".to_owned());
-    said(Said::Warned { what, detail }).breaks(Rule::Logs, "warned of malformed");
+    said(What::Warned { what, detail }).breaks(Rule::Logs, "warned of malformed");
     let blocked = || {
         let detail = "127.0.0.1:1: g1 answers streams but no packets".to_owned();
-        Said::Warned { what: "packets blocked".to_owned(), detail }
+        What::Warned { what: "packets blocked".to_owned(), detail }
     };
-    let story = || Story::of(WITH_GO).at(60.0, 0, What::Said(blocked()));
-    story().at(63.0, 3, What::Said(Said::Deaf(Duration::from_secs(5)))).ends(80.0).is_fine();
+    let story = || Story::of(WITH_GO).at(60.0, 0, blocked());
+    story().at(63.0, 3, What::Deaf(Duration::from_secs(5))).ends(80.0).is_fine();
     story().ends(80.0).breaks(Rule::Logs, "warned of packets blocked");
 }
 

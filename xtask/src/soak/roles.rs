@@ -1,10 +1,10 @@
-//! What one soak is: who takes part, for how long, from which seed.
+//! Who takes part in a soak, by number and by name.
 
 use std::time::Duration;
 
 use crate::fleet::programs::GoPeer;
 
-/// Who takes part: so many nodes of ours, then so many Go peers.
+/// So many nodes of ours, then so many Go peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Participants {
     /// All of them.
@@ -16,6 +16,10 @@ pub(super) struct Participants {
 impl Participants {
     pub(super) fn all(self) -> std::ops::Range<usize> {
         0..self.members
+    }
+
+    pub(super) fn others(self, member: usize) -> impl Iterator<Item = usize> {
+        self.all().filter(move |other| *other != member)
     }
 
     pub(super) fn is_go(self, member: usize) -> bool {
@@ -63,16 +67,11 @@ mod tests {
 
     #[test]
     fn everybody_has_a_name_and_is_found_by_it() {
-        let participants = Participants { members: 10, go: 3 };
-        let names: Vec<String> =
-            participants.all().map(|member| participants.name(member)).collect();
+        let ten = Participants { members: 10, go: 3 };
+        let names: Vec<String> = ten.all().map(|member| ten.name(member)).collect();
         assert_eq!(names, ["n1", "n2", "n3", "n4", "n5", "n6", "n7", "g1", "g2", "g3"]);
-        for member in participants.all() {
-            assert_eq!(participants.find(&participants.name(member)), Some(member));
-        }
-        assert_eq!(participants.find("n8"), None);
-        assert_eq!(participants.most_absent(), 4);
-        let stay: Vec<usize> = participants.all().filter(|m| participants.stays(*m)).collect();
-        assert_eq!(stay, [0, 1]);
+        assert!(ten.all().all(|member| ten.find(&names[member]) == Some(member)));
+        assert_eq!((ten.find("n8"), ten.most_absent()), (None, 4));
+        assert!(ten.all().all(|member| ten.stays(member) == (member < 2)));
     }
 }
