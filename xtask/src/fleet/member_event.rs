@@ -149,12 +149,15 @@ impl Reply {
             descriptors: self.count("/process/fds")?,
             threads: self.count("/process/threads")?,
             cpu_ms: self.count("/process/cpu_ms")?,
-            connections: of_either("/transport/connections/held", "/transport/pooled")?,
+            connections: of_either("/transport/connections/held", "/transport/pooled")?
+                .saturating_sub(self.count("/transport/connections/handshaking").unwrap_or(0)),
             dialed: of_either("/transport/handshakes/dialed", "/transport/dialed")?,
             dials_failed: of_either("/transport/handshakes/failed", "/transport/dial_failed")?,
             // quic-go sends none here, and does not count them.
             resets_sent: self.count("/transport/resets/sent").unwrap_or_default(),
             accepted: of_either("/transport/handshakes/accepted", "/transport/accepted")?,
+            // A Go peer does not count them, and is not judged by them.
+            confirmed: self.count("/transport/handshakes/confirmed").unwrap_or_default(),
         })
     }
 }
@@ -183,6 +186,8 @@ pub(crate) struct Resources {
     pub(crate) dials_failed: u64,
     pub(crate) resets_sent: u64,
     pub(crate) accepted: u64,
+    /// Handshakes that both sides completed.
+    pub(crate) confirmed: u64,
 }
 
 /// What one member believes about another.
@@ -311,7 +316,10 @@ mod tests {
     fn both_kinds_of_members_tell_what_they_use() {
         let process = r#""process":{"rss_bytes":2048,"fds":9,"threads":5,"cpu_ms":70}"#;
         let (node, go) = (
-            r#"{"connections":{"held":4},"handshakes":{"dialed":3,"failed":2,"accepted":1}}"#,
+            concat!(
+                r#"{"connections":{"held":7,"handshaking":3},"#,
+                r#""handshakes":{"dialed":3,"failed":2,"accepted":1}}"#
+            ),
             r#"{"pooled":4,"dialed":3,"dial_failed":2,"accepted":1}"#,
         );
         for transport in [node, go] {

@@ -21,7 +21,8 @@ const HANDSHAKES_EACH: [usize; 2] = [3, 6];
 
 /// Well within the idle timeout of 30 s, with a keep-alive of a third of it.
 const SOON: Duration = Duration::from_secs(10);
-/// By then, every peer has sent something over the connection it had.
+/// By then, every peer has sent something over the connection it had, and the dials that waited for
+/// a member while it was frozen or cut off have ended.
 const SETTLED: Duration = Duration::from_secs(15);
 
 /// What must not grow, and by how much it may: allocators keep what a burst once needed, and
@@ -29,9 +30,16 @@ const SETTLED: Duration = Duration::from_secs(15);
 struct Gauge {
     name: &'static str,
     gained: &'static str,
+    explained: &'static str,
     read: fn(&Resources) -> u64,
     /// What the line through the last two thirds of a life may rise by in them.
     tolerance: u32,
+    /// What each handshake begun around an absence of the member itself may leave behind: its peers
+    /// dial again and again meanwhile, all these dials arrive when it is back, and the allocator
+    /// keeps what so many connections at once have needed.
+    each_handshake: u32,
+    /// What all absences of one life together may leave behind.
+    left_behind: u32,
     /// The most at any time, with so many for each peer.
     ceiling: u64,
     each_peer: u64,
@@ -41,24 +49,34 @@ const GAUGES: [Gauge; 3] = [
     Gauge {
         name: "KiB of memory",
         gained: "KiB of memory gained",
+        explained: "KiB of memory explained by absences",
         read: |used| used.rss_bytes / 1024,
         tolerance: 640,
+        // A connection takes 28 KiB, and some while it shakes hands.
+        each_handshake: 32,
+        left_behind: 4096,
         ceiling: 32 * 1024,
         each_peer: 256,
     },
     Gauge {
         name: "descriptors",
         gained: "descriptors gained",
+        explained: "descriptors explained by absences",
         read: |used| used.descriptors,
         tolerance: 1,
+        each_handshake: 0,
+        left_behind: 0,
         ceiling: 24,
         each_peer: 0,
     },
     Gauge {
         name: "threads",
         gained: "threads gained",
+        explained: "threads explained by absences",
         read: |used| used.threads,
         tolerance: 1,
+        each_handshake: 0,
+        left_behind: 0,
         ceiling: 16,
         each_peer: 0,
     },
@@ -109,20 +127,50 @@ fn ceiling(judge: &Judge<'_>, life: &Life, gauge: &Gauge, samples: &[Sample]) {
     }
 }
 
+/// The value of each sample, less what the member's absences explain of its rise.
+fn unexplained(
+    judge: &Judge<'_>,
+    life: &Life,
+    gauge: &Gauge,
+    samples: &[Sample],
+) -> Vec<(f64, f64)> {
+    let mut explained = 0.0;
+    let mut before = samples.first();
+    let mut values = Vec::new();
+    for sample in samples {
+        let (at, used) = sample;
+        let (last, past) = before.replace(sample).unwrap_or(sample);
+        let is_around =
+            |one: &&Absence| one.from <= *at && *last <= one.back.saturating_add(SETTLED);
+        if judge.absences[life.member].iter().any(|one| is_around(&one)) {
+            let begun = (used.dialed + used.accepted).saturating_sub(past.dialed + past.accepted);
+            let rise = float((gauge.read)(used)) - float((gauge.read)(past));
+            let most = float(begun) * f64::from(gauge.each_handshake);
+            explained += rise.clamp(0.0, most);
+        }
+        let explained = f64::min(explained, f64::from(gauge.left_behind));
+        values.push((at.as_secs_f64(), float((gauge.read)(used)) - explained));
+    }
+    judge.measure(gauge.explained, f64::min(explained, f64::from(gauge.left_behind)));
+    values
+}
+
 /// The median slope of all pairs of samples (Theil and Sen) in the last two thirds of the life;
-/// single bursts do not move it. Three times the tolerance is a leak even when it came in steps.
+/// single bursts do not move it.
 fn slope(judge: &Judge<'_>, life: &Life, gauge: &Gauge, samples: &[Sample]) {
-    let considered = &samples[samples.len() / 3..];
-    let [(first, _), .., (last, _)] = considered else { return };
+    let values = unexplained(judge, life, gauge, samples);
+    let considered = &values[values.len() / 3..];
+    let ([(first, _), .., (last, _)], Some((end, _))) = (considered, samples.last()) else {
+        return;
+    };
     if considered.len() < ENOUGH {
         return;
     }
-    let length = last.saturating_sub(*first).as_secs_f64();
+    let length = last - first;
     let mut slopes: Vec<f64> = Vec::new();
     for (index, (early, before)) in considered.iter().enumerate() {
         for (late, after) in &considered[index + 1..] {
-            let took = late.saturating_sub(*early).as_secs_f64().max(0.001);
-            slopes.push((float((gauge.read)(after)) - float((gauge.read)(before))) / took);
+            slopes.push((after - before) / (late - early).max(0.001));
         }
     }
     slopes.sort_by(f64::total_cmp);
@@ -131,7 +179,7 @@ fn slope(judge: &Judge<'_>, life: &Life, gauge: &Gauge, samples: &[Sample]) {
     judge.measure(gauge.gained, growth);
     if growth > most {
         let what = format!("gained {growth:.0} {} in {length:.0} s; at most {most:.0}", gauge.name);
-        judge.breaks(Rule::Resources, *last, life.member, what);
+        judge.breaks(Rule::Resources, *end, life.member, what);
     }
 }
 
@@ -169,9 +217,9 @@ fn handshakes(judge: &Judge<'_>, life: &Life, at: Duration, used: &Resources) {
         .filter(|(_, one)| one.from <= at && one.back >= life.started)
         .map(|(member, _)| if member == life.member { peers } else { each(member) });
     let most = u64::try_from(peers + returns.sum::<usize>()).unwrap_or(u64::MAX);
-    let made = (used.dialed + used.accepted).saturating_sub(used.dials_failed);
-    // Who is gone is dialed again and again, with a back-off, until it is known to be dead.
-    let count = made.max(used.dials_failed / 2);
+    // Who is gone is dialed again and again, with a back-off, until it is known to be dead. Who was
+    // frozen accepts all that waited for it; nobody answers on most of these any more.
+    let count = used.confirmed.max(used.dials_failed / 2);
     judge.measure("percent of the handshakes allowed", float(count) / float(most) * 100.0);
     if count > most {
         let what = format!("made, or failed to make, {count} handshakes; at most {most}");
@@ -184,7 +232,13 @@ fn handshakes(judge: &Judge<'_>, life: &Life, at: Duration, used: &Resources) {
 fn connections(judge: &Judge<'_>, life: &Life, samples: &[Sample]) {
     let bound = judge.bounds.second_connection();
     let mut since: Option<Duration> = None;
+    let mut last = Duration::ZERO;
     for (at, used) in samples {
+        // While it was away itself it gave no samples, and closed nothing.
+        if judge.absences[life.member].iter().any(|one| last <= one.back && one.from <= *at) {
+            since = None;
+        }
+        last = *at;
         let recent = at.saturating_sub(bound);
         let of_peer = |peer: usize| {
             let there = judge.gone(peer, *at).is_none_or(|one| one.from >= recent);
@@ -193,7 +247,9 @@ fn connections(judge: &Judge<'_>, life: &Life, samples: &[Sample]) {
                 let is_recent = one.from <= *at && one.back >= recent && one.lasts() < bound;
                 is_recent && !judge.is_brief(one) && one.cause != Cause::Left
             });
-            usize::from(there) + doubled.count()
+            // A Go peer keeps both of two simultaneous dials.
+            let each = 1 + usize::from(judge.participants.is_go(peer));
+            each * (usize::from(there) + doubled.count())
         };
         let possible: usize = judge.participants.others(life.member).map(of_peer).sum();
         let held = used.connections;

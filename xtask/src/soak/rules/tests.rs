@@ -23,9 +23,9 @@ fn seconds(seconds: f64) -> Duration {
 
 fn row(state: SeenState, incarnation: u64, member: usize) -> Row {
     let meta = format!("m{member}");
+    let state = if state == Failed { "dead".to_owned() } else { state.to_string() };
     serde_json::from_value(serde_json::json!({
-        "node": "", "addr": "", "state": if state == Failed { "dead".to_owned() } else { state.to_string() },
-        "incarnation": incarnation, "meta": meta,
+        "node": "", "addr": "", "state": state, "incarnation": incarnation, "meta": meta,
     }))
     .unwrap()
 }
@@ -283,7 +283,10 @@ fn a_command_is_answered_and_what_is_asked_of_the_well_is_not_refused() {
 
 /// Three minutes of one process, a sample every four seconds.
 fn life(use_at: impl Fn(u64) -> Resources) -> Story {
-    let mut story = Story::of(OURS);
+    life_in(Story::of(OURS), use_at)
+}
+
+fn life_in(mut story: Story, use_at: impl Fn(u64) -> Resources) -> Story {
     for sample in 0..45 {
         let at = 2.0 + 4.0 * f64::from(u32::try_from(sample).unwrap());
         let uses = What::Uses(use_at(sample));
@@ -303,6 +306,7 @@ fn idle(sample: u64) -> Resources {
         dials_failed: 0,
         resets_sent: 0,
         accepted: 3,
+        confirmed: 6,
     }
 }
 
@@ -319,10 +323,50 @@ fn what_is_used_stays_flat_and_below_its_ceiling() {
     life(|n| Resources { threads: 40, ..idle(n) }).breaks(Rule::Resources, "has 40 threads");
     life(|n| Resources { cpu_ms: n * 4000, ..idle(n) })
         .breaks(Rule::Resources, "100.0 % of a core");
-    life(|n| Resources { dialed: n, ..idle(n) }).breaks(Rule::Resources, "handshakes; at most 9");
+    life(|n| Resources { confirmed: n, ..idle(n) })
+        .breaks(Rule::Resources, "handshakes; at most 9");
     let second = |n| Resources { connections: 3 + u64::from(n > 5), ..idle(n) };
     life(second).breaks(Rule::Resources, "holds 4 connections to 3 peers");
     life(|n| Resources { connections: 3 + n % 8 / 7, ..idle(n) }).is_fine();
+}
+
+/// While a member is frozen its peers dial it again and again, and all that arrives at once.
+#[test]
+fn an_absence_explains_memory_by_the_handshakes_that_waited_for_its_end() {
+    let absences = [(75.0, 90.0), (115.0, 130.0)];
+    let story = |is_absent: bool| {
+        let absences = absences.into_iter().filter(|_| is_absent);
+        absences.fold(Story::of(OURS), |story, (from, back)| {
+            let story = story.at(from, 0, What::Frozen).at(back, 0, What::Thawed);
+            (1..4).fold(story, |story, other| {
+                let story = story.sees(from + 5.0, other, 0, Suspect, Some(1));
+                let story = story.sees(from + 10.0, other, 0, Failed, Some(1));
+                story.sees(back + 0.5, other, 0, Alive, None)
+            })
+        })
+    };
+    let leaks = |story: Story, handshakes_each: u64| {
+        let grown = |n: u64| {
+            let steps = absences.iter().filter(|(_, back)| *back < 2.0 + 4.0 * n as f64).count();
+            let steps = u64::try_from(steps).unwrap();
+            let rss_bytes = idle(n).rss_bytes + steps * 1200 * 1024;
+            Resources { rss_bytes, accepted: 3 + steps * handshakes_each, ..idle(n) }
+        };
+        let mut story = life_in(story, grown);
+        story.timeline.entries.sort_by_key(|entry| entry.at);
+        story.reports().iter().any(|(_, what)| what.contains("KiB of memory in"))
+    };
+    assert!(!leaks(story(true), 45));
+    assert!(leaks(story(true), 5), "few handshakes explain little");
+    assert!(leaks(story(false), 45), "without an absence nothing is explained");
+}
+
+#[test]
+fn a_second_connection_is_explained_by_a_go_peer_only() {
+    let held = |connections| move |n| Resources { connections, ..idle(n) };
+    life_in(Story::of(WITH_GO), held(4)).is_fine();
+    life_in(Story::of(WITH_GO), held(5)).breaks(Rule::Resources, "holds 5 connections to 4");
+    life(held(4)).breaks(Rule::Resources, "holds 4 connections to 3");
 }
 
 #[test]
