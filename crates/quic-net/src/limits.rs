@@ -58,8 +58,8 @@ pub struct Limits {
     pub dial_backoff: Duration,
     /// Longest pause after a failed dial, default 5 s.
     pub dial_backoff_max: Duration,
-    /// How long a packet that travels as a unidirectional stream may take, on both ends,
-    /// default 10 s.
+    /// How long a packet that travels as a unidirectional stream may make no progress, default
+    /// 10 s: at the sender, none of the queue is taken; at the receiver, less than 4 KiB arrive.
     pub packet_stream_timeout: Duration,
     /// How long a stream that the application is done with may wait for the peer to take more of
     /// what was written, default 60 s from the last byte taken; then it is reset, which both sides

@@ -36,6 +36,7 @@ impl Inbox {
         let deadline = now + context.limits().packet_stream_timeout;
         let mut packet = self.remove(id).unwrap_or(IncomingPacket::new(deadline));
         let fin = read_stream(quic, id, &mut packet);
+        packet.renew_deadline(deadline);
         if packet.is_settled() {
             self.insert_unless(fin, id, packet);
             return None;

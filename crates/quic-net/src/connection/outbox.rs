@@ -28,6 +28,8 @@ pub(crate) struct Outbox {
     stream_bytes: usize,
     /// Those of them that quiche has not taken yet.
     unsent_bytes: usize,
+    /// quiche has taken some of them since a deadline was last looked at.
+    has_progressed: bool,
     next_id: u64,
     packet_limit: Option<usize>,
     /// Large datagrams may not pass at the moment.
@@ -50,6 +52,7 @@ impl Outbox {
             streams: VecDeque::new(),
             stream_bytes: 0,
             unsent_bytes: 0,
+            has_progressed: false,
             next_id: first_ids(dialed).1,
             packet_limit: None,
             short: false,
@@ -196,7 +199,9 @@ impl Outbox {
                 }
                 None => break,
             };
-            self.unsent_bytes -= packet.write(quic, id);
+            let taken = packet.write(quic, id);
+            self.unsent_bytes -= taken;
+            self.has_progressed |= taken > 0;
             if packet.unsent() > 0 {
                 break;
             }
@@ -204,7 +209,8 @@ impl Outbox {
         }
     }
 
-    /// Gives up packets that miss their deadline. True if one never got the credit for a stream.
+    /// Gives up packets that miss their deadline, which is set anew as long as the peer takes some
+    /// of them. True if one never got the credit for a stream.
     pub(crate) fn expire(
         &mut self,
         quic: &mut quiche::Connection,
@@ -212,6 +218,11 @@ impl Outbox {
         now: Instant,
     ) -> bool {
         let mut starved = false;
+        if let Some(first) = self.streams.front_mut().filter(|first| first.deadline() <= now)
+            && std::mem::take(&mut self.has_progressed)
+        {
+            first.set_deadline(now + context.limits().packet_stream_timeout);
+        }
         while self.next_deadline().is_some_and(|deadline| deadline <= now)
             && let Some(packet) = self.pop()
         {
@@ -248,7 +259,7 @@ impl Outbox {
 
     /// When the first packet misses its deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        // All have the same time, so that the oldest is due first.
+        // Those behind the first one wait for it.
         self.streams.front().map(OutgoingPacket::deadline)
     }
 

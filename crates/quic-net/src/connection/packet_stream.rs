@@ -34,6 +34,10 @@ impl OutgoingPacket {
         self.deadline
     }
 
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
     /// All bytes of the stream.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
@@ -63,6 +67,8 @@ impl OutgoingPacket {
 #[derive(Debug)]
 pub(crate) struct IncomingPacket {
     bytes: Vec<u8>,
+    /// How many there were when the deadline was set.
+    bytes_by_deadline: usize,
     /// When it must have arrived whole; `None` once it is settled: handed on or given up. What
     /// still arrives then is discarded up to the stream's end. To stop the stream would make a Go
     /// sender, which ends it in a frame of its own, report a failed send, and quiche never gives
@@ -72,11 +78,11 @@ pub(crate) struct IncomingPacket {
 
 impl IncomingPacket {
     pub(crate) fn new(deadline: Instant) -> Self {
-        Self { bytes: Vec::new(), deadline: Some(deadline) }
+        Self { bytes: Vec::new(), bytes_by_deadline: 0, deadline: Some(deadline) }
     }
 
     pub(crate) fn settled() -> Self {
-        Self { bytes: Vec::new(), deadline: None }
+        Self { bytes: Vec::new(), bytes_by_deadline: 0, deadline: None }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -99,6 +105,14 @@ impl IncomingPacket {
         }
     }
 
+    /// Sets the deadline anew if [`PROGRESS`] has arrived since it was set.
+    pub(crate) fn renew_deadline(&mut self, deadline: Instant) {
+        if !self.is_settled() && self.bytes.len() - self.bytes_by_deadline >= PROGRESS {
+            self.bytes_by_deadline = self.bytes.len();
+            self.deadline = Some(deadline);
+        }
+    }
+
     /// The announced payload length, once its four bytes have arrived.
     fn announced(&self) -> Option<usize> {
         let length = u32::from_be_bytes(*self.bytes.first_chunk::<LENGTH>()?);
@@ -117,5 +131,8 @@ impl IncomingPacket {
     }
 }
 
+/// Bytes that earn a packet as much time again: the longest one, 64 KiB, may so take up to 17 times
+/// its timeout, at 410 B/s where that is 10 s.
+const PROGRESS: usize = 4096;
 /// Bytes of the length prefix.
 const LENGTH: usize = 4;

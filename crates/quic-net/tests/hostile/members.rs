@@ -353,3 +353,27 @@ fn full_pool_evicts_the_idle_and_keeps_the_busy() {
         world.actors[ADA].endpoint.connections().iter().map(|c| c.peer.names[0].to_vec()).collect();
     assert!(names.contains(&b"bob".to_vec()) && !names.contains(&b"cyd".to_vec()));
 }
+
+#[test]
+fn a_packet_that_gets_on_has_time_and_one_that_does_not_is_given_up() {
+    let timeout = Duration::from_secs(1);
+    let mut world = world_with(|limits| limits.packet_stream_timeout = timeout);
+    let mut mallory = Mallory::meets(&mut world, |_| {});
+    let pause = |mallory: &mut Mallory, world: &mut World| {
+        let end = now() + timeout / 2;
+        mallory.carry(world);
+        while now() < end {
+            world.sleep.wait(Some(end)).unwrap();
+        }
+        mallory.carry(world);
+    };
+    mallory.quic.stream_send(2, &20_000_u32.to_be_bytes(), false).unwrap();
+    mallory.quic.stream_send(6, &[&20_000_u32.to_be_bytes()[..], &[7]].concat(), false).unwrap();
+    for part in 1..=4 {
+        mallory.quic.stream_send(2, &[7; 5_000], part == 4).unwrap();
+        mallory.quic.stream_send(6, &[7; 50], false).unwrap();
+        pause(&mut mallory, &mut world);
+    }
+    assert_eq!(world.actors[ADA].packets().last(), Some(&vec![7; 20_000]));
+    assert_eq!(world.actors[ADA].endpoint.stats().bad_packet_streams, 1, "too slow");
+}
