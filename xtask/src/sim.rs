@@ -44,7 +44,8 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "seed")]
     trace: bool,
     /// Run a named experiment: lifeguard, rapid-crash, rapid-flipflop, rapid-loss, one-way,
-    /// blackhole-pair, mass-restart, partition-heal, join-storm, swim-loss, freeze, send-outage
+    /// blackhole-pair, mass-restart, partition-heal, join-storm, swim-loss, one-link, freeze,
+    /// send-outage
     #[arg(long, value_name = "NAME", group = "what")]
     scenario: Option<String>,
     /// How many members it has

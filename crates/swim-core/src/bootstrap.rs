@@ -87,6 +87,12 @@ impl Bootstrap {
         self.joined.push(address);
     }
 
+    /// The member that was joined at this address is gone: whoever is there next need not belong to
+    /// this cluster. Addresses that the application set stay.
+    pub(crate) fn forget_joined(&mut self, address: SocketAddr) {
+        self.joined.retain(|joined| *joined != address);
+    }
+
     fn contains(&self, address: SocketAddr) -> bool {
         self.set.contains(&address) || self.joined.contains(&address)
     }
@@ -161,6 +167,15 @@ impl Bootstrap {
         let soon = effects.now() + RETRY_LOOP;
         if effects.deadline(Timer::Bootstrap).is_none_or(|at| at > soon) {
             effects.set_timer(Timer::Bootstrap, soon);
+        }
+    }
+
+    /// We were away: others may have given us up, and we do not know.
+    pub(crate) fn resumed(&mut self, effects: &mut Effects) {
+        if self.active {
+            self.owed = true;
+            self.backoff = BACKOFF_MIN;
+            effects.set_timer(Timer::Bootstrap, effects.now());
         }
     }
 

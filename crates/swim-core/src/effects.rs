@@ -90,6 +90,12 @@ impl Effects {
         }
     }
 
+    /// No suspect is told before `notice` that it is about to be dead, and none is dead before `end`.
+    pub(crate) fn postpone_suspicions(&mut self, notice: Time, end: Time) {
+        self.timers.postpone(notice, |timer| matches!(timer, Timer::SuspicionNotice(_)));
+        self.timers.postpone(end, |timer| matches!(timer, Timer::Suspicion(_)));
+    }
+
     pub(crate) fn clear_timer(&mut self, timer: Timer) {
         self.timers.clear(timer);
     }

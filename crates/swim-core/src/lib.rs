@@ -44,6 +44,7 @@ pub mod model;
 mod move_examiner;
 mod output;
 mod push_pull;
+mod refuted_suspicions;
 mod reliable;
 mod relocation;
 mod rng;

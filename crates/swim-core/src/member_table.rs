@@ -38,6 +38,7 @@ pub(crate) struct MemberTable {
     /// Ordered by address, among equal ones by name.
     by_address: Vec<MemberIndex>,
     probe_order: ProbeOrder,
+    /// By `MemberState as usize`.
     by_state: [usize; 4],
     generation: u64,
 }
@@ -69,7 +70,7 @@ impl MemberTable {
 
     fn add(&mut self, member: Member) -> MemberIndex {
         debug_assert!(self.find(member.name().as_bytes()).is_none(), "{member:?} is known already");
-        self.by_state[state_index(member.state())] += 1;
+        self.by_state[member.state() as usize] += 1;
         self.generation += 1;
         let index = match self.free.pop() {
             Some(index) => {
@@ -249,8 +250,8 @@ impl MemberTable {
         change(member);
         let after = member.state();
         self.generation += 1;
-        self.by_state[state_index(before)] -= 1;
-        self.by_state[state_index(after)] += 1;
+        self.by_state[before as usize] -= 1;
+        self.by_state[after as usize] += 1;
     }
 
     /// Counts every change of what [`iter`](Self::iter) shows.
@@ -263,7 +264,7 @@ impl MemberTable {
     }
 
     pub(crate) fn count(&self, state: MemberState) -> usize {
-        self.by_state[state_index(state)]
+        self.by_state[state as usize]
     }
 
     /// Members other than ourselves that are alive or suspect.
@@ -316,7 +317,7 @@ impl MemberTable {
     fn remove(&mut self, index: MemberIndex) -> Option<(MemberIndex, Member)> {
         let member = self.members.get_mut(index.index())?.take()?;
         self.generation += 1;
-        self.by_state[state_index(member.state())] -= 1;
+        self.by_state[member.state() as usize] -= 1;
         self.suspected.remove(index);
         self.conflicts.remove(&index);
         self.names.remove(index, member.name().as_bytes());
@@ -382,15 +383,6 @@ impl MemberTable {
 /// The incarnation above this one, but not the last one there is, which nobody could outrank.
 fn outranking(incarnation: u32) -> u32 {
     incarnation.saturating_add(1).min(u32::MAX - 1)
-}
-
-fn state_index(state: MemberState) -> usize {
-    match state {
-        MemberState::Alive => 0,
-        MemberState::Suspect => 1,
-        MemberState::Dead => 2,
-        MemberState::Left => 3,
-    }
 }
 
 fn name_of(members: &[Option<Member>], index: MemberIndex) -> &[u8] {

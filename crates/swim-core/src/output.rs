@@ -167,6 +167,10 @@ pub enum Outcome {
     Left {
         /// How many distinct members acknowledged that they heard it.
         told: usize,
+        /// How many were to acknowledge it: as many as an update is retransmitted to, or all that
+        /// we held alive or suspect, if they were fewer. Whether those that did not acknowledge it
+        /// heard it is not known.
+        wanted: usize,
     },
     /// A ping was answered.
     Pong {
@@ -265,6 +269,12 @@ pub enum MembershipEvent {
         address: SocketAddr,
         /// Why it failed, if it did.
         error: Option<OperationError>,
+    },
+    /// This process, or its host, stood still, and goes on. Others may have declared it dead
+    /// meanwhile.
+    Resumed {
+        /// For how long.
+        away: Duration,
     },
     /// A refusal worth knowing.
     Warning {

@@ -46,6 +46,12 @@ impl SuspicionTimeout {
         Self { expected: 0, ..self }
     }
 
+    /// Of a suspicion by a member whose suspicions are refuted again and again: twice as long at
+    /// most, and the first of the others to suspect counts as the first one does elsewhere.
+    pub(crate) fn doubted(self) -> Self {
+        Self { max: self.max.saturating_mul(2), expected: self.expected + 1, ..self }
+    }
+
     /// The timeout after so many confirmations: logarithmic between the bounds, in whole
     /// milliseconds so that a seed replays on every machine.
     fn after(self, confirmations: usize) -> Duration {
@@ -145,6 +151,9 @@ mod tests {
         let millis = [0, 1, 2, 3, 4].map(|count| timeout.after(count).as_millis());
         assert_eq!(millis, [30_000, 16_000, 7_810, 2_000, 2_000]);
         assert_eq!(timeout.fixed().after(0), timeout.min);
+        let doubted = timeout.doubted();
+        assert_eq!(doubted.after(0), 2 * timeout.max);
+        assert!(doubted.after(3) > timeout.min && doubted.after(4) == timeout.min);
     }
 
     #[test]

@@ -61,6 +61,15 @@ impl Timers {
         }
     }
 
+    /// Sets every timer that passes and is due before `earliest` to it.
+    pub(crate) fn postpone(&mut self, earliest: Time, passes: impl Fn(&Timer) -> bool) {
+        let early = self.due.iter().take_while(|(at, _)| *at < earliest);
+        let early: Vec<Timer> = early.map(|(_, timer)| *timer).filter(passes).collect();
+        for timer in early {
+            self.set(timer, earliest);
+        }
+    }
+
     pub(crate) fn at(&self, timer: Timer) -> Option<Time> {
         self.at.get(&timer).copied()
     }

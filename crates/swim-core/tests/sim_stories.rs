@@ -112,6 +112,37 @@ fn messages_arrive_once_whatever_the_network_does() {
     assert_eq!(sim.violation(), None);
 }
 
+/// The member's suspicions are refuted one after the other: nobody else believes them in the end.
+#[test]
+fn who_reaches_a_single_other_member_kills_nobody() {
+    for seed in 20..24 {
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+        let (mut sim, hosts) = joined(seed, names);
+        let (loner, cut) = (hosts[0], hosts[2..].to_vec());
+        sim.begin_fault(Fault::OneWay { from: vec![loner], to: cut.clone() });
+        sim.begin_fault(Fault::OneWay { from: cut, to: vec![loner] });
+        let mut health = 0;
+        for _ in 0..120 {
+            sim.run_for(Duration::from_secs(1));
+            health = health.max(sim.membership(loner).unwrap().health());
+        }
+        let at_others: Vec<_> = sim
+            .events()
+            .iter()
+            .filter(|(_, viewer, event)| match event {
+                MembershipEvent::Failed { member, .. } => {
+                    *viewer != loner && member.name() != sim.name(loner)
+                }
+                _ => false,
+            })
+            .collect();
+        let lines = sim.last_lines().join("\n");
+        assert!(at_others.is_empty(), "seed {seed}: {at_others:?}\n{lines}");
+        assert!(health >= 3, "seed {seed}: it is at {health} at most and should notice");
+        assert_eq!(sim.violation(), None);
+    }
+}
+
 #[test]
 fn a_member_that_hangs_for_long_comes_back() {
     for how in [Stall::Driver, Stall::Network] {
@@ -120,6 +151,31 @@ fn a_member_that_hangs_for_long_comes_back() {
         until(&mut sim, 60, "ada holds bob dead", |sim| sim.state(ada, bob) == Some(Dead));
         sim.end_stall(bob);
         until(&mut sim, 60, "all agree", |sim| sim.agreement().is_ok());
+    }
+}
+
+#[test]
+fn who_stood_still_for_long_says_so_and_is_back_within_seconds() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    for seed in 30..34 {
+        let (mut sim, hosts) = joined(seed, names);
+        let away = hosts[5];
+        sim.stall(away, Stall::Driver, Duration::from_secs(1_000), Duration::from_millis(1));
+        sim.run_for(Duration::from_secs(100));
+        sim.end_stall(away);
+        let resumed = sim.now();
+        until(&mut sim, 5, "all agree", |sim| sim.agreement().is_ok());
+        let mut told = Vec::new();
+        for (at, viewer, event) in sim.events() {
+            match event {
+                MembershipEvent::Resumed { away } => told.push((*viewer, away.as_secs())),
+                MembershipEvent::Failed { member, .. } if *at >= resumed => {
+                    panic!("seed {seed}: {} is declared dead afterwards", member.name());
+                }
+                _ => {}
+            }
+        }
+        assert!(matches!(told[..], [(viewer, 97..=100)] if viewer == away), "{told:?}");
     }
 }
 

@@ -296,6 +296,12 @@ impl Builder {
         let tls = certs::tls_context(identity, &trust)?;
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));
+        if self.config.label.is_empty() {
+            log::warn!(
+                "{name} has no cluster label: a member of another cluster of the same authority \
+                 would be let in; set a label"
+            );
+        }
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
         transport.features = Features::SUPPORTED.to_bytes();
         transport.name = name.as_bytes().to_vec();

@@ -98,6 +98,13 @@ pub enum Event {
         /// Why it failed; `None` on success.
         error: Option<JoinFailureReason>,
     },
+    /// This member, or its whole host, stood still (a suspension, a debugger, an overloaded
+    /// machine) and goes on. Others may have declared it dead meanwhile; it exchanges states at
+    /// once.
+    Resumed {
+        /// For how long.
+        away: Duration,
+    },
     /// Something was refused that an operator should know: a bad certificate, a wrong label.
     Warning {
         /// A stable short name of the refusal.
@@ -183,6 +190,7 @@ impl Event {
             | Self::Conflict { .. } => EventKind::Membership,
             Self::Message { .. } | Self::RemoteState { .. } => EventKind::Message,
             Self::Seed { .. }
+            | Self::Resumed { .. }
             | Self::Warning { .. }
             | Self::Lagged { .. }
             | Self::Stopped { .. } => EventKind::Notice,
@@ -204,6 +212,7 @@ impl Event {
             | Self::Cleared { .. }
             | Self::Conflict { .. }
             | Self::Seed { .. }
+            | Self::Resumed { .. }
             | Self::Warning { .. }
             | Self::Lagged { .. }
             | Self::Stopped { .. } => 0,
@@ -233,6 +242,7 @@ impl Event {
             Core::SeedTried { address, error } => {
                 Self::Seed { address: address.to_string(), error: error.map(Into::into) }
             }
+            Core::Resumed { away } => Self::Resumed { away },
             // Shown by `Warnings`, at most one of a kind each second.
             Core::Warning { .. } => return None,
             // One in every probe interval: in the queue of a slow subscriber these would take the

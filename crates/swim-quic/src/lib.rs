@@ -58,6 +58,7 @@ mod node;
 mod protocol;
 mod resolve;
 mod subscribers;
+mod suspension;
 mod transport;
 mod warnings;
 

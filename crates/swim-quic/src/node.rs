@@ -25,7 +25,9 @@ use crate::application::StreamRouter;
 use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::resolve::StandingSeeds;
+use crate::subscribers::Subscribers;
 use crate::subscribers::{Offer, Subscribers};
+use crate::suspension::SuspensionWatch;
 use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
 use pending_dials::PendingDials;
@@ -54,6 +56,7 @@ pub(crate) struct Node {
     endpoint: Endpoint,
     adapter: TransportAdapter,
     clock: Clock,
+    suspensions: SuspensionWatch,
     seeds: StandingSeeds,
     shared: Arc<Shared>,
     applications: StreamRouter,
@@ -86,6 +89,7 @@ impl Node {
             endpoint,
             adapter: TransportAdapter::default(),
             clock: Clock::starting_at(origin),
+            suspensions: SuspensionWatch::new(),
             seeds,
             shared,
             applications,
@@ -138,6 +142,10 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.settle(now);
         self.applications.turn(&mut self.endpoint);
+        if let Some(away) = self.suspensions.take() {
+            self.membership.handle_resumed(away, time);
+            self.settle(now);
+        }
         if self.membership.poll_timeout().is_some_and(|due| due <= time) {
             self.membership.handle_timeout(time);
             self.settle(now);

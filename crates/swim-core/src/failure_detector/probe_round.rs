@@ -67,6 +67,15 @@ impl ProbeRound {
         from.speaks_for(&self.name) || self.relays.iter().any(|relay| from.speaks_for(&relay.name))
     }
 
+    /// Whether the target itself is at the other end, as far as the transport proved it.
+    pub(super) fn is_target(&self, from: &Peer) -> bool {
+        if from.names.is_empty() {
+            from.address == self.address
+        } else {
+            from.speaks_for(&self.name)
+        }
+    }
+
     /// Notes a nack; false if nobody by that name owes one.
     pub(super) fn note_nack(&mut self, from: &Peer) -> bool {
         let owed =

@@ -13,12 +13,12 @@ use crate::member_table::Suspected;
 use crate::move_examiner::ClaimedPlace;
 use crate::output::{MembershipEvent, Output, WarningKind};
 use crate::relocation::HeldElsewhere;
-use crate::suspicion::{Suspicion, SuspicionTimeout};
-use crate::verdict::{AddressMatch, Claim, Held, Subject, Verdict, judge};
+use crate::suspicion::Suspicion;
+use crate::verdict::{AddressMatch, Claim, Held, Reason, Subject, Verdict, judge};
 use crate::wire::{Alive, Dead, Message, Suspect};
 
 /// The incarnation nobody can answer: refuting it would wrap around.
-const LAST_INCARNATION: u32 = u32::MAX;
+pub(super) const LAST_INCARNATION: u32 = u32::MAX;
 
 impl Membership {
     pub(super) fn handle_alive(&mut self, alive: &Alive<'_>, bearer: Bearer<'_>) {
@@ -84,6 +84,7 @@ impl Membership {
             }
             (Verdict::Refute, _) => self.refute(suspect.incarnation, source),
             (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
+            (Verdict::Ignore(Reason::Stale), Some(index)) => self.correct(index, source),
             (Verdict::Ignore(_), _) => {}
             (verdict, _) => debug_assert!(false, "{verdict:?} about a suspect message"),
         }
@@ -106,32 +107,23 @@ impl Membership {
             {
                 self.members.raise_incarnation(index, dead.incarnation);
             }
+            // Whose suspicions are refuted again and again is believed to suspect, no more.
+            (Verdict::Apply, Some(_))
+                if source.is_some() && dead.from != dead.node && self.is_doubted(&from) =>
+            {
+                let Dead { incarnation, node, from } = *dead;
+                self.handle_suspect(&Suspect { incarnation, node, from }, source);
+            }
             (Verdict::Apply, Some(index)) => self.apply_dead(index, dead, from, source),
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, dead.incarnation);
             }
             (Verdict::Refute, _) => self.refute(dead.incarnation, source),
             (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
+            (Verdict::Ignore(Reason::Stale), Some(index)) => self.correct(index, source),
             (Verdict::Ignore(_), _) => {}
             (verdict, _) => debug_assert!(false, "{verdict:?} about a dead message"),
         }
-    }
-
-    /// Our own suspicion of a member.
-    pub(super) fn suspect(&mut self, name: &MemberName, incarnation: u32) {
-        let me = self.members.me().name().clone();
-        let (node, from) = (name.as_bytes(), me.as_bytes());
-        self.handle_suspect(&Suspect { incarnation, node, from }, None);
-    }
-
-    /// The member did not refute in time.
-    pub(super) fn suspicion_timed_out(&mut self, index: MemberIndex) {
-        let alone =
-            self.members.suspicion(index).is_some_and(|suspicion| !suspicion.is_fully_confirmed());
-        self.effects.count().suspicions_timed_out_alone += u64::from(alone);
-        let (member, me) = (self.members.get(index).clone(), self.local());
-        let (node, from) = (member.name().as_bytes(), me.name().as_bytes());
-        self.handle_dead(&Dead { incarnation: member.incarnation(), node, from }, None);
     }
 
     /// Queues what we say of ourselves, replacing what we said before.
@@ -175,17 +167,6 @@ impl Membership {
         let versions = self.config.versions.to_bytes();
         alive.meta.unwrap_or_default() != self.members.me().meta()
             || alive.vsn.unwrap_or_default() != versions.as_slice()
-    }
-
-    /// Who sent a suspect or dead message; `None`, and counted, if it cannot be used.
-    fn checked_sender(&mut self, incarnation: u32, from: &[u8]) -> Option<MemberName> {
-        if incarnation == LAST_INCARNATION {
-            self.effects.count().refused_incarnation += 1;
-            return None;
-        }
-        let from = MemberName::try_from(from).ok();
-        self.effects.count().refused_claim += u64::from(from.is_none());
-        from
     }
 
     pub(super) fn apply_alive(
@@ -242,6 +223,7 @@ impl Membership {
             log::info!("{} is no longer suspected", member.name());
             self.effects.count().suspicions_cleared += 1;
             let by = suspected.by().clone();
+            self.note_refuted(&by);
             self.effects.emit(MembershipEvent::Cleared { member: member.clone(), by });
         }
         if before.address() != member.address() {
@@ -286,24 +268,13 @@ impl Membership {
     ) {
         self.queue_update(index, &Message::Suspect(*suspect), source);
         let now = self.effects.now();
-        let suspicion = Suspicion::new(by.clone(), self.suspicion_timeout(), now);
+        let suspicion = Suspicion::new(by.clone(), self.suspicion_timeout(&by), now);
         self.set_suspicion_timers(index, suspicion.deadline());
         self.effects.count().suspicions += 1;
         self.members.set_suspect(index, suspect.incarnation, by.clone(), suspicion, now);
         let member = self.members.get(index).clone();
         log::info!("{} is suspected by {by}", member.name());
         self.effects.emit(MembershipEvent::Suspected { member, by });
-    }
-
-    fn suspicion_timeout(&self) -> SuspicionTimeout {
-        let config = &self.config;
-        let timeout = SuspicionTimeout::new(
-            self.members.len(),
-            config.suspicion_multiplier,
-            config.suspicion_max_timeout_multiplier,
-            config.min_report_interval(),
-        );
-        if config.local_health_suspicion { timeout } else { timeout.fixed() }
     }
 
     fn confirm_suspicion(
@@ -314,6 +285,9 @@ impl Membership {
         source: Option<SocketAddr>,
     ) {
         self.members.raise_incarnation(index, suspect.incarnation);
+        if self.is_doubted(from) {
+            return;
+        }
         if let Some(deadline) = self.members.confirm_suspicion(index, from) {
             self.set_suspicion_timers(index, deadline);
             self.queue_update(index, &Message::Suspect(*suspect), source);
@@ -336,6 +310,7 @@ impl Membership {
         let member = self.members.get(index).clone();
         if state == MemberState::Left {
             log::info!("{} left", member.name());
+            self.bootstrap.forget_joined(member.address());
             self.effects.push(Output::ForgetPeer { address: member.address() });
             self.effects.emit(MembershipEvent::Left(member));
             self.bootstrap.schedule_round(&mut self.effects);
@@ -344,6 +319,7 @@ impl Membership {
         let after = suspected.as_ref().map_or_else(Default::default, |by| by.lasted(now));
         let suspected_by = suspected.map_or(from, |suspected| suspected.by().clone());
         log::info!("{} is dead; suspected by {suspected_by} for {after:?}", member.name());
+        self.refuted.note_death(&suspected_by);
         self.effects.count().failures += 1;
         self.effects.emit(MembershipEvent::Failed { member, suspected_by, after });
         self.bootstrap.lost_a_member(&mut self.effects);

@@ -4,6 +4,7 @@
 //! operation, which ends with [`Output::Finished`](crate::Output::Finished).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Membership;
 use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, SendRefusal};
@@ -25,7 +26,7 @@ pub(crate) const MAX_OPERATIONS: usize = 1024;
 impl Membership {
     /// Joins the cluster of whoever is at `address`, and of `name` there if given, by one
     /// push-pull. Ends in [`Outcome::Joined`] or [`Outcome::Failed`]; on success the address
-    /// becomes a seed too.
+    /// becomes a seed too, until its member leaves or is purged.
     pub fn join(
         &mut self,
         address: SocketAddr,
@@ -65,7 +66,7 @@ impl Membership {
 
     /// Leaves the cluster. Ends in [`Outcome::Left`] when as many distinct members as an update is
     /// retransmitted to have acknowledged it, when nobody is there, or when those that are there
-    /// have stayed silent four times.
+    /// have stayed silent eight times.
     ///
     /// From then on the machine only answers: pings, push-pulls, and claims about itself.
     pub fn leave(&mut self, now: Time) -> OperationId {
@@ -141,6 +142,24 @@ impl Membership {
         effects.send_messages(Destination::of(member), &messages, checksum);
     }
 
+    pub(super) fn push_pull_with_random_member(&mut self) {
+        let Self { exchanges, members, config, effects, .. } = self;
+        // Without another member that is alive there is nobody to exchange with.
+        if let Some(partner) = exchanges.next_partner(members, config, effects) {
+            self.begin_push_pull(partner, Purpose::Periodic);
+        }
+    }
+
+    pub(super) fn join_seeds(&mut self) {
+        let seeds = self.bootstrap.begin_round(&self.members, &mut self.effects);
+        // Without a reason to join there is no next round either.
+        let Some(seeds) = seeds else { return };
+        for address in seeds {
+            self.begin_push_pull(Destination { address, name: None }, Purpose::Bootstrap);
+        }
+        self.bootstrap.schedule_round(&mut self.effects);
+    }
+
     pub(super) fn begin_push_pull(&mut self, to: Destination, purpose: Purpose) {
         let Self { exchanges, members, config, effects, .. } = self;
         if let Err(error) = exchanges.begin_push_pull(&to, purpose, members, config, effects) {
@@ -167,6 +186,37 @@ impl Membership {
             }
             Purpose::Periodic => {}
         }
+    }
+
+    /// This process, or the whole host, stood still for `away`, which the driver's clock may not
+    /// show: others may have declared us dead and forgotten us, and what we believe is as old.
+    ///
+    /// Emits [`MembershipEvent::Resumed`], exchanges states with a member at once, joins the seeds
+    /// again, and declares nobody dead for one probe interval.
+    pub fn handle_resumed(&mut self, away: Duration, now: Time) {
+        self.effects.begin(now);
+        self.resume(away);
+    }
+
+    pub(super) fn resume(&mut self, away: Duration) {
+        if self.lifecycle.is_leaving() {
+            return;
+        }
+        log::info!("resumed after {away:?}");
+        self.effects.emit(MembershipEvent::Resumed { away });
+        let (now, interval) = (self.effects.now(), self.config.min_report_interval());
+        // Answers that came meanwhile were not heard: this round says nothing about its target.
+        if let Some(end) = self.detector.abandon_round(&mut self.effects) {
+            self.end_round(end);
+        }
+        let (notice, end) = (now + interval / 2, now + interval);
+        self.effects.postpone_suspicions(notice, end);
+        self.push_pull_with_random_member();
+        if self.effects.deadline(Timer::PushPull).is_some() {
+            // The connection of the first exchange may be gone at its other end: once more.
+            self.effects.set_timer(Timer::PushPull, end);
+        }
+        self.bootstrap.resumed(&mut self.effects);
     }
 
     /// Changes what others shall know of us, and gossips it.

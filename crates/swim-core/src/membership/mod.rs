@@ -16,6 +16,7 @@ mod reliable_messages;
 mod relocating;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::address_claims::AddressClaims;
 use crate::answered_peers::AnsweredPeers;
@@ -26,7 +27,7 @@ use crate::dissemination::Dissemination;
 use crate::effects::Effects;
 use crate::encoder::Encoder;
 use crate::error::{OperationError, StreamFailure};
-use crate::exchanges::{Exchanges, Purpose, Role};
+use crate::exchanges::{Exchanges, Role};
 use crate::failure_detector::{
     FailureDetector, IndirectProbe, ProbeStep, RoundEnd, indirect_ping, ping_to,
 };
@@ -36,6 +37,7 @@ use crate::member::{LocalMember, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
+use crate::refuted_suspicions::RefutedSuspicions;
 use crate::reliable::ReliableMessages;
 use crate::relocation::Relocation;
 use crate::rng::{Rng, RngSeed};
@@ -105,6 +107,10 @@ pub struct Membership {
     /// A peer has proved a name: certificates do so in this cluster.
     names_are_proven: bool,
     answered: AnsweredPeers,
+    corrected: AnsweredPeers,
+    /// Where the last packet came from.
+    heard_last: Option<SocketAddr>,
+    refuted: RefutedSuspicions,
     effects: Effects,
 }
 
@@ -140,6 +146,9 @@ impl Membership {
             relocation: Relocation::default(),
             names_are_proven: false,
             answered: AnsweredPeers::default(),
+            corrected: AnsweredPeers::default(),
+            heard_last: None,
+            refuted: RefutedSuspicions::default(),
             effects: Effects::new(now, rng, encoder),
             config,
         };
@@ -197,8 +206,16 @@ impl Membership {
     }
 
     /// A deadline passed.
+    ///
+    /// If the first one passed more than three probe intervals ago, we were not there meanwhile:
+    /// see [`handle_resumed`](Self::handle_resumed).
     pub fn handle_timeout(&mut self, now: Time) {
         self.effects.begin(now);
+        let due = self.effects.next_deadline().unwrap_or(now);
+        let late = if due < now { now - due } else { Duration::ZERO };
+        if late > 3 * self.config.min_report_interval() {
+            self.resume(late);
+        }
         while let Some((due, timer)) = self.effects.pop_due() {
             match timer {
                 Timer::PendingAck(sequence) => self.ack_timed_out(sequence),
@@ -259,6 +276,11 @@ impl Membership {
         for (index, member) in self.members.purge(oldest) {
             log::debug!("purging {}, {}", member.name(), member.state());
             let address = member.address();
+            self.detector.forget(member.name());
+            // Alone we have no other way back.
+            if self.members.live_others() > 0 {
+                self.bootstrap.forget_joined(address);
+            }
             self.clear_suspicion_timers(index);
             self.forget_claim(index);
             self.dissemination.forget(index, address);
@@ -338,24 +360,6 @@ impl Membership {
         if let Some((to, nack)) = timed_out {
             self.send_answer(to, &Message::Nack(nack));
         }
-    }
-
-    fn push_pull_with_random_member(&mut self) {
-        let Self { exchanges, members, config, effects, .. } = self;
-        // Without another member that is alive there is nobody to exchange with.
-        if let Some(partner) = exchanges.next_partner(members, config, effects) {
-            self.begin_push_pull(partner, Purpose::Periodic);
-        }
-    }
-
-    fn join_seeds(&mut self) {
-        let seeds = self.bootstrap.begin_round(&self.members, &mut self.effects);
-        // Without a reason to join there is no next round either.
-        let Some(seeds) = seeds else { return };
-        for address in seeds {
-            self.begin_push_pull(Destination { address, name: None }, Purpose::Bootstrap);
-        }
-        self.bootstrap.schedule_round(&mut self.effects);
     }
 
     fn stream_timed_out(&mut self, id: StreamId) {

@@ -1,15 +1,18 @@
-//! What goes straight to one member, and not by gossip: what we hold of it, so that it can refute,
-//! and what we say of ourselves, to whoever missed it.
+//! Suspicions: how long they last, whose are doubted, and what goes straight to one member: what we
+//! hold of it, so that it can refute, and what we say of ourselves, to whoever missed it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Membership;
+use super::claims::LAST_INCARNATION;
+use crate::config::Config;
 use crate::member::{Member, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::Destination;
+use crate::suspicion::SuspicionTimeout;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{Dead, Message, Suspect};
@@ -18,6 +21,7 @@ impl Membership {
     /// Something arrived from a peer. If it is a member that we hold suspect, dead or left, it is
     /// told so, once per `Config::min_report_interval`.
     pub(super) fn notify_heard(&mut self, from: &Peer) {
+        self.heard_last = Some(from.address);
         let all_alive = self.members.count(MemberState::Alive) == self.members.len();
         if all_alive || self.lifecycle.is_leaving() {
             return;
@@ -54,9 +58,22 @@ impl Membership {
     pub(super) fn notify_last(&mut self, index: MemberIndex) {
         let address = self.members.get(index).address();
         self.notify(index, address, None);
+        self.tell_last_heard(index);
         let answered_by = self.effects.now() + self.config.ack_timeout();
         let end = self.effects.deadline(Timer::Suspicion(index)).unwrap_or(answered_by);
         self.effects.set_timer(Timer::Suspicion(index), end.max(answered_by));
+    }
+
+    /// Tells the member that we heard last that another one is about to be dead: it may know better,
+    /// where our own way to that one is cut.
+    fn tell_last_heard(&mut self, index: MemberIndex) {
+        let member = self.members.get(index).clone();
+        let heard = self.heard_last.filter(|address| *address != member.address());
+        let by = self.members.notify(index, self.effects.now(), None);
+        if let (Some(address), Some(by)) = (heard, by) {
+            let to = Destination { address, name: None };
+            self.effects.send_messages(to, &[held_claim(&member, by)], false);
+        }
     }
 
     /// Sends what we hold of a member to it; false if it was told less than `limit` ago, or is held
@@ -69,6 +86,18 @@ impl Membership {
         let to = Destination { address, name: Some(member.name().clone()) };
         self.effects.send_messages(to, &[held_claim(&member, by)], false);
         true
+    }
+
+    /// Sends a peer that believes less of a member than we do what we hold: it missed that the
+    /// member refuted. Four times per peer and interval.
+    pub(super) fn correct(&mut self, index: MemberIndex, source: Option<SocketAddr>) {
+        let (now, interval) = (self.effects.now(), self.config.min_report_interval() / 4);
+        let (member, peer) = (self.members.get(index).clone(), source);
+        let Some(address) = peer.filter(|_| member.state() == MemberState::Alive) else { return };
+        if self.corrected.admit(address, now, interval) {
+            let alive = [Message::Alive(member.record().to_alive())];
+            self.effects.send_messages(Destination { address, name: None }, &alive, false);
+        }
     }
 
     /// Sends what we say of ourselves to a peer that believes something older or worse, once per
@@ -93,6 +122,57 @@ impl Membership {
         self.effects.set_timer(Timer::Suspicion(index), deadline.max(now));
     }
 
+    /// Our own suspicion of a member.
+    pub(super) fn suspect(&mut self, name: &MemberName, incarnation: u32) {
+        let me = self.members.me().name().clone();
+        let (node, from) = (name.as_bytes(), me.as_bytes());
+        self.handle_suspect(&Suspect { incarnation, node, from }, None);
+    }
+
+    /// The member did not refute in time.
+    pub(super) fn suspicion_timed_out(&mut self, index: MemberIndex) {
+        let alone =
+            self.members.suspicion(index).is_some_and(|suspicion| !suspicion.is_fully_confirmed());
+        self.effects.count().suspicions_timed_out_alone += u64::from(alone);
+        let (member, me) = (self.members.get(index).clone(), self.local());
+        let (node, from) = (member.name().as_bytes(), me.name().as_bytes());
+        self.handle_dead(&Dead { incarnation: member.incarnation(), node, from }, None);
+    }
+
+    /// How long a suspicion by `by` lasts.
+    pub(super) fn suspicion_timeout(&self, by: &MemberName) -> SuspicionTimeout {
+        let timeout = suspicion_timeout(self.members.len(), &self.config);
+        if self.config.local_health_suspicion && self.is_doubted(by) {
+            timeout.doubted()
+        } else {
+            timeout
+        }
+    }
+
+    /// Who sent a suspect or dead message; `None`, and counted, if it cannot be used.
+    pub(super) fn checked_sender(&mut self, incarnation: u32, from: &[u8]) -> Option<MemberName> {
+        if incarnation == LAST_INCARNATION {
+            self.effects.count().refused_incarnation += 1;
+            return None;
+        }
+        let from = MemberName::try_from(from).ok();
+        self.effects.count().refused_claim += u64::from(from.is_none());
+        from
+    }
+
+    /// Whether the suspicions of `by` are refuted again and again.
+    pub(super) fn is_doubted(&self, by: &MemberName) -> bool {
+        self.refuted.are_many(by, self.config.min_report_interval(), self.effects.now())
+    }
+
+    /// A suspicion ended well. If many of our own do, we ourselves are cut off or slow.
+    pub(super) fn note_refuted(&mut self, by: &MemberName) {
+        self.refuted.note_refuted(by, self.config.min_report_interval(), self.effects.now());
+        if by == self.members.me().name() && self.is_doubted(by) {
+            self.detector.note_refute();
+        }
+    }
+
     pub(super) fn clear_suspicion_timers(&mut self, index: MemberIndex) {
         self.effects.clear_timer(Timer::Suspicion(index));
         self.effects.clear_timer(Timer::SuspicionNotice(index));
@@ -108,6 +188,16 @@ fn member_behind(peer: &Peer, members: &MemberTable) -> Option<MemberIndex> {
     let mut here = members.at_address(peer.address);
     let member = here.find(|member| peer.speaks_for(member.name()))?;
     members.find(member.name().as_bytes())
+}
+
+fn suspicion_timeout(members: usize, config: &Config) -> SuspicionTimeout {
+    let timeout = SuspicionTimeout::new(
+        members,
+        config.suspicion_multiplier,
+        config.suspicion_max_timeout_multiplier,
+        config.min_report_interval(),
+    );
+    if config.local_health_suspicion { timeout } else { timeout.fixed() }
 }
 
 /// The suspect or dead message about a member that is held suspect, dead or left.

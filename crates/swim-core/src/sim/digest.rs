@@ -87,9 +87,10 @@ impl Digest {
     fn outcome(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Joined => self.word(1),
-            Outcome::Left { told } => {
+            Outcome::Left { told, wanted } => {
                 self.word(2);
                 self.word(*told as u64);
+                self.word(*wanted as u64);
             }
             Outcome::Pong { rtt } => {
                 self.word(3);
@@ -148,6 +149,10 @@ impl Digest {
             MembershipEvent::SeedTried { address, error } => {
                 self.word(26 | error.as_ref().map_or(0, error_code) << 8);
                 self.address(*address);
+            }
+            MembershipEvent::Resumed { away } => {
+                self.word(29);
+                self.span(*away);
             }
             MembershipEvent::Warning { kind, address, .. } => {
                 self.word(27 | warning_code(*kind) << 8);

@@ -85,6 +85,22 @@ fn a_stream_saves_whom_no_packet_reaches() {
 }
 
 #[test]
+fn a_few_probes_saved_by_stream_are_no_reason_to_warn() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    for _ in 0..5 {
+        cluster.wire.block_packets("ada", "bob");
+        cluster.run_for(seconds(3));
+        cluster.wire.heal();
+        cluster.run_for(seconds(3));
+    }
+    assert!(cluster.machine("ada").stats().counters.probes_saved_by_stream >= 5);
+    assert!(!cluster.events("ada").any(|event| matches!(
+        event,
+        MembershipEvent::Warning { kind: WarningKind::PacketsBlocked, .. }
+    )));
+}
+
+#[test]
 fn without_the_fallback_such_a_member_is_lost() {
     let mut config = Config::lan();
     config.stream_fallback = false;

@@ -160,6 +160,7 @@ fn takes_in_parts(message: &[u8], part: usize, pause: std::time::Duration) -> bo
     for part in message.chunks(part) {
         now += pause;
         machine.handle_timeout(now);
+        drain(&mut machine);
         if !machine.wants_stream(id) {
             return false;
         }

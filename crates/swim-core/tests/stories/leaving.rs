@@ -12,7 +12,7 @@ fn a_leave_is_heard_by_enough_others_and_told_apart_from_a_death() {
     let mut cluster = Cluster::joined(&cast);
     let operation = cluster.tell("gus", |machine, now| machine.leave(now));
     let took = cluster.run_until(seconds(2), |cluster| cluster.outcome("gus", operation).is_some());
-    assert_eq!(cluster.outcome("gus", operation), Some(&Outcome::Left { told: 4 }));
+    assert_eq!(cluster.outcome("gus", operation), Some(&Outcome::Left { told: 4, wanted: 4 }));
     assert!(took < seconds(1), "{took:?}");
     assert!(cluster.machine("gus").has_left());
 
@@ -30,9 +30,9 @@ fn a_leave_is_heard_by_enough_others_and_told_apart_from_a_death() {
 fn alone_a_leave_is_over_at_once() {
     let mut cluster = Cluster::of(&["ada"]);
     let operation = cluster.tell("ada", |machine, now| machine.leave(now));
-    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Left { told: 0 }));
+    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Left { told: 0, wanted: 0 }));
     let again = cluster.tell("ada", |machine, now| machine.leave(now));
-    assert_eq!(cluster.outcome("ada", again), Some(&Outcome::Left { told: 0 }));
+    assert_eq!(cluster.outcome("ada", again), Some(&Outcome::Left { told: 0, wanted: 0 }));
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_leave_that_nobody_acknowledges_ends_all_the_same() {
     cluster.crash("bob");
     let operation = cluster.tell("ada", |machine, now| machine.leave(now));
     cluster.run_until(seconds(3), |cluster| cluster.outcome("ada", operation).is_some());
-    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Left { told: 0 }));
+    assert_eq!(cluster.outcome("ada", operation), Some(&Outcome::Left { told: 0, wanted: 1 }));
 }
 
 #[test]
@@ -123,4 +123,37 @@ fn a_suspicion_of_one_who_came_back_does_not_raise_its_leave() {
     assert!(cluster.state("bob", "zoe").is_some_and(MemberState::is_live));
     assert!(!cluster.events("bob").any(|event| matches!(event, MembershipEvent::Left(_))));
     assert!(cluster.state("ada", "zoe").is_some_and(MemberState::is_live), "bob told her");
+}
+
+#[test]
+fn a_leave_while_cut_off_says_that_nobody_acknowledged_it() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.wire.isolate("ada", &["bob", "cyd"]);
+    let operation = cluster.tell("ada", |machine, now| machine.leave(now));
+    cluster.run_until(seconds(5), |cluster| cluster.outcome("ada", operation).is_some());
+    let outcome = cluster.outcome("ada", operation);
+    assert_eq!(outcome, Some(&Outcome::Left { told: 0, wanted: 2 }));
+}
+
+#[test]
+fn a_joined_address_is_forgotten_with_its_member() {
+    for leaves in [true, false] {
+        let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+        cluster.join("ada", "cyd");
+        cluster.run_for(seconds(1));
+        if leaves {
+            cluster.tell("cyd", |machine, now| machine.leave(now));
+            cluster.run_for(seconds(2));
+        }
+        cluster.crash("cyd");
+        cluster.run_until(seconds(200), |cluster| {
+            ["ada", "bob"].iter().all(|who| cluster.state(who, "cyd").is_none())
+        });
+        // Another cluster, which has nothing to do with this one, at the address that cyd had.
+        let address = cluster.address("cyd");
+        cluster.start_at("eve", address, Config::lan());
+        cluster.run_for(seconds(300));
+        assert_eq!(cluster.state("ada", "eve"), None, "leaves: {leaves}");
+        assert_eq!(cluster.state("eve", "ada"), None, "leaves: {leaves}");
+    }
 }

@@ -47,6 +47,12 @@ impl Output {
                 fields.insert("from".into(), from.to_string().into());
                 self.line("moved", fields);
             }
+            Event::Resumed { away } => {
+                self.line(
+                    "resumed",
+                    [("away_ms".to_owned(), milliseconds(*away))].into_iter().collect(),
+                );
+            }
             Event::Suspected { member, by } => self.line("suspect", suspected(member, by)),
             Event::Cleared { member, by } => self.line("alive", suspected(member, by)),
             Event::Failed { member, suspected_by, after } => {

@@ -234,7 +234,9 @@ impl Session {
         }
         let started = monotonic_clock();
         let report = self.cluster.leave(LEAVE_TIMEOUT).map_err(|error| error.to_string())?;
-        Ok(json!({"told": report.told, "ms": milliseconds(started.elapsed())}))
+        Ok(
+            json!({"told": report.told, "wanted": report.wanted, "ms": milliseconds(started.elapsed())}),
+        )
     }
 
     fn stats(&self) -> Reply {

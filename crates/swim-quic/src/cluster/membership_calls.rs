@@ -26,8 +26,20 @@ pub struct JoinReport {
 /// What a leave achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaveReport {
-    /// How many distinct peers were told.
+    /// How many distinct peers acknowledged the leave.
     pub told: usize,
+    /// How many were to: as many as an update is retransmitted to, or all peers that were held
+    /// alive or suspect, if they were fewer.
+    pub wanted: usize,
+}
+
+impl LeaveReport {
+    /// How many peers did not acknowledge it. They may have heard it all the same; those that did
+    /// not declare this member dead after a while.
+    #[must_use]
+    pub fn unconfirmed(&self) -> usize {
+        self.wanted.saturating_sub(self.told)
+    }
 }
 
 /// # Joining, leaving, and what all members see
@@ -45,13 +57,13 @@ pub struct LeaveReport {
 /// }
 /// cluster.set_meta("role=db")?;
 /// let report = cluster.leave(Duration::from_secs(5))?;
-/// println!("{} peers were told", report.told);
+/// println!("{} of {} peers acknowledged it", report.told, report.wanted);
 /// # Ok(())
 /// # }
 /// ```
 impl Cluster {
     /// Exchanges state with every address (`[name/]host[:port]`) at once. Addresses that answer
-    /// become standing seeds.
+    /// become standing seeds, until the member that answered leaves or is forgotten.
     ///
     /// # Errors
     ///
@@ -134,16 +146,17 @@ impl Cluster {
         Ok(JoinAttempt { text: address.text.clone(), tries: Ok(tries) })
     }
 
-    /// Tells the cluster that this member leaves. Returns when enough distinct peers have it
-    /// (the smaller of the live others and the retransmit limit). The member then answers for
+    /// Tells the cluster that this member leaves. Returns when enough distinct peers have
+    /// acknowledged it (the smaller of the live others and the retransmit limit), or when the others
+    /// stay silent: the report says how many did. The member then answers for
     /// one second more, closes its connections, and stays as a non-member until it is dropped.
     ///
     /// # Errors
     ///
-    /// [`LeaveError::TimedOut`] when too few peers had it within `timeout`.
+    /// [`LeaveError::TimedOut`] when that took longer than `timeout`.
     pub fn leave(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
         match self.operate(|reply| Command::Leave { reply }, timeout)? {
-            Some(Outcome::Left { told }) => Ok(LeaveReport { told }),
+            Some(Outcome::Left { told, wanted }) => Ok(LeaveReport { told, wanted }),
             Some(Outcome::Failed(error)) => Err(error.into()),
             Some(other) => Err(misplaced(&other).into()),
             None => Err(LeaveError::TimedOut),

@@ -41,8 +41,9 @@ pub enum CommandError {
 /// Why a leave is not known to have reached enough peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LeaveError {
-    /// Too few peers had it in time; the announcement is still being gossiped.
-    #[error("too few peers took the leave in time: others will see a failure instead")]
+    /// Not all peers that were to acknowledge it have done so in time; whether they heard it is not
+    /// known, and it is still being gossiped.
+    #[error("too few peers acknowledged the leave in time: whether others heard it is not known")]
     TimedOut,
     /// As many callers as are allowed wait for the leave already; it goes on.
     #[error("{limit} callers wait for the leave already: wait for one of them")]

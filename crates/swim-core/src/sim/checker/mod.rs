@@ -244,6 +244,7 @@ impl Checkers {
             | MembershipEvent::Conflict { .. }
             | MembershipEvent::RemoteState { .. }
             | MembershipEvent::SeedTried { .. }
+            | MembershipEvent::Resumed { .. }
             | MembershipEvent::Warning { .. } => {}
         }
         Ok(())

@@ -24,6 +24,7 @@ pub const NAMES: &[&str] = &[
     "partition-heal",
     "join-storm",
     "swim-loss",
+    "one-link",
     "freeze",
     "send-outage",
 ];
@@ -42,6 +43,7 @@ pub fn named(name: &str, size: Size) -> Option<Scenario> {
         "one-way" => single_links::one_way(size),
         "blackhole-pair" => single_links::blackhole_pair(size),
         "swim-loss" => single_links::swim_loss(size),
+        "one-link" => single_links::one_link(size),
         "freeze" => short_outages::freeze(&size),
         "send-outage" => short_outages::send_outage(&size),
         _ => return None,

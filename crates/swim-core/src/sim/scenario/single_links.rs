@@ -100,6 +100,56 @@ pub(super) fn blackhole_pair(size: Size) -> Scenario {
     }
 }
 
+/// One member reaches a single other one.
+pub(super) fn one_link(size: Size) -> Scenario {
+    let members = size.members.unwrap_or(11);
+    let repetitions = size.repetitions.unwrap_or(0..4 * REPETITIONS);
+    let run = move |seed| {
+        let (mut sim, hosts) = converged(seed, members, Config::lan());
+        let (loner, rest) = (hosts[1], hosts[2..].to_vec());
+        let cut = [vec![hosts[0]], rest[1..].to_vec()].concat();
+        sim.begin_fault(Fault::OneWay { from: vec![loner], to: cut.clone() });
+        sim.begin_fault(Fault::OneWay { from: cut, to: vec![loner] });
+        let mut health = 0;
+        for _ in 0..180 {
+            sim.run_for(Duration::from_secs(1));
+            let stats = sim.membership(loner).map(|membership| membership.stats());
+            health = health.max(stats.map_or(0, |stats| stats.health));
+        }
+        let healthy = |host: HostId| host != loner;
+        let wrong = |at_healthy: bool| {
+            let wrong = deaths(&sim)
+                .filter(|(_, subject, viewer)| healthy(*subject) && healthy(*viewer) == at_healthy);
+            wrong.count() as u64
+        };
+        let (at_others, at_loner) = (wrong(true), wrong(false));
+        let suspicions: u64 = hosts
+            .iter()
+            .filter(|host| healthy(**host))
+            .filter_map(|host| sim.membership(*host))
+            .map(|membership| membership.stats().counters.suspicions)
+            .sum();
+        Measure {
+            row: format!("seed {seed}"),
+            values: vec![
+                ("suspicions", number(suspicions)),
+                ("dead at others", number(at_others)),
+                ("dead at it", number(at_loner)),
+                ("its health", number(u64::from(health))),
+            ],
+            failure: failure(&sim, false)
+                .or((at_others > 0).then(|| format!("seed {seed}: {at_others} false deaths"))),
+        }
+    };
+    Scenario {
+        about: "one of eleven members reaches a single other one for 180 s",
+        anchor: "Lifeguard (2018), section III: a member whose own links are bad must not make \
+                 others suspect healthy members for dead",
+        jobs: repetitions.map(|seed| Job::new(move || run(seed))).collect(),
+        summarize: one_row_each,
+    }
+}
+
 /// Packets are lost everywhere while members join one by one.
 pub(super) fn swim_loss(size: Size) -> Scenario {
     let members = size.members.unwrap_or(17);
