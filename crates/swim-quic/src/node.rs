@@ -25,7 +25,6 @@ use crate::application::StreamRouter;
 use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::resolve::StandingSeeds;
-use crate::subscribers::Subscribers;
 use crate::subscribers::{Offer, Subscribers};
 use crate::suspension::SuspensionWatch;
 use crate::transport::{Clock, EndpointTransport, Peers};
