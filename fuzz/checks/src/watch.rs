@@ -275,6 +275,7 @@ impl Watch {
             | MembershipEvent::RemoteState { .. }
             | MembershipEvent::ProbeAnswered { .. }
             | MembershipEvent::SeedTried { .. }
+            | MembershipEvent::Resumed { .. }
             | MembershipEvent::Warning { .. } => return,
         };
         let told = self.told.insert(member.name().clone(), state);
