@@ -8,13 +8,14 @@ use crate::error::OperationError;
 use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
-use crate::output::{Destination, OperationId, Output, StreamId};
+use crate::output::{Destination, OperationId, Outcome, Output, StreamId};
 use crate::push_pull;
+use crate::reliable::OutgoingMessage;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{
     NodeState, PacketDecoder, Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong,
-    encode_push_pull,
+    encode_push_pull, encode_user,
 };
 
 /// The most streams of others under way. A push-pull is answered and merged in the moment it is
@@ -160,6 +161,24 @@ impl Exchanges {
         self.insert(id, Stream::new(role, Side::Answerer, effects.now()));
         effects.push(Output::OpenStream { id, to, bytes, finish: true, deadline });
         Ok(id)
+    }
+
+    /// Sends a reliable message on a stream of its own, whose end is the only answer.
+    pub(crate) fn open_message(
+        &mut self,
+        to: Destination,
+        message: OutgoingMessage,
+        effects: &mut Effects,
+    ) {
+        let OutgoingMessage { operation, payload, deadline } = message;
+        let mut bytes = Vec::with_capacity(payload.len() + 32);
+        encode_user(&payload, &mut bytes);
+        let role = Role::Message { operation };
+        if let Err(error) = self.open(to, &bytes, deadline, role, effects) {
+            let StreamTooLong { length: len, limit } = error;
+            let error = OperationError::TooLarge { len, limit };
+            effects.finish(operation, Outcome::Failed(error));
+        }
     }
 
     /// The remote opened a stream.

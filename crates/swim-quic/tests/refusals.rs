@@ -72,7 +72,8 @@ variants! {
     }
     SendError {
         InvalidName, UnknownMember, NotAlive, TooLarge, Busy, NoReceiver, Unknown, Unreachable,
-        PeerRefused, ClosedWithoutAnswer, UnacceptableAnswer, TimedOut, TooManyOperations, Left, Command,
+        PeerRefused, ClosedWithoutAnswer, UnacceptableAnswer, TimedOut, TooManyOperations, Left,
+        Command,
     }
     SetMetaError { TooLarge, Left, Command }
     StartError {

@@ -14,11 +14,12 @@ use crate::member::MemberRecord;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome};
+use crate::reliable::OutgoingMessage;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::update_queue::retransmit_limit;
 use crate::wire::MAX_META;
-use crate::wire::{Dead, MAX_PACKET, Message, crc};
+use crate::wire::{Dead, MAX_PACKET, MAX_USER_MESSAGE, Message, crc};
 
 /// The most operations under way: pings, reliable messages and joins together.
 pub(crate) const MAX_OPERATIONS: usize = 1024;
@@ -275,6 +276,42 @@ impl Membership {
         let checksum = member.record().checks_checksums();
         self.effects.send_messages(Destination::of(member), &[Message::User(payload)], checksum);
         Ok(())
+    }
+
+    /// Sends `payload` to one member on a stream, after those sent to it before. Ends in
+    /// [`Outcome::Delivered`], whose report says how much that means, or in [`Outcome::Failed`],
+    /// after `timeout` at the latest.
+    ///
+    /// What has not been written by then ends as [`OperationError::TimedOut`] and never will be;
+    /// what has, as [`OperationError::Unknown`]. Until then it is sent again when a connection is
+    /// lost, and delivered once all the same.
+    ///
+    /// # Errors
+    /// When the member is not there, the payload exceeds 20 MiB less its layers, or too many
+    /// operations are under way.
+    pub fn send_reliable(
+        &mut self,
+        to: &MemberName,
+        payload: &[u8],
+        timeout: Duration,
+        now: Time,
+    ) -> Result<OperationId, SendRefusal> {
+        self.effects.begin(now);
+        let index = self.find_live(to)?;
+        // An encrypted message must not exceed 20 MiB, and incompressible bytes grow by half when
+        // compressed; only then is there less room.
+        let limit = if self.effects.encoder().settings().encrypts() && self.config.compression {
+            MAX_USER_MESSAGE / 2
+        } else {
+            MAX_USER_MESSAGE - 128
+        };
+        check_length(payload, limit)?;
+        let operation = self.admit_operation()?;
+        let destination = Destination::of(self.members.get(index));
+        let payload = payload.to_vec();
+        let message = OutgoingMessage { operation, payload, deadline: now + timeout };
+        self.reliable.outgoing.send(destination, to, message, &mut self.effects);
+        Ok(operation)
     }
 
     /// Pings one member. Ends in [`Outcome::Pong`] or [`Outcome::Failed`] and says nothing about

@@ -181,7 +181,9 @@ impl Membership {
     /// Bytes arrived on a stream; `fin` when they are the last ones.
     pub fn handle_stream_data(&mut self, id: StreamId, bytes: &[u8], fin: bool, now: Time) {
         self.effects.begin(now);
-        self.receive_stream(id, bytes, fin);
+        if !self.receive_reliable(id, bytes, fin) {
+            self.receive_stream(id, bytes, fin);
+        }
     }
 
     /// The transport gave a stream up.

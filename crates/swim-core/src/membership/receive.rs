@@ -16,9 +16,7 @@ use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::merge_admission::{check_versions, check_veto};
 use crate::move_examiner::{claimant_of, is_from_ourselves};
-use crate::output::{
-    DeliveryReport, Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind,
-};
+use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
 use crate::push_pull::state_of;
 use crate::relocation::{OpenExchange, own_entry_elsewhere};
 use crate::undecodable;
@@ -172,9 +170,6 @@ impl Membership {
     }
 
     pub(super) fn receive_stream(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
-        if self.receive_reliable(id, bytes, fin) {
-            return;
-        }
         // Bytes may still arrive on a stream that the machine has closed.
         let Some(mut stream) = self.exchanges.take(id, bytes.len(), &mut self.effects) else {
             return;
@@ -374,7 +369,10 @@ impl Membership {
             match role {
                 // The other side ended without a word: it took the message.
                 Role::Message { operation } => {
-                    self.effects.finish(*operation, Outcome::Delivered(DeliveryReport::Sent));
+                    self.effects.finish(
+                        *operation,
+                        Outcome::Delivered(crate::output::DeliveryReport::Sent),
+                    );
                     return;
                 }
                 Role::PushPull { .. } => {

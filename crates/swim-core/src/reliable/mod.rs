@@ -13,10 +13,11 @@ mod outgoing_peer;
 mod sender_record;
 
 use incoming::Incoming;
-pub(crate) use outgoing::Decision;
 use outgoing::Outgoing;
 pub(crate) use outgoing_peer::OutgoingMessage;
 
+use crate::effects::Effects;
+use crate::member_table::MemberTable;
 use crate::output::StreamId;
 use crate::time::Time;
 
@@ -30,6 +31,25 @@ impl ReliableMessages {
     /// `epoch` names this process to the others.
     pub(crate) fn new(epoch: u64, now: Time) -> Self {
         Self { outgoing: Outgoing::new(epoch), incoming: Incoming::new(epoch, now) }
+    }
+
+    /// Whether the bytes belong to a stream of reliable messages; they are handled then.
+    pub(crate) fn receive(
+        &mut self,
+        id: StreamId,
+        (bytes, fin): (&[u8], bool),
+        members: &MemberTable,
+        max_senders: usize,
+        effects: &mut Effects,
+    ) -> bool {
+        if self.outgoing.has_stream(id) {
+            self.outgoing.receive(id, bytes, fin, effects);
+        } else if self.incoming.has_stream(id) {
+            self.incoming.receive(id, bytes, fin, members, max_senders, effects);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// How many streams are under way.

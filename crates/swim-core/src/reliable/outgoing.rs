@@ -1,6 +1,7 @@
 //! The reliable messages that we send: to whom, over which stream, and how each ends.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::outgoing_peer::{Answer, Link, OutgoingMessage, OutgoingPeer, STREAM_LIFETIME};
 use crate::effects::Effects;
@@ -23,14 +24,6 @@ pub(crate) struct Outgoing {
     last_stream: u64,
     /// We have left: no stream is opened any more.
     is_stopped: bool,
-}
-
-/// What is to be decided before the first byte is written.
-pub(crate) enum Decision {
-    /// Nothing.
-    None,
-    /// Whether the peer at this destination takes reliable messages.
-    PeerAt(Destination),
 }
 
 impl Outgoing {
@@ -84,17 +77,30 @@ impl Outgoing {
         self.advance(number, effects);
     }
 
-    /// A stream of ours may be written for the first time.
-    pub(crate) fn decide(&self, id: StreamId) -> Decision {
+    /// A stream of ours may be written. For the first time, that decides which way the messages go:
+    /// where `speaks` says that the peer does not take them here, they are returned, to be sent as
+    /// Go's members would.
+    pub(crate) fn opened(
+        &mut self,
+        id: StreamId,
+        speaks: impl Fn(SocketAddr) -> bool,
+        effects: &mut Effects,
+    ) -> Vec<(Destination, OutgoingMessage)> {
         let peer = self.by_stream.get(&id).and_then(|number| self.peers.get(number));
-        match peer {
-            Some(peer) if peer.link == Link::Opening(id) => Decision::PeerAt(peer.to.clone()),
-            Some(_) | None => Decision::None,
+        let Some(peer) = peer.filter(|peer| peer.link == Link::Opening(id)) else {
+            return Vec::new();
+        };
+        let to = peer.to.clone();
+        if speaks(to.address) {
+            self.begin(id, effects);
+            return Vec::new();
         }
+        let messages = self.release(id, effects).into_iter();
+        messages.map(|message| (to.clone(), message)).collect()
     }
 
     /// The peer takes reliable messages: begins with what it has not answered, then what waits.
-    pub(crate) fn begin(&mut self, id: StreamId, effects: &mut Effects) {
+    fn begin(&mut self, id: StreamId, effects: &mut Effects) {
         let Some(number) = self.by_stream.get(&id).copied() else { return };
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let again = peer.begin(id, self.epoch, effects);
@@ -107,7 +113,7 @@ impl Outgoing {
 
     /// The peer does not take reliable messages: what waits for it, to be sent as Go's members
     /// would. What another process there was sent before has an unknown fate.
-    pub(crate) fn release(&mut self, id: StreamId, effects: &mut Effects) -> Vec<OutgoingMessage> {
+    fn release(&mut self, id: StreamId, effects: &mut Effects) -> Vec<OutgoingMessage> {
         let Some(number) = self.by_stream.get(&id).copied() else { return Vec::new() };
         self.reset_streams(number, effects);
         let Some(mut peer) = self.remove(number, effects) else { return Vec::new() };

@@ -211,7 +211,7 @@ impl OutgoingPeer {
         Some(id)
     }
 
-    /// Bytes of answers arrived; the frames in them are taken out by [`next_answer`](Self::next_answer).
+    /// Bytes of answers arrived; [`next_answer`](Self::next_answer) takes the frames out.
     pub(super) fn receive(&mut self, bytes: &[u8], now: Time) {
         self.answers.extend_from_slice(bytes);
         self.note_use(now);

@@ -6,7 +6,7 @@
 //!
 //! | type | frame | fields | travels |
 //! |---:|---|---|---|
-//! | `00` | begin | sender's epoch `u64`, receiver's epoch `u64` or 0 | first on a sender's stream |
+//! | `00` | begin | sender's epoch `u64`, receiver's epoch `u64` or 0 | sender's stream, first |
 //! | `01` | message | sequence `u64`, length `u32`, payload | sender's stream |
 //! | `02` | elsewhere | sequence `u64`, length `u32` | sender's stream |
 //! | `03` | large | both epochs, sequence `u64`, length `u32`, payload | alone on its stream |
@@ -86,7 +86,7 @@ pub enum ReliableFrame<'a> {
         /// The receiver that the sender has had answers of; 0 if none yet.
         receiver: u64,
     },
-    /// A message.
+    /// A message, of at most [`MAX_COMMON_MESSAGE`] bytes, in its place in the order.
     Message {
         /// Higher than that of every message before it.
         sequence: u64,
