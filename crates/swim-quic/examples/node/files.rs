@@ -23,6 +23,10 @@ pub(crate) fn reset_secret(directory: &Path, name: &str) -> Result<Option<[u8; 3
     let path = member_file(directory, name, "reset")?;
     match fs::read_to_string(&path) {
         Ok(text) => {
+            // An earlier version left an empty file behind where the disk was full.
+            if text.trim().is_empty() {
+                return Ok(make_secret(&path));
+            }
             let bytes = parse_hex(text.trim()).and_then(|bytes| bytes.try_into().ok());
             bytes.map(Some).ok_or_else(|| {
                 format!("{} is not 64 hex digits: delete it and a new one is made", path.display())
@@ -37,19 +41,32 @@ fn make_secret(path: &Path) -> Option<[u8; 32]> {
     let mut secret = [0; 32];
     SystemRandom::new().fill(&mut secret).ok()?;
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(hex.as_bytes()).and_then(|()| file.sync_all()));
-    match written {
+    match write_whole(path, hex.as_bytes()) {
         Ok(()) => Some(secret),
         Err(error) => {
             log::info!("{} was not written ({error}): using the key instead", path.display());
             None
         }
     }
+}
+
+/// Writes a file whole or not at all: under another name first.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}", std::process::id()));
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        // What is left of it is of no use, and may be what filled the disk.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
 }
 
 fn member_file(directory: &Path, name: &str, extension: &str) -> Result<PathBuf, String> {
