@@ -17,7 +17,7 @@ use crate::address::{DEFAULT_PORT, JoinAddress};
 use crate::announce::{announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
-use crate::driver::{Driver, MakeNode, Message};
+use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, StartError};
 use crate::node::{Node, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
@@ -89,7 +89,7 @@ impl Clone for Builder {
             meta: self.meta.clone(),
             reset_secret: self.reset_secret,
             driver: self.driver.clone(),
-            shared: Arc::new(Shared { subscribers, ..Shared::default() }),
+            shared: Arc::new(Shared::with_subscribers(subscribers)),
         }
     }
 }
@@ -256,7 +256,7 @@ impl Builder {
         };
         let shared = Arc::clone(&self.shared);
         let (announce, announced_at) = bounded(1);
-        let waker = driver.sender().waker();
+        let waker = driver.waker();
         let own_name = name.clone();
         let make: MakeNode = Box::new(move |local, now| {
             let port = if announced.port() == 0 { local.port() } else { announced.port() };
@@ -265,15 +265,10 @@ impl Builder {
             let _ = announce.send(address);
             Ok(node)
         });
-        let id = driver.next_node();
-        let (reply, hosted) = bounded(1);
-        driver.sender().send(Message::Host { id, bind, make, reply })?;
-        hosted.recv().map_err(|_| CommandError::Closed)??;
+        let sender = driver.host(bind, Arc::clone(&shared), make)?;
         let address = announced_at.recv().map_err(|_| CommandError::Closed)?;
         log::info!("{name} listens on {address}");
-        let sender = driver.sender().clone();
         Ok(Cluster::from_inner(Inner {
-            id,
             name,
             address,
             shared,

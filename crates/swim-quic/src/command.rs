@@ -21,6 +21,34 @@ pub(crate) enum KeyChange {
     Remove,
 }
 
+impl Command {
+    /// Bytes of the caller that the driver has to work through.
+    pub(crate) fn payload_len(&self) -> usize {
+        match self {
+            Self::Send { payload, .. }
+            | Self::SendReliable { payload, .. }
+            | Self::Broadcast { payload, .. }
+            | Self::SendRaw { payload, .. }
+            | Self::SendDatagram { payload, .. } => payload.len(),
+            Self::Join { .. }
+            | Self::Leave { .. }
+            | Self::SetMeta { .. }
+            | Self::Keys { .. }
+            | Self::ChangeKeys { .. }
+            | Self::Ping { .. }
+            | Self::Stats { .. }
+            | Self::Connections { .. }
+            | Self::PreferredConnection { .. }
+            | Self::Connect { .. }
+            | Self::Disconnect { .. }
+            | Self::ListenRaw { .. }
+            | Self::OpenStream { .. }
+            | Self::Listen { .. }
+            | Self::ListenDatagrams { .. } => 0,
+        }
+    }
+}
+
 /// Something for one node.
 pub(crate) enum Command {
     /// One push-pull with this address.

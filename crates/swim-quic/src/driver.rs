@@ -3,10 +3,9 @@
 //! A turn is: commands, socket, endpoint and membership, timers, socket. Of the application's code
 //! only the hooks of the membership run here, which must not block.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -15,13 +14,19 @@ use quic_net::{EventLoop, LoopWaker, SocketId};
 use crate::cluster_event::StopReason;
 use crate::command::Command;
 use crate::error::{CommandError, DriverError, StartError};
-use crate::node::Node;
+use crate::node::{Node, Shared};
 
-/// Commands that can wait for one driver thread; beyond it callers get [`CommandError::Busy`].
+/// Commands that can wait for one node; beyond it callers get [`CommandError::Busy`]. Each node has
+/// a queue of its own, so that one with many callers takes no place of another.
 const COMMAND_QUEUE: usize = 1_024;
 
-/// Commands taken in one turn; the rest wait so that a busy caller cannot delay a probe.
-const COMMANDS_PER_TURN: usize = 256;
+/// Nodes that can wait to be hosted by one driver thread.
+const HOST_QUEUE: usize = 1_024;
+
+/// Commands of one node that are carried out in a turn, and the bytes of their payloads. The rest
+/// waits for the next turn, so that a busy caller delays neither a probe nor another node.
+const COMMANDS_PER_TURN: usize = 64;
+const COMMAND_BYTES_PER_TURN: usize = 256 << 10;
 
 /// A thread that can host many clusters' members: for tests, benchmarks and services with many
 /// tenants. A cluster started without one gets a thread of its own.
@@ -29,8 +34,8 @@ const COMMANDS_PER_TURN: usize = 256;
 /// The thread ends once the last `Driver` handle and the last cluster on it are gone.
 #[derive(Clone)]
 pub struct Driver {
-    sender: CommandSender,
-    next_node: Arc<AtomicU64>,
+    nodes: Sender<NewNode>,
+    waker: Arc<LoopWaker>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -47,57 +52,70 @@ impl Driver {
     /// [`DriverError`] when the operating system refuses a poll or a thread.
     pub fn start() -> Result<Self, DriverError> {
         let event_loop = EventLoop::new().map_err(DriverError::Poll)?;
-        let (queue, messages) = bounded(COMMAND_QUEUE);
-        let sender = CommandSender::new(queue, event_loop.waker());
-        let thread = DriverThread { event_loop, messages, hosted: BTreeMap::new() };
+        let (nodes, new_nodes) = bounded(HOST_QUEUE);
+        let waker = event_loop.waker();
+        let thread = DriverThread { event_loop, new_nodes, hosted: Vec::new() };
         std::thread::Builder::new()
             .name("swim-quic".into())
             .spawn(move || thread.run())
             .map_err(DriverError::Thread)?;
-        Ok(Self { sender, next_node: Arc::default() })
+        Ok(Self { nodes, waker })
     }
 
-    pub(crate) fn sender(&self) -> &CommandSender {
-        &self.sender
+    /// Wakes the thread, without keeping it from ending.
+    pub(crate) fn waker(&self) -> Arc<LoopWaker> {
+        Arc::clone(&self.waker)
     }
 
-    pub(crate) fn next_node(&self) -> NodeId {
-        NodeId(self.next_node.fetch_add(1, Ordering::Relaxed))
+    /// Binds a socket, makes a node on it and hosts it from here on. Waits until that is done.
+    pub(crate) fn host(
+        &self,
+        bind: SocketAddr,
+        shared: Arc<Shared>,
+        make: MakeNode,
+    ) -> Result<CommandSender, StartError> {
+        let (queue, commands) = bounded(COMMAND_QUEUE);
+        let (lives, ended) = bounded(0);
+        let (reply, hosted) = bounded(1);
+        let new = NewNode { bind, make, commands, shared, lives, reply };
+        self.nodes.try_send(new).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Disconnected(_) => CommandError::Closed,
+        })?;
+        let sender = CommandSender { queue, ended, waker: self.waker() };
+        sender.wake();
+        hosted.recv().map_err(|_| CommandError::Closed)??;
+        Ok(sender)
     }
 }
-
-/// One node on a driver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct NodeId(u64);
 
 /// Makes a node once its socket is bound and its real port known.
 pub(crate) type MakeNode = Box<dyn FnOnce(SocketAddr, Instant) -> Result<Node, StartError> + Send>;
 
-/// Something for the driver thread.
-pub(crate) enum Message {
-    /// Bind a socket and host a node on it from here on.
-    Host { id: NodeId, bind: SocketAddr, make: MakeNode, reply: Sender<Result<(), StartError>> },
-    /// A command for one node.
-    Node(NodeId, Command),
-    /// Close a node's connections politely, then stop hosting it.
-    Close { id: NodeId, deadline: Instant, reply: Sender<()> },
+/// A node that a driver thread is to host.
+struct NewNode {
+    bind: SocketAddr,
+    make: MakeNode,
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
+    lives: Sender<Never>,
+    reply: Sender<Result<(), StartError>>,
 }
 
-/// The way to a driver thread.
-#[derive(Clone)]
+/// Nothing is ever sent: a channel of it only ends.
+enum Never {}
+
+/// The way to one node on a driver thread.
 pub(crate) struct CommandSender {
-    queue: Sender<Message>,
+    queue: Sender<Command>,
+    ended: Receiver<Never>,
     waker: Arc<LoopWaker>,
 }
 
 impl CommandSender {
-    fn new(queue: Sender<Message>, waker: Arc<LoopWaker>) -> Self {
-        Self { queue, waker }
-    }
-
-    /// Queues a message and wakes the driver. Never waits.
-    pub(crate) fn send(&self, message: Message) -> Result<(), CommandError> {
-        let queued = self.queue.try_send(message).map_err(|error| match error {
+    /// Queues a command and wakes the driver. Never waits.
+    pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
+        let queued = self.queue.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Disconnected(_) => CommandError::Closed,
         });
@@ -112,36 +130,43 @@ impl CommandSender {
         }
     }
 
-    /// The waker alone, for threads that must not keep the queue open.
-    pub(crate) fn waker(&self) -> Arc<LoopWaker> {
-        Arc::clone(&self.waker)
+    /// Returns when the node is gone and its port free, at `deadline` at the latest.
+    pub(crate) fn wait_for_end(&self, deadline: Instant) {
+        let _ = self.ended.recv_deadline(deadline);
     }
 }
 
 struct DriverThread {
     event_loop: EventLoop,
-    messages: Receiver<Message>,
-    hosted: BTreeMap<NodeId, Hosted>,
+    new_nodes: Receiver<NewNode>,
+    hosted: Vec<Hosted>,
 }
 
+/// A node with its socket. The fields are dropped in this order.
 struct Hosted {
     node: Node,
     socket: SocketId,
-    closing: Option<(Instant, Sender<()>)>,
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
+    /// Until when its connections may take to close.
+    closing: Option<Instant>,
+    /// When its next turn is due.
+    due: Option<Instant>,
+    panicked: bool,
+    /// Ends with the node: who waits for its end waits for this.
+    _lives: Sender<Never>,
 }
 
 impl DriverThread {
     fn run(mut self) {
         loop {
-            let first = if self.hosted.is_empty() {
-                match self.messages.recv() {
-                    Ok(message) => Some(message),
+            if self.hosted.is_empty() {
+                match self.new_nodes.recv() {
+                    Ok(new) => self.host(new, now()),
                     Err(_) => return,
                 }
-            } else {
-                None
-            };
-            let deadline = self.hosted.values().filter_map(Hosted::deadline).min();
+            }
+            let deadline = self.hosted.iter().filter_map(|hosted| hosted.due).min();
             let now = match self.event_loop.wait(deadline) {
                 Ok(now) => now,
                 Err(error) => {
@@ -149,92 +174,90 @@ impl DriverThread {
                     return;
                 }
             };
-            self.take_messages(first, now);
-            for hosted in self.hosted.values_mut() {
-                hosted.turn(&mut self.event_loop, now);
+            while let Ok(new) = self.new_nodes.try_recv() {
+                self.host(new, now);
+            }
+            for hosted in &mut self.hosted {
+                let turn = || hosted.turn(&mut self.event_loop, now);
+                // What the panic left half done is not used again, except by the node's end.
+                if catch_unwind(AssertUnwindSafe(turn)).is_err() {
+                    log::error!("the code of a member panicked: this member ends");
+                    hosted.panicked = true;
+                }
             }
             self.retire(now);
         }
     }
 
-    fn take_messages(&mut self, first: Option<Message>, now: Instant) {
-        let more = COMMANDS_PER_TURN - usize::from(first.is_some());
-        let messages: Vec<Message> =
-            first.into_iter().chain(self.messages.try_iter().take(more)).collect();
-        if messages.len() == COMMANDS_PER_TURN {
-            // There may be more, and no wake-up will come for what is already queued.
-            if let Err(error) = self.event_loop.waker().wake() {
-                log::error!("the driver thread cannot wake itself: {error}");
+    fn host(&mut self, new: NewNode, now: Instant) {
+        let NewNode { bind, make, commands, shared, lives, reply } = new;
+        let bound = self.event_loop.bind(bind);
+        let (socket, local) = match bound {
+            Ok(bound) => bound,
+            Err(source) => {
+                let _ = reply.send(Err(StartError::Socket { address: bind, source }));
+                return;
             }
-        }
-        for message in messages {
-            match message {
-                Message::Host { id, bind, make, reply } => {
-                    let _ = reply.send(self.host(id, bind, make, now));
-                }
-                Message::Node(id, command) => {
-                    if let Some(hosted) = self.hosted.get_mut(&id) {
-                        hosted.node.command(command, now);
-                    }
-                }
-                Message::Close { id, deadline, reply } => {
-                    if let Some(hosted) = self.hosted.get_mut(&id) {
-                        hosted.node.endpoint_mut().shutdown(deadline, now);
-                        hosted.closing = Some((deadline, reply));
-                    }
-                }
+        };
+        match catch_unwind(AssertUnwindSafe(|| make(local, now))) {
+            Ok(Ok(node)) => {
+                self.hosted.push(Hosted {
+                    node,
+                    socket,
+                    commands,
+                    shared,
+                    closing: None,
+                    due: Some(now),
+                    panicked: false,
+                    _lives: lives,
+                });
+                let _ = reply.send(Ok(()));
             }
-        }
-    }
-
-    fn host(
-        &mut self,
-        id: NodeId,
-        bind: SocketAddr,
-        make: MakeNode,
-        now: Instant,
-    ) -> Result<(), StartError> {
-        let (socket, local) = self
-            .event_loop
-            .bind(bind)
-            .map_err(|source| StartError::Socket { address: bind, source })?;
-        match make(local, now) {
-            Ok(node) => {
-                self.hosted.insert(id, Hosted { node, socket, closing: None });
-                Ok(())
-            }
-            Err(error) => {
+            Ok(Err(error)) => {
                 self.event_loop.remove(socket);
-                Err(error)
+                let _ = reply.send(Err(error));
             }
+            // The end of the reply says it.
+            Err(_) => self.event_loop.remove(socket),
         }
     }
 
-    /// Lets go of nodes whose handles are gone or that have closed.
+    /// Lets go of nodes whose handles are gone, that have closed or that panicked.
     fn retire(&mut self, now: Instant) {
-        let event_loop = &mut self.event_loop;
-        self.hosted.retain(|_, hosted| {
-            let reason = if hosted.has_closed(now) {
-                StopReason::Closed
-            } else if hosted.node.is_abandoned() {
-                StopReason::Dropped
-            } else {
-                return true;
+        for hosted in self.hosted.extract_if(.., |hosted| hosted.end(now).is_some()) {
+            let reason = hosted.end(now).unwrap_or(StopReason::Closed);
+            self.event_loop.remove(hosted.socket);
+            let end = || {
+                hosted.node.stop(&reason);
+                drop(hosted);
             };
-            hosted.node.stop(&reason);
-            event_loop.remove(hosted.socket);
-            false
-        });
+            if catch_unwind(AssertUnwindSafe(end)).is_err() {
+                log::error!("the end of a member panicked");
+            }
+        }
     }
 }
 
-impl Hosted {
-    fn deadline(&self) -> Option<Instant> {
-        let closing = self.closing.as_ref().map(|(deadline, _)| *deadline);
-        [self.node.poll_timeout(), closing].into_iter().flatten().min()
-    }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no turn whose time a first node could take"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
 
+impl Hosted {
     fn turn(&mut self, event_loop: &mut EventLoop, now: Instant) {
+        if self.panicked {
+            return;
+        }
+        if !self.carry_out_commands(now) {
+            // No wake-up will come for what is queued already.
+            if let Err(error) = event_loop.waker().wake() {
+                log::error!("the driver thread cannot wake itself: {error}");
+            }
+        }
+        self.close_if_asked(now);
         let received = event_loop.receive(self.socket, self.node.endpoint_mut(), now);
         self.node.turn(now);
         let flushed = event_loop.flush(self.socket, self.node.endpoint_mut(), now);
@@ -243,11 +266,174 @@ impl Hosted {
         for error in [received.err(), flushed.err()].into_iter().flatten() {
             log::warn!("socket of this member: {error}");
         }
+        self.due = [self.node.poll_timeout(), self.closing].into_iter().flatten().min();
     }
 
-    fn has_closed(&self, now: Instant) -> bool {
-        self.closing
-            .as_ref()
-            .is_some_and(|(deadline, _)| *deadline <= now || self.node.endpoint_is_closed())
+    /// Whether all that was queued is done; if not, the rest waits for the next turn.
+    fn carry_out_commands(&mut self, now: Instant) -> bool {
+        let mut bytes = 0;
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.commands.try_recv() else { return true };
+            bytes += command.payload_len();
+            self.node.command(command, now);
+            if bytes >= COMMAND_BYTES_PER_TURN {
+                break;
+            }
+        }
+        self.commands.is_empty()
+    }
+
+    fn close_if_asked(&mut self, now: Instant) {
+        let asked = self.shared.close_deadline();
+        if let Some(deadline) = asked
+            && self.closing.is_none_or(|closing| deadline < closing)
+        {
+            self.node.endpoint_mut().shutdown(deadline, now);
+            self.closing = Some(deadline);
+        }
+    }
+
+    /// Why this node is to be hosted no longer.
+    fn end(&self, now: Instant) -> Option<StopReason> {
+        let closed = |deadline: Instant| deadline <= now || self.node.endpoint_is_closed();
+        if self.panicked {
+            Some(StopReason::Panicked)
+        } else if self.closing.is_some_and(closed) {
+            Some(StopReason::Closed)
+        } else if self.node.is_abandoned() {
+            Some(StopReason::Dropped)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use certs::{Authority, Identity};
+    use quic_net::{Endpoint, EndpointConfig};
+    use swim_core::{Config, Hooks, LocalMember, Member, MemberName, Membership, RngSeed, Time};
+
+    use super::*;
+    use crate::application::StreamRouter;
+    use crate::cluster_event::Event;
+    use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
+    use crate::resolve::StandingSeeds;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    struct Panics;
+
+    impl Hooks for Panics {
+        fn admit_member(&mut self, _: &Member) -> Result<(), String> {
+            panic!("planted by the test");
+        }
+    }
+
+    fn identity(authority: &Authority, name: &str) -> Identity {
+        let issued = authority.issue(name, &[], DAY).unwrap();
+        let parts = [authority.certificate_pem(), &issued.certificate_pem, &issued.key_pem];
+        let [ca, certificate, key] = parts.map(str::as_bytes);
+        Identity::from_pem(ca, certificate, key).unwrap()
+    }
+
+    /// Hosts a member that panics as soon as it hears of another one, or not at all.
+    fn host(
+        driver: &Driver,
+        authority: &Authority,
+        name: &'static str,
+        panics: bool,
+    ) -> (CommandSender, Arc<Shared>, SocketAddr) {
+        let identity = identity(authority, name);
+        let shared = Arc::<Shared>::default();
+        let (node_shared, waker) = (Arc::clone(&shared), driver.waker());
+        let (tell, address) = bounded(1);
+        let make: MakeNode = Box::new(move |address, now| {
+            let name = MemberName::try_from(name).unwrap();
+            let trust = identity.trust();
+            let tls = certs::tls_context(&identity, &trust).unwrap();
+            let mut config = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, [1; 32]);
+            config.name = name.as_bytes().to_vec();
+            config.identify = Arc::new(move |leaf| trust.binding_names(leaf));
+            let endpoint = Endpoint::new(config, tls, now).unwrap();
+            let me = LocalMember { name, address, meta: Vec::new() };
+            let seed = RngSeed([2; 32]);
+            let mut machine = Membership::new(Config::local(), me, seed, Time::ZERO).unwrap();
+            if panics {
+                machine.set_hooks(Box::new(Panics));
+            }
+            tell.send(address).unwrap();
+            let applications = StreamRouter::new(Arc::clone(&waker));
+            let seeds = StandingSeeds::new(Vec::new(), waker);
+            Ok(Node::new(machine, endpoint, seeds, applications, node_shared, now))
+        });
+        let sender = driver.host("127.0.0.1:0".parse().unwrap(), Arc::clone(&shared), make);
+        (sender.unwrap(), shared, address.recv().unwrap())
+    }
+
+    fn answers(node: &CommandSender) -> bool {
+        let (reply, answer) = bounded(1);
+        node.send(Command::Stats { reply }).is_ok() && answer.recv_timeout(PATIENCE).is_ok()
+    }
+
+    #[test]
+    fn a_panic_in_one_node_ends_that_node_only() {
+        let driver = Driver::start().unwrap();
+        let authority = Authority::generate("test", DAY).unwrap();
+        let (bad, bad_shared, address) = host(&driver, &authority, "bad", true);
+        let events = bad_shared.subscribers.add();
+        let (good, good_shared, _) = host(&driver, &authority, "good", false);
+        let join = Command::Join { address, name: None, reply: bounded(1).0 };
+        good.send(join).unwrap();
+        let last = std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).last();
+        assert!(matches!(last, Some(Event::Stopped { reason: StopReason::Panicked })), "{last:?}");
+        bad.wait_for_end(deadline());
+        assert!(!answers(&bad), "its callers do not wait for ever");
+        assert!(answers(&good) && !good_shared.stopped.load(std::sync::atomic::Ordering::Acquire));
+        let (late, ..) = host(&driver, &authority, "late", false);
+        assert!(answers(&late), "the thread takes new nodes");
+    }
+
+    #[test]
+    fn a_node_closes_though_its_queue_is_full_and_the_others_have_queues_of_their_own() {
+        let driver = Driver::start().unwrap();
+        let authority = Authority::generate("test", DAY).unwrap();
+        let (busy, busy_shared, _) = host(&driver, &authority, "busy", false);
+        let (other, ..) = host(&driver, &authority, "other", false);
+        // The thread stands still while it makes a node.
+        let (go_on, stands_still) = bounded::<()>(0);
+        let (reached, reaches) = bounded(1);
+        let stopper = driver.clone();
+        let standstill = std::thread::spawn(move || {
+            let make: MakeNode = Box::new(move |_, _| {
+                reached.send(()).unwrap();
+                let _ = stands_still.recv();
+                Err(StartError::Randomness)
+            });
+            stopper.host("127.0.0.1:0".parse().unwrap(), Arc::default(), make).err()
+        });
+        reaches.recv_timeout(PATIENCE).unwrap();
+        let stats = || Command::Stats { reply: bounded(1).0 };
+        for _ in 0..COMMAND_QUEUE {
+            busy.send(stats()).unwrap();
+        }
+        assert_eq!(busy.send(stats()), Err(CommandError::Busy));
+        assert_eq!(other.send(stats()), Ok(()), "its queue is not the busy one's");
+        busy_shared.close_until(deadline());
+        busy.wake();
+        drop(go_on);
+        assert!(matches!(standstill.join().unwrap(), Some(StartError::Randomness)));
+        busy.wait_for_end(deadline());
+        assert!(busy_shared.stopped.load(std::sync::atomic::Ordering::Acquire));
+        assert_eq!(busy.send(stats()), Err(CommandError::Closed));
+        assert!(answers(&other));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests with a thread wait in real time")]
+    fn deadline() -> Instant {
+        Instant::now() + PATIENCE
     }
 }

@@ -9,8 +9,8 @@ mod endpoint_events;
 mod pending_dials;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -47,6 +47,25 @@ pub(crate) struct Shared {
     pub(crate) stopped: AtomicBool,
     /// The last handle is gone: stop hosting, send nothing.
     pub(crate) abandoned: AtomicBool,
+    /// Somebody asked for a polite end, until this moment. No queue is in its way.
+    close_deadline: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(crate) fn with_subscribers(subscribers: Subscribers) -> Self {
+        Self { subscribers, ..Self::default() }
+    }
+
+    /// Asks for a polite end; of several deadlines the earliest counts.
+    pub(crate) fn close_until(&self, deadline: Instant) {
+        let mut asked = self.close_deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = Some(asked.map_or(deadline, |earlier| earlier.min(deadline)));
+    }
+
+    /// Until when a polite end may take, if one was asked for.
+    pub(crate) fn close_deadline(&self) -> Option<Instant> {
+        *self.close_deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A membership machine and its endpoint.

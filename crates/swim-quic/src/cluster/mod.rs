@@ -18,7 +18,7 @@ use swim_core::{Member, MemberName, Outcome};
 
 use crate::cluster_event::Stats;
 use crate::command::Command;
-use crate::driver::{CommandSender, Message, NodeId};
+use crate::driver::CommandSender;
 use crate::error::CommandError;
 use crate::node::Shared;
 use crate::resolve::Resolver;
@@ -75,7 +75,6 @@ pub struct Cluster {
 
 /// What all handles of one member share.
 pub(crate) struct Inner {
-    pub(crate) id: NodeId,
     pub(crate) name: MemberName,
     pub(crate) address: SocketAddr,
     pub(crate) shared: Arc<Shared>,
@@ -177,16 +176,14 @@ impl Cluster {
     /// handles find the cluster closed. Without a [`leave`](Self::leave) before it, peers see a
     /// failure.
     pub fn close(&self, timeout: Duration) {
-        let (reply, done) = bounded(1);
         let deadline = deadline_after(timeout);
-        if self.inner.sender.send(Message::Close { id: self.inner.id, deadline, reply }).is_ok() {
-            // The answer is the reply's end: the driver drops it with the node.
-            let _ = done.recv_deadline(deadline + REPORT_MARGIN);
-        }
+        self.inner.shared.close_until(deadline);
+        self.inner.sender.wake();
+        self.inner.sender.wait_for_end(deadline + REPORT_MARGIN);
     }
 
     fn send_command(&self, command: Command) -> Result<(), CommandError> {
-        self.inner.sender.send(Message::Node(self.inner.id, command))
+        self.inner.sender.send(command)
     }
 
     /// A command that is answered in the same turn.
