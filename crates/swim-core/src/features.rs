@@ -46,6 +46,20 @@ impl Features {
         bytes.into_iter().take(length).collect()
     }
 
+    /// The features as they are sent, with the number that our process drew at random when it
+    /// started: 8 bytes each, so that it stands beyond the bits of any version.
+    #[must_use]
+    pub fn to_bytes_with_start(self, start: u64) -> Vec<u8> {
+        [self.0.to_le_bytes(), start.to_le_bytes()].concat()
+    }
+
+    /// The start number in features as they are sent; `None` if there is none.
+    #[must_use]
+    pub fn start_in(bytes: &[u8]) -> Option<u64> {
+        let (_, rest) = bytes.split_first_chunk::<8>()?;
+        rest.first_chunk().map(|start| u64::from_le_bytes(*start))
+    }
+
     /// Whether all of these are among them.
     #[must_use]
     pub const fn contains(self, others: Self) -> bool {
@@ -76,6 +90,14 @@ mod tests {
             assert_eq!(Features::from_bytes(bytes), features);
         }
         assert_eq!(Features::from_bytes(&[1, 0, 0, 0, 0, 0, 0, 0, 255, 255]).bits(), 1);
+    }
+
+    #[test]
+    fn a_start_number_stands_behind_the_features() {
+        let bytes = Features::from_bits(9).to_bytes_with_start(0x0102_0304_0506_0708);
+        assert_eq!(Features::from_bytes(&bytes), Features::from_bits(9));
+        assert_eq!(Features::start_in(&bytes), Some(0x0102_0304_0506_0708));
+        assert_eq!(Features::start_in(&Features::from_bits(9).to_bytes()), None);
     }
 
     #[test]

@@ -188,6 +188,9 @@ pub enum Outcome {
 pub enum MembershipEvent {
     /// A member appeared, or came back.
     Joined(Member),
+    /// A new process of it is at its address, while it was held alive or suspect: it restarted
+    /// before anybody gave it up. Peers that do not give a start number, as Go's, are not noticed.
+    Restarted(Member),
     /// It came back at another address before anybody gave it up: a new process, whose name its
     /// certificate proves.
     Moved {

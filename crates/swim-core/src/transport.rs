@@ -131,6 +131,8 @@ pub enum TransportEvent {
         /// Its features; `None` while there is no connection to it, and where it speaks
         /// memberlist's wire only.
         features: Option<Features>,
+        /// A number that its process drew at random when it started; `None` if it does not say.
+        start: Option<u64>,
     },
 }
 
@@ -196,8 +198,8 @@ impl TransportAdapter {
             TransportEvent::PacketLimit { to, limit } => {
                 membership.handle_packet_limit(to, limit, now);
             }
-            TransportEvent::PeerFeatures { to, features } => {
-                membership.handle_peer_features(to, features, now);
+            TransportEvent::PeerFeatures { to, features, start } => {
+                membership.handle_peer_features(to, (features, start), now);
             }
         }
         self.perform(membership, transport, now);

@@ -281,7 +281,7 @@ fn features_are_told_with_a_connection_and_withdrawn_with_it() {
         let both_extended = hers.is_some() && his.is_some();
         let told = |pair: &Pair, who| {
             let told = pair.seen.iter().filter_map(|(at, event)| match event {
-                TransportEvent::PeerFeatures { to, features } if *at == who => {
+                TransportEvent::PeerFeatures { to, features, .. } if *at == who => {
                     Some((*to, *features))
                 }
                 _ => None,

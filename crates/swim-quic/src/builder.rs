@@ -298,14 +298,15 @@ impl Builder {
             );
         }
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
-        transport.features = Features::SUPPORTED.to_bytes();
+        let start = u64::from_le_bytes(random_bytes()?);
+        transport.features = Features::SUPPORTED.to_bytes_with_start(start);
         transport.name = name.as_bytes().to_vec();
         transport.label = self.config.label.clone();
         transport.limits = self.limits;
         transport.identify = Arc::new(move |leaf| trust.binding_names(leaf));
         let endpoint = Endpoint::new(transport, tls, now)?;
         let me = LocalMember { name, address, meta: self.meta };
-        let membership = Membership::new(self.config, me, random_seed()?, Time::ZERO)?;
+        let membership = Membership::new(self.config, me, RngSeed(random_bytes()?), Time::ZERO)?;
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
         Ok(Node::new(membership, endpoint, seeds, applications, self.shared, now))
@@ -320,9 +321,9 @@ fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {
     Err(StartError::NameNotInCertificate { name: name.to_owned(), proven: proven.to_vec() })
 }
 
-fn random_seed() -> Result<RngSeed, StartError> {
-    let mut seed = [0; 32];
+fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], StartError> {
+    let mut bytes = [0; LENGTH];
     // The error says nothing: ring keeps causes to itself.
-    SystemRandom::new().fill(&mut seed).map_err(|_| StartError::Randomness)?;
-    Ok(RngSeed(seed))
+    SystemRandom::new().fill(&mut bytes).map_err(|_| StartError::Randomness)?;
+    Ok(bytes)
 }

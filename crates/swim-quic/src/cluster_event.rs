@@ -23,6 +23,9 @@ use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 pub enum Event {
     /// A member appeared, or came back after it had left or failed.
     Joined(Member),
+    /// A member restarted at its address before anybody had given it up: what its former process
+    /// knew is gone. Not for Go members, which do not tell.
+    Restarted(Member),
     /// A member came back at another address before anybody had given it up: a new process, whose
     /// certificate proves its name. No `Left` and no `Joined` come with it.
     Moved {
@@ -181,6 +184,7 @@ impl Event {
     pub(crate) fn kind(&self) -> EventKind {
         match self {
             Self::Joined(_)
+            | Self::Restarted(_)
             | Self::Moved { .. }
             | Self::Updated(_)
             | Self::Left(_)
@@ -204,6 +208,7 @@ impl Event {
                 bytes.len()
             }
             Self::Joined(_)
+            | Self::Restarted(_)
             | Self::Moved { .. }
             | Self::Updated(_)
             | Self::Left(_)
@@ -224,6 +229,7 @@ impl Event {
         use swim_core::MembershipEvent as Core;
         Some(match event {
             Core::Joined(member) => Self::Joined(member),
+            Core::Restarted(member) => Self::Restarted(member),
             Core::Moved { member, from } => Self::Moved { member, from },
             Core::Updated(member) => Self::Updated(member),
             Core::Left(member) => Self::Left(member),

@@ -136,8 +136,9 @@ impl Peers {
             EndpointEvent::SendFailed { to, .. } => TransportEvent::SendFailed { to },
             EndpointEvent::PacketLimit { to, limit } => TransportEvent::PacketLimit { to, limit },
             EndpointEvent::PeerFeatures { to, features } => {
+                let start = features.as_deref().and_then(Features::start_in);
                 let features = features.map(|bytes| Features::from_bytes(&bytes));
-                TransportEvent::PeerFeatures { to, features }
+                TransportEvent::PeerFeatures { to, features, start }
             }
             other @ (EndpointEvent::Connected { .. }
             | EndpointEvent::Closed { .. }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Participants, eventually, hear};
 use swim_quic::{
-    Cluster, DialFailure, Event, JoinError, JoinFailureReason, MemberState, StreamFailure,
+    Cluster, Config, DialFailure, Event, JoinError, JoinFailureReason, MemberState, StreamFailure,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -86,6 +86,53 @@ fn two_members_of_one_name_are_both_told_and_the_older_stays() {
     });
     assert!(lists_alive_at(ada, "bob", bob.address()));
     ada.ping("bob", PATIENCE).unwrap();
+}
+
+#[test]
+fn a_member_that_restarts_at_once_is_reported_and_its_metadata_known_at_once() {
+    let participants = Participants::new();
+    // Its key makes the peers of the former process believe the resets of the new one.
+    let identity = participants.identity("bob");
+    let member = |name| {
+        let builder = participants.member(name).config(Config::lan());
+        if name == "bob" { builder.identity(identity.clone()) } else { builder }
+    };
+    let mut members = vec![member("ada").start().unwrap()];
+    let seed = members[0].address().to_string();
+    for name in ["cyd", "bob"] {
+        members.push(member(name).start().unwrap());
+        members.last().unwrap().join([seed.clone()], PATIENCE).unwrap();
+    }
+    eventually("all see all", || members.iter().all(|viewer| viewer.members().len() == 3));
+    // Only who has heard from the former process can tell that another one is there.
+    for viewer in &members[..2] {
+        viewer.ping("bob", PATIENCE).unwrap();
+    }
+    let bob = members.pop().unwrap();
+    let address = bob.address().to_string();
+    let heard: Vec<_> = members.iter().map(Cluster::subscribe).collect();
+    drop(bob);
+    let mut bob = None;
+    eventually("the port is free again", || {
+        let again = member("bob").bind(address.clone()).meta(b"second life");
+        bob = again.start().ok();
+        bob.is_some()
+    });
+    let restarted = now();
+    for events in &heard {
+        hear("it restarted", events, |event| match event {
+            Event::Restarted(member) => (member.name().as_bytes() == b"bob").then_some(()),
+            Event::Failed { .. } | Event::Left(_) => panic!("{event:?}"),
+            _ => None,
+        });
+    }
+    eventually("its metadata is known", || {
+        let knows = |viewer: &Cluster| {
+            viewer.members().iter().any(|member| member.meta() == b"second life")
+        };
+        members.iter().all(knows)
+    });
+    println!("known everywhere after {:?}", restarted.elapsed());
 }
 
 /// Passes datagrams on between whoever sends to it and one address.

@@ -271,6 +271,7 @@ impl Watch {
             MembershipEvent::Suspected { member, .. } => (member, Suspect, &[Some(Alive)]),
             MembershipEvent::Cleared { member, .. } => (member, Alive, &[Some(Suspect)]),
             MembershipEvent::Conflict { .. }
+            | MembershipEvent::Restarted(_)
             | MembershipEvent::Message { .. }
             | MembershipEvent::RemoteState { .. }
             | MembershipEvent::ProbeAnswered { .. }

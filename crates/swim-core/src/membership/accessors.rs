@@ -27,15 +27,16 @@ impl Membership {
     }
 
     /// What the peer at an address speaks beyond memberlist's wire, or that it speaks nothing else
-    /// or is not connected.
+    /// or is not connected; and the start number of its process, by which restarts are noticed.
     pub fn handle_peer_features(
         &mut self,
         peer: SocketAddr,
-        features: Option<Features>,
+        (features, start): (Option<Features>, Option<u64>),
         now: Time,
     ) {
         self.effects.begin(now);
         self.dissemination.set_features(peer, features);
+        self.processes.greet(peer, start, &self.members);
     }
 
     /// What the peer at an address speaks beyond memberlist's wire; `None` without a connection

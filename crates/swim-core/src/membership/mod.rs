@@ -37,6 +37,7 @@ use crate::member::{LocalMember, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
+use crate::peer_processes::PeerProcesses;
 use crate::refuted_suspicions::RefutedSuspicions;
 use crate::reliable::ReliableMessages;
 use crate::relocation::Relocation;
@@ -104,8 +105,7 @@ pub struct Membership {
     lifecycle: Lifecycle,
     address_claims: AddressClaims,
     relocation: Relocation,
-    /// A peer has proved a name: certificates do so in this cluster.
-    names_are_proven: bool,
+    processes: PeerProcesses,
     answered: AnsweredPeers,
     corrected: AnsweredPeers,
     /// Where the last packet came from.
@@ -144,7 +144,7 @@ impl Membership {
             lifecycle: Lifecycle::new(),
             address_claims: AddressClaims::default(),
             relocation: Relocation::default(),
-            names_are_proven: false,
+            processes: PeerProcesses::default(),
             answered: AnsweredPeers::default(),
             corrected: AnsweredPeers::default(),
             heard_last: None,
@@ -167,14 +167,14 @@ impl Membership {
     /// One packet arrived from `from`: a datagram, or what the transport carried instead.
     pub fn handle_packet(&mut self, from: &Peer, bytes: &[u8], now: Time) {
         self.effects.begin(now);
-        self.names_are_proven |= !from.names.is_empty();
+        self.hear_process(from);
         self.receive_packet(from, bytes);
     }
 
     /// The remote opened the stream `id`, an [incoming](StreamId::incoming) one.
     pub fn handle_stream_opened(&mut self, id: StreamId, from: &Peer, now: Time) {
         self.effects.begin(now);
-        self.names_are_proven |= !from.names.is_empty();
+        self.hear_process(from);
         self.exchanges.accept(id, from, &self.config, &mut self.effects);
     }
 

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use super::Membership;
 use crate::address_claims::ExaminedClaim;
 use crate::exchange_refusal::LEADS_BACK;
+use crate::exchanges::Purpose;
 use crate::member::{Member, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::move_examiner::{
     Claimant, ClaimedPlace, MoveExaminer, MoveOutcome, refusal_of, shared_address,
 };
-use crate::output::{MembershipEvent, Output, StreamId, WarningKind};
+use crate::output::{Destination, MembershipEvent, Output, StreamId, WarningKind};
 use crate::timers::Timer;
 use crate::verdict::Proof;
 use crate::wire::{Alive, ErrorMessage};
@@ -48,7 +49,7 @@ impl Membership {
         match bearer {
             Bearer::Peer(peer) if peer.names.is_empty() => Proof::Unverified,
             Bearer::Peer(peer) if peer.speaks_for_bytes(node) => Proof::Proven,
-            Bearer::Answer(_) if !self.names_are_proven => Proof::Unverified,
+            Bearer::Answer(_) if !self.processes.names_are_proven() => Proof::Unverified,
             Bearer::Peer(_) | Bearer::Answer(_) => Proof::Hearsay,
         }
     }
@@ -162,6 +163,7 @@ impl Membership {
     /// The member was purged.
     pub(super) fn forget_claim(&mut self, index: MemberIndex) {
         self.effects.clear_timer(Timer::AddressClaim(index));
+        self.processes.forget(index);
         if let Some(examined) = self.address_claims.forget(index) {
             self.answer_with_state(examined);
         }
@@ -171,6 +173,17 @@ impl Membership {
     pub(super) fn check_address(&mut self, index: MemberIndex, before: Option<&Member>) {
         if let Some((address, detail)) = shared_address(&self.members, index, before) {
             self.effects.warn(WarningKind::SharedAddress, address, detail);
+        }
+    }
+
+    /// Something arrived from a peer. A new process of a member that nobody missed is reported, and
+    /// states are exchanged with it at once: it may know nobody, and others hold its old record.
+    pub(super) fn hear_process(&mut self, from: &Peer) {
+        if let Some(index) = self.processes.hear(from, &self.members) {
+            let member = self.members.get(index).clone();
+            log::info!("{} has restarted at {}", member.name(), member.address());
+            self.begin_push_pull(Destination::of(&member), Purpose::Periodic);
+            self.effects.emit(MembershipEvent::Restarted(member));
         }
     }
 

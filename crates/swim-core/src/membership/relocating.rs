@@ -143,7 +143,8 @@ impl Membership {
     /// Whether a member may run Go. One that listed features does not, and where certificates prove
     /// names it examines moves by itself.
     fn needs_leave(&self, member: &Member) -> bool {
-        !self.names_are_proven || self.dissemination.features(member.address()).is_none()
+        !self.processes.names_are_proven()
+            || self.dissemination.features(member.address()).is_none()
     }
 
     fn tell_some(&mut self, step: MoveStep, members: &[MemberName], next: Time) {

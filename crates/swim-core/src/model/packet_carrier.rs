@@ -177,10 +177,11 @@ impl TransportModel {
             let ours = self.endpoint(at).and_then(|endpoint| endpoint.features);
             let Some(peer) = self.endpoint(other) else { continue };
             let (to, features) = (peer.peer.address, peer.features.filter(|_| ours.is_some()));
+            let start = features.map(|_| peer.life.into());
             let Some(connection) = self.connections.get_mut(id) else { continue };
             connection.end_mut(at).features_of = features.map(|_| to);
             if features.is_some() || known.is_some() {
-                self.report(at, TransportEvent::PeerFeatures { to, features });
+                self.report(at, TransportEvent::PeerFeatures { to, features, start });
             }
         }
     }
@@ -189,7 +190,8 @@ impl TransportModel {
     fn withdraw_features(&mut self, id: ConnectionId, at: EndpointId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if let Some(to) = connection.end_mut(at).features_of.take() {
-            self.report(at, TransportEvent::PeerFeatures { to, features: None });
+            let (features, start) = (None, None);
+            self.report(at, TransportEvent::PeerFeatures { to, features, start });
         }
     }
 

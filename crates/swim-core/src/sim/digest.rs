@@ -137,6 +137,7 @@ impl Digest {
                 self.member(24, member);
                 self.address(*other);
             }
+            MembershipEvent::Restarted(member) => self.member(29, member),
             MembershipEvent::Moved { member, from } => {
                 self.member(28, member);
                 self.address(*from);

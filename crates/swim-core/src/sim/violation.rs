@@ -32,6 +32,8 @@ impl Violation {
 pub(crate) enum BrokenRule {
     #[error(transparent)]
     View(#[from] ViewViolation),
+    #[error("only who restarted is reported so: {0} did not")]
+    NeverRestarted(MemberName),
     #[error("everybody known exists: host {viewer} knows {name}")]
     UnknownMember { viewer: usize, name: MemberName },
     #[error(transparent)]

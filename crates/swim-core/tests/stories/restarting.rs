@@ -70,6 +70,45 @@ fn gossip_alone_tells_a_restarted_member_that_it_is_held_dead() {
     assert_eq!(cluster.machine("ada").stats().counters.stale_alive_notified, 1);
 }
 
+/// Nobody is a seed of bob: the members that notice bring him into the cluster.
+#[test]
+fn a_restart_that_nobody_missed_is_reported_and_its_metadata_known_at_once() {
+    let all = ["ada", "bob", "cyd", "dan", "eve"];
+    let mut cluster = Cluster::joined(&all);
+    cluster.run_for(seconds(60));
+    cluster.crash("bob");
+    cluster.start("bob", Config::lan());
+    cluster.tell("bob", |machine, now| machine.set_meta(b"new".to_vec(), now)).unwrap();
+    let others = ["ada", "cyd", "dan", "eve"];
+    let took = cluster.run_until(seconds(5), |cluster| {
+        others.iter().all(|who| cluster.view(who, "bob").unwrap().meta() == b"new")
+    });
+    println!("known everywhere after {took:?}");
+    cluster.run_for(seconds(60));
+    for who in others {
+        let restarts = cluster.events(who).filter(|event| match event {
+            MembershipEvent::Restarted(member) => *member.name() == name("bob"),
+            MembershipEvent::Failed { .. } | MembershipEvent::Left(_) => panic!("{event:?}"),
+            _ => false,
+        });
+        assert_eq!(restarts.count(), 1, "at {who}");
+    }
+}
+
+/// New connections to the same process are none.
+#[test]
+fn a_lost_connection_is_no_restart() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    for _ in 0..3 {
+        cluster.fail_dials_to("bob");
+        cluster.run_for(seconds(5));
+    }
+    for who in ["ada", "bob", "cyd"] {
+        let is_restart = |event: &MembershipEvent| matches!(event, MembershipEvent::Restarted(_));
+        assert!(!cluster.events(who).any(is_restart), "at {who}");
+    }
+}
+
 #[test]
 fn suspicions_replayed_to_us_are_refuted_once() {
     let mut cluster = Cluster::joined(&["ada", "bob"]);

@@ -42,6 +42,7 @@ impl Output {
             | Event::Left(_)
             | Event::RemoteState { .. }
             | Event::Stopped { .. } => {}
+            Event::Restarted(member) => self.line("restarted", concerning(member)),
             Event::Moved { member, from } => {
                 let mut fields = concerning(member);
                 fields.insert("from".into(), from.to_string().into());

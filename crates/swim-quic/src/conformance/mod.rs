@@ -290,7 +290,7 @@ impl Story {
             }
             TransportEvent::SendFailed { to } => format!("sending to {to} failed"),
             // An opener may write before it hears of them.
-            TransportEvent::PeerFeatures { to, features } => {
+            TransportEvent::PeerFeatures { to, features, .. } => {
                 self.features.push((*to, *features));
                 return;
             }

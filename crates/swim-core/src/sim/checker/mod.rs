@@ -231,6 +231,12 @@ impl Checkers {
                 let (config, counted) = (hosts.config(host), self.tombstones.is_some());
                 self.suspicions.ran_out(host, member.name(), *after, config, counted)?;
             }
+            MembershipEvent::Restarted(member) => {
+                let subject = hosts.named(member.name());
+                if subject.and_then(|subject| hosts.process(subject)) == Some(1) {
+                    return Err(BrokenRule::NeverRestarted(member.name().clone()));
+                }
+            }
             MembershipEvent::Failed { member, .. }
             | MembershipEvent::Cleared { member, .. }
             | MembershipEvent::Left(member) => {

@@ -1,0 +1,62 @@
+//! Which process of each peer we talk to: a start number in the first packet of a connection tells
+//! a restart apart from a new connection to the same process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::member::Peer;
+use crate::member_index::MemberIndex;
+use crate::member_table::MemberTable;
+
+/// Addresses whose start number waits for its member to be known; beyond that it is not noted, and
+/// a restart there is not noticed.
+const MAX_GREETED: usize = 4096;
+
+/// The start numbers heard, and whether certificates prove names.
+#[derive(Debug, Default)]
+pub(crate) struct PeerProcesses {
+    names_are_proven: bool,
+    /// By address, until something arrives from a member there.
+    greeted: BTreeMap<SocketAddr, u64>,
+    /// By member.
+    starts: BTreeMap<MemberIndex, u64>,
+}
+
+impl PeerProcesses {
+    /// A peer has proved a name: certificates do so in this cluster.
+    pub(crate) fn names_are_proven(&self) -> bool {
+        self.names_are_proven
+    }
+
+    /// The process at an address gave its start number, if it does so.
+    pub(crate) fn greet(&mut self, address: SocketAddr, start: Option<u64>, members: &MemberTable) {
+        let Some(start) = start else { return };
+        // A member of which nothing was heard may restart before anything is.
+        let known = members.at_address(address).filter(|member| member.state().is_live());
+        for index in known.filter_map(|member| members.find(member.name().as_bytes())) {
+            self.starts.entry(index).or_insert(start);
+        }
+        if self.greeted.len() < MAX_GREETED || self.greeted.contains_key(&address) {
+            self.greeted.insert(address, start);
+        }
+    }
+
+    /// Something arrived from a peer. Returns the member that it is, if it is held alive or suspect
+    /// at this address and another process of it was there before.
+    pub(crate) fn hear(&mut self, from: &Peer, members: &MemberTable) -> Option<MemberIndex> {
+        self.names_are_proven |= !from.names.is_empty();
+        let start = *self.greeted.get(&from.address)?;
+        let index = members.find(members.name_of(from)?.as_bytes())?;
+        self.greeted.remove(&from.address);
+        let before = self.starts.insert(index, start);
+        let member = members.get(index);
+        let is_there = member.state().is_live() && member.address() == from.address;
+        let is_other = index != MemberIndex::ME && before.is_some_and(|before| before != start);
+        (is_there && is_other).then_some(index)
+    }
+
+    /// The member was purged.
+    pub(crate) fn forget(&mut self, index: MemberIndex) {
+        self.starts.remove(&index);
+    }
+}
