@@ -158,9 +158,15 @@ fn connections_that_make_way_and_keep_their_streams_are_bounded() {
     for _ in 0..12 {
         streams.push(open(&mut world, ADA, BOB));
         world.run_for(Duration::from_millis(160));
-        for (stream, _) in &streams {
-            // The oldest fail one by one.
+        for (stream, accepted) in &streams {
+            // The oldest fail one by one; the others carry something both ways.
             let _ = world.actors[ADA].endpoint.write(*stream, b"!", false);
+            let _ = world.actors[BOB].endpoint.write(*accepted, b"!", false);
+        }
+        world.carry();
+        for (stream, accepted) in &streams {
+            let _ = world.actors[ADA].endpoint.read(*stream, &mut [0; 8]);
+            let _ = world.actors[BOB].endpoint.read(*accepted, &mut [0; 8]);
         }
         assert!(connections(&world, ADA) <= 9, "eight that make way, and one");
     }
