@@ -21,12 +21,13 @@ pub enum KernelRefusal {
 
 impl KernelRefusal {
     pub(crate) fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::PermissionDenied => Self::NotPermitted,
-            ErrorKind::NetworkUnreachable => Self::NetworkUnreachable,
-            ErrorKind::HostUnreachable => Self::HostUnreachable,
-            _ => Self::Other(error.raw_os_error().unwrap_or(0)),
-        }
+        let named = [
+            (ErrorKind::PermissionDenied, Self::NotPermitted),
+            (ErrorKind::NetworkUnreachable, Self::NetworkUnreachable),
+            (ErrorKind::HostUnreachable, Self::HostUnreachable),
+        ];
+        let same = named.into_iter().find(|(kind, _)| *kind == error.kind());
+        same.map_or_else(|| Self::Other(error.raw_os_error().unwrap_or(0)), |(_, refusal)| refusal)
     }
 
     /// Whether the next datagram to the same destination would be refused as well, so that a dial

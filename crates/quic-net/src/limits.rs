@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn every_time_is_off_or_within_what_timers_can_keep() {
-        let fields: [(&str, fn(&mut Limits) -> &mut Duration); 12] = [
+        type Field = (&'static str, fn(&mut Limits) -> &mut Duration);
+        let fields: [Field; 12] = [
             ("dial_timeout", |limits| &mut limits.dial_timeout),
             ("dial_backoff", |limits| &mut limits.dial_backoff),
             ("dial_backoff_max", |limits| &mut limits.dial_backoff_max),

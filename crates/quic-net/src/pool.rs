@@ -83,10 +83,10 @@ impl Pool {
                 self.reset_tokens.remove(token);
             }
         }
-        if let Some(name) = connection.peer().and_then(|peer| peer.name.as_ref()) {
-            if self.names.get(name) == Some(&key) {
-                self.names.remove(name);
-            }
+        if let Some(name) = connection.peer().and_then(|peer| peer.name.as_ref())
+            && self.names.get(name) == Some(&key)
+        {
+            self.names.remove(name);
         }
         if !connection.dialed() && connection.phase() == ConnectionPhase::Handshaking {
             self.note_accepted();

@@ -9,6 +9,17 @@ use crate::time::Time;
 /// The most peers remembered; as many connections as an endpoint has at most.
 const MAX_PEERS: usize = 512;
 
+/// What is remembered of notices that go straight to one peer.
+#[derive(Debug, Default)]
+pub(crate) struct DirectNotices {
+    /// Who was told what is held of it.
+    pub(crate) answered: AnsweredPeers,
+    /// Who brought a stale suspicion of ourselves, and was told better.
+    pub(crate) corrected: AnsweredPeers,
+    /// Where the last packet came from.
+    pub(crate) heard_last: Option<SocketAddr>,
+}
+
 /// The peers that were answered within the last interval, by the address of their connection.
 #[derive(Debug, Default)]
 pub(crate) struct AnsweredPeers(BTreeMap<SocketAddr, Time>);

@@ -263,7 +263,7 @@ impl FailureDetector {
         }
         let rounds = self.saved_by_stream.entry(round.name.clone()).or_insert(0);
         *rounds = rounds.saturating_add(1);
-        if *rounds % BLOCKED_AFTER == 0 {
+        if rounds.is_multiple_of(BLOCKED_AFTER) {
             let detail = format!(
                 "{} answered {rounds} probes in a row by stream and none by packet: is something \
                  between us dropping datagrams?",

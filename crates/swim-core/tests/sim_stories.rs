@@ -129,11 +129,9 @@ fn who_reaches_a_single_other_member_kills_nobody() {
         let at_others: Vec<_> = sim
             .events()
             .iter()
-            .filter(|(_, viewer, event)| match event {
-                MembershipEvent::Failed { member, .. } => {
-                    *viewer != loner && member.name() != sim.name(loner)
-                }
-                _ => false,
+            .filter(|(_, viewer, event)| {
+                matches!(event, MembershipEvent::Failed { member, .. }
+                    if *viewer != loner && member.name() != sim.name(loner))
             })
             .collect();
         let lines = sim.last_lines().join("\n");
@@ -167,13 +165,11 @@ fn who_stood_still_for_long_says_so_and_is_back_within_seconds() {
         until(&mut sim, 5, "all agree", |sim| sim.agreement().is_ok());
         let mut told = Vec::new();
         for (at, viewer, event) in sim.events() {
-            match event {
-                MembershipEvent::Resumed { away } => told.push((*viewer, away.as_secs())),
-                MembershipEvent::Failed { member, .. } if *at >= resumed => {
-                    panic!("seed {seed}: {} is declared dead afterwards", member.name());
-                }
-                _ => {}
+            if let MembershipEvent::Resumed { away } = event {
+                told.push((*viewer, away.as_secs()));
             }
+            let is_death = matches!(event, MembershipEvent::Failed { .. }) && *at >= resumed;
+            assert!(!is_death, "seed {seed}: {event:?}");
         }
         assert!(matches!(told[..], [(viewer, 97..=100)] if viewer == away), "{told:?}");
     }

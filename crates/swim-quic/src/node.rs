@@ -68,6 +68,22 @@ impl Shared {
     }
 }
 
+/// Datagrams that are not QUIC, and who takes them.
+#[derive(Default)]
+struct RawDatagrams {
+    listener: Option<Sender<RawDatagram>>,
+    /// Those that nobody took.
+    dropped: u64,
+}
+
+/// Operations of the machine under way, and who waits for each.
+#[derive(Default)]
+struct PendingOperations {
+    waiting: BTreeMap<OperationId, Sender<Outcome>>,
+    /// Our leave, while it is under way; the latest of several.
+    leaving: Option<OperationId>,
+}
+
 /// A membership machine and its endpoint.
 pub(crate) struct Node {
     membership: Membership,
@@ -80,12 +96,8 @@ pub(crate) struct Node {
     applications: StreamRouter,
     peers: Peers,
     dials: PendingDials,
-    /// Who takes datagrams that are not QUIC.
-    raw: Option<Sender<RawDatagram>>,
-    raw_dropped: u64,
-    waiting: BTreeMap<OperationId, Sender<Outcome>>,
-    /// Our leave, while it is under way; the latest of several.
-    leaving: Option<OperationId>,
+    raw: RawDatagrams,
+    operations: PendingOperations,
     events: Vec<Event>,
     warnings: Warnings,
     /// The generation of members that `shared` shows.
@@ -113,10 +125,8 @@ impl Node {
             applications,
             peers: Peers::default(),
             dials: PendingDials::default(),
-            raw: None,
-            raw_dropped: 0,
-            waiting: BTreeMap::new(),
-            leaving: None,
+            raw: RawDatagrams::default(),
+            operations: PendingOperations::default(),
             events: Vec::new(),
             warnings: Warnings::default(),
             published: None,
@@ -198,10 +208,10 @@ impl Node {
         match output {
             Output::ResolveSeeds => self.seeds.resolve(),
             Output::Finished { operation, outcome } => {
-                if self.leaving.take_if(|leaving| *leaving == operation).is_some() {
+                if self.operations.leaving.take_if(|leaving| *leaving == operation).is_some() {
                     self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
                 }
-                if let Some(reply) = self.waiting.remove(&operation) {
+                if let Some(reply) = self.operations.waiting.remove(&operation) {
                     // A caller that gave up has dropped its receiver.
                     let _ = reply.send(outcome);
                 }

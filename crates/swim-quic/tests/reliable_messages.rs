@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
+#[expect(dead_code, reason = "the members meet over a relay, and only messages are heard")]
 mod common;
 #[path = "common/relay.rs"]
 mod relay;
@@ -34,6 +35,7 @@ fn length(number: u32, large_every: u32) -> usize {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "real sockets need real time")]
 fn read(events: &Subscription, expected: u32, large_every: u32, patience: Duration) {
     let (end, mut next, mut total) = (Instant::now() + patience, vec![0; CALLERS as usize], 0);
     while total < expected {
@@ -93,6 +95,7 @@ fn free_address() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "real sockets need real time")]
 fn send_all(from: &Cluster, to: &str, caller: u32, each: u32, large: u32, patience: Duration) {
     for number in 0..each {
         let bytes = payload(caller, number, length(number, large));
@@ -112,17 +115,17 @@ fn send_all(from: &Cluster, to: &str, caller: u32, each: u32, large: u32, patien
     }
 }
 
-/// A round trip of 20 ms, 0.5 % loss, and the path is gone for a second every five.
+/// A round trip of 20 ms, 0.5 % loss, and the path is gone for a second every five. With
+/// `WHOLE_EXCHANGE` set: 10,000 messages, a round trip of 50 ms, and the path is gone for three
+/// seconds every thirty; that takes up to five minutes.
 #[test]
 fn messages_arrive_once_and_in_order_over_a_bad_path() {
-    let path = Path { delay: Duration::from_millis(10), lost: 5, cut: (5 * SECOND, SECOND) };
-    exchange(40, 20, path, 120 * SECOND);
-}
-
-/// A round trip of 50 ms, 0.5 % loss, and the path is gone for three seconds every thirty.
-#[test]
-#[ignore = "takes up to five minutes"]
-fn ten_thousand_messages_arrive_once_and_in_order_over_a_bad_path() {
-    let path = Path { delay: Duration::from_millis(25), lost: 5, cut: (30 * SECOND, 3 * SECOND) };
-    exchange(630, 125, path, 300 * SECOND);
+    let (short, long) = (Duration::from_millis(10), Duration::from_millis(25));
+    if std::env::var_os("WHOLE_EXCHANGE").is_some() {
+        let path = Path { delay: long, lost: 5, cut: (30 * SECOND, 3 * SECOND) };
+        exchange(630, 125, path, 300 * SECOND);
+    } else {
+        let path = Path { delay: short, lost: 5, cut: (5 * SECOND, SECOND) };
+        exchange(40, 20, path, 120 * SECOND);
+    }
 }

@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn every_time_is_off_or_within_what_timers_can_keep() {
-        let fields: [(&str, fn(&mut Config) -> &mut Duration); 7] = [
+        type Field = (&'static str, fn(&mut Config) -> &mut Duration);
+        let fields: [Field; 7] = [
             ("probe_interval", |config| &mut config.probe_interval),
             ("probe_timeout", |config| &mut config.probe_timeout),
             ("stream_timeout", |config| &mut config.stream_timeout),

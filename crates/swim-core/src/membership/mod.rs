@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::address_claims::AddressClaims;
-use crate::answered_peers::AnsweredPeers;
+use crate::answered_peers::DirectNotices;
 use crate::bootstrap::Bootstrap;
 use crate::config::Config;
 use crate::config_error::ConfigError;
@@ -106,10 +106,7 @@ pub struct Membership {
     address_claims: AddressClaims,
     relocation: Relocation,
     processes: PeerProcesses,
-    answered: AnsweredPeers,
-    corrected: AnsweredPeers,
-    /// Where the last packet came from.
-    heard_last: Option<SocketAddr>,
+    notices: DirectNotices,
     refuted: RefutedSuspicions,
     effects: Effects,
 }
@@ -145,9 +142,7 @@ impl Membership {
             address_claims: AddressClaims::default(),
             relocation: Relocation::default(),
             processes: PeerProcesses::default(),
-            answered: AnsweredPeers::default(),
-            corrected: AnsweredPeers::default(),
-            heard_last: None,
+            notices: DirectNotices::default(),
             refuted: RefutedSuspicions::default(),
             effects: Effects::new(now, rng, encoder),
             config,
@@ -382,10 +377,8 @@ impl Membership {
             Role::PushPull { to, purpose } => self.push_pull_failed(to.address, *purpose, error),
             Role::Message { operation } => {
                 // All of it was written before: what became of it is not known.
-                let error = match error {
-                    OperationError::TimedOut => OperationError::Unknown,
-                    other => other,
-                };
+                let is_late = error == OperationError::TimedOut;
+                let error = if is_late { OperationError::Unknown } else { error };
                 self.effects.finish(*operation, Outcome::Failed(error));
             }
             // The round judges its stream ping at its end; the peer knows that its request failed.

@@ -21,7 +21,7 @@ impl Membership {
     /// Something arrived from a peer. If it is a member that we hold suspect, dead or left, it is
     /// told so, once per `Config::min_report_interval`.
     pub(super) fn notify_heard(&mut self, from: &Peer) {
-        self.heard_last = Some(from.address);
+        self.notices.heard_last = Some(from.address);
         let all_alive = self.members.count(MemberState::Alive) == self.members.len();
         if all_alive || self.lifecycle.is_leaving() {
             return;
@@ -68,7 +68,7 @@ impl Membership {
     /// where our own way to that one is cut.
     fn tell_last_heard(&mut self, index: MemberIndex) {
         let member = self.members.get(index).clone();
-        let heard = self.heard_last.filter(|address| *address != member.address());
+        let heard = self.notices.heard_last.filter(|address| *address != member.address());
         let by = self.members.notify(index, self.effects.now(), None);
         if let (Some(address), Some(by)) = (heard, by) {
             let to = Destination { address, name: None };
@@ -94,7 +94,7 @@ impl Membership {
         let (now, interval) = (self.effects.now(), self.config.min_report_interval() / 4);
         let (member, peer) = (self.members.get(index).clone(), source);
         let Some(address) = peer.filter(|_| member.state() == MemberState::Alive) else { return };
-        if self.corrected.admit(address, now, interval) {
+        if self.notices.corrected.admit(address, now, interval) {
             let alive = [Message::Alive(member.record().to_alive())];
             self.effects.send_messages(Destination { address, name: None }, &alive, false);
         }
@@ -104,7 +104,7 @@ impl Membership {
     /// interval and peer.
     pub(super) fn repeat_alive(&mut self, to: SocketAddr) {
         let (now, interval) = (self.effects.now(), self.config.min_report_interval());
-        if self.answered.admit(to, now, interval) {
+        if self.notices.answered.admit(to, now, interval) {
             let me = self.local();
             self.effects.count().alive_repeated += 1;
             let alive = [Message::Alive(me.record().to_alive())];

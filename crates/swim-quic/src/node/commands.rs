@@ -26,13 +26,13 @@ impl Node {
         match command {
             Command::Join { address, name, reply } => {
                 let operation = self.membership.join(address, name, time);
-                self.waiting.insert(operation, reply);
+                self.operations.waiting.insert(operation, reply);
             }
             Command::Leave { reply } => {
                 self.seeds.stop();
                 let operation = self.membership.leave(time);
-                self.waiting.insert(operation, reply);
-                self.leaving = Some(operation);
+                self.operations.waiting.insert(operation, reply);
+                self.operations.leaving = Some(operation);
             }
             Command::SetMeta { meta, reply } => {
                 answer(&reply, self.membership.set_meta(meta, time));
@@ -101,7 +101,7 @@ impl Node {
     /// From here on raw datagrams go to this receiver, and to no earlier one.
     fn listen_raw(&mut self) -> Receiver<RawDatagram> {
         let (sender, receiver) = bounded(RAW_QUEUE);
-        self.raw = Some(sender);
+        self.raw.listener = Some(sender);
         receiver
     }
 
@@ -109,7 +109,7 @@ impl Node {
         Stats {
             membership: self.membership.stats(),
             transport: self.endpoint.stats(),
-            raw_datagrams_dropped: self.raw_dropped,
+            raw_datagrams_dropped: self.raw.dropped,
         }
     }
 
@@ -177,7 +177,7 @@ impl Node {
     ) {
         match begun {
             Ok(operation) => {
-                self.waiting.insert(operation, reply);
+                self.operations.waiting.insert(operation, reply);
             }
             Err(refusal) => answer(&reply, Outcome::Failed(refusal.into())),
         }

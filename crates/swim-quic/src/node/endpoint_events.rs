@@ -103,8 +103,8 @@ impl Node {
             }
             EndpointEvent::RawDatagram { from, bytes } => {
                 let datagram = RawDatagram { from, payload: bytes };
-                if self.raw.as_ref().is_none_or(|raw| raw.try_send(datagram).is_err()) {
-                    self.raw_dropped += 1;
+                if self.raw.listener.as_ref().is_none_or(|raw| raw.try_send(datagram).is_err()) {
+                    self.raw.dropped += 1;
                     log::trace!("nobody takes a raw datagram from {from}, or not in time");
                 }
             }

@@ -121,7 +121,9 @@ impl Application {
     pub(crate) fn set_status(&mut self, host: HostId, status: DeliveryStatus) {
         match status {
             DeliveryStatus::Taken => self.unwilling.remove(&host),
-            other => self.unwilling.insert(host, other),
+            DeliveryStatus::Busy | DeliveryStatus::NoReceiver | DeliveryStatus::Refused => {
+                self.unwilling.insert(host, status)
+            }
         };
     }
 
