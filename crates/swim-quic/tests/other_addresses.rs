@@ -49,6 +49,7 @@ fn a_member_that_crashed_is_back_at_another_address_within_seconds() {
     drop(bob);
     let returned = now();
     let bob = participants.member("bob").start().unwrap();
+    let _receiver = bob.subscribe();
     let joined = bob.join([members[0].address().to_string()], PATIENCE).unwrap();
     assert_eq!(joined.joined, 1);
     assert!(lists_alive_at(&members[0], "bob", bob.address()), "a join ends when it is listed");
