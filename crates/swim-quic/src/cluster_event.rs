@@ -99,7 +99,7 @@ pub enum Event {
         /// The seed: a socket address, or the name that could not be resolved.
         address: String,
         /// Why it failed; `None` on success.
-        error: Option<JoinFailureReason>,
+        error: Option<Box<JoinFailureReason>>,
     },
     /// This member, or its whole host, stood still (a suspension, a debugger, an overloaded
     /// machine) and goes on. Others may have declared it dead meanwhile; it exchanges states at
@@ -135,6 +135,10 @@ pub enum Event {
         reason: StopReason,
     },
 }
+
+/// A channel takes room for 31 events at once: with longer ones an idle subscription would hold
+/// more than 4 KiB. What is longer is boxed.
+const _: () = assert!(size_of::<Event>() <= 80);
 
 /// Why a member stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,9 +249,10 @@ impl Event {
             Core::RemoteState { address, join, state } => {
                 Self::RemoteState { address, join, state: state.into() }
             }
-            Core::SeedTried { address, error } => {
-                Self::Seed { address: address.to_string(), error: error.map(Into::into) }
-            }
+            Core::SeedTried { address, error } => Self::Seed {
+                address: address.to_string(),
+                error: error.map(|error| Box::new(error.into())),
+            },
             Core::Resumed { away } => Self::Resumed { away },
             // Shown by `Warnings`, at most one of a kind each second.
             Core::Warning { .. } => return None,

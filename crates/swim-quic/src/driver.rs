@@ -25,7 +25,7 @@ const HOST_QUEUE: usize = 1_024;
 
 /// Commands of one node that are carried out in a turn, and the bytes of their payloads. The rest
 /// waits for the next turn, so that a busy caller delays neither a probe nor another node.
-const COMMANDS_PER_TURN: usize = 64;
+const COMMANDS_PER_TURN: usize = 256;
 const COMMAND_BYTES_PER_TURN: usize = 256 << 10;
 
 /// A thread that can host many clusters' members: for tests, benchmarks and services with many

@@ -129,7 +129,7 @@ impl StandingSeeds {
                 }
                 Err(error) => {
                     log::warn!("seed {}: {error}; it will be tried again", address.text);
-                    let error = Some(error.into());
+                    let error = Some(Box::new(error.into()));
                     events.push(Event::Seed { address: address.text, error });
                 }
             }
