@@ -351,28 +351,6 @@ impl Connection {
         self.lifecycle.overdue(has_streams, stall, now).map(Ending::Closed)
     }
 
-    /// Sends at most 1200 bytes in a packet while more may not pass. Packets that wait as
-    /// datagrams and no longer fit go as streams.
-    fn watch_path_mtu(&mut self, context: &mut EndpointContext, now: Instant) {
-        let is_lower = self.path_mtu.look(&mut self.quic, now);
-        if is_lower {
-            log::debug!("{}: large packets pass no more", self.address());
-            context.count().path_mtu_lowered += 1;
-        }
-        let is_short = self.outbox.set_short(self.path_mtu.is_suspected());
-        if is_lower || is_short {
-            self.outbox.resend_long_datagrams(&mut self.quic, context, now);
-        }
-    }
-
-    fn keep_alive(&mut self, context: &EndpointContext, now: Instant) {
-        if self.lifecycle.take_keep_alive(context.limits().keep_alive_period, now)
-            && let Err(error) = self.quic.send_ack_eliciting()
-        {
-            log::trace!("{}: no keep-alive: {error:?}", self.address());
-        }
-    }
-
     /// The next moment at which [`on_timeout`](Self::on_timeout) and [`advance`](Self::advance)
     /// have something to do.
     pub(crate) fn due(&self, limits: &Limits) -> Option<Instant> {

@@ -199,7 +199,8 @@ mod tests {
     /// The keys counted, the name, the label and the reset token.
     type FirstHello = (u8, Vec<u8>, Vec<u8>, Vec<u8>);
 
-    /// What the first versions read, by their rules: a short map whose keys and values are strings or binaries.
+    /// What the first versions read, by their rules: a short map whose keys and values are strings
+    /// or binaries.
     fn read_as_the_first_versions_do(bytes: &[u8]) -> Option<FirstHello> {
         fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
             let (&head, rest) = bytes.split_first()?;

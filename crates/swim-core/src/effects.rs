@@ -72,6 +72,13 @@ impl Effects {
         &mut self.counters
     }
 
+    /// A packet of so many bytes arrived.
+    pub(crate) fn count_packet_in(&mut self, bytes: usize) {
+        let counters = self.count();
+        counters.packets_in += 1;
+        counters.packet_bytes_in += bytes as u64;
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -90,7 +97,8 @@ impl Effects {
         }
     }
 
-    /// No suspect is told before `notice` that it is about to be dead, and none is dead before `end`.
+    /// No suspect is told before `notice` that it is about to be dead, and none is dead before
+    /// `end`.
     pub(crate) fn postpone_suspicions(&mut self, notice: Time, end: Time) {
         self.timers.postpone(notice, |timer| matches!(timer, Timer::SuspicionNotice(_)));
         self.timers.postpone(end, |timer| matches!(timer, Timer::Suspicion(_)));

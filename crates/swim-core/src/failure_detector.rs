@@ -7,8 +7,8 @@
 mod pending_acks;
 mod pings;
 mod probe_round;
+mod saved_by_stream;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,23 +23,19 @@ use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
-use crate::output::{Destination, MembershipEvent, Outcome, StreamId, WarningKind};
+use crate::output::{Destination, MembershipEvent, Outcome, StreamId};
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{Ack, Nack};
 use pending_acks::PendingAcks;
+pub(crate) use probe_round::RoundEnd;
 use probe_round::{Phase, ProbeRound, Relay};
+use saved_by_stream::SavedByStream;
 
 /// From this protocol version on, members answer stream pings.
 const ANSWERS_STREAM_PINGS: u8 = 3;
 /// From this protocol version on, members send nacks.
 const SENDS_NACKS: u8 = 4;
-
-/// After so many rounds in a row that only a stream ping saved, packets count as blocked. At 20 %
-/// loss each way one round in fourteen is saved so, and five in a row one in half a million.
-const BLOCKED_AFTER: u32 = 5;
-/// The most members of which such rounds are counted.
-const MAX_SAVED_BY_STREAM: usize = 256;
 
 pub(crate) struct FailureDetector {
     round: Option<ProbeRound>,
@@ -48,7 +44,7 @@ pub(crate) struct FailureDetector {
     pending: PendingAcks,
     awareness: Awareness,
     /// Rounds in a row that only a stream ping saved, by member; no packet of it answered since.
-    saved_by_stream: BTreeMap<MemberName, u32>,
+    saved_by_stream: SavedByStream,
     ack_payload: Vec<u8>,
 }
 
@@ -74,16 +70,6 @@ pub(crate) struct IndirectProbe {
     pub(crate) stream_until: Option<Time>,
 }
 
-/// What is left of a round.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct RoundEnd {
-    /// A stream that nobody waits for any more.
-    pub(crate) stream: Option<StreamId>,
-    /// The next round is due already.
-    pub(crate) probe_overdue: bool,
-}
-
 /// What must be done about an ack.
 #[derive(Debug)]
 pub(crate) enum Acknowledged {
@@ -104,7 +90,7 @@ impl FailureDetector {
             probe_overdue: false,
             pending: PendingAcks::default(),
             awareness: Awareness::new(config.awareness_max_multiplier),
-            saved_by_stream: BTreeMap::new(),
+            saved_by_stream: SavedByStream::default(),
             ack_payload: Vec::new(),
         }
     }
@@ -245,7 +231,7 @@ impl FailureDetector {
         if round.stream_answered {
             effects.count().probes_saved_by_stream += 1;
             self.awareness.apply_delta(-1);
-            self.note_saved_by_stream(&round, effects);
+            self.saved_by_stream.note(&round, effects);
             return Some(ProbeStep::End(self.end_round(&round, effects)));
         }
         effects.count().probes_failed += 1;
@@ -254,28 +240,9 @@ impl FailureDetector {
         Some(ProbeStep::Suspect { name: round.name, incarnation: round.incarnation, end })
     }
 
-    /// Packets that are lost save a round by stream now and then; only several in a row, none of
-    /// them answered by packet, say that packets do not pass.
-    fn note_saved_by_stream(&mut self, round: &ProbeRound, effects: &mut Effects) {
-        let is_new = !self.saved_by_stream.contains_key(&round.name);
-        if is_new && self.saved_by_stream.len() >= MAX_SAVED_BY_STREAM {
-            return;
-        }
-        let rounds = self.saved_by_stream.entry(round.name.clone()).or_insert(0);
-        *rounds = rounds.saturating_add(1);
-        if rounds.is_multiple_of(BLOCKED_AFTER) {
-            let detail = format!(
-                "{} answered {rounds} probes in a row by stream and none by packet: is something \
-                 between us dropping datagrams?",
-                round.name
-            );
-            effects.warn(WarningKind::PacketsBlocked, round.address, detail);
-        }
-    }
-
     /// A member was purged.
     pub(crate) fn forget(&mut self, name: &MemberName) {
-        self.saved_by_stream.remove(name);
+        self.saved_by_stream.forget(name);
     }
 
     fn end_round(&mut self, round: &ProbeRound, effects: &mut Effects) -> RoundEnd {
@@ -349,7 +316,7 @@ impl FailureDetector {
         }
         // That another member reaches it does not say that we are well.
         if round.is_target(from) {
-            self.saved_by_stream.remove(&round.name);
+            self.saved_by_stream.forget(&round.name);
             self.awareness.apply_delta(-1);
         }
         Some(Acknowledged::Probe(self.end_round(&round, effects)))

@@ -14,8 +14,8 @@ use crate::member_table::MemberTable;
 use crate::output::{OperationId, Outcome};
 use crate::timers::Timer;
 
-/// Rounds of telling others, each half as long as a direct probe may take: where two of five packets
-/// are lost, one member in forty has still not acknowledged then.
+/// Rounds of telling others, each half as long as a direct probe may take: where two of five
+/// packets are lost, one member in forty has still not acknowledged then.
 const MAX_ROUNDS: u32 = 8;
 /// Leave commands that wait for the same leave.
 const MAX_WAITING: usize = 64;

@@ -64,6 +64,7 @@ const LAYERS: &[Layer] = &[
             "metrics",
             "mio",
             "ring",
+            "rustix",
             "swim-quic-certs",
             "swim-quic-core",
             "swim-quic-net",

@@ -193,4 +193,26 @@ impl Connection {
         self.lifecycle.set_awaited(!is_confirmed);
         self.handshake.peer().filter(|_| is_confirmed).map(Arc::clone)
     }
+
+    /// Sends at most 1200 bytes in a packet while more may not pass. Packets that wait as
+    /// datagrams and no longer fit go as streams.
+    pub(super) fn watch_path_mtu(&mut self, context: &mut EndpointContext, now: Instant) {
+        let is_lower = self.path_mtu.look(&mut self.quic, now);
+        if is_lower {
+            log::debug!("{}: large packets pass no more", self.address());
+            context.count().path_mtu_lowered += 1;
+        }
+        let is_short = self.outbox.set_short(self.path_mtu.is_suspected());
+        if is_lower || is_short {
+            self.outbox.resend_long_datagrams(&mut self.quic, context, now);
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self, context: &EndpointContext, now: Instant) {
+        if self.lifecycle.take_keep_alive(context.limits().keep_alive_period, now)
+            && let Err(error) = self.quic.send_ack_eliciting()
+        {
+            log::trace!("{}: no keep-alive: {error:?}", self.address());
+        }
+    }
 }

@@ -26,6 +26,16 @@ pub(super) struct ProbeRound {
     pub(super) stream_answered: bool,
 }
 
+/// What is left of a round.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct RoundEnd {
+    /// A stream that nobody waits for any more.
+    pub(crate) stream: Option<StreamId>,
+    /// The next round is due already.
+    pub(crate) probe_overdue: bool,
+}
+
 /// How far a round has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {

@@ -64,8 +64,8 @@ impl Membership {
         self.effects.set_timer(Timer::Suspicion(index), end.max(answered_by));
     }
 
-    /// Tells the member that we heard last that another one is about to be dead: it may know better,
-    /// where our own way to that one is cut.
+    /// Tells the member that we heard last that another one is about to be dead: it may know
+    /// better, where our own way to that one is cut.
     fn tell_last_heard(&mut self, index: MemberIndex) {
         let member = self.members.get(index).clone();
         let heard = self.notices.heard_last.filter(|address| *address != member.address());

@@ -27,9 +27,7 @@ use crate::wire::{
 
 impl Membership {
     pub(super) fn receive_packet(&mut self, from: &Peer, bytes: &[u8]) {
-        let counters = self.effects.count();
-        counters.packets_in += 1;
-        counters.packet_bytes_in += bytes.len() as u64;
+        self.effects.count_packet_in(bytes.len());
         // Messages borrow from the decoder, and their handling from the rest of the machine.
         let mut decoder = std::mem::take(&mut self.decoder);
         match decoder.decode(bytes, self.effects.encoder().settings()) {

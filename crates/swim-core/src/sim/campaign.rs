@@ -107,8 +107,9 @@ pub fn run_seed(seed: u64, verbosity: Verbosity) -> SeedReport {
 /// - whatever is still wrong somewhere spreads with the periodic exchanges, twice;
 /// - slowed-down probing recovers: a member whose local health is at its worst probes 8, 7, …
 ///   times slower; then 20 probe rounds to notice who is gone;
-/// - the longest suspicion (twice as long where who suspects is doubted), and the time in which the dead keep their names, which ends when the
-///   round of probes does (somebody may have moved to another address);
+/// - the longest suspicion (twice as long where who suspects is doubted), and the time in which
+///   the dead keep their names, which ends when the round of probes does (somebody may have moved
+///   to another address);
 /// - gossip: as many rounds as a message is sent, twice.
 #[must_use]
 pub fn convergence_bound(config: &Config, members: usize) -> Duration {

@@ -234,9 +234,11 @@ impl Session {
         }
         let started = monotonic_clock();
         let report = self.cluster.leave(LEAVE_TIMEOUT).map_err(|error| error.to_string())?;
-        Ok(
-            json!({"told": report.told, "wanted": report.wanted, "ms": milliseconds(started.elapsed())}),
-        )
+        Ok(json!({
+            "told": report.told,
+            "wanted": report.wanted,
+            "ms": milliseconds(started.elapsed()),
+        }))
     }
 
     fn stats(&self) -> Reply {

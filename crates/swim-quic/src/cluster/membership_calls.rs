@@ -147,9 +147,9 @@ impl Cluster {
     }
 
     /// Tells the cluster that this member leaves. Returns when enough distinct peers have
-    /// acknowledged it (the smaller of the live others and the retransmit limit), or when the others
-    /// stay silent: the report says how many did. The member then answers for
-    /// one second more, closes its connections, and stays as a non-member until it is dropped.
+    /// acknowledged it (the smaller of the live others and the retransmit limit), or when the
+    /// others stay silent: the report says how many did. The member then answers for one second
+    /// more, closes its connections, and stays as a non-member until it is dropped.
     ///
     /// # Errors
     ///
