@@ -18,6 +18,8 @@ pub(crate) struct PeerProcesses {
     names_are_proven: bool,
     /// By address, until something arrives from a member there.
     greeted: BTreeMap<SocketAddr, u64>,
+    /// By address, while there is a connection.
+    connected: BTreeMap<SocketAddr, u64>,
     /// By member.
     starts: BTreeMap<MemberIndex, u64>,
 }
@@ -30,7 +32,13 @@ impl PeerProcesses {
 
     /// The process at an address gave its start number, if it does so.
     pub(crate) fn greet(&mut self, address: SocketAddr, start: Option<u64>, members: &MemberTable) {
-        let Some(start) = start else { return };
+        let Some(start) = start else {
+            self.connected.remove(&address);
+            return;
+        };
+        if self.connected.len() < MAX_GREETED || self.connected.contains_key(&address) {
+            self.connected.insert(address, start);
+        }
         // A member of which nothing was heard may restart before anything is.
         let known = members.at_address(address).filter(|member| member.state().is_live());
         for index in known.filter_map(|member| members.find(member.name().as_bytes())) {
@@ -39,6 +47,11 @@ impl PeerProcesses {
         if self.greeted.len() < MAX_GREETED || self.greeted.contains_key(&address) {
             self.greeted.insert(address, start);
         }
+    }
+
+    /// The start number of the process to which a connection leads.
+    pub(crate) fn connected(&self, address: SocketAddr) -> Option<u64> {
+        self.connected.get(&address).copied()
     }
 
     /// Something arrived from a peer. Returns the member that it is, if it is held alive or suspect

@@ -20,9 +20,12 @@ impl Membership {
     /// A stream of ours is open, or takes more bytes than before.
     pub fn handle_stream_writable(&mut self, id: StreamId, now: Time) {
         self.effects.begin(now);
-        let Self { reliable, exchanges, dissemination, effects, .. } = self;
+        let Self { reliable, exchanges, dissemination, processes, effects, .. } = self;
         let features = |peer| dissemination.features(peer).unwrap_or(Features::NONE);
-        let speaks = |peer| features(peer).contains(Features::RELIABLE);
+        let speaks = |peer| match features(peer).contains(Features::RELIABLE) {
+            true => Some(processes.connected(peer)),
+            false => None,
+        };
         for (to, message) in reliable.outgoing.opened(id, speaks, effects) {
             exchanges.open_message(to, message, effects);
         }

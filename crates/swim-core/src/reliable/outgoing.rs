@@ -78,12 +78,12 @@ impl Outgoing {
     }
 
     /// A stream of ours may be written. For the first time, that decides which way the messages go:
-    /// where `speaks` says that the peer does not take them here, they are returned, to be sent as
-    /// Go's members would.
+    /// where `speaks` is `None` the peer does not take them here, and they are returned, to be sent
+    /// as Go's members would. Else it says which process is there, where that is known.
     pub(crate) fn opened(
         &mut self,
         id: StreamId,
-        speaks: impl Fn(SocketAddr) -> bool,
+        speaks: impl Fn(SocketAddr) -> Option<Option<u64>>,
         effects: &mut Effects,
     ) -> Vec<(Destination, OutgoingMessage)> {
         let peer = self.by_stream.get(&id).and_then(|number| self.peers.get(number));
@@ -91,8 +91,8 @@ impl Outgoing {
             return Vec::new();
         };
         let to = peer.to.clone();
-        if speaks(to.address) {
-            self.begin(id, effects);
+        if let Some(process) = speaks(to.address) {
+            self.begin(id, process, effects);
             return Vec::new();
         }
         let messages = self.release(id, effects).into_iter();
@@ -100,9 +100,12 @@ impl Outgoing {
     }
 
     /// The peer takes reliable messages: begins with what it has not answered, then what waits.
-    fn begin(&mut self, id: StreamId, effects: &mut Effects) {
+    fn begin(&mut self, id: StreamId, process: Option<u64>, effects: &mut Effects) {
         let Some(number) = self.by_stream.get(&id).copied() else { return };
         let Some(peer) = self.peers.get_mut(&number) else { return };
+        if peer.note_process(process) {
+            peer.give_up_unanswered(effects);
+        }
         let again = peer.begin(id, self.epoch, effects);
         effects.count().reliable_sent_again += again.len() as u64;
         for place in again {

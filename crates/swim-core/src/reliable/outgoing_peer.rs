@@ -65,6 +65,9 @@ pub(super) struct OutgoingPeer {
     pub(super) link: Link,
     /// The epoch of the peer's process; 0 until it has answered.
     receiver: u64,
+    /// The start number of the process that the stream led to last, if it gave one: it tells a
+    /// restart before the first answer.
+    process: Option<u64>,
     /// Not written yet, in the order of the calls.
     waiting: VecDeque<OutgoingMessage>,
     /// Written, in the order of their numbers.
@@ -87,6 +90,7 @@ impl OutgoingPeer {
             to,
             link: Link::Down,
             receiver: 0,
+            process: None,
             waiting: VecDeque::new(),
             unanswered: VecDeque::new(),
             answers: Vec::new(),
@@ -231,6 +235,17 @@ impl OutgoingPeer {
         };
         self.answers.drain(..length);
         Ok(Some(answer))
+    }
+
+    /// The stream leads to this process; whether it is another one than before, so that nobody
+    /// knows what became of the messages without an answer.
+    pub(super) fn note_process(&mut self, process: Option<u64>) -> bool {
+        let before = std::mem::replace(&mut self.process, process);
+        let is_other = before.is_some() && before != process;
+        if is_other {
+            self.receiver = 0;
+        }
+        is_other
     }
 
     /// The peer said which of its processes answers; whether it is another one than before, so

@@ -146,6 +146,26 @@ fn a_receiver_that_restarted_gets_nothing_again() {
     assert_eq!(cluster.outcome("ada", operation), Some(&ACKNOWLEDGED));
 }
 
+/// Its start number tells the restart, since no answer ever did.
+#[test]
+fn a_receiver_that_restarted_before_its_first_answer_gets_nothing_again() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    cluster.run_for(seconds(1));
+    cluster.wire.cut_one_way("bob", "ada");
+    let operation = send(&mut cluster, b"once", 30);
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.messages("bob").len(), 1);
+    // With the process its answer is gone, which the network would else bring when it is whole.
+    cluster.break_connections("bob");
+    cluster.crash("bob");
+    cluster.wire.heal();
+    cluster.start("bob", Config::lan());
+    cluster.run_for(seconds(20));
+    let unknown = Outcome::Failed(OperationError::Unknown);
+    assert_eq!(cluster.outcome("ada", operation), Some(&unknown));
+    assert!(cluster.messages("bob").is_empty());
+}
+
 #[test]
 fn what_was_not_written_in_time_is_withdrawn_and_the_rest_is_unknown() {
     let mut cluster = Cluster::joined(&["ada", "bob"]);
