@@ -49,9 +49,10 @@ impl PeerProcesses {
         }
     }
 
-    /// The start number of the process to which a connection leads.
-    pub(crate) fn connected(&self, address: SocketAddr) -> Option<u64> {
-        self.connected.get(&address).copied()
+    /// If the peer lists a feature: the start number, where known, of the process to which a
+    /// connection leads.
+    pub(crate) fn if_listed(&self, peer: SocketAddr, is_listed: bool) -> Option<Option<u64>> {
+        is_listed.then(|| self.connected.get(&peer).copied())
     }
 
     /// Something arrived from a peer. Returns the member that it is, if it is held alive or suspect

@@ -22,10 +22,7 @@ impl Membership {
         self.effects.begin(now);
         let Self { reliable, exchanges, dissemination, processes, effects, .. } = self;
         let features = |peer| dissemination.features(peer).unwrap_or(Features::NONE);
-        let speaks = |peer| match features(peer).contains(Features::RELIABLE) {
-            true => Some(processes.connected(peer)),
-            false => None,
-        };
+        let speaks = |peer| processes.if_listed(peer, features(peer).contains(Features::RELIABLE));
         for (to, message) in reliable.outgoing.opened(id, speaks, effects) {
             exchanges.open_message(to, message, effects);
         }

@@ -65,8 +65,7 @@ pub(super) struct OutgoingPeer {
     pub(super) link: Link,
     /// The epoch of the peer's process; 0 until it has answered.
     receiver: u64,
-    /// The start number of the process that the stream led to last, if it gave one: it tells a
-    /// restart before the first answer.
+    /// The start number of that process, which tells a restart before the first answer.
     process: Option<u64>,
     /// Not written yet, in the order of the calls.
     waiting: VecDeque<OutgoingMessage>,
@@ -117,8 +116,8 @@ impl OutgoingPeer {
 
     /// Whether the stream is to be opened now.
     pub(super) fn wants_stream(&self, now: Time) -> bool {
-        let has_messages = !self.waiting.is_empty() || !self.unanswered.is_empty();
-        self.link == Link::Down && has_messages && self.retry_at.is_none_or(|at| at <= now)
+        let is_due = self.retry_at.is_none_or(|at| at <= now);
+        self.link == Link::Down && !self.is_idle() && is_due
     }
 
     /// All streams of ours to the peer.
@@ -202,8 +201,7 @@ impl OutgoingPeer {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         ReliableFrame::Elsewhere { sequence, length }.encode(&mut bytes);
         write(common, bytes, false, effects);
-        let mut bytes = vec![EXTENSION_BYTE, RELIABLE_KIND];
-        let receiver = self.receiver;
+        let (mut bytes, receiver) = (vec![EXTENSION_BYTE, RELIABLE_KIND], self.receiver);
         ReliableFrame::Large { epoch, receiver, sequence, sealed, length }.encode(&mut bytes);
         bytes.extend_from_slice(&payload);
         let id = own_stream();
@@ -237,14 +235,11 @@ impl OutgoingPeer {
         Ok(Some(answer))
     }
 
-    /// The stream leads to this process; whether it is another one than before, so that nobody
-    /// knows what became of the messages without an answer.
+    /// Whether the stream leads to another process than the one before.
     pub(super) fn note_process(&mut self, process: Option<u64>) -> bool {
-        let before = std::mem::replace(&mut self.process, process);
-        let is_other = before.is_some() && before != process;
-        if is_other {
-            self.receiver = 0;
-        }
+        let is_other = self.process.is_some_and(|before| process != Some(before));
+        self.receiver = if is_other { 0 } else { self.receiver };
+        self.process = process;
         is_other
     }
 
@@ -253,7 +248,7 @@ impl OutgoingPeer {
     pub(super) fn note_receiver(&mut self, epoch: u64) -> bool {
         self.failures = 0;
         let before = std::mem::replace(&mut self.receiver, epoch);
-        before != 0 && before != epoch
+        ![0, epoch].contains(&before)
     }
 
     /// The peer disposed of every message up to `sequence`: their streams, which are no longer
