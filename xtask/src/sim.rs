@@ -163,6 +163,8 @@ fn build(root: &Path, target: &Path, profile: &str) -> Result<PathBuf, Stop> {
     let mut cargo = workspace::cargo();
     cargo
         .current_dir(root)
+        // A planted bug changes one file: all else is not compiled again for each.
+        .env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true")
         .args(["build", "--quiet", "--profile", profile, "--package", PACKAGE])
         .args(["--features", "sim", "--example", "sim", "--target-dir"])
         .arg(target);
