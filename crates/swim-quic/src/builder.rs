@@ -292,7 +292,7 @@ impl Builder {
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));
         if self.config.label.is_empty() {
-            log::warn!(
+            log::info!(
                 "{name} has no cluster label: a member of another cluster of the same authority \
                  would be let in; set a label"
             );
