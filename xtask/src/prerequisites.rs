@@ -5,13 +5,12 @@
 //! otherwise it prints the line to type. It never calls sudo, never asks a question, and does
 //! nothing on a machine that has everything.
 
-mod need;
 mod search;
 
 use std::process::Command;
 
 use crate::{Stop, process};
-use need::Need;
+use search::Need;
 
 /// A package manager and what it calls the needs.
 struct Manager {

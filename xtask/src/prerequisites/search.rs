@@ -5,11 +5,38 @@
 //! usual folders, as the bindgen crate does. libclang-cpp is another library and does not count.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::need::Need;
 use crate::process;
+
+/// One thing that BoringSSL's build needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Cmake,
+    Make,
+    Git,
+    Compiler,
+    Libclang,
+}
+
+impl Need {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Cmake, Self::Make, Self::Git, Self::Compiler, Self::Libclang];
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Cmake => "cmake",
+            Self::Make => "make",
+            Self::Git => "git",
+            Self::Compiler => "a C++ compiler",
+            Self::Libclang => "libclang",
+        })
+    }
+}
 
 /// What this machine lacks.
 pub(super) fn missing() -> Vec<Need> {
