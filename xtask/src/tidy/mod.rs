@@ -53,24 +53,39 @@ pub(crate) struct Arguments {
     only: Vec<String>,
 }
 
-/// All findings of a rule; `commands` are those that documents may name.
-fn check(rule: &str, tree: &Tree, commands: &clap::Command) -> Vec<Finding> {
-    let sources = tree.sources();
-    let mut findings = match rule {
-        "layers" => dependencies::check(tree),
-        "circles" => modules::check(&syntax::parse(&sources)),
-        "types" => types::check(&syntax::parse(&sources)),
-        "parts" => parts::check(&syntax::parse(&sources)),
-        "comments" => sources.iter().flat_map(comments::check).collect(),
-        "shape" => sources.iter().flat_map(shape::check).collect(),
-        "purity" => sources.iter().flat_map(purity::check).collect(),
-        "words" => vocabulary::check(tree),
-        "names" => names::check(tree),
-        "documents" => documents::check(tree, commands),
-        _ => Vec::new(),
-    };
-    findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
-    findings
+/// What the rules read: every text file, and the Rust among them read and parsed once.
+struct Workspace<'a> {
+    tree: &'a Tree,
+    sources: Vec<source::Source<'a>>,
+    parsed: Vec<syntax::Parsed<'a>>,
+}
+
+impl<'a> Workspace<'a> {
+    fn new(tree: &'a Tree) -> Self {
+        let sources = tree.sources();
+        let parsed = syntax::parse(&sources);
+        Self { tree, sources, parsed }
+    }
+
+    /// All findings of a rule; `commands` are those that documents may name.
+    fn check(&self, rule: &str, commands: &clap::Command) -> Vec<Finding> {
+        let Self { tree, sources, parsed } = self;
+        let mut findings = match rule {
+            "layers" => dependencies::check(tree),
+            "circles" => modules::check(parsed),
+            "types" => types::check(parsed),
+            "parts" => parts::check(parsed),
+            "comments" => sources.iter().flat_map(comments::check).collect(),
+            "shape" => sources.iter().flat_map(shape::check).collect(),
+            "purity" => sources.iter().flat_map(purity::check).collect(),
+            "words" => vocabulary::check(tree),
+            "names" => names::check(tree),
+            "documents" => documents::check(tree, commands),
+            _ => Vec::new(),
+        };
+        findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+        findings
+    }
 }
 
 /// Checks the repository at `root`; `commands` are those that documents may name.
@@ -87,13 +102,14 @@ pub(crate) fn run(
     }
     let tree = Tree::load(root)
         .map_err(|error| Stop::cannot(format!("read {}", root.display()), error))?;
+    let workspace = Workspace::new(&tree);
     let is_asked = |name: &str| arguments.only.iter().any(|asked| asked == name);
     let mut failed = 0;
     for (name, _) in RULES {
         if !arguments.only.is_empty() && !is_asked(name) {
             continue;
         }
-        let findings = check(name, &tree, commands);
+        let findings = workspace.check(name, commands);
         for finding in &findings {
             println!("{finding}");
         }
@@ -122,8 +138,9 @@ mod tests {
             ("a/src/long.rs", &"// x\n".repeat(1_000)),
             ("a/src/wide.rs", &format!("/// Wide.\nstruct Wide {{ {} }}", "a: u8, ".repeat(99))),
         ]);
+        let workspace = Workspace::new(&tree);
         for (name, _) in RULES {
-            let findings = check(name, &tree, &clap::Command::new("xtask"));
+            let findings = workspace.check(name, &clap::Command::new("xtask"));
             assert!(!findings.is_empty(), "{name}");
         }
     }
