@@ -162,6 +162,9 @@ impl Membership {
     }
 
     pub(super) fn begin_push_pull(&mut self, to: Destination, purpose: Purpose) {
+        if self.lifecycle.is_leaving() {
+            return self.push_pull_failed(to.address, purpose, OperationError::HasLeft);
+        }
         let Self { exchanges, members, config, effects, .. } = self;
         if let Err(error) = exchanges.begin_push_pull(&to, purpose, members, config, effects) {
             self.push_pull_failed(to.address, purpose, error);

@@ -95,6 +95,22 @@ fn a_restart_that_nobody_missed_is_reported_and_its_metadata_known_at_once() {
     }
 }
 
+#[test]
+fn who_has_left_begins_nothing_with_a_member_that_restarts() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.tell("ada", |machine, now| machine.leave(now));
+    cluster.run_for(seconds(2));
+    assert!(cluster.machine("ada").has_left());
+    let begun = cluster.machine("ada").stats().counters.exchanges_started;
+    cluster.crash("bob");
+    cluster.start("bob", Config::lan());
+    cluster.join("bob", "ada");
+    cluster.run_for(seconds(5));
+    let is_restart = |event: &MembershipEvent| matches!(event, MembershipEvent::Restarted(_));
+    assert!(cluster.events("ada").any(is_restart));
+    assert_eq!(cluster.machine("ada").stats().counters.exchanges_started, begun);
+}
+
 /// New connections to the same process are none.
 #[test]
 fn a_lost_connection_is_no_restart() {
