@@ -207,24 +207,11 @@ impl Event {
 
     /// The bytes that a peer chose the length of.
     pub(crate) fn payload_len(&self) -> usize {
-        match self {
-            Self::Message { payload: bytes, .. } | Self::RemoteState { state: bytes, .. } => {
-                bytes.len()
-            }
-            Self::Joined(_)
-            | Self::Restarted(_)
-            | Self::Moved { .. }
-            | Self::Updated(_)
-            | Self::Left(_)
-            | Self::Failed { .. }
-            | Self::Suspected { .. }
-            | Self::Cleared { .. }
-            | Self::Conflict { .. }
-            | Self::Seed { .. }
-            | Self::Resumed { .. }
-            | Self::Warning { .. }
-            | Self::Lagged { .. }
-            | Self::Stopped { .. } => 0,
+        if let Self::Message { payload: bytes, .. } | Self::RemoteState { state: bytes, .. } = self
+        {
+            bytes.len()
+        } else {
+            0
         }
     }
 
