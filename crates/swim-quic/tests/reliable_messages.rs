@@ -115,17 +115,23 @@ fn send_all(from: &Cluster, to: &str, caller: u32, each: u32, large: u32, patien
     }
 }
 
-/// A round trip of 20 ms, 0.5 % loss, and the path is gone for a second every five. With
-/// `WHOLE_EXCHANGE` set: 10,000 messages, a round trip of 50 ms, and the path is gone for three
-/// seconds every thirty; that takes up to five minutes.
+/// A round trip of 20 ms, 0.5 % loss, the path is gone for a second every five, and for a while
+/// carries short datagrams only. With `WHOLE_EXCHANGE` set: 10,000 messages, a round trip of 50
+/// ms, and the path is gone for three seconds every thirty; that takes up to five minutes.
 #[test]
 fn messages_arrive_once_and_in_order_over_a_bad_path() {
     let (short, long) = (Duration::from_millis(10), Duration::from_millis(25));
     if std::env::var_os("WHOLE_EXCHANGE").is_some() {
-        let path = Path { delay: long, lost: 5, cut: (30 * SECOND, 3 * SECOND) };
+        let path = Path {
+            delay: long,
+            lost: 5,
+            cut: (30 * SECOND, 3 * SECOND),
+            narrow: (20 * SECOND, 70 * SECOND),
+        };
         exchange(630, 125, path, 300 * SECOND);
     } else {
-        let path = Path { delay: short, lost: 5, cut: (5 * SECOND, SECOND) };
+        let path =
+            Path { delay: short, lost: 5, cut: (5 * SECOND, SECOND), narrow: (SECOND, 8 * SECOND) };
         exchange(40, 20, path, 120 * SECOND);
     }
 }

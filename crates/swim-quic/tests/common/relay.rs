@@ -1,4 +1,4 @@
-//! A UDP relay between two members: it delays, loses, and cuts the path for a while.
+//! A UDP relay between two members: it delays, loses, cuts the path, and narrows it.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -16,7 +16,13 @@ pub(crate) struct Path {
     pub(crate) lost: u64,
     /// From one cut to the next, and how long one lasts.
     pub(crate) cut: (Duration, Duration),
+    /// From when to when, after the start, datagrams above [`NARROW`] bytes are lost.
+    pub(crate) narrow: (Duration, Duration),
 }
+
+/// The most bytes of a datagram that pass while the path is narrow; a member finds 1,472 there
+/// before.
+const NARROW: usize = 1_300;
 
 /// Relays between two addresses until it is dropped: what comes to its first socket goes to the
 /// second member from its second socket, and the other way round.
@@ -59,6 +65,7 @@ fn relay(ends: &[(UdpSocket, SocketAddr); 2], path: Path, stop: &AtomicBool) {
         let (every, lasts) = path.cut;
         let into = (now - begin).as_micros() % every.as_micros();
         let is_cut = now - begin > every && into < lasts.as_micros();
+        let is_narrow = (path.narrow.0..path.narrow.1).contains(&(now - begin));
         for (from, (socket, _)) in ends.iter().enumerate() {
             loop {
                 let length = match socket.recv_from(&mut buffer) {
@@ -68,7 +75,8 @@ fn relay(ends: &[(UdpSocket, SocketAddr); 2], path: Path, stop: &AtomicBool) {
                     Err(_) => continue,
                 };
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                if !is_cut && (state >> 33) % 1_000 >= path.lost {
+                let is_lost = is_cut || (is_narrow && length > NARROW);
+                if !is_lost && (state >> 33) % 1_000 >= path.lost {
                     number += 1;
                     // The socket at which one member writes stands for the other member.
                     waiting
