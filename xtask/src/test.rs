@@ -84,6 +84,11 @@ const STEPS: &[Step] = &[
         work: Work::WithGo(&["interop"]),
     },
     Step {
+        name: "earlier",
+        about: "nodes and those of an earlier commit share clusters",
+        work: Work::Cluster(&["interop", "--earlier"]),
+    },
+    Step {
         name: "soak",
         about: "eight real nodes crash, freeze, leave and return for two minutes",
         work: Work::Cluster(&["soak", "--nodes", "8", "--minutes", "2", "--seed", "1"]),
@@ -342,7 +347,10 @@ mod tests {
         let steps = choose(&[], None);
         let groups = steps.chunk_by(|one, other| one.work.waits() && other.work.waits());
         let last: Vec<&str> = groups.last().unwrap().iter().map(|step| step.name).collect();
-        assert_eq!(last, ["demo", "demo-crash", "demo-leave", "demo-restart", "interop", "soak"]);
+        assert_eq!(
+            last,
+            ["demo", "demo-crash", "demo-leave", "demo-restart", "interop", "earlier", "soak"]
+        );
     }
 
     #[test]

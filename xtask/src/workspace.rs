@@ -4,7 +4,7 @@
 //! that BoringSSL is built once.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::{Stop, clock, process};
 
@@ -58,6 +58,41 @@ pub(crate) fn build_planted_example(
         .env("CARGO_BUILD_BUILD_DIR", &target)
         .env("CARGO_TARGET_DIR", target.join("planted/programs"));
     build_at(&mut cargo, package, example)
+}
+
+/// The sources of a commit, in a folder below `folder` that is kept; `None` where the repository
+/// lacks that commit.
+///
+/// # Errors
+/// [`Stop::Cannot`], or [`Stop::Failed`] where git or tar does not do it.
+pub(crate) fn checked_out(commit: &str, folder: &Path) -> Result<Option<PathBuf>, Stop> {
+    let source = folder.join(commit);
+    if source.is_dir() {
+        return Ok(Some(source));
+    }
+    let mut git = Command::new("git");
+    git.current_dir(root()).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+    if !git.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Stop::cannot(format!("make {}", folder.display()), error))?;
+    // A folder that is only half written must not be taken for the sources.
+    let unpacked = tempfile::tempdir_in(folder)
+        .map_err(|error| Stop::cannot(format!("write below {}", folder.display()), error))?;
+    let archive = folder.join("sources.tar");
+    let mut pack = Command::new("git");
+    pack.current_dir(root()).args(["archive", "--output"]).arg(&archive).arg(commit);
+    let mut unpack = Command::new("tar");
+    unpack.arg("-xf").arg(&archive).arg("-C").arg(unpacked.path());
+    for command in [&mut pack, &mut unpack] {
+        if !process::run(command, "writing the sources of an earlier commit")?.success() {
+            return Err(Stop::Failed(format!("cannot write the sources of {commit}")));
+        }
+    }
+    std::fs::rename(unpacked.keep(), &source)
+        .map_err(|error| Stop::cannot(format!("make {}", source.display()), error))?;
+    Ok(Some(source))
 }
 
 fn build_at(cargo: &mut Command, package: &str, example: &str) -> Result<PathBuf, Stop> {

@@ -35,6 +35,7 @@ pub(crate) struct Programs {
     node: PathBuf,
     certs: PathBuf,
     go_peer: Option<PathBuf>,
+    earlier_node: Option<PathBuf>,
 }
 
 impl Programs {
@@ -57,7 +58,23 @@ impl Programs {
             go_peer: go_peer.transpose()?,
             node: workspace::build_example("swim-quic", "node")?,
             certs: certs::build()?,
+            earlier_node: None,
         })
+    }
+
+    /// Builds the node of an earlier commit too, for members whose names begin with `e`; `None`
+    /// where the repository lacks that commit.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub(crate) fn with_earlier(mut self, commit: &str) -> Result<Option<Self>, Stop> {
+        let folder = workspace::root().join("target/earlier");
+        let Some(source) = workspace::checked_out(commit, &folder)? else { return Ok(None) };
+        let node = workspace::build_planted_example(&source, "swim-quic", "node")?;
+        self.earlier_node = Some(folder.join("node"));
+        std::fs::copy(&node, folder.join("node"))
+            .map_err(|error| Stop::cannot(format!("copy {}", node.display()), error))?;
+        Ok(Some(self))
     }
 
     /// The same, with copies of the members' programs in `folder`, so that a build in the
@@ -83,10 +100,11 @@ impl Programs {
 
     /// The program of a member of this name.
     pub(super) fn of(&self, name: &str) -> &Path {
-        match (Program::named(name), &self.go_peer) {
-            (Program::GoPeer, Some(go_peer)) => go_peer,
-            (Program::GoPeer, None) => Path::new("go-peer"),
-            (Program::Node, _) => &self.node,
+        match (Program::named(name), &self.go_peer, &self.earlier_node) {
+            (Program::GoPeer, Some(go_peer), _) => go_peer,
+            (Program::GoPeer, None, _) => Path::new("go-peer"),
+            (Program::Node, _, Some(earlier)) if name.starts_with('e') => earlier,
+            (Program::Node, ..) => &self.node,
         }
     }
 

@@ -3,6 +3,7 @@
 //! A sabotage leaves out or breaks what the story is about; a story that ends well all the same is
 //! a defect.
 
+use super::earlier_cases::{comings_and_goings, messages};
 use super::lifecycle_cases::{
     certificates, crash, indirect, leave, one_joins_two, pause, restart, six,
 };
@@ -54,6 +55,16 @@ macro_rules! cases {
         }),*]
     };
 }
+
+/// Those with the node of an earlier commit.
+pub(super) const EARLIER_CASES: &[Case] = cases! {
+    "earlier-messages" 5 true messages =>
+        "two nodes and two earlier ones gather, change metadata, and send both ways",
+        "one message is not sent" => "is received";
+    "earlier-lifecycle" 20 true comings_and_goings =>
+        "an earlier node is killed and returns, a node is killed, an earlier one leaves",
+        "nobody is killed" => "see r2 failed";
+};
 
 /// Each with its seconds, and `true` where a Go peer has nothing to warn of.
 pub(super) const CASES: &[Case] = cases! {

@@ -82,7 +82,7 @@ pub(super) fn leave(stage: &mut Stage, sabotaged: bool) -> Told {
 
 /// Lifeguard's suspicion in a small cluster lasts at most 24 s. A Go peer that dials the dead one
 /// handles no packet for 5 s each time, which makes it look dead itself and costs confirmations.
-const NOTICE: Duration = Duration::from_secs(40);
+pub(super) const NOTICE: Duration = Duration::from_secs(40);
 /// Go gossips to the dead for 30 s and handles no packet while it dials one: until then it may
 /// suspect others and not read that they object.
 const CALM: Duration = Duration::from_secs(45);

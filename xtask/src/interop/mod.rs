@@ -4,6 +4,7 @@
 
 mod case_report;
 mod cases;
+mod earlier_cases;
 mod lifecycle_cases;
 mod message_cases;
 mod steps;
@@ -14,7 +15,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use case_report::{Outcome, Report};
-use cases::{CASES, Case};
+use cases::{CASES, Case, EARLIER_CASES};
 
 use crate::fleet::folder::Folder;
 use crate::fleet::observer::Transcript;
@@ -30,6 +31,8 @@ use crate::{Stop, clock};
 const UNUSUAL: Duration = Duration::from_millis(100);
 /// A paused or stuck member does not hold up a failed case's counters for longer.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// The last commit whose nodes say nothing of their features and process when they connect.
+const EARLIER: &str = "023e00f1c726fcc82535e6cefcf2897a00e7aa1a";
 /// Cases at a time: they mostly wait.
 const WORKERS: usize = 4;
 
@@ -67,6 +70,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MINUTES")]
     #[arg(conflicts_with_all = ["case", "sabotage", "prove", "quick"])]
     quiet: Option<u16>,
+    /// Instead of the cases with Go, run those with the node of an earlier commit
+    #[arg(long, conflicts_with_all = ["case", "sabotage", "quick", "quiet", "newest"])]
+    earlier: bool,
     /// Build the Go peer with the newest memberlist
     #[arg(long)]
     newest: bool,
@@ -101,8 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
         }
         return Ok(());
     }
-    let go = if arguments.newest { GoPeer::Newest } else { GoPeer::Pinned };
-    let programs = Programs::build(go)?;
+    let Some(programs) = build(arguments)? else { return Ok(()) };
     let mut folder = Folder::create("interop")?;
     if arguments.keep {
         folder.keep();
@@ -128,11 +133,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     Err(Stop::Said(1))
 }
 
+/// The programs that the chosen cases need; `None` where one cannot be had, which is said.
+fn build(arguments: &Arguments) -> Result<Option<Programs>, Stop> {
+    let go = match arguments {
+        Arguments { earlier: true, .. } => GoPeer::No,
+        Arguments { newest: true, .. } => GoPeer::Newest,
+        _ => GoPeer::Pinned,
+    };
+    let programs = Programs::build(go)?;
+    if !arguments.earlier {
+        return Ok(Some(programs));
+    }
+    let with_earlier = programs.with_earlier(EARLIER)?;
+    if with_earlier.is_none() {
+        println!("skipped: this clone lacks the commit {EARLIER}: git fetch --unshallow");
+    }
+    Ok(with_earlier)
+}
+
 /// The tasks, the longest first within each run.
 fn choose(arguments: &Arguments) -> VecDeque<Task> {
     let only = arguments.sabotage.as_slice();
     let named = if only.is_empty() { arguments.case.as_slice() } else { only };
-    let mut chosen: Vec<&'static Case> = CASES
+    let cases = if arguments.earlier { EARLIER_CASES } else { CASES };
+    let mut chosen: Vec<&'static Case> = cases
         .iter()
         .filter(|case| named.is_empty() || named.iter().any(|name| name == case.name))
         .filter(|case| !arguments.quick || case.is_quick())
