@@ -94,6 +94,26 @@ fn a_member_that_comes_back_elsewhere_is_alive_everywhere_within_seconds() {
     }
 }
 
+/// Killed, and back elsewhere after 0.3 s, while it is suspected, and when it is held dead.
+#[test]
+fn among_a_hundred_a_member_that_comes_back_elsewhere_is_known_within_ten_seconds() {
+    let mut names: Vec<&'static str> = FIVE.to_vec();
+    names.extend((5..100).map(|number| &*format!("member-{number:02}").leak()));
+    let elsewhere = SocketAddr::from(([10, 0, 0, 200], 7946));
+    for away in [Duration::from_millis(300), seconds(3), seconds(40)] {
+        let mut cluster = Cluster::joined(&names);
+        cluster.crash("bob");
+        cluster.run_for(away);
+        let held = cluster.state("ada", "bob");
+        cluster.start_at("bob", elsewhere, Config::lan());
+        cluster.join("bob", "ada");
+        let took = until_all_hold_bob_at(&mut cluster, &names, elsewhere, seconds(10));
+        println!("after {away:?}, held {held:?} at ada: alive everywhere after {took:?}");
+        cluster.run_for(seconds(20));
+        assert!(names.iter().all(|viewer| is_alive_at(&cluster, viewer, elsewhere)));
+    }
+}
+
 #[test]
 fn the_join_of_a_member_that_moved_ends_only_when_it_is_listed() {
     let mut cluster = Cluster::joined(&FIVE);
