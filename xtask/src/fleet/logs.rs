@@ -42,11 +42,18 @@ pub(crate) fn first_panic_of_go(log: &str) -> Option<&str> {
     log.lines().find(|line| line.starts_with("panic:") || line.starts_with("fatal error:"))
 }
 
-/// The first line of a log that nobody accepts. Without faults a Go peer has nothing to warn of.
-pub(crate) fn first_unaccepted(log: &str, program: Program, faults: bool) -> Option<&str> {
+/// The first line of a log that nobody accepts. Without faults a Go peer has nothing to warn of
+/// but what the story explains, by words of the line.
+pub(crate) fn first_unaccepted<'a>(
+    log: &'a str,
+    program: Program,
+    faults: bool,
+    explained: &[String],
+) -> Option<&'a str> {
     match program {
         Program::Node => first_error(log),
         Program::GoPeer => warnings_of_go(log)
+            .filter(|line| !explained.iter().any(|words| line.contains(words)))
             .find(|line| !faults || !AFTER_FAULTS.iter().any(|words| line.contains(words))),
     }
 }
@@ -81,12 +88,16 @@ mod tests {
 
     #[test]
     fn a_go_peer_may_warn_of_faults_and_of_nothing_else() {
-        let unaccepted = |log, faults| first_unaccepted(log, Program::GoPeer, faults);
+        let unaccepted = |log, faults| first_unaccepted(log, Program::GoPeer, faults, &[]);
         let explained = format!("{DEBUG}\n{EXPLAINED}\n");
         assert_eq!(unaccepted(&explained, true), None);
         assert_eq!(unaccepted(&explained, false), Some(EXPLAINED));
         let unknown = format!("{EXPLAINED}\n{UNKNOWN}\n");
         assert_eq!(unaccepted(&unknown, true), Some(UNKNOWN));
+        let explained = ["msg type (245)".to_owned()];
+        assert_eq!(first_unaccepted(&unknown, Program::GoPeer, true, &explained), None);
+        let line = first_unaccepted(&unknown, Program::GoPeer, false, &explained);
+        assert_eq!(line, Some(EXPLAINED));
         assert_eq!(unaccepted(DEBUG, false), None);
         let (kind, count) = count_warnings_of_go(&unknown).pop_last().unwrap();
         assert_eq!((kind, count), ("[ERR] memberlist: msg type (245) not found", 1));
@@ -97,7 +108,7 @@ mod tests {
     #[test]
     fn an_error_line_is_found_by_its_level_and_not_by_the_word() {
         let log = "2026-01-01T00:00:00Z WARN net ERROR is only a word here\n";
-        assert_eq!(first_unaccepted(log, Program::Node, false), None);
+        assert_eq!(first_unaccepted(log, Program::Node, false, &[]), None);
         let bad = format!("{log}2026-01-01T00:00:01Z ERROR net impossible\nmore");
         assert_eq!(first_error(&bad), Some("2026-01-01T00:00:01Z ERROR net impossible"));
         assert!(first_error("thread 'driver' (7) panicked at src/a.rs:1:2:").is_some());

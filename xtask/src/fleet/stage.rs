@@ -35,6 +35,8 @@ pub(crate) struct Stage<F = Fleet> {
     pub(crate) strict: bool,
     /// What the story measured, for its line in the report.
     pub(crate) notes: Vec<String>,
+    /// Words of what Go peers warn of because the story wants it.
+    pub(crate) explained: Vec<String>,
 }
 
 impl Stage {
@@ -57,7 +59,7 @@ impl<F: Members> Stage<F> {
     /// An empty stage.
     pub(crate) fn new(fleet: F, observer: impl Observer + 'static) -> Self {
         let (members, observer) = (BTreeMap::new(), Box::new(observer));
-        Self { fleet, observer, members, strict: false, notes: Vec::new() }
+        Self { fleet, observer, members, strict: false, notes: Vec::new(), explained: Vec::new() }
     }
 
     /// Time since the story began.

@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     /// Why the story did not end well.
     pub(super) failure: Option<String>,
     pub(super) notes: String,
+    /// Words of what Go peers warn of because the story wants it.
+    pub(super) explained: Vec<String>,
     pub(super) took: Duration,
     pub(super) directory: PathBuf,
     pub(super) logs: Vec<(String, PathBuf)>,
@@ -130,6 +132,7 @@ mod tests {
             sabotaged,
             failure: failure.map(str::to_owned),
             notes: "after 1 s".to_owned(),
+            explained: Vec::new(),
             took: Duration::from_millis(1_234),
             directory: "d".into(),
             logs: vec![("r1".to_owned(), "d/r1.log".into())],

@@ -5,7 +5,7 @@
 
 use super::earlier_cases::{comings_and_goings, messages};
 use super::lifecycle_cases::{
-    certificates, crash, indirect, leave, one_joins_two, pause, restart, six,
+    certificates, crash, indirect, leave, moves, one_joins_two, pause, restart, six,
 };
 use super::message_cases::{
     KEY_16, KEY_24, KEY_32, OTHER_KEY, all_ways, cluster, compression, credit, key_rotation,
@@ -95,6 +95,12 @@ pub(super) const CASES: &[Case] = cases! {
     "restart-dialed-by-us" 8 false |s, broken| restart(s, false, broken) =>
         "a node restarts on its port; the old connection was its own",
         "the node forgets its reset secret" => "reaches the restarted node";
+    "move" 12 false |s, broken| moves(s, false, broken) =>
+        "a node is killed and comes back at another port at once",
+        "it comes back where it was" => "not at another address";
+    "move-when-dead" 20 false |s, broken| moves(s, true, broken) =>
+        "a node comes back at another port when it is held dead",
+        "it comes back where it was" => "not at another address";
     "pause-rust" 9 false |s, broken| pause(s, "r2", broken) =>
         "a node stands still for 3 s: suspected, refuted, not removed",
         "it does not stand still" => "r2 is suspected";

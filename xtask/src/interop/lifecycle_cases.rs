@@ -191,6 +191,51 @@ pub(super) fn restart(stage: &mut Stage, go_dials: bool, sabotaged: bool) -> Tol
     stage.agree(&["r1", "g1"]).map(drop)
 }
 
+/// How long the members of a small cluster may take to list who moved at its new address.
+const MOVED: Duration = Duration::from_secs(5);
+
+/// A node is killed and comes back under its name at another port: at once, or when it is held
+/// dead. Both kinds list it there, and go on to.
+pub(super) fn moves(stage: &mut Stage, when_dead: bool, sabotaged: bool) -> Told {
+    let all = two_and_two(stage)?;
+    let others = ["r1", "g1", "g2"];
+    // memberlist says so of each claim of a name at another address before the steps end.
+    stage.explained.push("Conflicting address for r2".to_owned());
+    stage.kill("r2")?;
+    if when_dead {
+        stage.all_see(&others, "r2", Failed, NOTICE)?;
+    }
+    let (before, seed) = (stage.address("r2"), stage.address("r1"));
+    let back = stage.elapsed();
+    let bind = if sabotaged { &*before } else { "127.0.0.1:0" };
+    let place = stage.start("r2", &["--join", &seed, "--bind", bind])?;
+    if place == before {
+        return fail("r2 came back where it was and not at another address");
+    }
+    for observer in others {
+        loop {
+            let rows = stage.list(observer)?;
+            if rows.get("r2").is_some_and(|row| row.state == Alive && row.addr == place) {
+                break;
+            }
+            if stage.elapsed() > back + MOVED {
+                return fail(format!(
+                    "{observer} does not list r2 at {place}: {:?}",
+                    rows.get("r2")
+                ));
+            }
+        }
+    }
+    stage.notes.push(format!("listed after {:.2} s", (stage.elapsed() - back).as_secs_f64()));
+    // Longer than the steps towards memberlist take.
+    stage.watch(MOVED, |_| None)?;
+    let rows = stage.agree_within(&all, CALM)?;
+    if rows["r2"].addr != place || rows["r2"].state != Alive {
+        return fail(format!("r2 at {place} became {:?}", rows["r2"]));
+    }
+    a_few(stage, &[("r1", "r2"), ("g1", "r2"), ("r2", "g2")])
+}
+
 /// Three members to probe, one a second: three or four rounds for each pair, well before a
 /// silent connection is idle for the 30 s that Go allows it.
 const CUT: Duration = Duration::from_secs(11);

@@ -211,6 +211,7 @@ fn perform(programs: &Programs, folder: &Path, keep: bool, task: Task) -> Result
         sabotaged: task.sabotaged,
         failure: None,
         notes: String::new(),
+        explained: Vec::new(),
         took: Duration::ZERO,
         directory: own.clone(),
         logs: Vec::new(),
@@ -226,6 +227,7 @@ fn perform(programs: &Programs, folder: &Path, keep: bool, task: Task) -> Result
                 stage.collect_counters(FAREWELL)?;
             }
             outcome.notes = stage.notes.join(", ");
+            outcome.explained.append(&mut stage.explained);
             outcome.logs = stage.fleet.logs();
             told
         });
@@ -248,8 +250,8 @@ fn perform(programs: &Programs, folder: &Path, keep: bool, task: Task) -> Result
 /// The first line of any log that nobody accepts in this case.
 fn first_unaccepted(outcome: &Outcome) -> Option<String> {
     outcome.logs.iter().find_map(|(name, path)| {
-        let log = logs::read(path);
-        let line = logs::first_unaccepted(&log, Program::named(name), !outcome.case.calm)?;
+        let (log, faults) = (logs::read(path), !outcome.case.calm);
+        let line = logs::first_unaccepted(&log, Program::named(name), faults, &outcome.explained)?;
         Some(format!("{name} logged: {line}"))
     })
 }
