@@ -81,6 +81,8 @@ pub(crate) struct Subject {
     meta_hex: Option<String>,
     /// Who suspected or cleared it; a Go peer does not know.
     pub(crate) by: Option<String>,
+    /// A Go peer does not say.
+    pub(crate) incarnation: Option<u64>,
 }
 
 impl Subject {

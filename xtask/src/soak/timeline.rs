@@ -110,6 +110,8 @@ pub(super) struct View {
     pub(super) joined: bool,
     /// Who suspected it, where that is known.
     pub(super) by: Option<usize>,
+    /// A node says it.
+    pub(super) incarnation: Option<u64>,
 }
 
 /// A list of members.
@@ -134,8 +136,9 @@ pub(super) fn said(event: MemberEvent, participants: Participants) -> Option<Wha
     if let Some((subject, state)) = event.belief() {
         let joined = matches!(event.kind, EventKind::Join(_));
         let by = subject.by.as_deref().and_then(find);
-        let view = find(&subject.node).map(|about| View { about, state, joined, by });
-        return Some(view.map_or_else(|| stranger(&subject.node), What::Sees));
+        let Some(about) = find(&subject.node) else { return Some(stranger(&subject.node)) };
+        let incarnation = subject.incarnation;
+        return Some(What::Sees(View { about, state, joined, by, incarnation }));
     }
     Some(match event.kind {
         EventKind::Ready { .. } => What::Ready,
@@ -200,7 +203,7 @@ impl Entry {
     pub(super) fn line(&self, participants: Participants) -> String {
         let name = |member| participants.name(member);
         let text = match &self.what {
-            What::Sees(View { about, state, joined, by }) => {
+            What::Sees(View { about, state, joined, by, .. }) => {
                 let by = by.map_or(String::new(), |by| format!(" by {}", name(by)));
                 let word = if *joined { "join".to_owned() } else { state.to_string() };
                 format!("sees {} {word}{by}", name(*about))

@@ -165,6 +165,7 @@ fn named(name: &MemberName) -> Map<String, Value> {
 fn concerning(member: &Member) -> Map<String, Value> {
     let mut fields = named(member.name());
     fields.insert("addr".into(), member.address().to_string().into());
+    fields.insert("incarnation".into(), member.incarnation().into());
     fields
 }
 
@@ -184,7 +185,6 @@ fn suspected(member: &Member, by: &MemberName) -> Map<String, Value> {
 pub(crate) fn listed(member: &Member) -> Value {
     let mut fields = concerning(member);
     fields.insert("state".into(), member.state().to_string().into());
-    fields.insert("incarnation".into(), member.incarnation().into());
     insert_bytes(&mut fields, "meta", "meta_hex", member.meta());
     Value::Object(fields)
 }

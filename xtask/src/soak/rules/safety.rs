@@ -26,7 +26,7 @@ fn is_over(state: SeenState) -> bool {
 }
 
 fn views(judge: &Judge<'_>) {
-    let mut held: BTreeMap<(usize, usize), SeenState> = BTreeMap::new();
+    let mut held: BTreeMap<(usize, usize), View> = BTreeMap::new();
     for entry in &judge.timeline.entries {
         let (at, observer) = (entry.at, entry.member);
         match &entry.what {
@@ -37,7 +37,7 @@ fn views(judge: &Judge<'_>) {
             }
             What::Sees(view) => {
                 judge.count("views", 1);
-                let before = held.insert((observer, view.about), view.state);
+                let before = held.insert((observer, view.about), *view);
                 succession(judge, (observer, at), *view, before);
                 if at >= judge.formed && is_over(view.state) {
                     declaration(judge, (observer, at), *view);
@@ -53,11 +53,20 @@ fn views(judge: &Judge<'_>) {
 fn succession(
     judge: &Judge<'_>,
     (observer, at): (usize, Duration),
-    View { about, state, joined, by }: View,
-    before: Option<SeenState>,
+    View { about, state, joined, by, incarnation }: View,
+    before: Option<View>,
 ) {
     let name = judge.name(about);
     let broken = |what| judge.breaks(Rule::Safety, at, observer, what);
+    if let Some(View { state: was, incarnation: Some(held), .. }) = before
+        && let Some(now) = incarnation
+        && (was, state) != (Alive, Alive)
+        && (now < held || state == Alive && now == held)
+        && !may_be_forgotten(judge, about, at)
+    {
+        broken(format!("sees {name} {state} at incarnation {now}, after {was} at {held}"));
+    }
+    let before = before.map(|view| view.state);
     if let Some(was) = before.filter(|before| is_over(*before)) {
         if state == was {
             broken(format!("declares {name} {was} twice"));
@@ -170,6 +179,13 @@ fn row(
             judge.breaks(Rule::Safety, told, observer, what);
         }
     }
+}
+
+/// Whether the member was gone for as long as others remember the dead, and may be new to them.
+fn may_be_forgotten(judge: &Judge<'_>, member: usize, at: Duration) -> bool {
+    judge.absences[member].iter().any(|absence| {
+        absence.from <= at && absence.back.min(at) - absence.from >= judge.bounds.memory()
+    })
 }
 
 /// In the lists of one process, an incarnation never falls, and life comes back only with a higher

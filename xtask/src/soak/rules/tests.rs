@@ -66,7 +66,7 @@ impl Story {
         by: Option<usize>,
     ) -> Self {
         let joined = state == Alive;
-        self.at(at, observer, What::Sees(View { about, state, joined, by }))
+        self.at(at, observer, What::Sees(View { about, state, joined, by, incarnation: None }))
     }
 
     /// The observer lists all others alive at incarnation 1, but for one.
@@ -183,7 +183,7 @@ fn a_second_suspicion_of_the_well_is_reported_and_one_or_an_echo_is_not() {
 }
 
 fn alive(about: usize) -> What {
-    let view = View { about, state: Alive, joined: false, by: None };
+    let view = View { about, state: Alive, joined: false, by: None, incarnation: None };
     What::Sees(view)
 }
 
@@ -209,6 +209,23 @@ fn life_comes_back_with_a_higher_incarnation_only() {
         .lists(64.5, 0, 1, Alive, 4)
         .breaks(Rule::Safety, "alive at incarnation 4, after suspect");
     suspected().lists(64.5, 0, 1, Alive, 3).breaks(Rule::Safety, "alive at incarnation 3");
+}
+
+/// A refutation may follow so soon that no list shows what was before.
+#[test]
+fn life_comes_back_with_a_higher_incarnation_only_in_what_is_told() {
+    let told = |at, state, incarnation| {
+        let view = View { about: 1, state, joined: true, by: None, incarnation };
+        move |story: Story| story.at(at, 0, What::Sees(view))
+    };
+    let dead = || told(63.5, Failed, Some(4))(Story::of(OURS).dies(58.0, 1));
+    told(64.0, Alive, Some(5))(dead()).is_fine();
+    told(64.0, Alive, None)(dead()).is_fine();
+    told(64.0, Alive, Some(4))(dead())
+        .breaks(Rule::Safety, "alive at incarnation 4, after failed at 4");
+    told(64.0, Alive, Some(3))(dead()).breaks(Rule::Safety, "alive at incarnation 3");
+    // By now it may be forgotten.
+    told(58.0 + 31.0, Alive, Some(1))(dead()).is_fine();
 }
 
 #[test]
