@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use crate::{Stop, process};
+use crate::{Stop, process, workspace};
 
 /// What the programs are built from.
 const SOURCES: [&str; 5] = ["Cargo.toml", "Cargo.lock", "crates", "fuzz/checks", "xtask"];
@@ -32,10 +32,10 @@ pub(crate) fn patches(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
 /// [`Stop::Cannot`], or [`Stop::Failed`] when the patch does not apply.
 pub(crate) fn plant(root: &Path, patch: &Path) -> Result<PathBuf, Stop> {
     let copy = root.join("target/planted/source");
-    for name in SOURCES {
-        update(&root.join(name), &copy.join(name))
-            .map_err(|error| Stop::cannot("copy the sources", error))?;
-    }
+    let copied = SOURCES.iter().try_for_each(|name| update(&root.join(name), &copy.join(name)));
+    copied
+        .and_then(|()| workspace::mark_version(&copy, "planted"))
+        .map_err(|error| Stop::cannot("copy the sources", error))?;
     let mut apply = Command::new("git");
     apply.current_dir(&copy).arg("apply").arg(patch);
     // Else git looks for the repository around and applies nothing.

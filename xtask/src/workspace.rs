@@ -3,6 +3,7 @@
 //! Builds run as children of this program, in the one profile that tests and the demo share, so
 //! that BoringSSL is built once.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -60,6 +61,28 @@ pub(crate) fn build_planted_example(
     build_at(&mut cargo, package, example)
 }
 
+/// Adds a mark to the version of a copy of the sources. Cargo takes packages of one name and version
+/// for the same wherever they are, if they share a build folder: the sources would be built to what
+/// the copy was built to.
+///
+/// # Errors
+/// The manifest cannot be read or written.
+pub(crate) fn mark_version(copy: &Path, mark: &str) -> io::Result<()> {
+    let manifest = copy.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest)?;
+    let Some(marked) = with_mark(&text, mark) else {
+        return Err(io::Error::other(format!("{} states no version", manifest.display())));
+    };
+    std::fs::write(manifest, marked)
+}
+
+/// The manifest with `version = "1.2.3+mark"`.
+fn with_mark(manifest: &str, mark: &str) -> Option<String> {
+    let start = manifest.find("\nversion = \"")? + "\nversion = \"".len();
+    let end = start + manifest.get(start..)?.find('"')?;
+    Some(format!("{}+{mark}{}", manifest.get(..end)?, manifest.get(end..)?))
+}
+
 /// The sources of a commit, in a folder below `folder` that is kept; `None` where the repository
 /// lacks that commit.
 ///
@@ -90,6 +113,8 @@ pub(crate) fn checked_out(commit: &str, folder: &Path) -> Result<Option<PathBuf>
             return Err(Stop::Failed(format!("cannot write the sources of {commit}")));
         }
     }
+    mark_version(unpacked.path(), "earlier")
+        .map_err(|error| Stop::cannot("mark the version of an earlier commit", error))?;
     std::fs::rename(unpacked.keep(), &source)
         .map_err(|error| Stop::cannot(format!("make {}", source.display()), error))?;
     Ok(Some(source))
@@ -137,6 +162,16 @@ mod tests {
     fn the_root_holds_the_workspace() {
         let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn a_copy_is_no_package_of_the_sources() {
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let (before, marked) = (manifest.lines(), with_mark(&manifest, "planted").unwrap());
+        let changed: Vec<_> = before.zip(marked.lines()).filter(|(one, two)| one != two).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        let line = format!("version = \"{version}+planted\"");
+        assert_eq!(changed, [(&*format!("version = \"{version}\""), &*line)]);
     }
 
     #[test]
