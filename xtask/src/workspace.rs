@@ -61,9 +61,9 @@ pub(crate) fn build_planted_example(
     build_at(&mut cargo, package, example)
 }
 
-/// Adds a mark to the version of a copy of the sources. Cargo takes packages of one name and version
-/// for the same wherever they are, if they share a build folder: the sources would be built to what
-/// the copy was built to.
+/// Adds a mark to the version of a copy of the sources. Cargo takes packages of one name and
+/// version for the same wherever they are, if they share a build folder: the sources would be
+/// taken for built where the copy was.
 ///
 /// # Errors
 /// The manifest cannot be read or written.
