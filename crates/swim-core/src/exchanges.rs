@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::error::OperationError;
-use crate::member::{MemberState, Peer};
-use crate::member_index::MemberIndex;
+use crate::member::Peer;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, OperationId, Outcome, Output, StreamId};
 use crate::push_pull;
@@ -24,8 +23,8 @@ pub(crate) const MAX_INCOMING: usize = 512;
 /// The most bytes that all incoming streams together may hold back.
 const MAX_INCOMING_BYTES: usize = 256 * 1024 * 1024;
 
-/// What a peer must bring on a stream within each `stream_timeout`, in bytes; the last part may be
-/// shorter. At the default of 10 s that is 1.6 kB/s.
+/// What a peer must bring on a stream within each `stream_timeout`, in bytes, a request of its own
+/// or the answer to ours; the last part may be shorter. At the default of 10 s that is 1.6 kB/s.
 const STREAM_PROGRESS: usize = 16 * 1024;
 /// How many times `stream_timeout` a stream of a peer may last, whatever it brings: 1,000 s at the
 /// default of 10 s. The longest message, 20 MiB, takes 655 s where a link carries 32 kB/s. A peer
@@ -245,7 +244,8 @@ impl Exchanges {
         config: &Config,
         effects: &mut Effects,
     ) {
-        if id.is_incoming() && stream.arrived - stream.arrived_by_timer >= STREAM_PROGRESS {
+        let is_timed = id.is_incoming() || matches!(stream.role, Role::PushPull { .. });
+        if is_timed && stream.arrived - stream.arrived_by_timer >= STREAM_PROGRESS {
             stream.arrived_by_timer = stream.arrived;
             let last = stream.opened + config.stream_timeout.saturating_mul(MOST_STREAM_TIMEOUTS);
             let timeout = effects.now() + config.stream_timeout;
@@ -326,21 +326,6 @@ impl Exchanges {
         effects.push(Output::WriteStream { id, bytes, finish: true });
     }
 
-    /// With whom the periodic push-pull is due; sets when the next one is.
-    pub(crate) fn next_partner(
-        &self,
-        members: &MemberTable,
-        config: &Config,
-        effects: &mut Effects,
-    ) -> Option<Destination> {
-        let interval = push_pull::interval(config.push_pull_interval, members.len());
-        effects.set_timer(Timer::PushPull, effects.now() + interval);
-        let partner = members.draw(1, effects.rng(), |index, member| {
-            index != MemberIndex::ME && member.state() == MemberState::Alive
-        });
-        partner.first().map(|index| Destination::of(members.get(*index)))
-    }
-
     /// Begins to exchange our view of the cluster against a peer's.
     ///
     /// # Errors
@@ -354,10 +339,17 @@ impl Exchanges {
         effects: &mut Effects,
     ) -> Result<(), OperationError> {
         let state = self.encode_state(purpose.is_join(), members);
-        let deadline = effects.now() + config.stream_timeout;
+        let last = config.stream_timeout.saturating_mul(MOST_STREAM_TIMEOUTS);
+        let deadline = effects.now() + last;
         let role = Role::PushPull { to: to.clone(), purpose };
         match self.open(to.clone(), &state, deadline, role, effects) {
-            Ok(_) => Ok(()),
+            Ok(id) => {
+                // The peer cannot answer before it has all of ours.
+                let parts = u32::try_from(1 + state.len() / STREAM_PROGRESS).unwrap_or(u32::MAX);
+                let timeout = config.stream_timeout.saturating_mul(parts).min(last);
+                effects.set_timer(Timer::Stream(id), effects.now() + timeout);
+                Ok(())
+            }
             Err(StreamTooLong { length: len, limit }) => {
                 Err(OperationError::TooLarge { len, limit })
             }

@@ -10,10 +10,11 @@ use super::Membership;
 use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, SendRefusal};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{PendingAck, ping_to};
-use crate::member::MemberRecord;
+use crate::member::{MemberRecord, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome};
+use crate::push_pull;
 use crate::reliable::OutgoingMessage;
 use crate::time::Time;
 use crate::timers::Timer;
@@ -144,9 +145,15 @@ impl Membership {
     }
 
     pub(super) fn push_pull_with_random_member(&mut self) {
-        let Self { exchanges, members, config, effects, .. } = self;
+        let Self { members, config, effects, .. } = self;
+        let interval = push_pull::interval(config.push_pull_interval, members.len());
+        effects.set_timer(Timer::PushPull, effects.now() + interval);
+        let partner = members.draw(1, effects.rng(), |index, member| {
+            index != MemberIndex::ME && member.state() == MemberState::Alive
+        });
         // Without another member that is alive there is nobody to exchange with.
-        if let Some(partner) = exchanges.next_partner(members, config, effects) {
+        if let Some(partner) = partner.first() {
+            let partner = Destination::of(members.get(*partner));
             self.begin_push_pull(partner, Purpose::Periodic);
         }
     }

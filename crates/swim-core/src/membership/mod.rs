@@ -368,7 +368,7 @@ impl Membership {
             return;
         };
         self.exchange_failed(&role, OperationError::TimedOut);
-        self.exchanges.close(id, &mut self.effects);
+        self.effects.push(Output::ResetStream { id });
     }
 
     /// The exchange of a stream ended without what it was for.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use swim_core::{
-    Config, LocalMember, Member, MemberState, Membership, Peer, RngSeed, StreamFailure, StreamId,
-    Time,
+    Config, LocalMember, Member, MemberState, Membership, Outcome, Output, Peer, RngSeed,
+    StreamFailure, StreamId, Time,
 };
 
 use crate::harness::{millis, name};
@@ -168,6 +168,70 @@ fn takes_in_parts(message: &[u8], part: usize, pause: std::time::Duration) -> bo
         drain(&mut machine);
     }
     machine.stats().counters.user_messages_in == 1
+}
+
+/// The first stream that a machine opens, or writes an answer on: its bytes.
+fn stream_bytes(machine: &mut Membership) -> (StreamId, Vec<u8>) {
+    while let Some(output) = machine.poll_output() {
+        match output {
+            Output::OpenStream { id, bytes, .. } | Output::WriteStream { id, bytes, .. } => {
+                return (id, bytes);
+            }
+            _ => {}
+        }
+    }
+    panic!("nothing is sent on a stream");
+}
+
+/// Whether a join ends well to which a state of 200 kB is answered, of which `part` bytes arrive in
+/// every `pause`.
+fn joins_in_parts(part: usize, pause: std::time::Duration) -> bool {
+    let mut config = Config::lan();
+    config.compression = false;
+    let address = bob().address;
+    let me = LocalMember { name: name("bob"), address, meta: Vec::new() };
+    let mut peer = Membership::new(config.clone(), me, RngSeed([2; 32]), Time::ZERO).unwrap();
+    peer.set_user_state(vec![7; 200_000]).unwrap();
+    drain(&mut peer);
+    let mut machine = machine(config);
+    let join = machine.join(address, None, Time::ZERO);
+    let (id, request) = stream_bytes(&mut machine);
+    let ada = Peer { address: "10.0.0.1:7946".parse().unwrap(), names: Arc::new([name("ada")]) };
+    peer.handle_stream_opened(StreamId::incoming(1), &ada, Time::ZERO);
+    peer.handle_stream_data(StreamId::incoming(1), &request, true, Time::ZERO);
+    let (_, answer) = stream_bytes(&mut peer);
+    assert!(answer.len() > 200_000);
+    let (mut now, mut outcome) = (Time::ZERO, None);
+    let parts = answer.chunks(part).count();
+    let mut finished = |machine: &mut Membership| {
+        while let Some(output) = machine.poll_output() {
+            match output {
+                Output::Finished { operation, outcome: end } if operation == join => {
+                    outcome = Some(end);
+                }
+                _ => {}
+            }
+        }
+    };
+    finished(&mut machine);
+    for (number, part) in answer.chunks(part).enumerate() {
+        now += pause;
+        machine.handle_timeout(now);
+        finished(&mut machine);
+        if machine.wants_stream(id) {
+            machine.handle_stream_data(id, part, number + 1 == parts, now);
+            finished(&mut machine);
+        }
+    }
+    outcome.unwrap() == Outcome::Joined
+}
+
+#[test]
+fn the_answer_to_a_join_has_time_as_long_as_it_gets_on() {
+    let timeout = Config::lan().stream_timeout;
+    assert!(joins_in_parts(17_000, timeout - millis(1)));
+    assert!(!joins_in_parts(8_000, timeout - millis(1)), "too slow");
+    assert!(!joins_in_parts(300_000, timeout), "nothing in time");
 }
 
 #[test]
