@@ -170,13 +170,13 @@ fn takes_in_parts(message: &[u8], part: usize, pause: std::time::Duration) -> bo
     machine.stats().counters.user_messages_in == 1
 }
 
-/// The first stream that a machine opens, or writes an answer on: its bytes.
-fn stream_bytes(machine: &mut Membership) -> (StreamId, Vec<u8>) {
+/// The first stream that a machine opens, or writes an answer on: its bytes, and until when the
+/// transport keeps it.
+fn stream_bytes(machine: &mut Membership) -> (StreamId, Vec<u8>, Option<Time>) {
     while let Some(output) = machine.poll_output() {
         match output {
-            Output::OpenStream { id, bytes, .. } | Output::WriteStream { id, bytes, .. } => {
-                return (id, bytes);
-            }
+            Output::OpenStream { id, bytes, deadline, .. } => return (id, bytes, Some(deadline)),
+            Output::WriteStream { id, bytes, .. } => return (id, bytes, None),
             _ => {}
         }
     }
@@ -195,11 +195,11 @@ fn joins_in_parts(part: usize, pause: std::time::Duration) -> bool {
     drain(&mut peer);
     let mut machine = machine(config);
     let join = machine.join(address, None, Time::ZERO);
-    let (id, request) = stream_bytes(&mut machine);
+    let (id, request, deadline) = stream_bytes(&mut machine);
     let ada = Peer { address: "10.0.0.1:7946".parse().unwrap(), names: Arc::new([name("ada")]) };
     peer.handle_stream_opened(StreamId::incoming(1), &ada, Time::ZERO);
     peer.handle_stream_data(StreamId::incoming(1), &request, true, Time::ZERO);
-    let (_, answer) = stream_bytes(&mut peer);
+    let (_, answer, _) = stream_bytes(&mut peer);
     assert!(answer.len() > 200_000);
     let (mut now, mut outcome) = (Time::ZERO, None);
     let parts = answer.chunks(part).count();
@@ -218,12 +218,12 @@ fn joins_in_parts(part: usize, pause: std::time::Duration) -> bool {
         now += pause;
         machine.handle_timeout(now);
         finished(&mut machine);
-        if machine.wants_stream(id) {
+        if machine.wants_stream(id) && now <= deadline.unwrap() {
             machine.handle_stream_data(id, part, number + 1 == parts, now);
             finished(&mut machine);
         }
     }
-    outcome.unwrap() == Outcome::Joined
+    outcome == Some(Outcome::Joined)
 }
 
 #[test]
