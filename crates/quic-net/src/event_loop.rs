@@ -134,11 +134,18 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Whether datagrams wait for room in the kernel: there is no use in a turn before the socket
+    /// is writable, which ends a [`wait`](Self::wait), or some milliseconds have passed.
+    pub fn is_blocked(&self, socket: SocketId) -> bool {
+        self.sockets.get(&socket.0).is_some_and(Socket::is_blocked)
+    }
+
     /// Sends a bounded number of datagrams for `endpoint`: 256 transmits. When the kernel has no
     /// room, the rest waits until it has.
     ///
     /// # Errors
-    /// None at present: a datagram that the kernel refuses is logged, and lost.
+    /// None at present: a datagram that the kernel refuses is lost, and counted and reported by the
+    /// endpoint.
     pub fn flush(
         &mut self,
         socket: SocketId,

@@ -68,6 +68,11 @@ impl Socket {
         self.readable
     }
 
+    /// Whether a transmit waits for room in the kernel.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -205,7 +210,7 @@ impl Socket {
         };
         match self.state.try_send(UdpSockRef::from(&self.io), &outgoing) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if is_full(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -225,6 +230,13 @@ impl ReceiveBuffers {
     pub(crate) fn new() -> Self {
         Self { bytes: vec![0; BATCH * SLOT], metas: [RecvMeta::default(); BATCH] }
     }
+}
+
+/// Whether the kernel has no room at the moment: in the socket's buffer, or in the queue of the
+/// network interface (ENOBUFS).
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
+        || error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error())
 }
 
 /// Whether an error concerns one destination rather than the socket.
@@ -256,3 +268,17 @@ const SEGMENT: usize = 1500;
 const SEGMENTS: usize = 16;
 /// Bytes that [`Socket::flush`] needs as scratch space.
 pub(crate) const SCRATCH: usize = SEGMENT * SEGMENTS;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_has_no_room_for_waits_and_what_it_refuses_is_an_error() {
+        let error = |errno: rustix::io::Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(is_full(&error(rustix::io::Errno::NOBUFS)));
+        assert!(is_full(&error(rustix::io::Errno::AGAIN)));
+        assert!(!is_full(&error(rustix::io::Errno::MSGSIZE)));
+        assert!(!is_full(&error(rustix::io::Errno::PERM)));
+    }
+}

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use quic_net::{EventLoop, LoopWaker, SocketId};
@@ -246,6 +246,19 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// While the kernel has no room for datagrams, turns that are due at once would follow each other
+/// without an end: they wait until the socket is writable, or for a few milliseconds.
+fn next_turn(due: Option<Instant>, is_blocked: bool, now: Instant) -> Option<Instant> {
+    if is_blocked {
+        Some(due.map_or(now + BLOCKED_WAIT, |due| due.max(now + BLOCKED_WAIT)))
+    } else {
+        due
+    }
+}
+
+/// The kernel frees its buffer at the speed of the network card: a megabyte in 8 ms at 1 Gbit/s.
+const BLOCKED_WAIT: Duration = Duration::from_millis(10);
+
 impl Hosted {
     fn turn(&mut self, event_loop: &mut EventLoop, now: Instant) {
         if self.panicked {
@@ -266,7 +279,8 @@ impl Hosted {
         for error in [received.err(), flushed.err()].into_iter().flatten() {
             log::warn!("socket of this member: {error}");
         }
-        self.due = [self.node.poll_timeout(), self.closing].into_iter().flatten().min();
+        let due = [self.node.poll_timeout(), self.closing].into_iter().flatten().min();
+        self.due = next_turn(due, event_loop.is_blocked(self.socket), now);
     }
 
     /// Whether all that was queued is done; if not, the rest waits for the next turn.
@@ -310,8 +324,6 @@ impl Hosted {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use certs::{Authority, Identity};
     use quic_net::{Endpoint, EndpointConfig};
     use swim_core::{Config, Hooks, LocalMember, Member, MemberName, Membership, RngSeed, Time};
@@ -324,6 +336,17 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
     const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_turn_waits_while_the_kernel_has_no_room() {
+        let now = now();
+        let soon = now + Duration::from_millis(10);
+        assert_eq!(next_turn(Some(now), true, now), Some(soon));
+        assert_eq!(next_turn(None, true, now), Some(soon));
+        assert_eq!(next_turn(Some(now + DAY), true, now), Some(now + DAY));
+        assert_eq!(next_turn(Some(now), false, now), Some(now));
+        assert_eq!(next_turn(None, false, now), None);
+    }
 
     struct Panics;
 
