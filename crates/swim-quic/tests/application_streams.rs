@@ -211,6 +211,22 @@ fn what_cannot_be_opened_says_why() {
     assert!(matches!(error, OpenStreamError::NotAlive(_)), "{error}");
 }
 
+/// The connection outlives the leave.
+#[test]
+fn who_has_left_opens_no_stream_and_sends_no_datagram() {
+    let (ada, bob) = pair();
+    let streams = ada.listen("echo").unwrap();
+    let datagrams = ada.listen_datagrams("echo").unwrap();
+    bob.ping("ada", SECOND).unwrap();
+    bob.leave(5 * SECOND).unwrap();
+    eventually("bob is gone", || alive(&ada) == ["ada"]);
+    assert_eq!(bob.open_stream("ada", "echo", SECOND).unwrap_err(), OpenStreamError::Left);
+    let error = bob.send_datagram("ada", "echo", b"late".to_vec()).unwrap_err();
+    assert_eq!(error, SendDatagramError::Left);
+    assert!(streams.recv_timeout(SECOND / 2).is_err());
+    assert!(datagrams.try_recv().is_err());
+}
+
 /// A reader that takes its time.
 #[expect(clippy::disallowed_methods, reason = "real sockets need real time")]
 fn pause(time: Duration) {

@@ -62,13 +62,13 @@ variants! {
     ListenError { Protocol, Command }
     OpenStreamError {
         Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, Unreachable, Write,
-        TimedOut, Command,
+        TimedOut, Left, Command,
     }
     PingError { InvalidName, UnknownMember, TimedOut, SendFailed, TooManyOperations, Command }
     RawError { FirstByte, TooLarge, QueueFull, Command }
     ResolveError { Failed, NoAddress, TimedOut, TooManyLookups, NoThread }
     SendDatagramError {
-        Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Command,
+        Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Left, Command,
     }
     SendError {
         InvalidName, UnknownMember, NotAlive, TooLarge, Busy, NoReceiver, Unknown, Unreachable,
@@ -545,6 +545,8 @@ fn a_stream_is_not_opened() {
     let error = ada.open_stream("bob", "echo", 10 * SECOND).unwrap_err();
     seen.expect("Unreachable", &error);
     assert_eq!(source::<StreamError>(&error), &StreamError::DialTimedOut);
+    ada.leave(PATIENCE).unwrap();
+    seen.expect("Left", &open(&ada, "bob", "echo"));
     seen.complete_but_for(&[
         ("PeerSpeaksGo", NO_GO_HERE),
         ("Write", "a stream that was just opened takes its first bytes"),
@@ -577,6 +579,8 @@ fn a_datagram_is_refused() {
     assert_eq!(error, SendDatagramError::TooLarge { len: 70_000, limit: 65_536 - 6 });
     ada.send_datagram("bob", "echo", vec![0; 65_536 - 6]).unwrap();
     seen.expect("Command", &send(&closed(), "bob", "echo", 1));
+    ada.leave(5 * SECOND).unwrap();
+    seen.expect("Left", &send(&ada, "bob", "echo", 1));
     seen.complete_but_for(&[("PeerSpeaksGo", NO_GO_HERE)]);
 }
 

@@ -122,7 +122,7 @@ impl StreamRouter {
         now: Instant,
     ) {
         let Some(from) = from else {
-            log::debug!("an application stream of a peer that is no member is reset");
+            log::debug!("an application stream of a peer that is no member, or has left, is reset");
             endpoint.reset(stream);
             return;
         };

@@ -35,6 +35,9 @@ pub enum OpenStreamError {
     /// The peer did not have the stream before the timeout.
     #[error("the peer did not have the stream in time: is it running and reachable?")]
     TimedOut,
+    /// This member has left, or is leaving.
+    #[error("this member has left: start a new one")]
+    Left,
     /// The driver thread did not take the command.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -97,6 +100,9 @@ pub enum SendDatagramError {
         /// How many fit.
         limit: usize,
     },
+    /// This member has left, or is leaving.
+    #[error("this member has left: start a new one")]
+    Left,
     /// The driver thread did not take the command.
     #[error(transparent)]
     Command(#[from] CommandError),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::{MAX_PACKET, Protocol, StreamToken};
 use swim_core::wire::KeyError;
-use swim_core::{MemberName, OperationId, Outcome, SecretKey};
+use swim_core::{MemberName, MemberState, OperationId, Outcome, SecretKey};
 
 use super::Node;
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
@@ -125,6 +125,7 @@ impl Node {
             Reachable::Unknown => return Err(OpenStreamError::UnknownMember(to.clone())),
             Reachable::NotAlive => return Err(OpenStreamError::NotAlive(to.clone())),
             Reachable::SpeaksGo => return Err(OpenStreamError::PeerSpeaksGo),
+            Reachable::WeLeft => return Err(OpenStreamError::Left),
         };
         let stream = self.applications.next_token();
         self.endpoint.open_stream(stream, address, Some(to.as_bytes()), deadline, now);
@@ -144,6 +145,7 @@ impl Node {
             Reachable::Unknown => return Err(SendDatagramError::UnknownMember(to.clone())),
             Reachable::NotAlive => return Err(SendDatagramError::NotAlive(to.clone())),
             Reachable::SpeaksGo => return Err(SendDatagramError::PeerSpeaksGo),
+            Reachable::WeLeft => return Err(SendDatagramError::Left),
         };
         let limit = MAX_PACKET - header.len();
         if payload.len() > limit {
@@ -157,6 +159,9 @@ impl Node {
 
     /// Whether and where a member can be reached with application protocols.
     fn application_peer(&self, to: &MemberName) -> Reachable {
+        if self.membership.local().state() == MemberState::Left {
+            return Reachable::WeLeft;
+        }
         let Some(member) = self.membership.member(to) else {
             return Reachable::Unknown;
         };
@@ -195,4 +200,6 @@ enum Reachable {
     Unknown,
     NotAlive,
     SpeaksGo,
+    /// We are no member any more.
+    WeLeft,
 }

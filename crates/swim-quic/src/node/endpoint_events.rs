@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quic_net::{EndpointEvent, PeerIdentity};
-use swim_core::MemberName;
+use swim_core::{MemberName, MemberState};
 
 use super::Node;
 use crate::cluster_event::RawDatagram;
@@ -36,12 +36,12 @@ impl Node {
     ) -> Option<EndpointEvent> {
         match event {
             EndpointEvent::StreamOpened { stream, peer, application: true } => {
-                let from = self.member_behind(&peer);
+                let from = self.application_sender(&peer);
                 self.applications.opened(&mut self.endpoint, stream, from, now);
                 None
             }
             EndpointEvent::ApplicationPacket { peer, bytes } => {
-                let from = self.member_behind(&peer);
+                let from = self.application_sender(&peer);
                 self.applications.datagram(&bytes, from);
                 None
             }
@@ -121,6 +121,15 @@ impl Node {
                 debug_assert!(false, "the machine or an application takes this: {other:?}");
             }
         }
+    }
+
+    /// Who sends for applications over a connection; `None` if it has left. Its connection outlives
+    /// its leave by a second.
+    fn application_sender(&mut self, identity: &Arc<PeerIdentity>) -> Option<MemberName> {
+        let name = self.member_behind(identity)?;
+        let member = self.membership.member(&name);
+        let has_left = member.is_some_and(|member| member.state() == MemberState::Left);
+        (!has_left).then_some(name)
     }
 
     /// The member behind a connection: the one that it belongs to, else the one that announces its
