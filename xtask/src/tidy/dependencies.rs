@@ -40,6 +40,7 @@ const LAYERS: &[Layer] = &[
             "mio",
             "quiche",
             "quinn-udp",
+            "rustix",
             "ring",
             "rmp-serde",
             "serde",
