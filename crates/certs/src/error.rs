@@ -104,6 +104,18 @@ pub enum IdentityError {
         /// When it begins.
         not_before: SystemTime,
     },
+    /// Its extensions do not allow what every member does.
+    #[error(
+        "{certificate} may not be used for {missing}, and a member is on both sides: issue it with \
+         the extended key usages serverAuth and clientAuth, or with none, and with the key usage \
+         digitalSignature"
+    )]
+    Usage {
+        /// Where the certificate is from.
+        certificate: String,
+        /// What it does not allow.
+        missing: MissingUsage,
+    },
     /// The certificate does not lead to any of the roots.
     #[error(
         "{certificate} does not lead to {authority} ({source}): use the authority that issued \
@@ -117,6 +129,21 @@ pub enum IdentityError {
         /// What the verifier said.
         source: ChainError,
     },
+}
+
+/// What a certificate does not allow its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MissingUsage {
+    /// To be dialed.
+    #[error("the accepting side of a connection (serverAuth)")]
+    Server,
+    /// To dial.
+    #[error("the dialing side of a connection (clientAuth)")]
+    Client,
+    /// To sign a handshake, as both sides do.
+    #[error("signatures (digitalSignature)")]
+    Signature,
 }
 
 /// What is wrong inside a PEM text.

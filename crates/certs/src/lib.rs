@@ -36,13 +36,14 @@ mod pem;
 mod reload;
 mod tls_context;
 mod trust;
+mod usage;
 mod validity;
 mod x509;
 
 pub use authority::{Authority, Issued};
 pub use error::{
-    AuthorityError, ChainError, ContextError, DamageError, IdentityError, IssueError, RevokeError,
-    SaveError, UnsupportedKey,
+    AuthorityError, ChainError, ContextError, DamageError, IdentityError, IssueError, MissingUsage,
+    RevokeError, SaveError, UnsupportedKey,
 };
 pub use files::Existing;
 pub use identity::Identity;

@@ -15,7 +15,7 @@ use ring::hkdf;
 use crate::error::{ChainError, DamageError, IdentityError};
 use crate::validity::{self, Validity};
 use crate::x509::Fingerprint;
-use crate::{files, names, pem, x509};
+use crate::{files, names, pem, usage, x509};
 
 /// A leaf certificate, its chain, key and roots, checked to fit together.
 pub(crate) struct Credentials {
@@ -135,6 +135,11 @@ pub(crate) fn parse(
     }
     if now < validity.not_before {
         return Err(IdentityError::NotYetValid { certificate, not_before: validity.not_before });
+    }
+    if let Some(missing) =
+        usage::missing(&leaf, &intermediates, &key).map_err(|error| damaged(error.into()))?
+    {
+        return Err(IdentityError::Usage { certificate, missing });
     }
     verify(&leaf, &intermediates, &roots, now).map_err(|source| IdentityError::Untrusted {
         certificate,

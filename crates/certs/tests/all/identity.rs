@@ -5,9 +5,16 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use certs::{ChainError, Identity, IdentityError, IdentityFiles, Trust, tls_context};
+use boring::asn1::Asn1Time;
+use boring::ec::{EcGroup, EcKey};
+use boring::hash::MessageDigest;
+use boring::nid::Nid;
+use boring::pkey::PKey;
+use boring::x509::extension::{ExtendedKeyUsage, KeyUsage};
+use boring::x509::{X509, X509Extension, X509Name};
+use certs::{ChainError, Identity, IdentityError, IdentityFiles, MissingUsage, Trust, tls_context};
 
 use crate::participants::{CENTURY, DAY, HOME, authority, data, day_one, member};
 
@@ -171,6 +178,71 @@ fn what_is_printed_for_debugging_holds_no_key() {
 }
 
 type Kind = fn(&IdentityError) -> bool;
+
+/// What each kind of certificate may be used for, as an authority made it.
+#[test]
+fn a_certificate_that_is_for_one_side_only_is_refused_at_once() {
+    let usages = |server: bool, client: bool| {
+        let mut usages = ExtendedKeyUsage::new();
+        if server {
+            usages.server_auth();
+        }
+        if client {
+            usages.client_auth();
+        }
+        usages.build().unwrap()
+    };
+    let signs = || KeyUsage::new().digital_signature().build().unwrap();
+    let encrypts = || KeyUsage::new().key_encipherment().build().unwrap();
+    assert!(with_usages(vec![]).is_ok());
+    assert!(with_usages(vec![usages(true, true)]).is_ok());
+    assert!(with_usages(vec![usages(true, true), signs()]).is_ok());
+    assert!(with_usages(vec![signs()]).is_ok());
+    for (extensions, expected, words) in [
+        (
+            vec![usages(true, false)],
+            MissingUsage::Client,
+            "dialing side of a connection (clientAuth)",
+        ),
+        (
+            vec![usages(false, true)],
+            MissingUsage::Server,
+            "accepting side of a connection (serverAuth)",
+        ),
+        (vec![usages(true, false), signs()], MissingUsage::Client, "with the extended key usages"),
+        (vec![usages(true, true), encrypts()], MissingUsage::Signature, "digitalSignature"),
+        (vec![encrypts()], MissingUsage::Signature, "digitalSignature"),
+    ] {
+        let error = with_usages(extensions).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        let IdentityError::Usage { missing, .. } = error else { panic!("{error}") };
+        assert_eq!(missing, expected);
+    }
+}
+
+/// A certificate of ada with these extensions, which signs itself.
+fn with_usages(extensions: Vec<X509Extension>) -> Result<Identity, IdentityError> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut name = X509Name::builder().unwrap();
+    name.append_entry_by_text("CN", "ada").unwrap();
+    let name = name.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(9).unwrap()).unwrap();
+    for extension in &extensions {
+        builder.append_extension(extension).unwrap();
+    }
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    let certificate = builder.build().to_pem().unwrap();
+    let key = key.private_key_to_pem_pkcs8().unwrap();
+    let later = SystemTime::now() + DAY;
+    Identity::from_pem_at(&certificate, &certificate, &key, later)
+}
 
 fn encrypted(error: &IdentityError) -> bool {
     matches!(error, IdentityError::EncryptedKey { .. })
