@@ -1,9 +1,13 @@
 //! Which address a member binds to and announces to others.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::bounded;
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
 use crate::error::{AnnounceError, StartError};
+use crate::resolve::Resolver;
 
 /// Parses `IP:PORT`, or an IP alone, which stands for the default port.
 pub(crate) fn parse_bind(text: &str) -> Result<SocketAddr, StartError> {
@@ -15,12 +19,14 @@ pub(crate) fn parse_bind(text: &str) -> Result<SocketAddr, StartError> {
 /// The address to announce; port 0 stands for the bound port.
 ///
 /// Peers dial it, so a wildcard cannot be announced. For a wildcard bind it is the source address
-/// that the kernel would use towards the first seed, since whoever answers there can answer us;
-/// without a seed address, the machine's one private address. Several leave no way to choose.
+/// that the kernel would use towards the first seed that resolves, since whoever answers there can
+/// answer us; without such a seed, the one that it would use for the default route; without that,
+/// the machine's one address. An IPv4 socket announces an IPv4 address only.
 pub(crate) fn announced_address(
     bind: SocketAddr,
     advertise: Option<SocketAddr>,
     seeds: &[JoinAddress],
+    host: &mut impl Host,
 ) -> Result<SocketAddr, AnnounceError> {
     match advertise {
         Some(address) if address.ip().is_unspecified() => {
@@ -30,42 +36,102 @@ pub(crate) fn announced_address(
         None if !bind.ip().is_unspecified() => return Ok(bind),
         None => {}
     }
-    let towards = seeds.iter().find_map(JoinAddress::socket_address);
-    if let Some(ip) = towards.and_then(|seed| source_towards(bind, seed)) {
+    let fits = |ip: IpAddr| bind.is_ipv6() || ip.is_ipv4();
+    for seed in seeds {
+        let known = seed.socket_address().map(|address| vec![address]);
+        for peer in known.unwrap_or_else(|| host.resolve(seed)) {
+            if let Some(ip) = host.source_towards(bind, peer).filter(|ip| fits(*ip)) {
+                return Ok(SocketAddr::new(ip, bind.port()));
+            }
+        }
+    }
+    let routed = ANYWHERE.into_iter().find_map(|peer| host.source_towards(bind, peer));
+    if let Some(ip) = routed.filter(|ip| fits(*ip)) {
         return Ok(SocketAddr::new(ip, bind.port()));
     }
-    let found = private_addresses();
+    let mut found: Vec<IpAddr> = host.addresses().into_iter().filter(|ip| fits(*ip)).collect();
+    found.retain(|ip| !is_local(*ip));
+    found.sort_unstable();
+    found.dedup();
     match found.as_slice() {
         [ip] => Ok(SocketAddr::new(*ip, bind.port())),
-        [] => Err(AnnounceError::NoPrivateAddress),
-        _ => Err(AnnounceError::SeveralPrivateAddresses(found)),
+        [] => Err(AnnounceError::NoAddress(bind.ip())),
+        _ => Err(AnnounceError::SeveralAddresses(found)),
     }
 }
 
-/// Which of our addresses the kernel would use towards `peer`. Connecting a UDP socket sends
-/// nothing.
-fn source_towards(bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(SocketAddr::new(bind.ip(), 0)).ok()?;
-    socket.connect(peer).ok()?;
-    let ip = socket.local_addr().ok()?.ip().to_canonical();
-    (!ip.is_unspecified()).then_some(ip)
+/// Addresses that only a default route leads to: those of documents (RFC 5737, RFC 3849). Nothing
+/// is sent there. IPv4 first: an IPv6 socket is reached at both kinds of address, by everybody at
+/// an IPv4 one.
+const ANYWHERE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9),
+];
+
+/// Whether an address means nothing to other machines: loopback and link-local ones.
+fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback()
+        || match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        }
 }
 
-/// The machine's addresses out of RFC 1918 and RFC 4193 space.
-fn private_addresses() -> Vec<IpAddr> {
-    let is_private = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_private(),
-        IpAddr::V6(ip) => ip.is_unique_local(),
-    };
-    let mut found: Vec<IpAddr> = if_addrs::get_if_addrs()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|interface| interface.ip())
-        .filter(is_private)
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+/// What this machine knows of addresses.
+pub(crate) trait Host {
+    /// Which of our addresses the kernel would use towards `peer`.
+    fn source_towards(&self, bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr>;
+
+    /// The addresses of a seed that is a name; none if there is no answer in time.
+    fn resolve(&mut self, seed: &JoinAddress) -> Vec<SocketAddr>;
+
+    /// The addresses of all interfaces.
+    fn addresses(&self) -> Vec<IpAddr>;
+}
+
+/// How long a start may wait for the resolver, for all seeds together.
+const RESOLVE_TIME: Duration = Duration::from_secs(2);
+
+/// This machine.
+pub(crate) struct ThisHost {
+    resolver: Resolver,
+    until: Option<Instant>,
+}
+
+impl ThisHost {
+    pub(crate) fn new() -> Self {
+        Self { resolver: Resolver::default(), until: None }
+    }
+}
+
+impl Host for ThisHost {
+    fn source_towards(&self, bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr> {
+        let socket = UdpSocket::bind(SocketAddr::new(bind.ip(), 0)).ok()?;
+        let peer = match (bind.ip(), peer.ip()) {
+            (IpAddr::V6(_), IpAddr::V4(ip)) => {
+                SocketAddr::new(ip.to_ipv6_mapped().into(), peer.port())
+            }
+            _ => peer,
+        };
+        // Connecting a UDP socket sends nothing.
+        socket.connect(peer).ok()?;
+        let ip = socket.local_addr().ok()?.ip().to_canonical();
+        (!ip.is_unspecified()).then_some(ip)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a start has no turn whose time it could take")]
+    fn resolve(&mut self, seed: &JoinAddress) -> Vec<SocketAddr> {
+        let until = *self.until.get_or_insert_with(|| Instant::now() + RESOLVE_TIME);
+        let (sender, answer) = bounded(1);
+        self.resolver.look_up(seed.clone(), &sender, None);
+        let resolved = answer.recv_deadline(until).ok();
+        resolved.and_then(|resolved| resolved.found.ok()).unwrap_or_default()
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        interfaces.into_iter().map(|interface| interface.ip()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -78,19 +144,95 @@ mod tests {
 
     #[test]
     fn an_explicit_or_bound_address_is_announced_as_it_is() {
-        let bound = socket("127.0.0.1:7001");
-        assert_eq!(announced_address(bound, None, &[]).unwrap(), bound);
+        let (bound, mut host) = (socket("127.0.0.1:7001"), ThisHost::new());
+        assert_eq!(announced_address(bound, None, &[], &mut host).unwrap(), bound);
         let explicit = socket("10.9.8.7:0");
-        assert_eq!(announced_address(bound, Some(explicit), &[]).unwrap(), explicit);
-        let error = announced_address(bound, Some(socket("0.0.0.0:1")), &[]).unwrap_err();
+        let announced = announced_address(bound, Some(explicit), &[], &mut host).unwrap();
+        assert_eq!(announced, explicit);
+        let wildcard = Some(socket("0.0.0.0:1"));
+        let error = announced_address(bound, wildcard, &[], &mut host).unwrap_err();
         assert!(error.to_string().contains("Builder::advertise"), "{error}");
     }
 
     #[test]
-    fn a_wildcard_bind_announces_the_source_address_towards_the_first_seed() {
-        let seeds = ["seed.example:1".parse().unwrap(), "127.0.0.1:9".parse().unwrap()];
-        let announced = announced_address(socket("0.0.0.0:7001"), None, &seeds).unwrap();
-        assert_eq!(announced, socket("127.0.0.1:7001"));
+    fn a_wildcard_bind_announces_the_source_address_towards_a_seed() {
+        let seeds = ["127.0.0.1:9".parse().unwrap()];
+        let mut host = ThisHost::new();
+        for bind in ["0.0.0.0:7001", "[::]:7001"] {
+            let announced = announced_address(socket(bind), None, &seeds, &mut host).unwrap();
+            assert_eq!(announced, socket("127.0.0.1:7001"), "bound to {bind}");
+        }
+    }
+
+    /// A machine with these addresses, whose kernel takes the address after the first prefix that
+    /// fits, or the default one.
+    struct Machine {
+        addresses: Vec<IpAddr>,
+        routes: Vec<(&'static str, IpAddr)>,
+        names: Vec<(&'static str, SocketAddr)>,
+    }
+
+    impl Host for Machine {
+        fn source_towards(&self, bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr> {
+            let fits = |ip: &IpAddr| ip.is_ipv4() == peer.is_ipv4();
+            let is_reachable = bind.is_ipv6() || peer.is_ipv4();
+            let to = peer.ip().to_string();
+            let mut routes = self.routes.iter().filter(|(_, ip)| is_reachable && fits(ip));
+            routes.find(|(prefix, _)| to.starts_with(prefix)).map(|(_, ip)| *ip)
+        }
+
+        fn resolve(&mut self, seed: &JoinAddress) -> Vec<SocketAddr> {
+            let named = self.names.iter().filter(|(name, _)| seed.text.starts_with(name));
+            named.map(|(_, address)| *address).collect()
+        }
+
+        fn addresses(&self) -> Vec<IpAddr> {
+            self.addresses.clone()
+        }
+    }
+
+    fn machine(addresses: &[&str], routes: &[(&'static str, &str)]) -> Machine {
+        let ip = |text: &&str| text.parse().unwrap();
+        Machine {
+            addresses: ["127.0.0.1", "::1", "fe80::1"].iter().chain(addresses).map(ip).collect(),
+            routes: routes.iter().map(|(prefix, text)| (*prefix, ip(text))).collect(),
+            names: vec![("seed.example", socket("172.17.9.9:7946"))],
+        }
+    }
+
+    fn announced(mut machine: Machine, bind: &str, seeds: &[&str]) -> Result<String, String> {
+        let seeds: Vec<JoinAddress> = seeds.iter().map(|seed| seed.parse().unwrap()).collect();
+        let announced = announced_address(socket(bind), None, &seeds, &mut machine);
+        announced.map(|address| address.ip().to_string()).map_err(|error| error.to_string())
+    }
+
+    const ANY4: &str = "0.0.0.0:7946";
+    const ANY6: &str = "[::]:7946";
+
+    #[test]
+    fn without_a_seed_it_is_the_address_of_the_default_route() {
+        for own in ["10.0.0.5", "203.0.113.7", "100.64.0.9"] {
+            let host = || machine(&[own, "172.17.0.1"], &[("172.17.", "172.17.0.1"), ("", own)]);
+            for (bind, seeds) in [(ANY4, &[][..]), (ANY6, &[]), (ANY4, &["unknown.example"])] {
+                assert_eq!(announced(host(), bind, seeds).as_deref(), Ok(own), "{bind} {seeds:?}");
+            }
+            // The first seed that resolves decides.
+            let seeds = ["unknown.example", "seed.example", "198.51.100.1"];
+            assert_eq!(announced(host(), ANY4, &seeds).as_deref(), Ok("172.17.0.1"));
+        }
+        let host = machine(&["10.0.0.5", "fd00::5"], &[("", "10.0.0.5"), ("", "fd00::5")]);
+        assert_eq!(announced(host, ANY6, &["[fd00::9]:1"]).as_deref(), Ok("fd00::5"));
+    }
+
+    #[test]
+    fn without_a_route_it_is_the_only_address_of_the_sockets_family() {
+        let host = || machine(&["10.0.0.5", "fd00::5"], &[]);
+        assert_eq!(announced(host(), ANY4, &[]).as_deref(), Ok("10.0.0.5"));
+        let error = announced(host(), ANY6, &[]).unwrap_err();
+        assert!(error.contains("10.0.0.5, fd00::5") && error.contains("advertise"), "{error}");
+        assert_eq!(announced(machine(&["fd00::5"], &[]), ANY6, &[]).as_deref(), Ok("fd00::5"));
+        let error = announced(machine(&["fd00::5"], &[("", "fd00::5")]), ANY4, &[]).unwrap_err();
+        assert!(error.contains("[::]"), "{error}");
     }
 
     #[test]

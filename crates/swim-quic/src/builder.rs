@@ -14,7 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, Features, LocalMember, MemberName, Membership, RngSeed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
-use crate::announce::{announced_address, parse_bind};
+use crate::announce::{ThisHost, announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
@@ -139,9 +139,10 @@ impl Builder {
         self
     }
 
-    /// The address to announce to others (default: the bound one; for a wildcard bind, the
-    /// address the kernel would use towards the first seed, else the machine's one private
-    /// address). Port 0 means the bound port.
+    /// The address to announce to others. Port 0 means the bound port. Default: the bound one; for
+    /// a wildcard bind, the one that the kernel would use towards the first seed that resolves
+    /// (within 2 s), else for the default route, else the machine's only one, each time of the
+    /// socket's family.
     #[must_use]
     pub fn advertise(mut self, address: SocketAddr) -> Self {
         self.advertise = Some(address);
@@ -249,7 +250,7 @@ impl Builder {
         if self.name_policy == NamePolicy::Match {
             check_names(&self.name, &identity)?;
         }
-        let announced = announced_address(bind, self.advertise, &seeds)?;
+        let announced = announced_address(bind, self.advertise, &seeds, &mut ThisHost::new())?;
         let driver = match &self.driver {
             Some(driver) => driver.clone(),
             None => Driver::start()?,

@@ -45,7 +45,7 @@ macro_rules! variants {
 }
 
 variants! {
-    AnnounceError { Unspecified, NoPrivateAddress, SeveralPrivateAddresses }
+    AnnounceError { Unspecified, NoAddress, SeveralAddresses }
     BroadcastError { TooLarge, QueueFull, Left, Command }
     CommandError { Busy, Unanswered, Closed }
     ConnectError { InvalidName, UnknownMember, OwnName, Unreachable, Closed, TimedOut, Command }
@@ -229,8 +229,7 @@ fn a_start_is_refused() {
     let StartError::Announce(error) = error else { panic!("just seen") };
     announce.expect("Unspecified", &error);
     let machine = "depends on the addresses of the machine";
-    announce
-        .complete_but_for(&[("NoPrivateAddress", machine), ("SeveralPrivateAddresses", machine)]);
+    announce.complete_but_for(&[("NoAddress", machine), ("SeveralAddresses", machine)]);
 
     let (_taken, address) = silent();
     let error = ada().bind(address).start().unwrap_err();

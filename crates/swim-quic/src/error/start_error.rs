@@ -5,6 +5,7 @@ use std::net::{AddrParseError, IpAddr, SocketAddr};
 
 use certs::ContextError;
 use quic_net::{EndpointError, LimitsError};
+use rustix::io::Errno;
 use swim_core::{ConfigError, NameError};
 use thiserror::Error;
 
@@ -103,23 +104,33 @@ pub enum AnnounceError {
          (Builder::advertise)"
     )]
     Unspecified(IpAddr),
-    /// Bound to a wildcard, without a seed address, on a machine without a private address.
+    /// Bound to a wildcard, which is given here, on a machine without an address of that family
+    /// but loopback and link-local ones.
+    #[error("{}", no_address(*.0))]
+    NoAddress(IpAddr),
+    /// Bound to a wildcard on a machine without a default route, with several addresses, and
+    /// without a seed that resolves.
     #[error(
-        "cannot tell which address to announce: the machine has no private address; give one \
-         (Builder::advertise)"
+        "cannot tell which address to announce: there is no default route, and the machine has \
+         {}; give one (Builder::advertise), or a seed",
+        .0.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
     )]
-    NoPrivateAddress,
-    /// Bound to a wildcard, without a seed address, on a machine with several private addresses.
-    #[error(
-        "cannot tell which address to announce: the machine has {} private addresses; give one \
-         (Builder::advertise)",
-        .0.len()
-    )]
-    SeveralPrivateAddresses(Vec<IpAddr>),
+    SeveralAddresses(Vec<IpAddr>),
 }
 
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+}
+
+fn no_address(bind: IpAddr) -> String {
+    let (family, instead) = match bind {
+        IpAddr::V4(_) => ("IPv4", "bind to [::] where it has IPv6 ones, "),
+        IpAddr::V6(_) => ("IP", ""),
+    };
+    format!(
+        "cannot tell which address to announce: this machine has no {family} address that others \
+         reach; {instead}connect it to a network, or give an address (Builder::advertise)"
+    )
 }
 
 fn not_bound(address: &SocketAddr, error: &io::Error) -> String {
@@ -127,6 +138,13 @@ fn not_bound(address: &SocketAddr, error: &io::Error) -> String {
         return format!(
             "port taken: another process listens on {address}; stop it or bind another port (port \
              0 takes a free one)"
+        );
+    }
+    let errno = error.raw_os_error();
+    if [Errno::MFILE, Errno::NFILE].map(|limit| Some(limit.raw_os_error())).contains(&errno) {
+        return format!(
+            "no socket for {address}: {error}; close files or sockets, or raise the limit of \
+             descriptors (ulimit -n)"
         );
     }
     format!(
