@@ -89,6 +89,11 @@ const STEPS: &[Step] = &[
         work: Work::Cluster(&["interop", "--earlier"]),
     },
     Step {
+        name: "soak-planted",
+        about: "the soak reports the planted fault whose turn it is",
+        work: Work::Cluster(&["soak", "--prove", "--smoke"]),
+    },
+    Step {
         name: "soak",
         about: "eight real nodes crash, freeze, leave and return for two minutes",
         work: Work::Cluster(&["soak", "--nodes", "8", "--minutes", "2", "--seed", "1"]),
@@ -349,7 +354,16 @@ mod tests {
         let last: Vec<&str> = groups.last().unwrap().iter().map(|step| step.name).collect();
         assert_eq!(
             last,
-            ["demo", "demo-crash", "demo-leave", "demo-restart", "interop", "earlier", "soak"]
+            [
+                "demo",
+                "demo-crash",
+                "demo-leave",
+                "demo-restart",
+                "interop",
+                "earlier",
+                "soak-planted",
+                "soak"
+            ]
         );
     }
 

@@ -61,6 +61,17 @@ pub(crate) fn build_planted_example(
     build_at(&mut cargo, package, example)
 }
 
+/// The commit that is checked out; empty without git.
+pub(crate) fn commit() -> String {
+    let mut head = Command::new("git");
+    process::answer(head.current_dir(root()).args(["rev-parse", "HEAD"])).unwrap_or_default()
+}
+
+/// Which of `count` things a commit chooses, where a check has time for one of them.
+pub(crate) fn turn(commit: &str, count: usize) -> usize {
+    commit.bytes().map(usize::from).sum::<usize>() % count.max(1)
+}
+
 /// Adds a mark to the version of a copy of the sources. Cargo takes packages of one name and
 /// version for the same wherever they are, if they share a build folder: the sources would be
 /// taken for built where the copy was.

@@ -102,9 +102,7 @@ fn choose(arguments: &Arguments) -> Result<Vec<&'static str>, Stop> {
         ));
     }
     if arguments.smoke {
-        let mut head = Command::new("git");
-        head.current_dir(workspace::root()).args(["rev-parse", "HEAD"]);
-        targets = smoke(&process::answer(&mut head).unwrap_or_default());
+        targets = smoke(&workspace::commit());
     }
     if targets.is_empty() {
         targets = TARGETS.to_vec();
@@ -118,8 +116,7 @@ fn choose(arguments: &Arguments) -> Result<Vec<&'static str>, Stop> {
 /// The canary and the target whose turn it is.
 fn smoke(commit: &str) -> Vec<&'static str> {
     let [canary, others @ ..] = TARGETS;
-    let turn = commit.bytes().map(usize::from).sum::<usize>() % others.len();
-    vec![canary, others[turn]]
+    vec![canary, others[workspace::turn(commit, others.len())]]
 }
 
 fn build(toolchain: &Toolchain, folders: &Folders, targets: &[&str], compares: bool) -> Command {

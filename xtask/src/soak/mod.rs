@@ -66,13 +66,16 @@ pub(crate) struct Arguments {
     /// Plant this one alone; may be given more than once
     #[arg(long, value_name = "NAME", requires = "prove")]
     only: Vec<String>,
+    /// Plant the one whose turn it is by the commit, of those that take two minutes and no Go
+    #[arg(long, requires = "prove", conflicts_with = "only")]
+    smoke: bool,
 }
 
 /// Runs the soak, or proves the oracle.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
     let Arguments { nodes, minutes, seed, go, json, keep, .. } = *arguments;
     if arguments.prove {
-        return prove::run(&arguments.only, seed, keep);
+        return prove::run(&arguments.only, arguments.smoke, seed, keep);
     }
     if usize::from(go) * 2 > usize::from(nodes) {
         return Err(Stop::BadInput(format!(

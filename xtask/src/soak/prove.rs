@@ -17,6 +17,9 @@ use crate::{Stop, planted, workspace};
 /// Where the faults are kept, below the repository's root.
 const FAULTS: &str = "crates/swim-quic/planted";
 
+/// How long a soak takes at least, in minutes.
+const SHORTEST: u64 = 2;
+
 /// How one planted fault is shown.
 struct Planted {
     rule: Rule,
@@ -26,8 +29,8 @@ struct Planted {
     participants: Participants,
 }
 
-/// Plants them, one after the other.
-pub(super) fn run(only: &[String], seed: u64, keep: bool) -> Result<(), Stop> {
+/// Plants them, one after the other: all, those named, or the one whose turn it is.
+pub(super) fn run(only: &[String], smoke: bool, seed: u64, keep: bool) -> Result<(), Stop> {
     let root = workspace::root();
     let mut faults = BTreeMap::new();
     for patch in planted::patches(&root.join(FAULTS))? {
@@ -40,6 +43,11 @@ pub(super) fn run(only: &[String], seed: u64, keep: bool) -> Result<(), Stop> {
         return Err(Stop::BadInput(format!("--only {unknown}: the planted faults are {names}")));
     }
     faults.retain(|name, _| only.is_empty() || only.contains(name));
+    if smoke {
+        faults.retain(|_, (_, fault)| fault.minutes == SHORTEST && fault.participants.go == 0);
+        let turn = workspace::turn(&workspace::commit(), faults.len());
+        faults = faults.into_iter().skip(turn).take(1).collect();
+    }
     let with_go = faults.values().any(|(_, fault)| fault.participants.go > 0);
     let programs = Programs::build(if with_go { GoPeer::Pinned } else { GoPeer::No })?;
     let mut missed = Vec::new();
