@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
 
-use crate::connection_id::ResetToken;
-use crate::first_byte::{EXTENSION_BYTE, HELLO_KIND};
+use super::connection_id::ResetToken;
+use super::first_byte::{EXTENSION_BYTE, HELLO_KIND};
 
 /// What a peer says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ pub mod canary;
 pub mod cluster;
 pub mod compression;
 mod draw;
+pub mod hello;
 mod layers;
 mod lzw;
 pub mod membership;
@@ -34,6 +35,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "packet", check: packet::check },
     Target { name: "stream", check: stream::check },
+    Target { name: "hello", check: hello::check },
     Target { name: "reliable", check: reliable::check },
     Target { name: "messages", check: messages::check },
     Target { name: "compression", check: compression::check },

@@ -18,8 +18,17 @@ use outcome::Report;
 use toolchain::Toolchain;
 
 /// The canary comes first: where it is not found, the others' silence means nothing.
-const TARGETS: [&str; 8] =
-    [CANARY, "packet", "stream", "reliable", "messages", "compression", "membership", "cluster"];
+const TARGETS: [&str; 9] = [
+    CANARY,
+    "packet",
+    "stream",
+    "hello",
+    "reliable",
+    "messages",
+    "compression",
+    "membership",
+    "cluster",
+];
 const CANARY: &str = "canary";
 
 /// Longer than the longest packet, 65,535 bytes.

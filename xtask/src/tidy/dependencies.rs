@@ -75,7 +75,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         manifest: "fuzz/checks/Cargo.toml",
-        dependencies: &["swim-quic-core"],
+        dependencies: &["rmp-serde", "serde", "serde_bytes", "swim-quic-core"],
         siblings_in_tests: &[],
     },
     Layer {
