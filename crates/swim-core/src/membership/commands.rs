@@ -308,13 +308,8 @@ impl Membership {
     ) -> Result<OperationId, SendRefusal> {
         self.effects.begin(now);
         let index = self.find_live(to)?;
-        // An encrypted message must not exceed 20 MiB, and incompressible bytes grow by half when
-        // compressed; only then is there less room.
-        let limit = if self.effects.encoder().settings().encrypts() && self.config.compression {
-            MAX_USER_MESSAGE / 2
-        } else {
-            MAX_USER_MESSAGE - 128
-        };
+        // An encrypted message must not exceed 20 MiB, and one so long is not compressed.
+        let limit = MAX_USER_MESSAGE - 128;
         check_length(payload, limit)?;
         let operation = self.admit_operation()?;
         let destination = Destination::of(self.members.get(index));

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::compress::put_compressed;
 use super::encryption::{ENCRYPTION_HEADER, NONCE_LENGTH};
+use super::lzw_encoder::compress_within;
 use super::message_type::MessageType;
 use super::schema::{NodeState, PushPullHeader, UserHeader};
 use super::stream_message::Side;
@@ -44,8 +45,8 @@ pub fn encode_user(payload: &[u8], out: &mut Vec<u8>) {
 /// Adds all layers to one message: compression, encryption, label, from the innermost to the
 /// outermost. The result is all that one side writes on a stream.
 ///
-/// As in Go, every message is compressed where compression is switched on, even if that makes it
-/// longer. The nonce is used only with encryption; under one key, no nonce may be used twice.
+/// Where compression is switched on, short messages are compressed as in Go, even if that makes them
+/// longer; longer ones where it gains something, and as far as it does not take long. The nonce is used only with encryption; under one key, no nonce may be used twice.
 ///
 /// # Errors
 /// [`StreamTooLong`] where the peer would have to refuse it.
@@ -55,10 +56,11 @@ pub fn encode_stream(
     side: Side,
     nonce: [u8; NONCE_LENGTH],
 ) -> Result<Vec<u8>, StreamTooLong> {
-    if settings.compression && message.len() > MAX_STREAM_EXPANSION {
+    let compresses = settings.compression && is_worth_compressing(message);
+    if compresses && message.len() > MAX_STREAM_EXPANSION {
         return Err(StreamTooLong { length: message.len(), limit: MAX_STREAM_EXPANSION });
     }
-    let plain = if settings.compression { 0 } else { message.len() };
+    let plain = if compresses { 0 } else { message.len() };
     let mut out = Vec::with_capacity(settings.packet_overhead() + ENCRYPT_HEADER + plain);
     if side == Side::Opener {
         settings.label.put_header(&mut out);
@@ -68,7 +70,7 @@ pub fn encode_stream(
         out.resize(header + ENCRYPT_HEADER + ENCRYPTION_HEADER, 0);
     }
     let content = out.len();
-    if settings.compression {
+    if compresses {
         put_compressed(message, &mut out);
     } else {
         out.extend_from_slice(message);
@@ -78,6 +80,22 @@ pub fn encode_stream(
         encrypt(plain, settings, nonce, &mut out, header)?;
     }
     Ok(out)
+}
+
+/// Up to this length, in bytes, a message is compressed whatever it holds.
+const ALWAYS_COMPRESSED: usize = 16 * 1024;
+/// The longest user message that is compressed, in bytes. Some 30 MB are compressed in a second,
+/// and all that a member does meanwhile is wait.
+const LONGEST_COMPRESSED: usize = 256 * 1024;
+
+/// Whether compression makes a message shorter by an eighth, as its first part shows.
+fn is_worth_compressing(message: &[u8]) -> bool {
+    let is_user = message.first() == Some(&MessageType::User.to_byte());
+    match message.get(..ALWAYS_COMPRESSED) {
+        None => true,
+        Some(_) if is_user && message.len() > LONGEST_COMPRESSED => false,
+        Some(part) => compress_within(part, ALWAYS_COMPRESSED / 8 * 7).is_some(),
+    }
 }
 
 /// Encrypts the last `plain` bytes of `out`, before which there is room for both headers, which

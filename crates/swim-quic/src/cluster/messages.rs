@@ -49,7 +49,7 @@ impl Cluster {
     }
 
     /// Sends a message over a stream and waits until the application there has it, at most
-    /// `timeout`. At most 20 MiB, less with compression and encryption.
+    /// `timeout`. At most 20 MiB less 128 bytes.
     ///
     /// Messages to a member of this library arrive in the order of the calls, each once, also
     /// when connections are lost meanwhile; the report is then

@@ -233,6 +233,41 @@ fn members_whose_bytes_came_as_numbers_are_rewritten() {
     assert_eq!(state.user_state, b"!?");
 }
 
+/// Whoever reads takes either.
+#[test]
+fn long_messages_are_compressed_where_that_gains_something_and_takes_no_time() {
+    let settings = WireSettings { compression: true, ..plain() };
+    let noise = |length: usize| {
+        let mut state = 1_u64;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()[1]
+        };
+        std::iter::repeat_with(next).take(length).collect::<Vec<u8>>()
+    };
+    for (payload, shorter) in [
+        (vec![7; 100_000], true),
+        (noise(100_000), false),
+        (vec![7; 300_000], false),
+        (vec![7; 1_000], true),
+    ] {
+        let mut message = Vec::new();
+        encode_user(&payload, &mut message);
+        let bytes = encode_stream(&message, &settings, Side::Opener, NONCE).unwrap();
+        assert_eq!(bytes.len() < message.len(), shorter, "{} bytes", payload.len());
+        let mut decoder = StreamDecoder::new(Side::Opener);
+        let Some(StreamMessage::User(read)) = decoder.push(&bytes, true, &settings).unwrap() else {
+            panic!("the message is complete");
+        };
+        assert_eq!(read, payload);
+    }
+    // States repeat themselves.
+    let mut state = Vec::new();
+    encode_push_pull(false, std::iter::empty(), &[7; 300_000], &mut state);
+    let bytes = encode_stream(&state, &settings, Side::Opener, NONCE).unwrap();
+    assert!(bytes.len() < 100_000);
+}
+
 #[test]
 fn messages_too_long_for_a_peer_are_not_written() {
     let long = vec![8; MAX_ENCRYPTED_STREAM];
