@@ -21,8 +21,13 @@ pub(crate) fn advertised_in(alive: &Alive<'_>, my_port: u16) -> Option<Advertise
     if alive.meta.is_some_and(|meta| meta.len() > MAX_META_TAKEN) {
         return None;
     }
-    let port = if alive.port == 0 { my_port } else { alive.port };
-    Advertised::from_wire(alive.addr?, port)
+    stated_address(alive.addr, alive.port, my_port)
+}
+
+/// An address as messages and states give it; port 0 stands for the receiver's own. `None` if there
+/// is none, or the IP address has another length than 4 and 16 bytes.
+pub(crate) fn stated_address(ip: Option<&[u8]>, port: u16, my_port: u16) -> Option<Advertised> {
+    Advertised::from_wire(ip?, if port == 0 { my_port } else { port })
 }
 
 /// How an address compares with the one held of a member; `reclaim` is

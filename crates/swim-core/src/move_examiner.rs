@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use crate::address_claims::{
     AddressClaim, AddressClaims, ExaminedClaim, HolderState, SILENCE_HOLDS,
 };
+use crate::advertised_address::stated_address;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::failure_detector::{FailureDetector, PendingAck, ping_to};
@@ -244,7 +245,8 @@ pub(crate) fn claimant_of(
     own.find_map(|node| {
         let index = members.find(node.name)?;
         let held = members.get(index).record();
-        let claimed = Advertised::from_wire(node.addr?, node.port)?;
+        let my_port = members.me().record().advertised.port;
+        let claimed = stated_address(node.addr, node.port, my_port)?;
         let moves = held.advertised != claimed && node.incarnation > held.incarnation;
         (moves && index != MemberIndex::ME).then_some(Claimant { index, claimed })
     })
@@ -258,7 +260,7 @@ pub(crate) fn is_from_ourselves(members: &MemberTable, from: &Peer, theirs: &Pus
     matches!(&*from.names, [name] if *name == me.name)
         && theirs.nodes.clone().any(|node| {
             node.name == me.name.as_bytes()
-                && is_here(node.addr.and_then(|ip| Advertised::from_wire(ip, node.port)))
+                && is_here(stated_address(node.addr, node.port, me.advertised.port))
         })
 }
 

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::advertised_address::stated_address;
 use crate::config::Config;
 use crate::error::OperationError;
 use crate::exchanges::Purpose;
@@ -276,7 +277,7 @@ pub(crate) fn name_taken(me: &Member, other: Advertised) -> OperationError {
 pub(crate) fn own_entry_elsewhere(me: &Member, theirs: &PushPull<'_>) -> Option<HeldElsewhere> {
     let me = me.record();
     let own = theirs.nodes.clone().find(|node| node.name == me.name.as_bytes())?;
-    let address = Advertised::from_wire(own.addr?, own.port)?;
+    let address = stated_address(own.addr, own.port, me.advertised.port)?;
     let is_live = state_of(own.state).is_some_and(MemberState::is_live);
     let elsewhere = HeldElsewhere { address, incarnation: own.incarnation, is_live };
     (address != me.advertised && own.incarnation < u32::MAX).then_some(elsewhere)

@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 
 use super::Membership;
 use super::moves::{Answer, Bearer};
+use crate::advertised_address::stated_address;
 use crate::error::{OperationError, UnacceptableAnswer};
 use crate::exchange_refusal::{message_refusal, refusal_in};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destination};
-use crate::member::{Advertised, MemberState, Peer};
+use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::merge_admission::{check_versions, check_veto};
@@ -111,8 +112,7 @@ impl Membership {
             return;
         }
         let my_port = self.members.me().record().advertised.port;
-        let port = if request.port == 0 { my_port } else { request.port };
-        let target = request.target.and_then(|ip| Advertised::from_wire(ip, port));
+        let target = stated_address(request.target, request.port, my_port);
         let (Some(target), Ok(name)) = (target, MemberName::try_from(request.node)) else {
             self.effects.count().refused_claim += 1;
             return;
