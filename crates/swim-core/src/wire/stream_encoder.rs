@@ -45,8 +45,9 @@ pub fn encode_user(payload: &[u8], out: &mut Vec<u8>) {
 /// Adds all layers to one message: compression, encryption, label, from the innermost to the
 /// outermost. The result is all that one side writes on a stream.
 ///
-/// Where compression is switched on, short messages are compressed as in Go, even if that makes them
-/// longer; longer ones where it gains something, and as far as it does not take long. The nonce is used only with encryption; under one key, no nonce may be used twice.
+/// Where compression is switched on, short messages are compressed as in Go, even if that makes
+/// them longer; longer ones where it gains something, and as far as it does not take long. The
+/// nonce is used only with encryption; under one key, no nonce may be used twice.
 ///
 /// # Errors
 /// [`StreamTooLong`] where the peer would have to refuse it.
