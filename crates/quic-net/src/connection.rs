@@ -119,9 +119,20 @@ impl Connection {
     }
 
     /// Takes one UDP datagram, which was sent to the local address `to`.
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], to: Option<IpAddr>) {
+    pub(crate) fn receive(&mut self, bytes: &mut [u8], from: SocketAddr, to: Option<IpAddr>) {
         self.lifecycle.note_received();
-        self.datagrams.receive(&mut self.quic, bytes, to);
+        self.datagrams.receive(&mut self.quic, bytes, from, to);
+    }
+
+    /// Whether packets from another address than the peer's are taken: where the peer dialed, it
+    /// may be behind a translator of addresses that forgot its port.
+    pub(crate) fn follows_peer(&self) -> bool {
+        !self.dialed() && self.phase() == ConnectionPhase::Confirmed
+    }
+
+    /// Where the last datagram was sent: the peer's address, or where it was heard since.
+    pub(crate) fn sent_to(&self) -> SocketAddr {
+        self.datagrams.sent_to()
     }
 
     /// A deadline of [`due`](Self::due) has passed.

@@ -224,7 +224,7 @@ impl Endpoint {
     ) -> Option<Transmit> {
         let connection = self.pool.get_mut(key)?;
         let emission = connection.emit(buffer, allowance);
-        let (to, source) = (connection.address(), connection.source());
+        let (to, source) = (connection.sent_to(), connection.source());
         self.scheduler.note_sent(key, emission.packets, emission.more, share);
         if !emission.more {
             // Sending makes room for what quiche could not take before, and moves the timers.

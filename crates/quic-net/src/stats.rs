@@ -66,7 +66,8 @@ pub struct EndpointStats {
     pub unknown_extensions: u64,
     /// UDP datagrams that belong to no connection.
     pub stray_datagrams: u64,
-    /// Packets of a known connection that came from another address, dropped.
+    /// Packets of a known connection that came from another address: dropped where we dialed,
+    /// followed where the peer did.
     pub moved_peers: u64,
     /// Stateless resets sent.
     pub resets_sent: u64,

@@ -20,6 +20,10 @@ pub(crate) struct Datagrams {
     undecryptable_bytes: usize,
     /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
     anti_amplification_limit: Option<usize>,
+    /// Where the last datagram went: another address than the peer's once that has changed.
+    sent_to: SocketAddr,
+    /// A packet of the peer has come from another address.
+    is_moving: bool,
 }
 
 /// What [`Datagrams::emit`] wrote.
@@ -42,12 +46,19 @@ impl Datagrams {
             undecryptable: Vec::new(),
             undecryptable_bytes: 0,
             anti_amplification_limit: None,
+            sent_to: address,
+            is_moving: false,
         }
     }
 
-    /// The peer's address.
+    /// The peer's address as the connection began.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the last datagram went.
+    pub(crate) fn sent_to(&self) -> SocketAddr {
+        self.sent_to
     }
 
     /// The local address to send from, once the peer has used one.
@@ -71,13 +82,21 @@ impl Datagrams {
         self.anti_amplification_limit = None;
     }
 
-    /// Hands one datagram, which was sent to the local address `to`, to quiche.
+    /// Hands one datagram, which was sent to the local address `to`, to quiche. From another
+    /// address than the peer's, quiche follows if it is a packet that was not seen before: it
+    /// sends there, little until the address is validated (RFC 9000 section 9.3).
     pub(crate) fn receive(
         &mut self,
         quic: &mut quiche::Connection,
         bytes: &mut [u8],
+        from: SocketAddr,
         to: Option<IpAddr>,
     ) {
+        if from != self.address {
+            self.is_moving = true;
+            self.decrypt(quic, bytes, from);
+            return;
+        }
         self.source = to.or(self.source);
         if let Some(limit) = &mut self.anti_amplification_limit {
             *limit = limit.saturating_add(AMPLIFICATION * bytes.len());
@@ -91,20 +110,20 @@ impl Datagrams {
             }
             return;
         }
-        self.decrypt(quic, bytes);
+        self.decrypt(quic, bytes, from);
         if !self.undecryptable.is_empty() && quic.is_established() {
             self.undecryptable_bytes = 0;
             for mut bytes in std::mem::take(&mut self.undecryptable) {
-                self.decrypt(quic, &mut bytes);
+                self.decrypt(quic, &mut bytes, from);
             }
         }
     }
 
-    fn decrypt(&self, quic: &mut quiche::Connection, bytes: &mut [u8]) {
-        let info = quiche::RecvInfo { from: self.address, to: LOCAL };
+    fn decrypt(&self, quic: &mut quiche::Connection, bytes: &mut [u8], from: SocketAddr) {
+        let info = quiche::RecvInfo { from, to: LOCAL };
         // An error closes the connection, which is noticed when it advances.
         if let Err(error) = quic.recv(bytes, info) {
-            log::trace!("{}: packet refused: {error:?}", self.address);
+            log::trace!("{from}: packet refused: {error:?}");
         }
     }
 
@@ -118,6 +137,8 @@ impl Datagrams {
         short: bool,
     ) -> Emission {
         let mut emission = Emission::default();
+        // What follows may go to another of the peer's addresses.
+        let allowance = if self.is_moving { allowance.min(1) } else { allowance };
         let largest = if short { LEAST_UDP_PAYLOAD } else { LARGEST_DATAGRAM };
         let mut room = buffer.len().min(largest);
         while emission.packets < allowance {
@@ -175,7 +196,8 @@ impl Datagrams {
         match space.get_mut(..room) {
             None | Some([]) => Err(quiche::Error::Done),
             Some(space) => {
-                let (written, _) = quic.send(space)?;
+                let (written, info) = quic.send(space)?;
+                self.sent_to = info.to;
                 if let Some(limit) = &mut self.anti_amplification_limit {
                     *limit = limit.saturating_sub(written);
                 }

@@ -197,8 +197,10 @@ impl Endpoint {
         }
         connection.fail_all(&mut self.context, ending);
         if reason != CloseReason::Reset {
-            for packet in connection.close(&reason) {
-                self.connectionless.push(address, source, packet);
+            let packets = connection.close(&reason);
+            let to = connection.sent_to();
+            for packet in packets {
+                self.connectionless.push(to, source, packet);
             }
         }
         self.scheduler.forget(key);

@@ -113,11 +113,14 @@ impl Endpoint {
     ) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         if connection.address() != from {
-            // A peer whose address changed dials anew once this connection falls silent.
             self.context.count().moved_peers += 1;
-            return;
+            let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
+            if !connection.follows_peer() || !is_short {
+                // We dialed: the peer is where we reach it, or we dial anew.
+                return;
+            }
         }
-        connection.receive(bytes, to);
+        connection.receive(bytes, from, to);
         self.advance(key);
     }
 

@@ -9,6 +9,7 @@ mod connection_ends;
 mod exchange;
 mod path_mtu;
 mod peer_features;
+mod rebinding;
 mod retirement;
 mod sockets;
 mod stream_ends;
