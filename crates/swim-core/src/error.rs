@@ -259,6 +259,29 @@ pub enum MetaRefusal {
     HasLeft,
 }
 
+/// Why an address is not announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdvertiseRefusal {
+    /// Nobody can dial it: the IP address is a wildcard, or the port is 0.
+    #[error("nobody can dial {0}: give an address of this machine, or of what stands before it")]
+    NotDialable(SocketAddr),
+    /// We have left the cluster, or are leaving it.
+    #[error("this member has left: start a new one")]
+    HasLeft,
+}
+
+impl AdvertiseRefusal {
+    pub(crate) fn check(address: SocketAddr, is_leaving: bool) -> Result<(), Self> {
+        if is_leaving {
+            return Err(Self::HasLeft);
+        }
+        if address.ip().is_unspecified() || address.port() == 0 {
+            return Err(Self::NotDialable(address));
+        }
+        Ok(())
+    }
+}
+
 /// Why an ack payload or a user state was refused: more bytes than a message carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a payload of {len} bytes is too long: shorten it to {limit}")]

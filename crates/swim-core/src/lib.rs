@@ -65,8 +65,8 @@ pub mod wire;
 pub use config::Config;
 pub use config_error::ConfigError;
 pub use error::{
-    BroadcastRefusal, DialFailure, MetaRefusal, OperationError, PayloadTooLarge, SendRefusal,
-    StreamFailure, UnacceptableAnswer,
+    AdvertiseRefusal, BroadcastRefusal, DialFailure, MetaRefusal, OperationError, PayloadTooLarge,
+    SendRefusal, StreamFailure, UnacceptableAnswer,
 };
 pub use features::Features;
 pub use hooks::Hooks;

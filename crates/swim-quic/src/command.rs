@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use swim_core::wire::KeyError;
-use swim_core::{BroadcastRefusal, MemberName, MetaRefusal, Outcome, SecretKey, SendRefusal};
+use swim_core::{
+    AdvertiseRefusal, BroadcastRefusal, MemberName, MetaRefusal, Outcome, SecretKey, SendRefusal,
+};
 
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
@@ -33,6 +35,7 @@ impl Command {
             Self::Join { .. }
             | Self::Leave { .. }
             | Self::SetMeta { .. }
+            | Self::SetAdvertise { .. }
             | Self::Keys { .. }
             | Self::ChangeKeys { .. }
             | Self::Ping { .. }
@@ -63,6 +66,10 @@ pub(crate) enum Command {
     SetMeta {
         meta: Vec<u8>,
         reply: Sender<Result<(), MetaRefusal>>,
+    },
+    SetAdvertise {
+        address: SocketAddr,
+        reply: Sender<Result<(), AdvertiseRefusal>>,
     },
     Keys {
         reply: Sender<Vec<SecretKey>>,

@@ -70,10 +70,10 @@ pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
 pub use driver::Driver;
 pub use error::{
-    AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError, DriverError,
-    JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError, LeaveError, ListenError,
-    OpenStreamError, PingError, RawError, ResolveError, SendDatagramError, SendError, SetMetaError,
-    StartError, StreamIoError,
+    AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
+    DriverError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError, LeaveError,
+    ListenError, OpenStreamError, PingError, RawError, ResolveError, SendDatagramError, SendError,
+    SetMetaError, StartError, StreamIoError,
 };
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,

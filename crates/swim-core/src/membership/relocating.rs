@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::Membership;
-use crate::error::OperationError;
+use crate::error::{AdvertiseRefusal, OperationError};
 use crate::exchanges::Purpose;
-use crate::member::Member;
+use crate::member::{Advertised, Member};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::Destination;
@@ -17,6 +17,35 @@ use crate::time::Time;
 use crate::timers::Timer;
 
 impl Membership {
+    /// Announces another address from here on, at which others reach us now: this machine got it,
+    /// or what stands before it. Others take it as a move once nobody answers at the old one.
+    ///
+    /// Emits [`MembershipEvent::Moved`] about ourselves if the address is new.
+    ///
+    /// # Errors
+    /// When nobody can dial it, or we have left.
+    pub fn set_advertise(
+        &mut self,
+        address: SocketAddr,
+        now: Time,
+    ) -> Result<(), AdvertiseRefusal> {
+        self.effects.begin(now);
+        AdvertiseRefusal::check(address, self.lifecycle.is_leaving())?;
+        let before = self.members.me().clone();
+        if self.members.set_own_address(Advertised::from_socket(address)) {
+            self.announce_place(&before);
+        }
+        Ok(())
+    }
+
+    fn announce_place(&mut self, before: &Member) {
+        self.report_move(before, self.local());
+        self.gossip_about_me();
+        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
+        // Where others hold us shows in the answer, and with it whom to tell.
+        self.push_pull_with_random_member();
+    }
+
     /// The answer to an exchange of ours places us at another address.
     pub(super) fn wait_for_name(&mut self, exchange: OpenExchange, held: HeldElsewhere) {
         if self.relocation.has_room() {

@@ -265,6 +265,16 @@ impl Cluster {
         self.model.crash(node.endpoint);
     }
 
+    /// The host of `who` gets another address: its connections are gone, its machine runs on.
+    pub(crate) fn move_host(&mut self, who: &'static str, address: SocketAddr) {
+        let endpoint = self.nodes[who].endpoint;
+        self.model.crash(endpoint);
+        self.wire.addresses.retain(|_, other| *other != endpoint);
+        self.wire.addresses.insert(address, endpoint);
+        self.nodes.get_mut(who).unwrap().address = address;
+        self.model.start(endpoint, self.peer(who));
+    }
+
     /// From now on dials fail at once where nobody answers, and nobody has a connection to `who`.
     pub(crate) fn fail_dials_to(&mut self, who: &str) {
         let limits = ModelLimits { dial_timeout: LATENCY, ..ModelLimits::default() };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swim_core::wire::{Alive, Dead, Message};
-use swim_core::{Config, MemberState, MembershipEvent, OperationError, Outcome};
+use swim_core::{AdvertiseRefusal, Config, MemberState, MembershipEvent, OperationError, Outcome};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -92,6 +92,46 @@ fn a_member_that_comes_back_elsewhere_is_alive_everywhere_within_seconds() {
         let (member, from) = moved.unwrap();
         assert_eq!((member.name(), member.address(), from), (&name("bob"), place(7946), old));
     }
+}
+
+/// It knows its new address at once, or after 2 s, when others suspect it.
+#[test]
+fn a_member_whose_address_changes_says_so_and_nobody_misses_it() {
+    for after in [Duration::ZERO, seconds(2)] {
+        let mut cluster = Cluster::joined(&FIVE);
+        let before = event_counts(&cluster);
+        cluster.move_host("bob", place(7946));
+        cluster.run_for(after);
+        cluster.tell("bob", |machine, now| machine.set_advertise(place(7946), now)).unwrap();
+        let took = until_all_hold_bob_at(&mut cluster, &FIVE, place(7946), seconds(5));
+        println!("after {after:?}: known everywhere {took:?} later");
+        cluster.run_for(seconds(60));
+        for (viewer, from) in before {
+            assert_eq!(changes(&cluster, viewer, from), ["moved"], "at {viewer}");
+        }
+        let own: Vec<_> = cluster.events("bob").filter(|event| is_move(event)).collect();
+        assert_eq!(own.len(), 1);
+    }
+}
+
+fn is_move(event: &MembershipEvent) -> bool {
+    matches!(event, MembershipEvent::Moved { .. })
+}
+
+#[test]
+fn an_address_that_nobody_can_dial_is_not_announced() {
+    let mut cluster = Cluster::joined(&["ada", "bob"]);
+    for address in ["0.0.0.0:7946", "[::]:7946", "10.0.0.9:0"] {
+        let address: SocketAddr = address.parse().unwrap();
+        let refused = cluster.tell("bob", |machine, now| machine.set_advertise(address, now));
+        assert_eq!(refused, Err(AdvertiseRefusal::NotDialable(address)));
+    }
+    let own = cluster.address("bob");
+    cluster.tell("bob", |machine, now| machine.set_advertise(own, now)).unwrap();
+    assert!(!cluster.events("bob").any(is_move), "it was there before");
+    cluster.tell("bob", |machine, now| machine.leave(now));
+    let refused = cluster.tell("bob", |machine, now| machine.set_advertise(place(1), now));
+    assert_eq!(refused, Err(AdvertiseRefusal::HasLeft));
 }
 
 /// Killed, and back elsewhere after 0.3 s, while it is suspected, and when it is held dead.

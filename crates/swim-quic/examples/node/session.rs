@@ -52,6 +52,10 @@ impl Session {
                 json!({ "members": members })
             }),
             "meta" => done(self.cluster.set_meta(rest)),
+            "advertise" => match rest.parse() {
+                Ok(address) => done(self.cluster.set_advertise(address)),
+                Err(_) => Err(usage("advertise IP:PORT")),
+            },
             "keys" => no_arguments(rest).and_then(|()| self.keys()),
             "key-add" => changed(parse_key(rest), |key| self.cluster.add_key(key)),
             "key-use" => changed(parse_key(rest), |key| self.cluster.use_key(key)),

@@ -10,8 +10,8 @@ use super::{Cluster, deadline_after, misplaced};
 use crate::address::JoinAddress;
 use crate::command::{Command, KeyChange};
 use crate::error::{
-    CommandError, JoinError, JoinFailure, JoinFailureReason, KeysError, LeaveError, ResolveError,
-    SetMetaError,
+    AdvertiseError, CommandError, JoinError, JoinFailure, JoinFailureReason, KeysError, LeaveError,
+    ResolveError, SetMetaError,
 };
 
 /// What a join achieved.
@@ -161,6 +161,17 @@ impl Cluster {
             Some(other) => Err(misplaced(&other).into()),
             None => Err(LeaveError::TimedOut),
         }
+    }
+
+    /// Announces another address from here on: this machine, or what stands before it, has got
+    /// one. Others take it as a move ([`Event::Moved`](crate::Event::Moved)) once nobody answers at
+    /// the old one, within seconds. The socket stays bound as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`AdvertiseError`] when nobody can dial the address, or this member has left.
+    pub fn set_advertise(&self, address: SocketAddr) -> Result<(), AdvertiseError> {
+        Ok(self.ask(|reply| Command::SetAdvertise { address, reply })??)
     }
 
     /// Replaces this member's metadata, at most 512 bytes, and gossips it.

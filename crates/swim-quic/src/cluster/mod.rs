@@ -76,6 +76,7 @@ pub struct Cluster {
 /// What all handles of one member share.
 pub(crate) struct Inner {
     pub(crate) name: MemberName,
+    /// The one announced first.
     pub(crate) address: SocketAddr,
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Resolver,
@@ -93,7 +94,7 @@ impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
             .field("name", &self.inner.name)
-            .field("address", &self.inner.address)
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }
@@ -110,7 +111,9 @@ impl Cluster {
 
     /// The address this member announces, with its real port.
     pub fn address(&self) -> SocketAddr {
-        self.inner.address
+        let members = self.inner.shared.members.load();
+        let own = members.iter().find(|member| *member.name() == self.inner.name);
+        own.map_or(self.inner.address, Member::address)
     }
 
     /// Everybody known, ourselves included, ordered by name: alive, suspect, and those dead or

@@ -11,8 +11,10 @@ mod send_error;
 mod start_error;
 mod stream_error;
 
+use std::net::SocketAddr;
+
 use swim_core::wire::KeyError;
-use swim_core::{MetaRefusal, OperationError};
+use swim_core::{AdvertiseRefusal, MetaRefusal, OperationError};
 use thiserror::Error;
 
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
@@ -83,6 +85,30 @@ pub enum SetMetaError {
     /// The driver thread did not take the command.
     #[error(transparent)]
     Command(#[from] CommandError),
+}
+
+/// Why an address is not announced.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AdvertiseError {
+    /// Nobody can dial it: the IP address is a wildcard, or the port is 0.
+    #[error("nobody can dial {0}: give an address of this machine, or of what stands before it")]
+    NotDialable(SocketAddr),
+    /// This member has left, or is leaving.
+    #[error("this member has left: start a new one")]
+    Left,
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<AdvertiseRefusal> for AdvertiseError {
+    fn from(refusal: AdvertiseRefusal) -> Self {
+        match refusal {
+            AdvertiseRefusal::NotDialable(address) => Self::NotDialable(address),
+            AdvertiseRefusal::HasLeft => Self::Left,
+        }
+    }
 }
 
 impl From<MetaRefusal> for SetMetaError {

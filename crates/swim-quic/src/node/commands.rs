@@ -34,6 +34,9 @@ impl Node {
                 self.operations.waiting.insert(operation, reply);
                 self.operations.leaving = Some(operation);
             }
+            Command::SetAdvertise { address, reply } => {
+                answer(&reply, self.membership.set_advertise(address, time));
+            }
             Command::SetMeta { meta, reply } => {
                 answer(&reply, self.membership.set_meta(meta, time));
             }
