@@ -208,7 +208,13 @@ impl Socket {
             segment_size,
             src_ip: transmit.source.filter(|_| self.address.ip().is_unspecified()),
         };
-        match self.state.try_send(UdpSockRef::from(&self.io), &outgoing) {
+        let mut sent = self.state.try_send(UdpSockRef::from(&self.io), &outgoing);
+        if outgoing.src_ip.is_some() && sent.as_ref().is_err_and(|error| !is_full(error)) {
+            // The machine may have lost the address that the peer has sent to.
+            let anywhere = quinn_udp::Transmit { src_ip: None, ..outgoing };
+            sent = self.state.try_send(UdpSockRef::from(&self.io), &anywhere);
+        }
+        match sent {
             Ok(()) => Ok(true),
             Err(error) if is_full(&error) => Ok(false),
             Err(error) => Err(error),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub(crate) use suspected::Suspected;
 
-use crate::member::{Advertised, Member, MemberRecord, MemberState, Peer};
+use crate::member::{Member, MemberRecord, MemberState, Peer};
 use crate::member_index::{MemberIndex, insert_tight};
 use crate::member_name::MemberName;
 use crate::rng::Rng;
@@ -220,20 +220,6 @@ impl MemberTable {
             me.incarnation = outranking(me.incarnation);
             me.meta = (!meta.is_empty()).then(|| meta.into());
         });
-    }
-
-    /// We are at another address: whether that is new.
-    pub(crate) fn set_own_address(&mut self, advertised: Advertised) -> bool {
-        if self.me().record().advertised == advertised {
-            return false;
-        }
-        self.remove_address(MemberIndex::ME);
-        self.update(MemberIndex::ME, |me| {
-            me.incarnation = outranking(me.incarnation);
-            me.advertised = advertised;
-        });
-        self.add_address(MemberIndex::ME);
-        true
     }
 
     /// We raise our incarnation above one that was claimed of us.

@@ -45,8 +45,7 @@ pub(crate) fn announced_address(
             }
         }
     }
-    let routed = ANYWHERE.into_iter().find_map(|peer| host.source_towards(bind, peer));
-    if let Some(ip) = routed.filter(|ip| fits(*ip)) {
+    if let Some(ip) = routed_source(bind, &[], host) {
         return Ok(SocketAddr::new(ip, bind.port()));
     }
     let mut found: Vec<IpAddr> = host.addresses().into_iter().filter(|ip| fits(*ip)).collect();
@@ -58,6 +57,18 @@ pub(crate) fn announced_address(
         [] => Err(AnnounceError::NoAddress(bind.ip())),
         _ => Err(AnnounceError::SeveralAddresses(found)),
     }
+}
+
+/// The source address that the kernel would use towards the first of these peers to which it has a
+/// way, else for the default route.
+pub(crate) fn routed_source(
+    bind: SocketAddr,
+    peers: &[SocketAddr],
+    host: &impl Host,
+) -> Option<IpAddr> {
+    let fits = |ip: &IpAddr| bind.is_ipv6() || ip.is_ipv4();
+    let mut peers = peers.iter().copied().chain(ANYWHERE);
+    peers.find_map(|peer| host.source_towards(bind, peer).filter(fits))
 }
 
 /// Addresses that only a default route leads to: those of documents (RFC 5737, RFC 3849). Nothing

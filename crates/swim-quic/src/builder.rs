@@ -14,11 +14,13 @@ use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, Features, LocalMember, MemberName, Membership, RngSeed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
+use crate::address_watch::AddressWatch;
 use crate::announce::{ThisHost, announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, StartError};
+use crate::host_watch::HostWatch;
 use crate::node::{Node, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
@@ -256,13 +258,18 @@ impl Builder {
             None => Driver::start()?,
         };
         let shared = Arc::clone(&self.shared);
+        let towards: Vec<_> = seeds.iter().filter_map(JoinAddress::socket_address).collect();
+        let is_chosen = bind.ip().is_unspecified() && self.advertise.is_none();
         let (announce, announced_at) = bounded(1);
         let waker = driver.waker();
         let own_name = name.clone();
         let make: MakeNode = Box::new(move |local, now| {
             let port = if announced.port() == 0 { local.port() } else { announced.port() };
             let address = SocketAddr::new(announced.ip(), port);
-            let node = self.make_node(&identity, own_name, address, seeds, waker, now)?;
+            let own = ThisHost::new();
+            let watch = AddressWatch::new(bind, address, is_chosen, towards, &own, now);
+            let host = HostWatch::new(watch);
+            let node = self.make_node(&identity, (own_name, address), seeds, waker, host, now)?;
             let _ = announce.send(address);
             Ok(node)
         });
@@ -282,10 +289,10 @@ impl Builder {
     fn make_node(
         self,
         identity: &Identity,
-        name: MemberName,
-        address: SocketAddr,
+        (name, address): (MemberName, SocketAddr),
         seeds: Vec<JoinAddress>,
         waker: Arc<LoopWaker>,
+        host: HostWatch,
         now: Instant,
     ) -> Result<Node, StartError> {
         let trust = self.trust.unwrap_or_else(|| identity.trust()).with_policy(self.name_policy);
@@ -310,7 +317,7 @@ impl Builder {
         let membership = Membership::new(self.config, me, RngSeed(random_bytes()?), Time::ZERO)?;
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
-        Ok(Node::new(membership, endpoint, seeds, applications, self.shared, now))
+        Ok(Node::new(membership, endpoint, seeds, applications, self.shared, host, now))
     }
 }
 

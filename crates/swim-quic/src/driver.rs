@@ -331,6 +331,7 @@ mod tests {
     use super::*;
     use crate::application::StreamRouter;
     use crate::cluster_event::Event;
+    use crate::host_watch::HostWatch;
     use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
     use crate::resolve::StandingSeeds;
 
@@ -391,7 +392,8 @@ mod tests {
             tell.send(address).unwrap();
             let applications = StreamRouter::new(Arc::clone(&waker));
             let seeds = StandingSeeds::new(Vec::new(), waker);
-            Ok(Node::new(machine, endpoint, seeds, applications, node_shared, now))
+            let host = HostWatch::new(None);
+            Ok(Node::new(machine, endpoint, seeds, applications, node_shared, host, now))
         });
         let sender = driver.host("127.0.0.1:0".parse().unwrap(), Arc::clone(&shared), make);
         (sender.unwrap(), shared, address.recv().unwrap())

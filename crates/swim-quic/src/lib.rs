@@ -43,6 +43,7 @@
 pub struct Readme;
 
 mod address;
+mod address_watch;
 mod announce;
 mod application;
 mod builder;
@@ -54,6 +55,7 @@ mod conformance;
 mod delayed_tasks;
 mod driver;
 mod error;
+mod host_watch;
 mod node;
 mod protocol;
 mod resolve;

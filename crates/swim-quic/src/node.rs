@@ -21,12 +21,13 @@ use swim_core::{
     OperationId, Outcome, Output, TransportAdapter,
 };
 
+use crate::address_watch::AddressChange;
 use crate::application::StreamRouter;
 use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
+use crate::host_watch::HostWatch;
 use crate::resolve::StandingSeeds;
 use crate::subscribers::{Offer, Subscribers};
-use crate::suspension::SuspensionWatch;
 use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
 use pending_dials::PendingDials;
@@ -90,7 +91,7 @@ pub(crate) struct Node {
     endpoint: Endpoint,
     adapter: TransportAdapter,
     clock: Clock,
-    suspensions: SuspensionWatch,
+    host: HostWatch,
     seeds: StandingSeeds,
     shared: Arc<Shared>,
     applications: StreamRouter,
@@ -112,6 +113,7 @@ impl Node {
         seeds: StandingSeeds,
         applications: StreamRouter,
         shared: Arc<Shared>,
+        host: HostWatch,
         origin: Instant,
     ) -> Self {
         let mut node = Self {
@@ -119,7 +121,7 @@ impl Node {
             endpoint,
             adapter: TransportAdapter::default(),
             clock: Clock::starting_at(origin),
-            suspensions: SuspensionWatch::new(),
+            host,
             seeds,
             shared,
             applications,
@@ -154,7 +156,7 @@ impl Node {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let machine = [self.membership.poll_timeout(), self.adapter.poll_timeout()];
         let machine = machine.into_iter().flatten().min().map(|time| self.clock.instant(time));
-        [machine, self.endpoint.poll_timeout(), self.delayed_tasks.next()]
+        [machine, self.endpoint.poll_timeout(), self.delayed_tasks.next(), self.host.due()]
             .into_iter()
             .flatten()
             .min()
@@ -170,9 +172,12 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.settle(now);
         self.applications.turn(&mut self.endpoint);
-        if let Some(away) = self.suspensions.take() {
+        if let Some(away) = self.host.take_suspension() {
             self.membership.handle_resumed(away, time);
             self.settle(now);
+        }
+        if let Some(change) = self.host.look(self.membership.local().address(), now) {
+            self.address_changed(change, now);
         }
         if self.membership.poll_timeout().is_some_and(|due| due <= time) {
             self.membership.handle_timeout(time);
@@ -255,6 +260,26 @@ impl Node {
         self.membership.acknowledge(id, status, time);
         let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
         self.adapter.perform(&mut self.membership, &mut transport, time);
+    }
+
+    /// The announced address is no longer one of this machine's.
+    fn address_changed(&mut self, change: AddressChange, now: Instant) {
+        let old = self.membership.local().address();
+        let detail = match change {
+            AddressChange::Announce(address) => {
+                // After a leave there is nothing to announce.
+                if self.set_advertise(address, now).is_err() {
+                    return;
+                }
+                self.settle(now);
+                format!("this machine is no longer at {old}: {address} is announced from here on")
+            }
+            AddressChange::Lost => format!(
+                "this machine is no longer at {old}, which is announced: call set_advertise with \
+                 the address at which others reach it; a socket bound to {old} needs a restart"
+            ),
+        };
+        self.warn("address changed".to_owned(), detail, now);
     }
 
     /// What was put off until now.

@@ -159,7 +159,6 @@ fn new_ports_of_all_translators_cost_a_second_and_nobody() {
             let pause = longest_pause(&members, span, || {
                 translators.iter().for_each(Translator::rebind);
             });
-            println!("{count} members, round {round}: the longest pause was {pause:?}");
             assert!(pause < 2 * SECOND, "{count} members, round {round}: {pause:?}");
         }
     }

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use common::{PATIENCE, Participants, alive, eventually};
 use swim_quic::{
-    AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError, ConnectError,
-    ConnectionError, DeliveryReport, DriverError, JoinError, JoinFailure, JoinFailureReason,
-    JoinFailures, KeysError, LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy,
-    OpenStreamError, PingError, RawError, ResolveError, SecretKey, SendDatagramError, SendError,
-    SendFailure, SetMetaError, StartError, StreamError, StreamFailure, StreamIoError,
-    UnacceptableAnswer,
+    AdvertiseError, AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError,
+    ConnectError, ConnectionError, DeliveryReport, DriverError, JoinError, JoinFailure,
+    JoinFailureReason, JoinFailures, KeysError, LeaveError, Limits, LimitsError, ListenError,
+    NameError, NamePolicy, OpenStreamError, PingError, RawError, ResolveError, SecretKey,
+    SendDatagramError, SendError, SendFailure, SetMetaError, StartError, StreamError,
+    StreamFailure, StreamIoError, UnacceptableAnswer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,6 +45,7 @@ macro_rules! variants {
 }
 
 variants! {
+    AdvertiseError { NotDialable, Left, Command }
     AnnounceError { Unspecified, NoAddress, SeveralAddresses }
     BroadcastError { TooLarge, QueueFull, Left, Command }
     CommandError { Busy, Unanswered, Closed }
@@ -550,6 +551,25 @@ fn a_stream_is_not_opened() {
         ("PeerSpeaksGo", NO_GO_HERE),
         ("Write", "a stream that was just opened takes its first bytes"),
     ]);
+}
+
+#[test]
+fn an_address_is_not_announced() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    let own = ada.address();
+    let announce = |member: &Cluster, address: &str| {
+        member.set_advertise(address.parse().unwrap()).unwrap_err()
+    };
+    let mut seen = Seen::new();
+    seen.expect("NotDialable", &announce(&ada, "0.0.0.0:7946"));
+    seen.expect("NotDialable", &announce(&ada, "10.0.0.1:0"));
+    assert_eq!(ada.address(), own);
+    ada.set_advertise("10.0.0.1:7946".parse().unwrap()).unwrap();
+    eventually("it is announced", || ada.address().to_string() == "10.0.0.1:7946");
+    ada.leave(SECOND).unwrap();
+    seen.expect("Left", &announce(&ada, "10.0.0.2:7946"));
+    seen.expect("Command", &announce(&closed(), "10.0.0.2:7946"));
+    seen.complete_but_for(&[]);
 }
 
 #[test]

@@ -86,7 +86,6 @@ fn twenty_members_stay_together(span: Duration) {
             arrived += messages_to(name, events, SECOND / 10);
         }
         assert_eq!(arrived, sent, "messages that arrived");
-        println!("{sent} messages in {span:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use boring::asn1::Asn1Time;
 use boring::ec::{EcGroup, EcKey};
@@ -232,16 +232,15 @@ fn with_usages(extensions: Vec<X509Extension>) -> Result<Identity, IdentityError
     builder.set_subject_name(&name).unwrap();
     builder.set_issuer_name(&name).unwrap();
     builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(9).unwrap()).unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(1_600_000_000).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_unix(2_600_000_000).unwrap()).unwrap();
     for extension in &extensions {
         builder.append_extension(extension).unwrap();
     }
     builder.sign(&key, MessageDigest::sha256()).unwrap();
     let certificate = builder.build().to_pem().unwrap();
     let key = key.private_key_to_pem_pkcs8().unwrap();
-    let later = SystemTime::now() + DAY;
-    Identity::from_pem_at(&certificate, &certificate, &key, later)
+    Identity::from_pem_at(&certificate, &certificate, &key, day_one() + DAY)
 }
 
 fn encrypted(error: &IdentityError) -> bool {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::Membership;
 use crate::error::{AdvertiseRefusal, OperationError};
 use crate::exchanges::Purpose;
-use crate::member::{Advertised, Member};
+use crate::member::{Advertised, Member, MemberRecord};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::Destination;
@@ -24,24 +24,22 @@ impl Membership {
     ///
     /// # Errors
     /// When nobody can dial it, or we have left.
-    pub fn set_advertise(
-        &mut self,
-        address: SocketAddr,
-        now: Time,
-    ) -> Result<(), AdvertiseRefusal> {
+    pub fn set_advertise(&mut self, to: SocketAddr, now: Time) -> Result<(), AdvertiseRefusal> {
         self.effects.begin(now);
-        AdvertiseRefusal::check(address, self.lifecycle.is_leaving())?;
+        AdvertiseRefusal::check(to, self.lifecycle.is_leaving())?;
         let before = self.members.me().clone();
-        if self.members.set_own_address(Advertised::from_socket(address)) {
-            self.announce_place(&before);
+        if before.address() != Advertised::from_socket(to).to_socket() {
+            self.announce_place(&before, to);
         }
         Ok(())
     }
 
-    fn announce_place(&mut self, before: &Member) {
+    fn announce_place(&mut self, before: &Member, to: SocketAddr) {
+        let advertised = Advertised::from_socket(to);
+        let me = Member::new(MemberRecord { advertised, ..before.record().clone() });
+        self.members.set_alive(MemberIndex::ME, me);
+        self.outrank(before.incarnation());
         self.report_move(before, self.local());
-        self.gossip_about_me();
-        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
         // Where others hold us shows in the answer, and with it whom to tell.
         self.push_pull_with_random_member();
     }

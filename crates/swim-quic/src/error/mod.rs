@@ -89,7 +89,6 @@ pub enum SetMetaError {
 
 /// Why an address is not announced.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum AdvertiseError {
     /// Nobody can dial it: the IP address is a wildcard, or the port is 0.
     #[error("nobody can dial {0}: give an address of this machine, or of what stands before it")]

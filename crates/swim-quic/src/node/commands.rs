@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use quic_net::{MAX_PACKET, Protocol, StreamToken};
+use quic_net::{CloseReason, MAX_PACKET, Protocol, StreamToken};
 use swim_core::wire::KeyError;
-use swim_core::{MemberName, MemberState, OperationId, Outcome, SecretKey};
+use swim_core::{AdvertiseRefusal, MemberName, MemberState, OperationId, Outcome, SecretKey};
 
 use super::Node;
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
@@ -35,7 +35,7 @@ impl Node {
                 self.operations.leaving = Some(operation);
             }
             Command::SetAdvertise { address, reply } => {
-                answer(&reply, self.membership.set_advertise(address, time));
+                answer(&reply, self.set_advertise(address, now));
             }
             Command::SetMeta { meta, reply } => {
                 answer(&reply, self.membership.set_meta(meta, time));
@@ -114,6 +114,21 @@ impl Node {
             transport: self.endpoint.stats(),
             raw_datagrams_dropped: self.raw.dropped,
         }
+    }
+
+    /// Announces another address, on new connections: an answer to the old address would come by
+    /// those that are there, as if somebody were at it.
+    pub(super) fn set_advertise(
+        &mut self,
+        address: SocketAddr,
+        now: Instant,
+    ) -> Result<(), AdvertiseRefusal> {
+        let before = self.membership.local().address();
+        self.membership.set_advertise(address, self.clock.time(now))?;
+        if self.membership.local().address() != before {
+            self.endpoint.close_where(CloseReason::Requested, now, |_| true);
+        }
+        Ok(())
     }
 
     fn open_stream(
