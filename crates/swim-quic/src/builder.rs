@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use certs::{Identity, NamePolicy, Trust};
 use crossbeam_channel::bounded;
@@ -20,6 +20,7 @@ use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, StartError};
+use crate::expiry::expiry_notices;
 use crate::host_watch::HostWatch;
 use crate::node::{Node, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
@@ -317,8 +318,15 @@ impl Builder {
         let membership = Membership::new(self.config, me, RngSeed(random_bytes()?), Time::ZERO)?;
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
-        Ok(Node::new(membership, endpoint, seeds, applications, self.shared, host, now))
+        let mut node = Node::new(membership, endpoint, seeds, applications, self.shared, host, now);
+        node.warn_of_expiry(expiry_notices(identity.not_after(), wall_clock(), now));
+        Ok(node)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates end by the wall clock")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {

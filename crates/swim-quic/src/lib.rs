@@ -55,6 +55,7 @@ mod conformance;
 mod delayed_tasks;
 mod driver;
 mod error;
+mod expiry;
 mod host_watch;
 mod node;
 mod protocol;

@@ -139,6 +139,13 @@ impl Node {
         node
     }
 
+    /// Says later that the certificate ends.
+    pub(crate) fn warn_of_expiry(&mut self, notices: Vec<(Instant, String)>) {
+        for (at, text) in notices {
+            self.delayed_tasks.add(at, DelayedTask::WarnOfExpiry(text));
+        }
+    }
+
     pub(crate) fn endpoint_mut(&mut self) -> &mut Endpoint {
         &mut self.endpoint
     }
@@ -289,6 +296,7 @@ impl Node {
                 // The round-trip time is nobody's concern, and neither is a failure.
                 let _ = self.membership.ping(&name, self.clock.time(now));
             }
+            DelayedTask::WarnOfExpiry(text) => self.warn("certificate".to_owned(), text, now),
             DelayedTask::CloseAll => {
                 for connection in self.endpoint.connections() {
                     self.endpoint.close(connection.peer.address, CloseReason::Requested, now);
