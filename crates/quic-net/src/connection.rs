@@ -80,12 +80,14 @@ pub(crate) struct Changes {
     pub(crate) starved: bool,
     /// The connection has carried as many packets as its key is good for.
     pub(crate) worn_out: bool,
+    /// The peer's address has changed so often that the connection follows it no further.
+    pub(crate) moved_often: bool,
 }
 
 /// How a connection begins.
 pub(crate) struct Beginning {
     pub(crate) key: ConnectionKey,
-    /// The peer's.
+    /// The peer's: the connection is known by it to its end.
     pub(crate) address: SocketAddr,
     /// Our first connection id.
     pub(crate) id: Id,
@@ -124,17 +126,6 @@ impl Connection {
         self.datagrams.receive(&mut self.quic, bytes, from, to);
     }
 
-    /// Whether packets from another address than the peer's are taken: where the peer dialed, it
-    /// may be behind a translator of addresses that forgot its port.
-    pub(crate) fn follows_peer(&self) -> bool {
-        !self.dialed() && self.phase() == ConnectionPhase::Confirmed
-    }
-
-    /// Where the last datagram was sent: the peer's address, or where it was heard since.
-    pub(crate) fn sent_to(&self) -> SocketAddr {
-        self.datagrams.sent_to()
-    }
-
     /// A deadline of [`due`](Self::due) has passed.
     pub(crate) fn on_timeout(&mut self, now: Instant) {
         if self.quic.timeout_instant().is_some_and(|due| due <= now) {
@@ -149,7 +140,11 @@ impl Connection {
             self.establish(context, now, &mut changes);
         }
         changes.retired_ids = self.handshake.collect_retired_ids(&mut self.quic);
-        while self.quic.path_event_next().is_some() {}
+        if self.datagrams.follow(&mut self.quic) {
+            context.count().migrations += 1;
+            log::debug!("{}: the peer is at {} now", self.address(), self.path());
+        }
+        changes.moved_often = self.datagrams.has_moved_too_often();
         if self.phase() != ConnectionPhase::Handshaking {
             self.receive_payloads(context, now, &mut changes);
         }

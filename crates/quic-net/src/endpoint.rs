@@ -224,15 +224,13 @@ impl Endpoint {
     ) -> Option<Transmit> {
         let connection = self.pool.get_mut(key)?;
         let emission = connection.emit(buffer, allowance);
-        let (to, source) = (connection.sent_to(), connection.source());
+        let source = connection.source();
         self.scheduler.note_sent(key, emission.packets, emission.more, share);
         if !emission.more {
             // Sending makes room for what quiche could not take before, and moves the timers.
             self.advance_after_sending(key);
         }
-        if emission.packets == 0 {
-            return None;
-        }
+        let to = emission.to?;
         self.count_sent(emission.packets, emission.length);
         Some(Transmit { to, source, len: emission.length, segment: emission.segment })
     }
@@ -339,6 +337,11 @@ impl Endpoint {
         }
         if changes.starved {
             self.replace_starved(key);
+        }
+        if changes.moved_often {
+            let grace = self.context.limits().duplicate_grace;
+            let is_first = self.retire(key, CloseReason::Recycled, grace);
+            self.context.count().recycled += u64::from(is_first);
         }
         if changes.worn_out && self.retire(key, CloseReason::Recycled, Duration::ZERO) {
             self.context.count().recycled += 1;

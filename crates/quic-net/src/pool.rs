@@ -191,20 +191,24 @@ impl Pool {
         }
     }
 
-    /// The connection that packets and streams for `address` use: of those not retired, a
-    /// confirmed one before one still under way, the newest of equals. An accepted handshake
-    /// does not count: its address may be forged, and it would hold back a dial. A verified
-    /// name leads to a connection elsewhere only if there is none to the address.
+    /// The connection that packets and streams for `address` use: of those usable, a confirmed
+    /// one before one still under way, one that stays before one that makes way, one whose peer is
+    /// still there before one whose peer moved elsewhere, the newest of equals. An accepted
+    /// handshake does not count: its address may be forged, and it would hold back a dial. A
+    /// verified name leads to a connection elsewhere only if there is none to the address.
     pub(crate) fn choose(&self, address: SocketAddr, name: Option<&[u8]>) -> Option<ConnectionKey> {
         let here = self
             .at(address)
             .iter()
             .filter_map(|key| self.get(*key))
-            .filter(|connection| !connection.is_retired() && connection.is_trustworthy())
+            .filter(|connection| connection.is_usable() && connection.is_trustworthy())
             .max_by_key(|connection| {
-                (connection.phase(), connection.confirmation(), connection.born())
+                let is_there = connection.path() == address;
+                let stays = !connection.is_retired();
+                let phase = connection.phase();
+                (phase, stays, is_there, connection.confirmation(), connection.born())
             });
-        let elsewhere = || self.get(*self.names.get(name?)?).filter(|found| !found.is_retired());
+        let elsewhere = || self.get(*self.names.get(name?)?).filter(|found| found.is_usable());
         here.or_else(elsewhere).map(Connection::key)
     }
 
@@ -213,7 +217,7 @@ impl Pool {
     pub(crate) fn features_at(&self, address: SocketAddr) -> Option<Arc<[u8]>> {
         let here = self.at(address).iter().filter_map(|key| self.get(*key));
         let usable = here.filter(|connection| {
-            connection.phase() == ConnectionPhase::Confirmed && !connection.is_retired()
+            connection.phase() == ConnectionPhase::Confirmed && connection.is_usable()
         });
         usable.max_by_key(|connection| connection.confirmation())?.features().cloned()
     }

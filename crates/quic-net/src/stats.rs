@@ -66,9 +66,10 @@ pub struct EndpointStats {
     pub unknown_extensions: u64,
     /// UDP datagrams that belong to no connection.
     pub stray_datagrams: u64,
-    /// Packets of a known connection that came from another address: dropped where we dialed,
-    /// followed where the peer did.
+    /// Packets of a known connection that came from an address that cannot be its peer's, dropped.
     pub moved_peers: u64,
+    /// How often a peer that dialed was found at another address than before, where it answered.
+    pub migrations: u64,
     /// Stateless resets sent.
     pub resets_sent: u64,
     /// Stateless resets withheld because too many were sent.

@@ -1,5 +1,6 @@
 //! What the endpoint asks of one connection: to send, to carry streams, to retire, to close.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -141,8 +142,8 @@ impl Connection {
         self.account(context);
     }
 
-    /// Closes at once and returns the last datagrams to send.
-    pub(crate) fn close(&mut self, reason: &CloseReason) -> Vec<Vec<u8>> {
+    /// Closes at once and returns the last datagrams to send, and where to.
+    pub(crate) fn close(&mut self, reason: &CloseReason) -> Vec<(SocketAddr, Vec<u8>)> {
         if self.quic.is_closed() || self.quic.is_draining() {
             return Vec::new();
         }

@@ -16,8 +16,21 @@ impl Connection {
         self.key
     }
 
+    /// The peer's address when the connection began.
     pub(crate) fn address(&self) -> SocketAddr {
         self.datagrams.address()
+    }
+
+    /// The peer's address at present.
+    pub(crate) fn path(&self) -> SocketAddr {
+        self.datagrams.path()
+    }
+
+    /// Whether packets from other addresses may belong to it. A dialed address does not change:
+    /// what comes from elsewhere is no answer. That of a peer that dialed does where a NAT between
+    /// us forgets its port (RFC 9000 section 9).
+    pub(crate) fn follows_peer(&self) -> bool {
+        !self.dialed() && self.phase() == ConnectionPhase::Confirmed
     }
 
     /// The local address to send from, once the peer has used one.
@@ -80,6 +93,12 @@ impl Connection {
         self.lifecycle.is_retired()
     }
 
+    /// Whether packets and streams may use it. One that makes way because its peer moved too often
+    /// is used until there is another one: only the peer may be able to dial.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.is_retired() || self.datagrams.has_moved_too_often()
+    }
+
     /// Whether the peer has left everything unanswered for too long.
     pub(crate) fn is_stalled(&self, context: &EndpointContext, now: Instant) -> bool {
         self.phase() == ConnectionPhase::Confirmed
@@ -128,7 +147,7 @@ impl Connection {
     /// How long after its last payload a connection may be closed without cutting it off: a
     /// lost packet is noticed and sent again in that time.
     pub(crate) fn loss_detection_time(&self) -> Duration {
-        let rtt = self.path().map_or(Duration::ZERO, |path| path.rtt);
+        let rtt = self.path_stats().map_or(Duration::ZERO, |path| path.rtt);
         rtt.saturating_mul(3).clamp(Duration::from_millis(20), Duration::from_millis(500))
     }
 
@@ -136,7 +155,7 @@ impl Connection {
     pub(crate) fn stats(&self, preferred: bool, now: Instant) -> Option<ConnectionStats> {
         let peer = self.handshake.peer().map(Arc::clone)?;
         let stats = self.quic.stats();
-        let path = self.path();
+        let path = self.path_stats();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Some(ConnectionStats {
             peer,
@@ -155,7 +174,7 @@ impl Connection {
         })
     }
 
-    fn path(&self) -> Option<quiche::PathStats> {
+    fn path_stats(&self) -> Option<quiche::PathStats> {
         self.quic.path_stats().find(|path| path.active)
     }
 }

@@ -11,8 +11,12 @@ use super::path_mtu::LEAST_UDP_PAYLOAD;
 /// The addresses of a connection, and what stands between it and the socket.
 #[derive(Debug)]
 pub(crate) struct Datagrams {
-    /// The peer's.
+    /// The peer's when the connection began. The endpoint's tables know it by this one.
     address: SocketAddr,
+    /// The peer's at present, which differs once a NAT on the way has chosen another one.
+    path: SocketAddr,
+    /// How many addresses the peer has had.
+    paths: usize,
     /// The local address that the peer last used.
     source: Option<IpAddr>,
     /// At most [`MAX_UNDECRYPTABLE`] datagrams that overtook the handshake.
@@ -20,10 +24,6 @@ pub(crate) struct Datagrams {
     undecryptable_bytes: usize,
     /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
     anti_amplification_limit: Option<usize>,
-    /// Where the last datagram went: another address than the peer's once that has changed.
-    sent_to: SocketAddr,
-    /// A packet of the peer has come from another address.
-    is_moving: bool,
 }
 
 /// What [`Datagrams::emit`] wrote.
@@ -36,29 +36,50 @@ pub(crate) struct Emission {
     pub(crate) packets: usize,
     /// More may follow at once.
     pub(crate) more: bool,
+    /// Where to, if anything was written.
+    pub(crate) to: Option<SocketAddr>,
 }
 
 impl Datagrams {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
+            path: address,
+            paths: 1,
             source: None,
             undecryptable: Vec::new(),
             undecryptable_bytes: 0,
             anti_amplification_limit: None,
-            sent_to: address,
-            is_moving: false,
         }
     }
 
-    /// The peer's address as the connection began.
+    /// The peer's address when the connection began.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where the last datagram went.
-    pub(crate) fn sent_to(&self) -> SocketAddr {
-        self.sent_to
+    /// The peer's address at present.
+    pub(crate) fn path(&self) -> SocketAddr {
+        self.path
+    }
+
+    /// Whether the peer has had so many addresses that quiche may soon take no further one.
+    pub(crate) fn has_moved_too_often(&self) -> bool {
+        self.paths >= MOST_PATHS
+    }
+
+    /// Notes where the peer is now: where it has answered (RFC 9000 section 9.3). True if that is
+    /// elsewhere than before.
+    pub(crate) fn follow(&mut self, quic: &mut quiche::Connection) -> bool {
+        let before = self.path;
+        while let Some(event) = quic.path_event_next() {
+            match event {
+                quiche::PathEvent::New(..) => self.paths += 1,
+                quiche::PathEvent::PeerMigrated(_, peer) => self.path = peer,
+                _ => {}
+            }
+        }
+        self.path != before
     }
 
     /// The local address to send from, once the peer has used one.
@@ -82,9 +103,7 @@ impl Datagrams {
         self.anti_amplification_limit = None;
     }
 
-    /// Hands one datagram, which was sent to the local address `to`, to quiche. From another
-    /// address than the peer's, quiche follows if it is a packet that was not seen before: it
-    /// sends there, little until the address is validated (RFC 9000 section 9.3).
+    /// Hands one datagram, which was sent to the local address `to`, to quiche.
     pub(crate) fn receive(
         &mut self,
         quic: &mut quiche::Connection,
@@ -92,11 +111,6 @@ impl Datagrams {
         from: SocketAddr,
         to: Option<IpAddr>,
     ) {
-        if from != self.address {
-            self.is_moving = true;
-            self.decrypt(quic, bytes, from);
-            return;
-        }
         self.source = to.or(self.source);
         if let Some(limit) = &mut self.anti_amplification_limit {
             *limit = limit.saturating_add(AMPLIFICATION * bytes.len());
@@ -114,7 +128,7 @@ impl Datagrams {
         if !self.undecryptable.is_empty() && quic.is_established() {
             self.undecryptable_bytes = 0;
             for mut bytes in std::mem::take(&mut self.undecryptable) {
-                self.decrypt(quic, &mut bytes, from);
+                self.decrypt(quic, &mut bytes, self.address);
             }
         }
     }
@@ -137,8 +151,6 @@ impl Datagrams {
         short: bool,
     ) -> Emission {
         let mut emission = Emission::default();
-        // What follows may go to another of the peer's addresses.
-        let allowance = if self.is_moving { allowance.min(1) } else { allowance };
         let largest = if short { LEAST_UDP_PAYLOAD } else { LARGEST_DATAGRAM };
         let mut room = buffer.len().min(largest);
         while emission.packets < allowance {
@@ -146,8 +158,9 @@ impl Datagrams {
                 emission.more = true;
                 break;
             };
-            match self.send(quic, space) {
-                Ok(written) => {
+            match self.send(quic, space, emission.to) {
+                Ok((written, to)) => {
+                    emission.to = Some(to);
                     emission.length += written;
                     emission.packets += 1;
                     let first = *emission.segment.get_or_insert(written);
@@ -164,7 +177,7 @@ impl Datagrams {
                     break;
                 }
                 Err(error) => {
-                    log::debug!("{}: cannot send: {error:?}", self.address);
+                    log::debug!("{}: cannot send: {error:?}", self.path);
                     break;
                 }
             }
@@ -174,34 +187,38 @@ impl Datagrams {
         emission
     }
 
-    /// The last datagrams of a connection that was just closed.
-    pub(crate) fn emit_last(&mut self, quic: &mut quiche::Connection) -> Vec<Vec<u8>> {
+    /// The last datagrams of a connection that was just closed, and where they go.
+    pub(crate) fn emit_last(
+        &mut self,
+        quic: &mut quiche::Connection,
+    ) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut datagrams = Vec::new();
         let mut buffer = [0; LARGEST_DATAGRAM];
         while datagrams.len() < LAST_DATAGRAMS
-            && let Ok(length) = self.send(quic, &mut buffer)
+            && let Ok((length, to)) = self.send(quic, &mut buffer, None)
         {
-            datagrams.push(buffer.get(..length).unwrap_or_default().to_vec());
+            datagrams.push((to, buffer.get(..length).unwrap_or_default().to_vec()));
         }
         datagrams
     }
 
-    /// One datagram, as long as the anti-amplification limit allows.
+    /// One datagram, as long as the anti-amplification limit allows: to one address `only`, or to
+    /// any that the peer may have. Its length, and where it goes.
     fn send(
         &mut self,
         quic: &mut quiche::Connection,
         space: &mut [u8],
-    ) -> Result<usize, quiche::Error> {
+        only: Option<SocketAddr>,
+    ) -> Result<(usize, SocketAddr), quiche::Error> {
         let room = self.anti_amplification_limit.map_or(space.len(), |room| room.min(space.len()));
         match space.get_mut(..room) {
             None | Some([]) => Err(quiche::Error::Done),
             Some(space) => {
-                let (written, info) = quic.send(space)?;
-                self.sent_to = info.to;
+                let (written, info) = quic.send_on_path(space, None, only)?;
                 if let Some(limit) = &mut self.anti_amplification_limit {
                     *limit = limit.saturating_sub(written);
                 }
-                Ok(written)
+                Ok((written, info.to))
             }
         }
     }
@@ -217,6 +234,9 @@ impl Datagrams {
 /// know, so that the real one, which may vary, stays out of its sight.
 pub(crate) const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
+/// After so many addresses of a peer the connection is replaced; quiche takes one more and then, in
+/// silence, no further one.
+const MOST_PATHS: usize = 3;
 /// How many times as many bytes as it sent an address gets before it is validated.
 const AMPLIFICATION: usize = 3;
 /// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).

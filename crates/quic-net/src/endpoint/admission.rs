@@ -197,9 +197,7 @@ impl Endpoint {
         }
         connection.fail_all(&mut self.context, ending);
         if reason != CloseReason::Reset {
-            let packets = connection.close(&reason);
-            let to = connection.sent_to();
-            for packet in packets {
+            for (to, packet) in connection.close(&reason) {
                 self.connectionless.push(to, source, packet);
             }
         }

@@ -56,7 +56,7 @@ impl Endpoint {
         }
         // A reset comes under a random id; only its end tells whom it concerns.
         if let Some(key) = reset::token_of(bytes).and_then(|token| self.pool.by_reset_token(&token))
-            && self.pool.get(key).is_some_and(|connection| connection.address() == from)
+            && self.pool.get(key).is_some_and(|connection| connection.path() == from)
         {
             self.context.count().resets_received += 1;
             self.end(key, &Ending::Closed(CloseReason::Reset));
@@ -112,13 +112,12 @@ impl Endpoint {
         bytes: &mut [u8],
     ) {
         let Some(connection) = self.pool.get_mut(key) else { return };
-        if connection.address() != from {
+        // The packets of a handshake come from where it began (RFC 9000 section 9).
+        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
+        let may_be_elsewhere = is_short && connection.follows_peer();
+        if from != connection.address() && !may_be_elsewhere {
             self.context.count().moved_peers += 1;
-            let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
-            if !connection.follows_peer() || !is_short {
-                // We dialed: the peer is where we reach it, or we dial anew.
-                return;
-            }
+            return;
         }
         connection.receive(bytes, from, to);
         self.advance(key);

@@ -7,6 +7,7 @@
 
 mod connection_ends;
 mod exchange;
+mod nat;
 mod path_mtu;
 mod peer_features;
 mod rebinding;

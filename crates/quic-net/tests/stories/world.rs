@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) delivered: usize,
     /// Streams opened by anybody.
     streams: u64,
+    /// Where the datagrams of an actor behind a NAT come from, and where answers reach it.
+    pub(crate) outside: BTreeMap<usize, SocketAddr>,
     /// Bytes sent to addresses where nobody lives.
     pub(crate) undelivered: BTreeMap<SocketAddr, usize>,
 }
@@ -61,6 +63,7 @@ impl World {
             lose: Box::new(|_, _, _| false),
             delivered: 0,
             streams: 0,
+            outside: BTreeMap::new(),
             undelivered: BTreeMap::new(),
         }
     }
@@ -115,9 +118,21 @@ impl World {
         panic!("the endpoints never fall silent");
     }
 
+    /// Carries what one actor has to send, and no answer.
+    pub(crate) fn carry_one_way(&mut self, from: usize) {
+        self.carry_from(from);
+    }
+
+    /// Who gets what is sent to an address.
+    fn actor_at(&self, address: SocketAddr) -> Option<usize> {
+        let inside = || self.actors.iter().position(|actor| actor.address == address);
+        let behind = self.outside.iter().find(|(_, outside)| **outside == address);
+        behind.map(|(actor, _)| *actor).or_else(inside)
+    }
+
     fn carry_from(&mut self, from: usize) -> bool {
         let mut buffer = vec![0; 16 * 1500];
-        let sender = self.address(from);
+        let sender = self.outside.get(&from).copied().unwrap_or(self.address(from));
         let mut any = false;
         let timeout = self.actors[from].endpoint.poll_timeout();
         if timeout.is_some_and(|due| due <= now()) {
@@ -126,7 +141,7 @@ impl World {
         while let Some(transmit) = self.actors[from].endpoint.poll_transmit(&mut buffer, now()) {
             any = true;
             let segment = transmit.segment.unwrap_or(transmit.len);
-            let Some(to) = self.actors.iter().position(|actor| actor.address == transmit.to) else {
+            let Some(to) = self.actor_at(transmit.to) else {
                 *self.undelivered.entry(transmit.to).or_default() += transmit.len;
                 continue;
             };
