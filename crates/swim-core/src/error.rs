@@ -31,8 +31,8 @@ pub enum OperationError {
     #[error("could not reach the peer: {0}")]
     Unreachable(#[source] StreamFailure),
     /// The transport reported that the packet could not be sent.
-    #[error("the packet could not be sent: is the peer reachable?")]
-    SendFailed,
+    #[error("the packet could not be sent: {0}")]
+    SendFailed(#[source] StreamFailure),
     /// Our table has no member of this name.
     #[error("no member is called {0}: see the members")]
     UnknownMember(MemberName),
@@ -108,7 +108,7 @@ pub enum UnacceptableAnswer {
     UnexpectedMessage,
 }
 
-/// Why the transport gave a stream up.
+/// Why the transport gave a stream up, or did not send a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum StreamFailure {
     /// One side refused the other's certificate, name, label or protocol.
@@ -144,6 +144,9 @@ pub enum DialFailure {
          1,200 bytes get lost on the way"
     )]
     HandshakeUnfinished,
+    /// The dial before this one failed a moment ago, and the next one is not due yet.
+    #[error("a dial failed a moment ago: try again in some seconds")]
+    Pausing,
     /// The peer ended the dial, without saying that it refuses us.
     #[error("it ended the dial: its log says why")]
     Ended,

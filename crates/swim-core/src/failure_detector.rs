@@ -18,7 +18,7 @@ pub(crate) use pings::{indirect_ping, ping_to, reply_destination};
 use crate::awareness::Awareness;
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::error::OperationError;
+use crate::error::{OperationError, StreamFailure};
 use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
@@ -385,14 +385,16 @@ impl FailureDetector {
     }
 
     /// A packet to `to` could not be sent: whether the round need not wait for an answer to it.
-    pub(crate) fn send_failed(&mut self, to: SocketAddr, effects: &mut Effects) -> bool {
-        for sequence in self.pending.user_pings_to(to) {
+    pub(crate) fn send_failed(
+        &mut self,
+        to: SocketAddr,
+        reason: StreamFailure,
+        effects: &mut Effects,
+    ) -> bool {
+        for (sequence, operation) in self.pending.take_user_pings(to) {
             effects.clear_timer(Timer::PendingAck(sequence));
-            if let Some(PendingAck::User { operation, .. }) = self.pending.remove(sequence) {
-                effects.finish(operation, Outcome::Failed(OperationError::SendFailed));
-            }
+            effects.finish(operation, Outcome::Failed(OperationError::SendFailed(reason)));
         }
-        let waits = |round: &ProbeRound| round.phase == Phase::Direct && round.address == to;
-        self.round.as_ref().is_some_and(waits)
+        self.round.as_ref().is_some_and(|it| it.phase == Phase::Direct && it.address == to)
     }
 }

@@ -115,6 +115,8 @@ pub enum TransportEvent {
     SendFailed {
         /// The address.
         to: SocketAddr,
+        /// Why.
+        reason: StreamFailure,
     },
     /// The largest packet that travels as one datagram to this address.
     PacketLimit {
@@ -194,7 +196,9 @@ impl TransportAdapter {
                 self.backlogs.remove(&id);
                 membership.handle_stream_failed(id, reason, now);
             }
-            TransportEvent::SendFailed { to } => membership.handle_send_failed(to, now),
+            TransportEvent::SendFailed { to, reason } => {
+                membership.handle_send_failed(to, reason, now);
+            }
             TransportEvent::PacketLimit { to, limit } => {
                 membership.handle_packet_limit(to, limit, now);
             }

@@ -208,7 +208,8 @@ fn whoever_is_somebody_else_gets_nothing() {
     pair.with(ADA, |ada, now| ada.send_packet(&to, b"ping", now));
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.failures(ADA), [StreamFailure::PeerMismatch]);
-    assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1) })));
+    let reason = StreamFailure::PeerMismatch;
+    assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1), reason })));
     assert!(!pair.seen.iter().any(|(at, event)| {
         let is_of_the_connection = matches!(
             event,
@@ -229,7 +230,8 @@ fn a_silent_address_fails_at_the_dial_s_deadline() {
     assert_eq!(pair.seen, []);
     pair.run(Duration::from_millis(200));
     assert_eq!(pair.failures(ADA), [StreamFailure::NotConnected(DialFailure::NoAnswer)]);
-    assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1) })));
+    let reason = StreamFailure::NotConnected(DialFailure::NoAnswer);
+    assert!(pair.seen.contains(&(ADA, TransportEvent::SendFailed { to: address(1), reason })));
 }
 
 #[test]

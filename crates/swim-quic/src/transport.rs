@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use quic_net::{
     CloseReason, Endpoint, EndpointEvent, KernelRefusal, PeerIdentity, Read, ReadError,
-    StreamError, StreamToken,
+    SendFailure, StreamError, StreamToken,
 };
 use swim_core::{
     Destination, DialFailure, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId,
@@ -133,7 +133,9 @@ impl Peers {
             EndpointEvent::StreamFailed { stream, reason } => {
                 TransportEvent::StreamFailed { id: id_of(stream), reason: failure_of(&reason) }
             }
-            EndpointEvent::SendFailed { to, .. } => TransportEvent::SendFailed { to },
+            EndpointEvent::SendFailed { to, reason } => {
+                TransportEvent::SendFailed { to, reason: packet_failure_of(&reason) }
+            }
             EndpointEvent::PacketLimit { to, limit } => TransportEvent::PacketLimit { to, limit },
             EndpointEvent::PeerFeatures { to, features } => {
                 let start = features.as_deref().and_then(Features::start_in);
@@ -180,6 +182,24 @@ fn failure_of(error: &StreamError) -> StreamFailure {
     }
 }
 
+fn packet_failure_of(failure: &SendFailure) -> StreamFailure {
+    match failure {
+        SendFailure::DialTimedOut => StreamFailure::NotConnected(DialFailure::NoAnswer),
+        SendFailure::HandshakeTimedOut => {
+            StreamFailure::NotConnected(DialFailure::HandshakeUnfinished)
+        }
+        SendFailure::Kernel(refusal) => StreamFailure::NotConnected(dial_failure_of(*refusal)),
+        SendFailure::Backoff => StreamFailure::NotConnected(DialFailure::Pausing),
+        SendFailure::Refused(_) => StreamFailure::Refused,
+        SendFailure::NameMismatch => StreamFailure::PeerMismatch,
+        SendFailure::Unreachable
+        | SendFailure::TooLarge
+        | SendFailure::ClassicPeer
+        | SendFailure::Unavailable
+        | _ => StreamFailure::Closed,
+    }
+}
+
 fn dial_failure_of(refusal: KernelRefusal) -> DialFailure {
     match refusal {
         KernelRefusal::NotPermitted => DialFailure::NotPermitted,
@@ -187,6 +207,7 @@ fn dial_failure_of(refusal: KernelRefusal) -> DialFailure {
         KernelRefusal::HostUnreachable => DialFailure::HostUnreachable,
         KernelRefusal::AddressFamily => DialFailure::AddressFamily,
         KernelRefusal::Other(errno) => DialFailure::Kernel(errno),
-        _ => DialFailure::Kernel(0),
+        // These two do not end a dial.
+        KernelRefusal::TooLong | KernelRefusal::ConnectionRefused | _ => DialFailure::Kernel(0),
     }
 }

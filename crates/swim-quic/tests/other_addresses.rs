@@ -9,13 +9,15 @@
 mod common;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Participants, eventually, hear};
 use swim_quic::{
-    Cluster, Config, DialFailure, Event, JoinError, JoinFailureReason, MemberState, StreamFailure,
+    Cluster, Config, DialFailure, Event, JoinError, JoinFailureReason, MemberState, PingError,
+    StreamFailure,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -208,4 +210,66 @@ fn a_join_says_at_once_what_this_machine_refuses_to_send() {
         );
         assert!(begun.elapsed() < 2 * SECOND, "it does not wait for an answer");
     }
+}
+
+/// In a network namespace of its own this machine has no routes but those that the test gives it;
+/// the test runs itself there.
+#[test]
+fn what_no_route_leads_to_is_said_at_once_to_whoever_joins_or_pings() {
+    const INSIDE: &str = "WITHOUT_ROUTES";
+    const ROUTES: &str = "ip link set lo up && ip addr add 10.9.0.1/32 dev lo";
+    if std::env::var_os(INSIDE).is_some() {
+        return inside_without_routes();
+    }
+    let in_namespace = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]);
+        command
+    };
+    if !in_namespace(ROUTES).status().is_ok_and(|status| status.success()) {
+        println!("not tested: no network namespace can be made here");
+        return;
+    }
+    let name = std::thread::current().name().unwrap().to_owned();
+    let test = std::env::current_exe().unwrap();
+    let script = format!("{ROUTES} && exec {} --exact {name} --nocapture", test.display());
+    let status = in_namespace(&script).env(INSIDE, "1").status().unwrap();
+    assert!(status.success(), "inside the namespace: {status}");
+}
+
+fn inside_without_routes() {
+    let participants = Participants::new();
+    let anywhere = |name| participants.member(name).bind("0.0.0.0:0");
+    let ada = anywhere("ada").advertise("127.0.0.1:0".parse().unwrap()).start().unwrap();
+    let bob = anywhere("bob").advertise("10.9.0.1:0".parse().unwrap()).start().unwrap();
+    let run = |command: &str| {
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    };
+    run("ip route add unreachable 10.8.0.0/16");
+    for (address, expected) in [
+        ("10.7.0.1:7946", DialFailure::NetworkUnreachable),
+        ("10.8.0.1:7946", DialFailure::HostUnreachable),
+    ] {
+        let begun = now();
+        let reason = failure(ada.join([address], PATIENCE).unwrap_err());
+        let expected = StreamFailure::NotConnected(expected);
+        assert!(
+            matches!(&reason, JoinFailureReason::Unreachable(found) if *found == expected),
+            "{reason}"
+        );
+        assert!(begun.elapsed() < 2 * SECOND, "it does not wait for an answer");
+    }
+    ada.join([format!("127.0.0.1:{}", bob.address().port())], PATIENCE).unwrap();
+    ada.ping("bob", PATIENCE).unwrap();
+    // Over the connection that bob may have dialed he can be reached without a route.
+    drop(bob);
+    ada.disconnect("bob").unwrap();
+    run("ip addr del 10.9.0.1/32 dev lo && ip route add unreachable 10.9.0.1/32");
+    let mut seen = Vec::new();
+    eventually("a ping says that no route leads there", || {
+        let Err(PingError::SendFailed(cause)) = ada.ping("bob", PATIENCE) else { return false };
+        seen.push(cause);
+        cause == StreamFailure::NotConnected(DialFailure::HostUnreachable)
+    });
+    println!("causes of pings: {seen:?}");
 }

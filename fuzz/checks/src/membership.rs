@@ -352,7 +352,7 @@ impl<'a> Story<'a> {
             }
             4..6 => {
                 let to = self.place();
-                self.machine.handle_send_failed(to, self.now);
+                self.machine.handle_send_failed(to, StreamFailure::Closed, self.now);
             }
             _ => {
                 let (peer, limit) = (self.place(), self.draw.u16());

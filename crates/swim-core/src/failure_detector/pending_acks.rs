@@ -80,13 +80,19 @@ impl PendingAcks {
         Some(pending)
     }
 
-    /// The application's pings to this address.
-    pub(super) fn user_pings_to(&self, to: SocketAddr) -> Vec<u32> {
-        let by_sequence = self.by_sequence.iter();
-        let user_pings = by_sequence.filter(|(_, pending)| match pending {
-            PendingAck::User { address, .. } => *address == to,
-            PendingAck::Relay { .. } | PendingAck::Leave { .. } | PendingAck::Place { .. } => false,
+    /// Removes the application's pings to this address: sequence number and operation of each.
+    pub(super) fn take_user_pings(&mut self, to: SocketAddr) -> Vec<(u32, OperationId)> {
+        let mut taken = Vec::new();
+        self.by_sequence.retain(|sequence, pending| match pending {
+            PendingAck::User { operation, address, .. } if *address == to => {
+                taken.push((*sequence, *operation));
+                false
+            }
+            PendingAck::User { .. }
+            | PendingAck::Relay { .. }
+            | PendingAck::Leave { .. }
+            | PendingAck::Place { .. } => true,
         });
-        user_pings.map(|(sequence, _)| *sequence).collect()
+        taken
     }
 }

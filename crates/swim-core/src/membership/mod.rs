@@ -194,10 +194,11 @@ impl Membership {
     }
 
     /// A packet to `to` could not be sent: as good as an answer that never comes.
-    pub fn handle_send_failed(&mut self, to: SocketAddr, now: Time) {
+    /// `reason` is what the application's pings end with.
+    pub fn handle_send_failed(&mut self, to: SocketAddr, reason: StreamFailure, now: Time) {
         self.effects.begin(now);
         self.effects.count().sends_failed += 1;
-        if self.detector.send_failed(to, &mut self.effects) {
+        if self.detector.send_failed(to, reason, &mut self.effects) {
             self.advance_probe();
         }
     }

@@ -45,7 +45,8 @@ impl TransportModel {
     ) {
         match self.route(from, to.address, true, now, links) {
             Route::BackingOff => {
-                self.report(from, TransportEvent::SendFailed { to: to.address });
+                let reason = StreamFailure::NotConnected(DialFailure::Pausing);
+                self.report(from, TransportEvent::SendFailed { to: to.address, reason });
             }
             Route::Over(id) => {
                 let Some(connection) = self.connections.get_mut(id) else { return };
@@ -212,7 +213,8 @@ impl TransportModel {
             self.streams.remove(stream);
         }
         if !dial.queue.is_empty() {
-            self.report(from, TransportEvent::SendFailed { to: dial.address });
+            let reason = StreamFailure::NotConnected(DialFailure::NoAnswer);
+            self.report(from, TransportEvent::SendFailed { to: dial.address, reason });
         }
     }
 
@@ -228,7 +230,8 @@ impl TransportModel {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let (target, life) = connection.other(from);
         if !is_expected(self.endpoints.get(target.index()).map(|e| &e.peer), to.name.as_ref()) {
-            self.report(from, TransportEvent::SendFailed { to: to.address });
+            let reason = StreamFailure::PeerMismatch;
+            self.report(from, TransportEvent::SendFailed { to: to.address, reason });
             return;
         }
         connection.end_mut(from).unanswered_since.get_or_insert(now);

@@ -200,7 +200,7 @@ impl Digest {
 fn error_code(error: &OperationError) -> u64 {
     match error {
         OperationError::TimedOut => 1,
-        OperationError::SendFailed => 2,
+        OperationError::SendFailed(_) => 2,
         OperationError::PeerRefused(_) | OperationError::ClosedWithoutAnswer => 3,
         OperationError::OwnAddress(_)
         | OperationError::TooLarge { .. }

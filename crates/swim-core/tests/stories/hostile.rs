@@ -91,7 +91,9 @@ fn take(machine: &mut Membership, step: &Step, now: &mut Time) {
             let reason = StreamFailure::Reset;
             machine.handle_stream_failed(StreamId::incoming(*id), reason, *now);
         }
-        Step::SendFailed => machine.handle_send_failed(bob().address, *now),
+        Step::SendFailed => {
+            machine.handle_send_failed(bob().address, StreamFailure::Closed, *now);
+        }
         Step::Wait(span) => {
             *now += millis(*span);
             machine.handle_timeout(*now);

@@ -95,8 +95,8 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] when the
-    /// transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
+    /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] with the cause
+    /// when the transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
     pub fn ping(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
         let to = MemberName::try_from(to)?;
         match self.operate(|reply| Command::Ping { to, reply }, timeout)? {

@@ -288,7 +288,7 @@ impl Story {
             TransportEvent::StreamFailed { id, reason } => {
                 format!("{} failed: {reason:?}", self.label(*id))
             }
-            TransportEvent::SendFailed { to } => format!("sending to {to} failed"),
+            TransportEvent::SendFailed { to, .. } => format!("sending to {to} failed"),
             // An opener may write before it hears of them.
             TransportEvent::PeerFeatures { to, features, .. } => {
                 self.features.push((*to, *features));

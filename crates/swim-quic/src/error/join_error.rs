@@ -156,7 +156,7 @@ impl From<OperationError> for JoinFailureReason {
             | OperationError::Unknown
             | OperationError::UnknownMember(_)
             | OperationError::NotAlive(_)
-            | OperationError::SendFailed) => {
+            | OperationError::SendFailed(_)) => {
                 debug_assert!(false, "a join cannot end in {error:?}");
                 Self::Unreachable(StreamFailure::Closed)
             }

@@ -93,7 +93,7 @@ impl From<OperationError> for SendError {
             | OperationError::LeadsToOurselves(_)
             | OperationError::NameTaken { .. }
             | OperationError::MergeRefused(_)
-            | OperationError::SendFailed) => {
+            | OperationError::SendFailed(_)) => {
                 debug_assert!(false, "a message cannot end in {error:?}");
                 Self::Unreachable(StreamFailure::Closed)
             }
@@ -152,8 +152,8 @@ pub enum PingError {
     #[error("no answer in time: is the peer running and reachable at its address?")]
     TimedOut,
     /// The transport reported that the ping could not be sent.
-    #[error("the ping could not be sent: is the peer running and reachable at its address?")]
-    SendFailed,
+    #[error("the ping could not be sent: {0}")]
+    SendFailed(#[source] StreamFailure),
     /// As many operations as are allowed are still under way.
     #[error("{limit} operations are still under way: try again in a moment")]
     TooManyOperations {
@@ -170,7 +170,7 @@ impl From<OperationError> for PingError {
         match error {
             OperationError::UnknownMember(name) => Self::UnknownMember(name),
             OperationError::TimedOut => Self::TimedOut,
-            OperationError::SendFailed => Self::SendFailed,
+            OperationError::SendFailed(failure) => Self::SendFailed(failure),
             OperationError::TooManyOperations { limit } => Self::TooManyOperations { limit },
             // A ping is one packet to a member in any state, and has neither payload nor stream.
             error @ (OperationError::NotAlive(_)
@@ -188,7 +188,7 @@ impl From<OperationError> for PingError {
             | OperationError::UnacceptableAnswer(_)
             | OperationError::MergeRefused(_)) => {
                 debug_assert!(false, "a ping cannot end in {error:?}");
-                Self::SendFailed
+                Self::SendFailed(StreamFailure::Closed)
             }
         }
     }
