@@ -271,5 +271,4 @@ fn inside_without_routes() {
         seen.push(cause);
         cause == StreamFailure::NotConnected(DialFailure::HostUnreachable)
     });
-    println!("causes of pings: {seen:?}");
 }

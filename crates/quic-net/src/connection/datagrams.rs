@@ -73,10 +73,10 @@ impl Datagrams {
     pub(crate) fn follow(&mut self, quic: &mut quiche::Connection) -> bool {
         let before = self.path;
         while let Some(event) = quic.path_event_next() {
-            match event {
-                quiche::PathEvent::New(..) => self.paths += 1,
-                quiche::PathEvent::PeerMigrated(_, peer) => self.path = peer,
-                _ => {}
+            if let quiche::PathEvent::New(..) = event {
+                self.paths += 1;
+            } else if let quiche::PathEvent::PeerMigrated(_, peer) = event {
+                self.path = peer;
             }
         }
         self.path != before
