@@ -319,7 +319,8 @@ impl Builder {
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
         let mut node = Node::new(membership, endpoint, seeds, applications, self.shared, host, now);
-        node.warn_of_expiry(expiry_notices(identity.not_after(), wall_clock(), now));
+        let validity = (identity.not_before(), identity.not_after());
+        node.warn_of_expiry(expiry_notices(validity, wall_clock(), now));
         Ok(node)
     }
 }

@@ -20,7 +20,8 @@ impl Membership {
     /// Announces another address from here on, at which others reach us now: this machine got it,
     /// or what stands before it. Others take it as a move once nobody answers at the old one.
     ///
-    /// Emits [`MembershipEvent::Moved`] about ourselves if the address is new.
+    /// Emits [`MembershipEvent::Moved`](crate::MembershipEvent::Moved) about ourselves if the
+    /// address is new.
     ///
     /// # Errors
     /// When nobody can dial it, or we have left.
