@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::links::EndpointId;
+use crate::member::Peer;
 use crate::member_name::MemberName;
 use crate::time::Time;
 
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     pub(super) ends: [ConnectionEnd; 2],
     /// While it is dialed.
     pub(super) dial: Option<Dial>,
+    /// When something arrived last, at either end.
+    pub(super) last_heard: Time,
 }
 
 /// One end of a connection: the dialing one first.
@@ -41,6 +44,10 @@ pub(super) struct ConnectionEnd {
     pub(super) unanswered_since: Option<Time>,
     /// The address whose features it was told of, while this connection stands for them.
     pub(super) features_of: Option<SocketAddr>,
+    /// The longest packet that it sends as a datagram.
+    pub(super) packet_limit: usize,
+    /// Datagrams that the path was too narrow for.
+    pub(super) lost_for_length: u8,
 }
 
 /// A dial under way.
@@ -51,8 +58,18 @@ pub(super) struct Dial {
 }
 
 impl ConnectionEnd {
-    pub(super) fn new(id: EndpointId, life: u32) -> Self {
-        Self { id, life, is_open: true, unanswered_since: None, features_of: None }
+    pub(super) fn new(id: EndpointId, life: u32, packet_limit: usize) -> Self {
+        let (unanswered_since, features_of) = (None, None);
+        let lost_for_length = 0;
+        Self {
+            id,
+            life,
+            is_open: true,
+            unanswered_since,
+            features_of,
+            packet_limit,
+            lost_for_length,
+        }
     }
 }
 
@@ -163,4 +180,10 @@ impl Connection {
         let end = self.end(id);
         end.is_open && end.life == life
     }
+}
+
+/// Whether a peer proves to be the one expected; peers without names prove nothing.
+pub(super) fn is_expected(peer: Option<&Peer>, expected: Option<&MemberName>) -> bool {
+    let (Some(peer), Some(expected)) = (peer, expected) else { return true };
+    peer.names.is_empty() || peer.names.contains(expected)
 }

@@ -40,6 +40,13 @@ pub trait Links {
     /// where QUIC itself has something to say.
     fn datagram(&mut self, from: EndpointId, to: EndpointId, bytes: &mut [u8]) -> Journey;
 
+    /// The longest packet that gets from one to the other as a datagram. Those that are longer and
+    /// do not exceed the sender's limit are lost, and the sender lowers its limit after some.
+    fn longest_datagram(&self, from: EndpointId, to: EndpointId) -> usize {
+        let _ = (from, to);
+        usize::MAX
+    }
+
     /// How long bytes of a stream take, retransmissions included.
     fn stream_delay(&mut self, from: EndpointId, to: EndpointId) -> Duration;
 
@@ -76,6 +83,11 @@ pub struct StreamFaults {
     /// It is reset after so many more pieces.
     pub reset_after: Option<usize>,
 }
+
+/// The longest packet that travels as a datagram once a path has proved to carry less than before:
+/// the 1,200 bytes of UDP payload that every path of QUIC carries (RFC 9000 section 14), less what
+/// the real endpoint puts around a packet.
+pub const LOWERED_PACKET_LIMIT: usize = 1_168;
 
 /// The bounds and timeouts of modelled endpoints. They carry the names of the real endpoint's.
 #[derive(Clone, Copy, Debug)]

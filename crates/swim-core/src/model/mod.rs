@@ -6,9 +6,11 @@
 //! simulator, the stories and the fuzzed cluster run on it, and a conformance test of the facade
 //! runs the same scripts on it and on real endpoints.
 //!
-//! Of two connections between the same two members the older one closes after a moment, with the
-//! streams that are still on it, as the real endpoint does. Not modelled: connections replaced
-//! for their age or for want of stream credit, the bounds of the pool. A peer that speaks
+//! Of two connections between the same two members the older one makes way and closes after a
+//! moment, or, as long as streams on it get on, when they have ended, as the real endpoint does. A
+//! path that turns out to carry less lowers a connection's packet limit for the rest of its life.
+//! Not modelled: connections replaced for their age or for want of stream credit (what the older
+//! one sees is the same), limits that rise again, the bounds of the pool. A peer that speaks
 //! memberlist's wire only has no [`Features`](crate::Features).
 
 mod connection_table;
@@ -21,6 +23,6 @@ mod stream_carrier;
 mod stream_table;
 mod transport_model;
 
-pub use links::{EndpointId, Journey, Links, ModelLimits, StreamFaults};
+pub use links::{EndpointId, Journey, LOWERED_PACKET_LIMIT, Links, ModelLimits, StreamFaults};
 pub use model_handle::ModelHandle;
 pub use transport_model::TransportModel;

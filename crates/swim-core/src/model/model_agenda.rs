@@ -16,6 +16,8 @@ pub(super) enum Move {
     Dial { connection: ConnectionId },
     /// One end learns that its connection is gone.
     CloseConnection { connection: ConnectionId, at: EndpointId },
+    /// A connection that made way ends once it carries no streams.
+    CloseRetired { connection: ConnectionId, at: EndpointId },
     /// The next bytes of a stream reach one end.
     Piece { stream: u64, to: StreamSide },
     /// The opener's deadline.

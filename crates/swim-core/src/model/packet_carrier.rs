@@ -4,14 +4,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::connection_table::{Connection, ConnectionEnd, ConnectionId, Dial};
-use super::links::{EndpointId, Journey, Links};
+use super::connection_table::{Connection, ConnectionEnd, ConnectionId, Dial, is_expected};
+use super::links::{EndpointId, Journey, LOWERED_PACKET_LIMIT, Links};
 use super::model_agenda::Move;
 use super::stream_table::StreamSide;
 use super::transport_model::TransportModel;
 use crate::error::{DialFailure, StreamFailure};
-use crate::member::Peer;
-use crate::member_name::MemberName;
 use crate::output::Destination;
 use crate::time::Time;
 use crate::transport::TransportEvent;
@@ -23,9 +21,6 @@ const REDIAL: Duration = Duration::from_millis(300);
 /// How long a connection that fell silent is kept in case it was only slow.
 const KEEP_STALLED: Duration = Duration::from_secs(30);
 
-/// How long the older of two connections between the same two stays open for what is under way.
-const KEEP_DUPLICATE: Duration = Duration::from_secs(2);
-
 /// Where a dial leads.
 pub(super) enum Route {
     /// To this connection.
@@ -33,6 +28,17 @@ pub(super) enum Route {
     /// A dial failed a moment ago: packets wait.
     BackingOff,
 }
+
+/// How long the older of two connections between the same two stays open for what is under way.
+const KEEP_DUPLICATE: Duration = Duration::from_secs(2);
+
+/// How long nothing may arrive on a connection that made way before its streams are given up: the
+/// real endpoint's `stream_stall_timeout`.
+const STREAMS_STALL: Duration = Duration::from_secs(60);
+
+/// After so many losses for its length a path counts as narrower: the real endpoint looks for
+/// three lost packets.
+const LOSSES_FOR_LENGTH: u8 = 3;
 
 impl TransportModel {
     pub(super) fn send_packet(
@@ -86,24 +92,57 @@ impl TransportModel {
             // Kept for a while, in case it was only slow.
             self.withdraw_features(id, from);
             self.connections.supersede(id);
-            let close = Move::CloseConnection { connection: id, at: from };
+            let close = Move::CloseRetired { connection: id, at: from };
             self.agenda.plan(now + KEEP_STALLED, close);
         }
         let backoff = self.endpoint(from).and_then(|endpoint| endpoint.backoff.get(&address));
         if is_packet && backoff.is_some_and(|(_, until)| now < *until) {
             return Route::BackingOff;
         }
-        let end = |id, life| ConnectionEnd::new(id, life);
+        Route::Over(self.dial((from, life), target, address, now, links))
+    }
+
+    fn dial(
+        &mut self,
+        (from, life): (EndpointId, u32),
+        target: EndpointId,
+        address: SocketAddr,
+        now: Time,
+        links: &mut impl Links,
+    ) -> ConnectionId {
+        let limit = self.limits.packet_limit;
+        let end = |id, life| ConnectionEnd::new(id, life, limit);
         let deadline = now + self.limits.dial_timeout;
         let ends = [end(from, life), end(target, self.life(target))];
-        let dial = Dial { address, deadline, queue: VecDeque::new() };
-        let id = self.connections.insert(Connection { ends, dial: Some(dial) });
+        let dial = Some(Dial { address, deadline, queue: VecDeque::new() });
+        let id = self.connections.insert(Connection { ends, dial, last_heard: now });
         let flight = match target.is_nobody() {
             true => self.limits.dial_timeout,
             false => links.stream_delay(from, target) + links.stream_delay(target, from),
         };
         self.agenda.plan((now + flight).min(deadline), Move::Dial { connection: id });
-        Route::Over(id)
+        id
+    }
+
+    /// An endpoint dials everybody anew that it is connected with, as when both dialed at once.
+    /// The older connection makes way and stays until its streams end. Returns how many it dials.
+    pub fn replace_connections(
+        &mut self,
+        id: EndpointId,
+        now: Time,
+        links: &mut impl Links,
+    ) -> usize {
+        let life = self.life(id);
+        let mut dials = 0;
+        for (connection, other) in self.connections.of(id) {
+            let is_used = self.connections.find(id, other) == Some(connection)
+                && self.connections.get(connection).is_some_and(Connection::is_established);
+            if let Some(peer) = self.peer(other).filter(|_| is_used && self.lives(id, life)) {
+                self.dial((id, life), other, peer.address, now, links);
+                dials += 1;
+            }
+        }
+        dials
     }
 
     /// A dial's flights have had time to travel.
@@ -145,7 +184,7 @@ impl TransportModel {
         self.tell_features(id, older);
         if let Some(older) = older {
             for at in [from, target] {
-                let close = Move::CloseConnection { connection: older, at };
+                let close = Move::CloseRetired { connection: older, at };
                 self.agenda.plan(now + KEEP_DUPLICATE, close);
             }
         }
@@ -164,35 +203,6 @@ impl TransportModel {
         }
         for stream in self.streams.on_connection(id) {
             self.begin_stream(stream, now, links);
-        }
-    }
-
-    /// A connection was established, in place of an older one: both ends learn what the other
-    /// speaks.
-    fn tell_features(&mut self, id: ConnectionId, older: Option<ConnectionId>) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let [from, target] = [connection.ends[0].id, connection.ends[1].id];
-        for (at, other) in [(from, target), (target, from)] {
-            let replaced = older.and_then(|older| self.connections.get_mut(older));
-            let known = replaced.and_then(|older| older.end_mut(at).features_of.take());
-            let ours = self.endpoint(at).and_then(|endpoint| endpoint.features);
-            let Some(peer) = self.endpoint(other) else { continue };
-            let (to, features) = (peer.peer.address, peer.features.filter(|_| ours.is_some()));
-            let start = features.map(|_| peer.life.into());
-            let Some(connection) = self.connections.get_mut(id) else { continue };
-            connection.end_mut(at).features_of = features.map(|_| to);
-            if features.is_some() || known.is_some() {
-                self.report(at, TransportEvent::PeerFeatures { to, features, start });
-            }
-        }
-    }
-
-    /// An end uses a connection for nothing new, and has no other one to that peer.
-    fn withdraw_features(&mut self, id: ConnectionId, at: EndpointId) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        if let Some(to) = connection.end_mut(at).features_of.take() {
-            let (features, start) = (None, None);
-            self.report(at, TransportEvent::PeerFeatures { to, features, start });
         }
     }
 
@@ -234,6 +244,11 @@ impl TransportModel {
             self.report(from, TransportEvent::SendFailed { to: to.address, reason });
             return;
         }
+        let limit = connection.end(from).packet_limit;
+        if bytes.len() <= limit && bytes.len() > links.longest_datagram(from, target) {
+            return self.datagram_is_too_long(id, from);
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
         connection.end_mut(from).unanswered_since.get_or_insert(now);
         let Journey::Arrives { after, again } = links.datagram(from, target, &mut bytes) else {
             return;
@@ -244,6 +259,24 @@ impl TransportModel {
             self.agenda.plan(now + again, copy);
         }
         self.agenda.plan(now + after, Move::Datagram { connection: id, to: target, life, bytes });
+    }
+
+    /// The path is too narrow for a datagram. QUIC's own probes get through and are answered, so
+    /// the connection lives; after a few losses its limit is lowered, once and for all.
+    fn datagram_is_too_long(&mut self, id: ConnectionId, from: EndpointId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let (target, _) = connection.other(from);
+        let end = connection.end_mut(from);
+        end.lost_for_length += 1;
+        if end.lost_for_length < LOSSES_FOR_LENGTH {
+            return;
+        }
+        let limit = LOWERED_PACKET_LIMIT;
+        end.packet_limit = limit;
+        end.lost_for_length = 0;
+        if let Some(peer) = self.peer(target) {
+            self.report(from, TransportEvent::PacketLimit { to: peer.address, limit });
+        }
     }
 
     pub(super) fn datagram_arrives(
@@ -264,7 +297,7 @@ impl TransportModel {
             self.answer_with_reset(id, to, from, now, links);
             return;
         }
-        self.heard(id, to, links);
+        self.heard(id, to, now, links);
         if let Some(from) = self.peer(from) {
             self.report(to, TransportEvent::Packet { from, bytes });
         }
@@ -286,8 +319,15 @@ impl TransportModel {
     }
 
     /// Something arrived at `at`, and its acknowledgement goes back.
-    pub(super) fn heard(&mut self, id: ConnectionId, at: EndpointId, links: &impl Links) {
+    pub(super) fn heard(
+        &mut self,
+        id: ConnectionId,
+        at: EndpointId,
+        now: Time,
+        links: &impl Links,
+    ) {
         let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.last_heard = now;
         connection.end_mut(at).unanswered_since = None;
         let (other, _) = connection.other(at);
         if links.connects(at, other) {
@@ -318,6 +358,17 @@ impl TransportModel {
         }
     }
 
+    /// A connection that made way ends, unless it still carries streams that get on.
+    pub(super) fn close_retired(&mut self, id: ConnectionId, at: EndpointId, now: Time) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let stalls_at = connection.last_heard + STREAMS_STALL;
+        if self.streams.on_connection(id).is_empty() || now >= stalls_at {
+            return self.close_at(id, at);
+        }
+        let close = Move::CloseRetired { connection: id, at };
+        self.agenda.plan((now + KEEP_DUPLICATE).min(stalls_at), close);
+    }
+
     /// One end's connection is gone, and its streams with it.
     pub(super) fn close_at(&mut self, id: ConnectionId, at: EndpointId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -341,10 +392,4 @@ impl TransportModel {
             }
         }
     }
-}
-
-/// Whether a peer proves to be the one expected; peers without names prove nothing.
-pub(super) fn is_expected(peer: Option<&Peer>, expected: Option<&MemberName>) -> bool {
-    let (Some(peer), Some(expected)) = (peer, expected) else { return true };
-    peer.names.is_empty() || peer.names.contains(expected)
 }

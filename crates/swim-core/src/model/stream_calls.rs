@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::connection_table::is_expected;
 use super::links::{EndpointId, Links, StreamFaults};
 use super::model_agenda::Move;
-use super::packet_carrier::{Route, is_expected};
+use super::packet_carrier::Route;
 use super::stream_table::{Stream, StreamEnd, StreamSide};
 use super::transport_model::TransportModel;
 use crate::error::StreamFailure;

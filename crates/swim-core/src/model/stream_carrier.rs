@@ -63,7 +63,7 @@ impl TransportModel {
             self.answer_with_reset(connection, at, from, now, links);
             return self.agenda.plan(now + RETRANSMIT, again);
         }
-        self.heard(connection, at, links);
+        self.heard(connection, at, now, links);
         let Some(stream) = self.streams.get_mut(number) else { return };
         if stream.reset_after == Some(0) {
             self.fail_end(number, StreamSide::Opener, StreamFailure::Reset);
@@ -93,6 +93,8 @@ impl TransportModel {
         let sender = stream.end(to.other());
         let writable = sender.id.filter(|_| takes_more).map(|id| (sender.endpoint, id));
         let into = &mut stream.end_mut(to).into;
+        // As in quiche, nothing more is said while there is something left to read.
+        let was_readable = !into.unread.is_empty();
         into.has_ended |= fin;
         if !into.discards {
             into.unread.extend(piece);
@@ -100,7 +102,9 @@ impl TransportModel {
         if let Some((endpoint, id)) = writable {
             self.events.push_back((endpoint, TransportEvent::StreamWritable { id }));
         }
-        self.announce(number, to);
+        if !was_readable {
+            self.announce(number, to);
+        }
         self.move_bytes(number, to.other(), now, links);
         if self.streams.get_mut(number).is_some_and(|stream| stream.is_over()) {
             self.streams.remove(number);

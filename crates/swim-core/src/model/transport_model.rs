@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::connection_table::ConnectionTable;
+use super::connection_table::{ConnectionId, ConnectionTable};
 use super::links::{EndpointId, Links, ModelLimits};
 use super::model_agenda::{Agenda, Move};
 use super::stream_table::{StreamSide, StreamTable};
@@ -141,6 +141,7 @@ impl TransportModel {
             }
             Move::Dial { connection } => self.try_dial(connection, now, links),
             Move::CloseConnection { connection, at } => self.close_at(connection, at),
+            Move::CloseRetired { connection, at } => self.close_retired(connection, at, now),
             Move::Piece { stream, to } => self.piece_arrives(stream, to, now, links),
             Move::Expire { stream } => self.expire(stream, now, links),
             Move::Refuse { stream } => {
@@ -180,5 +181,34 @@ impl TransportModel {
         };
         endpoint.accepted += 1;
         StreamId::incoming(endpoint.accepted)
+    }
+
+    /// A connection was established, in place of an older one: both ends learn what the other
+    /// speaks.
+    pub(super) fn tell_features(&mut self, id: ConnectionId, older: Option<ConnectionId>) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let [from, target] = [connection.ends[0].id, connection.ends[1].id];
+        for (at, other) in [(from, target), (target, from)] {
+            let replaced = older.and_then(|older| self.connections.get_mut(older));
+            let known = replaced.and_then(|older| older.end_mut(at).features_of.take());
+            let ours = self.endpoint(at).and_then(|endpoint| endpoint.features);
+            let Some(peer) = self.endpoint(other) else { continue };
+            let (to, features) = (peer.peer.address, peer.features.filter(|_| ours.is_some()));
+            let start = features.map(|_| peer.life.into());
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.end_mut(at).features_of = features.map(|_| to);
+            if features.is_some() || known.is_some() {
+                self.report(at, TransportEvent::PeerFeatures { to, features, start });
+            }
+        }
+    }
+
+    /// An end uses a connection for nothing new, and has no other one to that peer.
+    pub(super) fn withdraw_features(&mut self, id: ConnectionId, at: EndpointId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if let Some(to) = connection.end_mut(at).features_of.take() {
+            let (features, start) = (None, None);
+            self.report(at, TransportEvent::PeerFeatures { to, features, start });
+        }
     }
 }

@@ -224,6 +224,7 @@ fn run_chaos(sim: &mut Simulation, steps: Vec<(Duration, PlanStep)>, length: Dur
             PlanStep::Replace(host) => sim.crash(host),
             PlanStep::ClockRate(host, rate) => sim.set_clock_rate(host, rate),
             PlanStep::PacketLimit(host, to, limit) => sim.set_packet_limit(host, to, limit),
+            PlanStep::ReplaceConnections(host) => sim.replace_connections(host),
             PlanStep::Receive(host, status) => sim.set_delivery_status(host, status),
             PlanStep::Act(action) => act(sim, action),
         }

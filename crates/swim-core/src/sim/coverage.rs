@@ -60,6 +60,12 @@ counted! {
     StreamChopped = "fault: stream in pieces",
     /// A stream to an address where somebody else is.
     StreamMismatched = "fault: stream to somebody else",
+    /// A stream slowed down.
+    StreamSlowed = "fault: stream slowed",
+    /// A member learnt that a path carries less than before.
+    PathNarrowed = "fault: path carries less",
+    /// A connection dialed in place of another one.
+    ConnectionReplaced = "fault: connection replaced",
     /// A partition began.
     Partition = "fault: partition",
     /// A one-way cut began.

@@ -74,6 +74,20 @@ pub enum Fault {
         /// The most pieces in which the bytes of one direction arrive.
         pieces: usize,
     },
+    /// Datagrams above a size are lost on their way into or out of these hosts.
+    PathMtu {
+        /// The hosts whose links carry less.
+        hosts: Vec<HostId>,
+        /// The longest datagram that arrives, in bytes of its payload.
+        longest: usize,
+    },
+    /// The bytes of streams arrive in small pieces, one after the other.
+    SlowStreams {
+        /// The largest piece, in bytes.
+        piece: usize,
+        /// How much longer each piece takes.
+        by: Duration,
+    },
 }
 
 /// How a host hangs.

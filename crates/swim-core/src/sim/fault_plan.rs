@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::model::LOWERED_PACKET_LIMIT;
 use crate::sim::application::MIN_PAYLOAD;
 use crate::sim::fault::{Fault, HostId, Stall};
 use crate::sim::sim_rng::{MILLION, SimRng};
@@ -32,10 +33,14 @@ pub(crate) enum FaultKind {
     Move,
     Replace,
     BusyReceiver,
+    HostOneWay,
+    PathMtu,
+    SlowStreams,
+    ReplaceConnections,
 }
 
 impl FaultKind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 22] = [
         Self::Loss,
         Self::Duplicate,
         Self::HoldBack,
@@ -54,6 +59,10 @@ impl FaultKind {
         Self::Move,
         Self::Replace,
         Self::BusyReceiver,
+        Self::HostOneWay,
+        Self::PathMtu,
+        Self::SlowStreams,
+        Self::ReplaceConnections,
     ];
 }
 
@@ -76,6 +85,8 @@ pub(crate) enum PlanStep {
     Replace(HostId),
     ClockRate(HostId, u64),
     PacketLimit(HostId, HostId, usize),
+    /// A host dials everybody anew that it is connected with.
+    ReplaceConnections(HostId),
     /// The application of a host disposes of reliable messages like this from here on.
     Receive(HostId, DeliveryStatus),
     Act(AppAction),
@@ -176,6 +187,17 @@ impl PlanBuilder<'_> {
             FaultKind::Move => self.at_another_host(PlanStep::Relocate),
             FaultKind::Replace => self.at_another_host(PlanStep::Replace),
             FaultKind::BusyReceiver => self.busy_receiver(),
+            FaultKind::HostOneWay => self.host_one_way(),
+            FaultKind::PathMtu => self.path_mtu(),
+            FaultKind::SlowStreams => {
+                let piece = self.rng.pick(&[1_000, 4_000, 16_000, 64_000]);
+                let by = self.rng.span(10 * MILLI, 500 * MILLI);
+                self.spell(Fault::SlowStreams { piece, by });
+            }
+            FaultKind::ReplaceConnections => {
+                let (at, host) = (self.moment(), self.host());
+                self.steps.push((at, PlanStep::ReplaceConnections(host)));
+            }
             FaultKind::Drift => {
                 let host = self.host();
                 let rate = u64::from(self.rng.rate(950_000, 1_050_000));
@@ -249,6 +271,20 @@ impl PlanBuilder<'_> {
             self.steps.push((from, PlanStep::Crash(host)));
             self.steps.push((to, PlanStep::Start(host)));
         }
+    }
+
+    /// Paths that carry less than before, perhaps not even what is sent once that is known.
+    fn path_mtu(&mut self) {
+        let hosts = self.some_hosts();
+        let longest = self.rng.pick(&[1_100, LOWERED_PACKET_LIMIT, 1_300]);
+        self.spell(Fault::PathMtu { hosts, longest });
+    }
+
+    /// A host that nobody hears, or that hears nobody.
+    fn host_one_way(&mut self) {
+        let (one, all) = (vec![self.host()], self.hosts.to_vec());
+        let (from, to) = if self.rng.below(2) == 0 { (one, all) } else { (all, one) };
+        self.spell(Fault::OneWay { from, to });
     }
 
     /// A host's application has no room for reliable messages for a while, or nobody reads them.

@@ -29,6 +29,8 @@ pub(super) const NOBODY: usize = 9;
 const DIAL_TIMEOUT: Duration = Duration::from_millis(400);
 /// A deadline that no script reaches.
 pub(super) const LONG: Duration = Duration::from_secs(10);
+/// How long whoever writes or reads much waits between two calls.
+const STEP: Duration = Duration::from_millis(5);
 /// Longer than anything takes that nobody delays on purpose.
 pub(super) const MOMENT: Duration = Duration::from_millis(120);
 
@@ -56,6 +58,8 @@ trait World {
     fn take_events(&mut self, who: usize) -> Vec<TransportEvent>;
     /// Lets nothing travel from one to the other, or lets it again.
     fn cut(&mut self, from: usize, to: usize, is_cut: bool);
+    /// Lets nothing longer than this travel as one datagram, in bytes of UDP payload.
+    fn narrow(&mut self, longest: usize);
     /// A member's process ends and starts anew at once.
     fn restart(&mut self, who: usize);
 }
@@ -63,6 +67,9 @@ trait World {
 /// Runs a script in a world and writes down what everybody was told.
 pub(super) struct Stage<'a> {
     world: &'a mut dyn World,
+    /// How long everybody waits before reading on while somebody writes; `None` is for ever.
+    pub(super) reading_pause: Option<Duration>,
+    unread_for: Duration,
     stories: [Story; PARTICIPANTS.len()],
 }
 
@@ -89,7 +96,12 @@ pub(super) enum Name {
 
 impl<'a> Stage<'a> {
     fn new(world: &'a mut dyn World) -> Self {
-        Self { world, stories: Default::default() }
+        Self {
+            world,
+            reading_pause: Some(Duration::ZERO),
+            unread_for: Duration::ZERO,
+            stories: Default::default(),
+        }
     }
 
     /// Lets time pass and writes down what is reported.
@@ -143,12 +155,25 @@ impl<'a> Stage<'a> {
         self.world.act(who, &mut |transport, now| transport.send_packet(&to, &bytes, now));
     }
 
+    /// Sends packets of this length, one after the other, until one of them has arrived.
+    pub(super) fn packets_until_one_arrives(&mut self, who: usize, to: usize, length: usize) {
+        let arrived = format!("a packet of {length} bytes from {}", PARTICIPANTS[who]);
+        for _ in 0..50 {
+            self.packet(who, to, length);
+            self.pass(MOMENT);
+            if self.stories[to].lines.contains(&arrived) {
+                return;
+            }
+        }
+        panic!("no packet of {length} bytes arrives");
+    }
+
     /// Writes all of it, passing time whenever the transport takes no more at once.
     pub(super) fn write(&mut self, who: usize, stream: Name, length: usize, finish: bool) {
         let id = self.stories[who].id(stream);
         let bytes = vec![2; length];
         let mut written = 0;
-        for _ in 0..1_000 {
+        for _ in 0..4_000 {
             let mut result = Err(StreamGone);
             self.world.act(who, &mut |transport, _| {
                 result = transport.write(id, &bytes[written..], finish);
@@ -163,7 +188,7 @@ impl<'a> Stage<'a> {
             if written == length {
                 return;
             }
-            self.pass(Duration::from_millis(5));
+            self.pass(STEP);
             self.read_quietly();
         }
         panic!("{} of {length} bytes were never taken", length - written);
@@ -185,7 +210,7 @@ impl<'a> Stage<'a> {
     pub(super) fn read_to_end(&mut self, who: usize, stream: Name) {
         let id = self.stories[who].id(stream);
         let mut all = self.stories[who].read.remove(&id).unwrap_or(0);
-        for _ in 0..2_000 {
+        for _ in 0..4_000 {
             match self.read_all(who, id) {
                 Ok((bytes, fin)) => {
                     all += bytes;
@@ -199,7 +224,7 @@ impl<'a> Stage<'a> {
                     return;
                 }
             }
-            self.pass(Duration::from_millis(5));
+            self.pass(STEP);
         }
         panic!("{stream:?} never ends");
     }
@@ -220,6 +245,11 @@ impl<'a> Stage<'a> {
 
     /// Everybody reads, so that writers get on; what was read counts for `read_to_end`.
     fn read_quietly(&mut self) {
+        self.unread_for += STEP;
+        if self.reading_pause.is_none_or(|pause| self.unread_for < pause) {
+            return;
+        }
+        self.unread_for = Duration::ZERO;
         for who in 0..PARTICIPANTS.len() {
             for id in self.stories[who].accepted.clone() {
                 if let Ok((bytes, _)) = self.read_all(who, id) {
@@ -251,6 +281,10 @@ impl<'a> Stage<'a> {
     pub(super) fn heal(&mut self, one: usize, other: usize) {
         self.world.cut(one, other, false);
         self.world.cut(other, one, false);
+    }
+
+    pub(super) fn narrow(&mut self, longest: usize) {
+        self.world.narrow(longest);
     }
 
     pub(super) fn restart(&mut self, who: usize) {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use swim_core::model::{EndpointId, Journey, Links, ModelLimits, TransportModel};
+use swim_core::model::{
+    EndpointId, Journey, LOWERED_PACKET_LIMIT, Links, ModelLimits, TransportModel,
+};
 use swim_core::{Peer, Time, Transport, TransportEvent};
 
 use super::{DIAL_TIMEOUT, PARTICIPANTS, World, address, features, name};
@@ -21,7 +23,11 @@ pub(super) struct ModelWorld {
 #[derive(Default)]
 struct Wire {
     cut: BTreeSet<(EndpointId, EndpointId)>,
+    longest: Option<usize>,
 }
+
+/// What the real endpoint puts around a packet.
+const OVERHEAD: usize = 1_200 - LOWERED_PACKET_LIMIT;
 
 impl Links for Wire {
     fn endpoint_at(&self, at: SocketAddr) -> Option<EndpointId> {
@@ -38,6 +44,10 @@ impl Links for Wire {
             true => Journey::Arrives { after: TRAVEL, again: None },
             false => Journey::Lost,
         }
+    }
+
+    fn longest_datagram(&self, _: EndpointId, _: EndpointId) -> usize {
+        self.longest.unwrap_or(usize::MAX)
     }
 
     fn stream_delay(&mut self, _: EndpointId, _: EndpointId) -> Duration {
@@ -101,6 +111,10 @@ impl World for ModelWorld {
         } else {
             self.wire.cut.remove(&pair);
         }
+    }
+
+    fn narrow(&mut self, longest: usize) {
+        self.wire.longest = Some(longest.saturating_sub(OVERHEAD));
     }
 
     fn restart(&mut self, who: usize) {

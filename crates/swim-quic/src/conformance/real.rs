@@ -21,6 +21,7 @@ pub(super) struct RealWorld {
     sleep: EventLoop,
     clock: Clock,
     cut: BTreeSet<(usize, usize)>,
+    longest: usize,
 }
 
 struct Actor {
@@ -72,6 +73,7 @@ impl RealWorld {
             sleep: EventLoop::new().unwrap(),
             clock: Clock::starting_at(now()),
             cut: BTreeSet::new(),
+            longest: usize::MAX,
         }
     }
 
@@ -93,6 +95,9 @@ impl RealWorld {
             let Some(to) = to.filter(|to| !self.cut.contains(&(from, *to))) else { continue };
             let segment = transmit.segment.unwrap_or(transmit.len);
             for datagram in buffer[..transmit.len].chunks_mut(segment) {
+                if datagram.len() > self.longest {
+                    continue;
+                }
                 let local = Some(address(to).ip());
                 self.actors[to].endpoint.handle_udp(address(from), local, datagram, now());
             }
@@ -132,6 +137,10 @@ impl World for RealWorld {
         } else {
             self.cut.remove(&(from, to));
         }
+    }
+
+    fn narrow(&mut self, longest: usize) {
+        self.longest = longest;
     }
 
     fn restart(&mut self, who: usize) {

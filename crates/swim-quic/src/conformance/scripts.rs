@@ -230,3 +230,111 @@ fn closing_a_peer_ends_its_streams_on_both_sides() {
         stage.pass(MOMENT);
     });
 }
+
+#[test]
+fn twenty_mebibytes_arrive_whole() {
+    compare(|stage| {
+        stage.request(ADA, BOB, 10, false);
+        stage.read(BOB, Theirs(0));
+        stage.write(ADA, Own(1), 20 << 20, true);
+        stage.read_to_end(BOB, Theirs(0));
+        stage.stop(BOB, Theirs(0));
+        stage.stop(ADA, Own(1));
+        stage.pass(MOMENT);
+    });
+}
+
+#[test]
+fn a_stream_that_is_read_slowly_arrives_whole() {
+    compare(|stage| {
+        stage.reading_pause = Some(Duration::from_millis(150));
+        stage.request(ADA, BOB, 10, false);
+        stage.read(BOB, Theirs(0));
+        stage.write(ADA, Own(1), 2_000_000, true);
+        stage.packet(BOB, ADA, 100);
+        stage.pass(MOMENT);
+        stage.read_to_end(BOB, Theirs(0));
+        stage.write(BOB, Theirs(0), 0, true);
+        stage.pass(MOMENT);
+        stage.read(ADA, Own(1));
+    });
+}
+
+#[test]
+fn a_stream_that_nobody_reads_is_over_at_its_deadline_for_both() {
+    compare(|stage| {
+        stage.reading_pause = None;
+        stage.open(ADA, 1, BOB, Duration::from_millis(600));
+        stage.write(ADA, Own(1), 10 << 20, true);
+        stage.pass(MOMENT);
+        stage.read(BOB, Theirs(0));
+        stage.pass(MOMENT);
+    });
+}
+
+#[test]
+fn a_stream_goes_on_after_a_cut() {
+    compare(|stage| {
+        stage.request(ADA, BOB, 500, false);
+        stage.read(BOB, Theirs(0));
+        stage.cut(ADA, BOB);
+        stage.write(ADA, Own(1), 50_000, true);
+        stage.write(BOB, Theirs(0), 50_000, true);
+        stage.pass(3 * MOMENT);
+        stage.heal(ADA, BOB);
+        stage.read_to_end(BOB, Theirs(0));
+        stage.read_to_end(ADA, Own(1));
+        stage.stop(ADA, Own(1));
+        stage.stop(BOB, Theirs(0));
+        stage.pass(MOMENT);
+    });
+}
+
+/// Both dial at once, so that one of the two connections makes way a moment later.
+#[test]
+fn a_connection_that_makes_way_stays_for_its_streams_and_new_ones_use_the_other() {
+    compare(|stage| {
+        for (who, to) in [(ADA, BOB), (BOB, ADA)] {
+            stage.open(who, 1, to, LONG);
+            stage.write(who, Own(1), 500, false);
+        }
+        stage.pass(MOMENT);
+        for round in 1..=3 {
+            for who in [ADA, BOB] {
+                stage.read(who, Theirs(0));
+                stage.write(who, Own(1), 1_000 * round, false);
+            }
+            stage.pass(Duration::from_millis(1_500));
+        }
+        stage.open(ADA, 2, BOB, LONG);
+        stage.write(ADA, Own(2), 700, true);
+        stage.pass(MOMENT);
+        stage.read(BOB, Theirs(1));
+        for who in [ADA, BOB] {
+            stage.write(who, Own(1), 10, true);
+            stage.pass(MOMENT);
+            stage.read(1 - who, Theirs(0));
+        }
+    });
+}
+
+#[test]
+fn a_path_that_carries_less_loses_a_few_packets_and_then_none() {
+    compare(|stage| {
+        stage.packet(ADA, BOB, 100);
+        stage.pass(5 * MOMENT);
+        stage.packet(ADA, BOB, 1_350);
+        stage.pass(MOMENT);
+        stage.narrow(1_300);
+        stage.packets_until_one_arrives(ADA, BOB, 1_351);
+        for length in [1_352, 1_100] {
+            stage.packet(ADA, BOB, length);
+            stage.pass(MOMENT);
+        }
+        stage.request(ADA, BOB, 100_000, true);
+        stage.read_to_end(BOB, Theirs(0));
+        stage.stop(BOB, Theirs(0));
+        stage.stop(ADA, Own(1));
+        stage.pass(MOMENT);
+    });
+}

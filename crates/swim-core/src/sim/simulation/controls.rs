@@ -128,6 +128,14 @@ impl Simulation {
         }
     }
 
+    /// A host dials everybody anew that it is connected with, as when both dialed at once: the
+    /// older connections make way.
+    pub fn replace_connections(&mut self, host: HostId) {
+        let now = self.queue.now();
+        self.transport.replace_connections(host, now, &self.hosts, &mut self.coverage);
+        self.plan_transport();
+    }
+
     /// Cuts one host off from all others, both ways.
     pub fn isolate(&mut self, host: HostId) -> FaultId {
         let groups = self.hosts().map(|other| u8::from(other == host)).collect();

@@ -65,7 +65,7 @@ impl Simulation {
         self.transport.poll_delivery(&self.hosts, &mut self.coverage)
     }
 
-    fn plan_transport(&mut self) {
+    pub(super) fn plan_transport(&mut self) {
         if let Some(at) = self.transport.plan_wake(self.queue.now()) {
             self.queue.plan(at, SimEvent::Transport);
         }

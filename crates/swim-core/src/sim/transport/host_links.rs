@@ -58,12 +58,17 @@ impl Links for HostLinks<'_> {
         Journey::Arrives { after: journey.after, again }
     }
 
+    fn longest_datagram(&self, from: EndpointId, to: EndpointId) -> usize {
+        self.network.longest_datagram(host(from), host(to))
+    }
+
     fn stream_delay(&mut self, from: EndpointId, to: EndpointId) -> Duration {
-        self.network.travel() + self.network.retransmission(host(from), host(to))
+        let pace = self.network.stream_trouble().pace.map_or(Duration::ZERO, |(_, by)| by);
+        self.network.travel() + pace + self.network.retransmission(host(from), host(to))
     }
 
     fn stream_faults(&mut self) -> StreamFaults {
-        let StreamTrouble { refused, reset, pieces } = self.network.stream_trouble();
+        let StreamTrouble { refused, reset, pieces, .. } = self.network.stream_trouble();
         let rng = self.network.rng();
         let refused = rng.happens(refused);
         let reset_after = rng.happens(reset).then(|| rng.below(2 * pieces.max(1)));
@@ -71,7 +76,11 @@ impl Links for HostLinks<'_> {
     }
 
     fn piece(&mut self, waiting: usize) -> usize {
-        let most = self.network.stream_trouble().pieces;
+        let StreamTrouble { pieces: most, pace, .. } = self.network.stream_trouble();
+        if let Some((piece, _)) = pace {
+            self.coverage.add(Counted::StreamSlowed);
+            return waiting.min(piece);
+        }
         if most <= 1 || waiting < 2 {
             return waiting;
         }

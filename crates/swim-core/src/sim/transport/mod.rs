@@ -8,7 +8,7 @@ mod stall_backlog;
 
 use crate::error::StreamFailure;
 use crate::member::Peer;
-use crate::model::{ModelLimits, TransportModel};
+use crate::model::{LOWERED_PACKET_LIMIT, ModelLimits, TransportModel};
 use crate::sim::arrival::Arrival;
 use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::digest::Digest;
@@ -79,6 +79,22 @@ impl SimTransport {
         self.network.end_all();
     }
 
+    /// A host dials everybody anew that it is connected with.
+    pub(crate) fn replace_connections(
+        &mut self,
+        host: HostId,
+        now: Time,
+        hosts: &Hosts,
+        coverage: &mut Coverage,
+    ) {
+        let Self { model, network, packets, .. } = self;
+        let mut links = HostLinks { network, packets, hosts, coverage };
+        let dials = model.replace_connections(endpoint(host), now, &mut links);
+        for _ in 0..dials {
+            coverage.add(Counted::ConnectionReplaced);
+        }
+    }
+
     /// Streams that have not ended at both ends.
     pub(crate) fn open_streams(&self) -> usize {
         self.model.open_streams()
@@ -144,6 +160,9 @@ impl SimTransport {
 fn count(event: &TransportEvent, coverage: &mut Coverage) {
     let what = match event {
         TransportEvent::SendFailed { .. } => Counted::SendFailed,
+        TransportEvent::PacketLimit { limit, .. } if *limit == LOWERED_PACKET_LIMIT => {
+            Counted::PathNarrowed
+        }
         TransportEvent::StreamFailed { reason, .. } => match reason {
             StreamFailure::Refused => Counted::StreamRefused,
             StreamFailure::Reset => Counted::StreamReset,

@@ -48,6 +48,8 @@ struct Port {
     loss_in: u32,
     loss_out: u32,
     group: u8,
+    /// The longest datagram that passes; `None` is any.
+    longest: Option<usize>,
 }
 
 /// What the present faults do to everything.
@@ -67,6 +69,8 @@ pub(crate) struct StreamTrouble {
     pub(crate) reset: u32,
     /// The most pieces in which the bytes of one direction arrive.
     pub(crate) pieces: usize,
+    /// The largest piece, and how much longer each takes.
+    pub(crate) pace: Option<(usize, Duration)>,
 }
 
 /// What happens to a packet on its way.
@@ -127,6 +131,8 @@ impl SimNetwork {
             | Fault::HoldBack { .. }
             | Fault::Corrupt { .. }
             | Fault::Slow { .. }
+            | Fault::PathMtu { .. }
+            | Fault::SlowStreams { .. }
             | Fault::Streams { .. } => {}
         }
         let id = FaultId(self.next_fault);
@@ -165,8 +171,16 @@ impl SimNetwork {
                 Fault::Corrupt { rate } => everywhere.corrupted = *rate,
                 Fault::Slow { by } => everywhere.slowed = *by,
                 Fault::Streams { refused, reset, pieces } => {
-                    everywhere.streams =
-                        StreamTrouble { refused: *refused, reset: *reset, pieces: *pieces };
+                    let (refused, reset, pieces) = (*refused, *reset, *pieces);
+                    let pace = everywhere.streams.pace;
+                    everywhere.streams = StreamTrouble { refused, reset, pieces, pace };
+                }
+                Fault::SlowStreams { piece, by } => everywhere.streams.pace = Some((*piece, *by)),
+                Fault::PathMtu { hosts, longest } => {
+                    for host in hosts {
+                        let port = &mut ports[host.index()];
+                        port.longest = Some(port.longest.unwrap_or(*longest).min(*longest));
+                    }
                 }
                 Fault::OneWay { from, to } => {
                     let pairs = from.iter().flat_map(|from| to.iter().map(|to| (*from, *to)));
@@ -186,6 +200,12 @@ impl SimNetwork {
     pub(crate) fn connects(&self, from: HostId, to: HostId) -> bool {
         self.ports[from.index()].group == self.ports[to.index()].group
             && (self.cut.is_empty() || !self.cut.contains(&(from, to)))
+    }
+
+    /// The longest datagram that gets from one to the other.
+    pub(crate) fn longest_datagram(&self, from: HostId, to: HostId) -> usize {
+        let ends = [self.ports[from.index()].longest, self.ports[to.index()].longest];
+        ends.into_iter().flatten().min().unwrap_or(usize::MAX)
     }
 
     pub(crate) fn fate(&mut self, from: HostId, to: HostId, coverage: &mut Coverage) -> Fate {
