@@ -6,15 +6,16 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::{Stop, planted, process, workspace};
 
 const PACKAGE: &str = "swim-quic-core";
 /// The digest of a range of seeds, as `A..B HEX`; below the repository's root.
 const REFERENCE: &str = "crates/swim-core/reference-digest";
-/// Where the bugs are kept, below the repository's root.
-const PLANTED: &str = "crates/swim-core/planted";
+/// Where the bugs are kept, below the repository's root. A seed must catch each of them, or, where
+/// a line above a patch says `test: ...`, the test that `cargo test` runs with those arguments.
+const PLANTED: [&str; 2] = ["crates/swim-core/planted", "crates/quic-net/planted"];
 /// A planted bug must be caught within so many seeds.
 const PLANTED_SEEDS: &str = "0..1024";
 
@@ -178,15 +179,20 @@ fn build(root: &Path, target: &Path, profile: &str) -> Result<PathBuf, Stop> {
 /// Plants each bug into a copy of the sources and demands that a seed fails.
 fn run_planted() -> Result<(), Stop> {
     let root = workspace::root();
-    let bugs = planted::patches(&root.join(PLANTED))?;
+    let mut bugs = Vec::new();
+    for folder in PLANTED {
+        bugs.extend(planted::patches(&root.join(folder))?);
+    }
     let mut missed = Vec::new();
     for bug in &bugs {
         let name = bug.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let copy = planted::plant(&root, bug)?;
-        let program = build(&copy, &root.join("target/planted/build"), "release")?;
-        let mut hunt = Command::new(program);
-        hunt.args(["--seeds", PLANTED_SEEDS, "--until-broken"]);
-        let caught = process::run(&mut hunt, &name)?.code() == Some(1);
+        let text = fs::read_to_string(bug)
+            .map_err(|error| Stop::cannot(format!("read {}", bug.display()), error))?;
+        let caught = match text.lines().find_map(|line| line.strip_prefix("test: ")) {
+            Some(arguments) => fails_a_test(&copy, arguments, &name)?,
+            None => breaks_a_rule(&root, &copy, &name)?,
+        };
         println!("{name:<36}{}", if caught { "caught" } else { "MISSED" });
         if !caught {
             missed.push(name);
@@ -194,6 +200,26 @@ fn run_planted() -> Result<(), Stop> {
     }
     println!("{} of {} planted bugs caught", bugs.len() - missed.len(), bugs.len());
     if missed.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
+}
+
+fn breaks_a_rule(root: &Path, copy: &Path, name: &str) -> Result<bool, Stop> {
+    let program = build(copy, &root.join("target/planted/build"), "release")?;
+    let mut hunt = Command::new(program);
+    hunt.args(["--seeds", PLANTED_SEEDS, "--until-broken"]);
+    Ok(process::run(&mut hunt, name)?.code() == Some(1))
+}
+
+/// Builds the tests first: sources that do not build have caught nothing.
+fn fails_a_test(copy: &Path, arguments: &str, name: &str) -> Result<bool, Stop> {
+    let test = || {
+        let mut cargo = workspace::planted_cargo(copy);
+        cargo.args(["test", "--quiet"]).args(arguments.split(' '));
+        cargo
+    };
+    if !process::run(test().arg("--no-run"), name)?.success() {
+        return Err(Stop::Failed(format!("{name}: its tests do not build, see above")));
+    }
+    Ok(!process::run(test().stdout(Stdio::null()).stderr(Stdio::null()), name)?.success())
 }
 
 #[cfg(test)]

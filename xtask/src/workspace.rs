@@ -42,8 +42,19 @@ pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Sto
     build_at(cargo().current_dir(root()), package, example)
 }
 
-/// Builds an example from a copy of the sources. What it has in common with the sources, such as
-/// BoringSSL, is not built again; the executable goes to a folder of its own.
+/// The cargo for a copy of the sources. What it has in common with the sources, such as BoringSSL,
+/// is not built again; programs go to a folder of their own.
+pub(crate) fn planted_cargo(copy: &Path) -> Command {
+    let target = root().join("target");
+    let mut cargo = cargo();
+    cargo
+        .current_dir(copy)
+        .env("CARGO_BUILD_BUILD_DIR", &target)
+        .env("CARGO_TARGET_DIR", target.join("planted/programs"));
+    cargo
+}
+
+/// Builds an example from a copy of the sources.
 ///
 /// # Errors
 /// As [`build_example`].
@@ -52,13 +63,7 @@ pub(crate) fn build_planted_example(
     package: &str,
     example: &str,
 ) -> Result<PathBuf, Stop> {
-    let target = root().join("target");
-    let mut cargo = cargo();
-    cargo
-        .current_dir(copy)
-        .env("CARGO_BUILD_BUILD_DIR", &target)
-        .env("CARGO_TARGET_DIR", target.join("planted/programs"));
-    build_at(&mut cargo, package, example)
+    build_at(&mut planted_cargo(copy), package, example)
 }
 
 /// The commit that is checked out; empty without git.
