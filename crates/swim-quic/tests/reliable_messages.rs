@@ -52,8 +52,8 @@ fn read(events: &Subscription, expected: u32, large_every: u32, patience: Durati
     }
 }
 
-/// Both members send `each` messages from every caller to the other, over this path.
-fn exchange(each: u32, large_every: u32, path: Path, patience: Duration) {
+/// Two members that know each other only by the sockets of a relay on this path.
+fn meet(path: Path) -> (Cluster, Cluster, Relay) {
     let participants = Participants::new();
     // Each member knows the other by the address of a socket of the relay.
     let [for_ada, for_bob] = [0, 0].map(|_: u8| UdpSocket::bind("127.0.0.1:0").unwrap());
@@ -67,10 +67,15 @@ fn exchange(each: u32, large_every: u32, path: Path, patience: Duration) {
     let ada = member("ada", 0).start().unwrap();
     let bob = member("bob", 1).start().unwrap();
     let ends = [(for_bob, own[0]), (for_ada, own[1])];
-    let _relay = Relay::start(ends, path);
+    let relay = Relay::start(ends, path);
     ada.join([addresses[1].to_string()], 20 * SECOND).unwrap();
     eventually("they meet", || [&ada, &bob].iter().all(|member| alive(member).len() == 2));
+    (ada, bob, relay)
+}
 
+/// Both members send `each` messages from every caller to the other, over this path.
+fn exchange(each: u32, large_every: u32, path: Path, patience: Duration) {
+    let (ada, bob, _relay) = meet(path);
     let (heard_by_ada, heard_by_bob) = (ada.subscribe(), bob.subscribe());
     thread::scope(|scope| {
         for (from, to) in [(&ada, "bob"), (&bob, "ada")] {
@@ -134,4 +139,52 @@ fn messages_arrive_once_and_in_order_over_a_bad_path() {
             Path { delay: short, lost: 5, cut: (5 * SECOND, SECOND), narrow: (SECOND, 8 * SECOND) };
         exchange(40, 20, path, 120 * SECOND);
     }
+}
+
+/// Bytes that no compression makes fewer.
+fn incompressible(len: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// The message is acknowledged, and whoever has subscribed has it.
+fn arrives(from: &Cluster, events: &Subscription, payload: &[u8]) {
+    let report = from.send_reliable("bob", payload.to_vec(), 60 * SECOND).unwrap();
+    assert_eq!(report, DeliveryReport::Acknowledged);
+    let message = |event: Event| {
+        let Event::Message { payload, .. } = event else { return None };
+        Some(payload)
+    };
+    let heard = events.try_iter().find_map(message).expect("what was acknowledged is there");
+    assert!(heard[..] == *payload, "{} bytes arrived of {}", heard.len(), payload.len());
+}
+
+#[test]
+fn a_message_of_twenty_megabytes_arrives_over_a_long_way() {
+    let (never, delay) = ((3_600 * SECOND, SECOND), Duration::from_millis(50));
+    let (ada, bob, _relay) = meet(Path { delay, lost: 0, cut: never, narrow: (SECOND, SECOND) });
+    arrives(&ada, &bob.subscribe(), &incompressible(20_000_000));
+}
+
+#[test]
+fn messages_arrive_while_as_many_streams_as_may_be_are_held_open() {
+    let (never, delay) = ((3_600 * SECOND, SECOND), Duration::from_millis(1));
+    let (ada, bob, _relay) = meet(Path { delay, lost: 0, cut: never, narrow: (SECOND, SECOND) });
+    let listener = bob.listen("hold").unwrap();
+    let open = || ada.open_stream("bob", "hold", SECOND).ok();
+    let held: Vec<_> = std::iter::from_fn(open).take(512).collect();
+    assert!(held.len() >= 200, "{} streams", held.len());
+    let events = bob.subscribe();
+    for number in 1..=5 {
+        arrives(&ada, &events, &incompressible(number * 100_000));
+    }
+    drop(listener);
 }
