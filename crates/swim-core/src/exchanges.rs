@@ -8,6 +8,7 @@ use crate::error::OperationError;
 use crate::member::Peer;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, OperationId, Outcome, Output, StreamId};
+use crate::payer::Payer;
 use crate::push_pull;
 use crate::reliable::OutgoingMessage;
 use crate::time::Time;
@@ -20,8 +21,12 @@ use crate::wire::{
 /// The most streams of others under way. A push-pull is answered and merged in the moment it is
 /// complete, so Go's bound of 127 concurrent ones applies to those still arriving.
 pub(crate) const MAX_INCOMING: usize = 512;
+/// The most of them from one member.
+const MAX_INCOMING_OF_ONE: usize = 64;
 /// The most bytes that all incoming streams together may hold back.
-const MAX_INCOMING_BYTES: usize = 256 * 1024 * 1024;
+const MAX_INCOMING_BYTES: usize = 48 * 1024 * 1024;
+/// The most bytes that the streams of one member may hold back: the longest message, and some.
+const MAX_INCOMING_BYTES_OF_ONE: usize = 24 * 1024 * 1024;
 
 /// What a peer must bring on a stream within each `stream_timeout`, in bytes, a request of its own
 /// or the answer to ours; the last part may be shorter. At the default of 10 s that is 1.6 kB/s.
@@ -188,7 +193,8 @@ impl Exchanges {
         config: &Config,
         effects: &mut Effects,
     ) {
-        if !id.is_incoming() || self.streams.contains_key(&id) || self.incoming >= MAX_INCOMING {
+        let is_odd = !id.is_incoming() || self.streams.contains_key(&id);
+        if is_odd || self.incoming >= MAX_INCOMING || self.has_its_share(from) {
             effects.count().refused_streams_full += 1;
             effects.push(Output::ResetStream { id });
             return;
@@ -196,6 +202,28 @@ impl Exchanges {
         let role = Role::Incoming { from: from.clone() };
         self.insert(id, Stream::new(role, Side::Opener, effects.now()));
         effects.set_timer(Timer::Stream(id), effects.now() + config.stream_timeout);
+    }
+
+    /// Whether so many streams of this peer are under way that others might want for them.
+    fn has_its_share(&self, from: &Peer) -> bool {
+        let payer = Payer::of(from);
+        self.incoming_of(&payer).count() >= MAX_INCOMING_OF_ONE * payer.shares()
+    }
+
+    /// Whether what has arrived on a stream may be kept beside all that others hold back.
+    fn have_room_for(&self, stream: &Stream) -> bool {
+        let Role::Incoming { from } = &stream.role else { return true };
+        let payer = Payer::of(from);
+        let theirs: usize = self.incoming_of(&payer).map(|stream| stream.arrived).sum();
+        stream.arrived + self.incoming_bytes <= MAX_INCOMING_BYTES
+            && stream.arrived + theirs <= MAX_INCOMING_BYTES_OF_ONE * payer.shares()
+    }
+
+    fn incoming_of(&self, payer: &Payer) -> impl Iterator<Item = &Stream> {
+        self.streams.values().filter(move |stream| match &stream.role {
+            Role::Incoming { from } => Payer::of(from) == *payer,
+            Role::PushPull { .. } | Role::StreamPing { .. } | Role::Message { .. } => false,
+        })
     }
 
     /// Who opened a stream on which nothing has arrived so far; it is taken out. Its timer runs on.
@@ -227,7 +255,7 @@ impl Exchanges {
         self.is_answered = false;
         effects.count().stream_bytes_in += arrived as u64;
         stream.arrived += arrived;
-        if id.is_incoming() && stream.arrived + self.incoming_bytes > MAX_INCOMING_BYTES {
+        if id.is_incoming() && !self.have_room_for(&stream) {
             effects.count().refused_streams_full += 1;
             self.close(id, effects);
             return None;

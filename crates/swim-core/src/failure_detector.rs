@@ -24,6 +24,7 @@ use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, StreamId};
+use crate::payer::Payer;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{Ack, Nack};
@@ -329,9 +330,9 @@ impl FailureDetector {
         }
     }
 
-    /// Whether one more ping for others may be under way; counted if not.
-    pub(crate) fn admit_relay(&self, effects: &mut Effects) -> bool {
-        let admitted = self.pending.has_room_for_relay();
+    /// Whether one more ping for this peer may be under way; counted if not.
+    pub(crate) fn admit_relay(&self, payer: &Payer, effects: &mut Effects) -> bool {
+        let admitted = self.pending.has_room_for_relay(payer);
         effects.count().refused_relay_full += u64::from(!admitted);
         admitted
     }
@@ -364,13 +365,18 @@ impl FailureDetector {
         effects: &mut Effects,
     ) -> Option<(Destination, Nack)> {
         match self.pending.remove(sequence)? {
-            PendingAck::Relay { target, sequence: theirs, reply_to, wants_nack: true } => {
+            PendingAck::Relay { target, sequence: theirs, reply_to, wants_nack: true, payer } => {
                 // An ack may still come, and is still worth passing on.
                 let rest = config.ack_timeout().saturating_sub(config.nack_timeout());
                 effects.set_timer(Timer::PendingAck(sequence), effects.now() + rest);
                 let nack = (reply_to.clone(), Nack { seq_no: theirs });
-                let relay =
-                    PendingAck::Relay { target, sequence: theirs, reply_to, wants_nack: false };
+                let relay = PendingAck::Relay {
+                    target,
+                    sequence: theirs,
+                    reply_to,
+                    wants_nack: false,
+                    payer,
+                };
                 self.pending.insert(sequence, relay);
                 Some(nack)
             }

@@ -43,6 +43,7 @@ mod merge_admission;
 pub mod model;
 mod move_examiner;
 mod output;
+mod payer;
 mod peer_processes;
 mod push_pull;
 mod refuted_suspicions;

@@ -140,9 +140,11 @@ counters! {
     refused_wrong_target,
     /// Acks and nacks that nobody waits for, or from somebody who was not asked.
     refused_ack,
-    /// Indirect pings refused: too many at once.
+    /// Indirect pings refused: too many at once, in all or for one peer.
     refused_relay_full,
-    /// Streams refused: too many at once.
+    /// Indirect pings refused: the target is no member that we know.
+    refused_relay_unknown,
+    /// Streams refused: too many at once, in all or of one peer.
     refused_streams_full,
     /// Exchanges refused: the versions do not fit.
     refused_version,

@@ -5,16 +5,25 @@ use std::net::SocketAddr;
 
 use crate::member_name::MemberName;
 use crate::output::{Destination, OperationId};
+use crate::payer::Payer;
 use crate::time::Time;
 
 /// The most pings under way for others; further requests are dropped and counted.
 pub(super) const MAX_RELAYS: usize = 1024;
+/// The most of them for one member. A member probes one other at a time, so it has a few under way.
+const MAX_RELAYS_OF_ONE: usize = 64;
 
 /// What the ack of one of our pings is for.
 #[derive(Debug)]
 pub(crate) enum PendingAck {
     /// Somebody asked us to ping `target` for it.
-    Relay { target: MemberName, sequence: u32, reply_to: Destination, wants_nack: bool },
+    Relay {
+        target: MemberName,
+        sequence: u32,
+        reply_to: Destination,
+        wants_nack: bool,
+        payer: Payer,
+    },
     /// The application asked.
     User { operation: OperationId, target: MemberName, address: SocketAddr, sent: Time },
     /// A member was told that we leave.
@@ -33,10 +42,11 @@ impl PendingAck {
         }
     }
 
-    fn is_relay(&self) -> bool {
+    /// For whom it is under way, if it is a relay.
+    fn payer(&self) -> Option<&Payer> {
         match self {
-            Self::Relay { .. } => true,
-            Self::User { .. } | Self::Leave { .. } | Self::Place { .. } => false,
+            Self::Relay { payer, .. } => Some(payer),
+            Self::User { .. } | Self::Leave { .. } | Self::Place { .. } => None,
         }
     }
 }
@@ -47,6 +57,7 @@ pub(super) struct PendingAcks {
     sequence: u32,
     by_sequence: BTreeMap<u32, PendingAck>,
     relays: usize,
+    relays_of: BTreeMap<Payer, usize>,
 }
 
 impl PendingAcks {
@@ -60,12 +71,28 @@ impl PendingAcks {
         }
     }
 
-    pub(super) fn has_room_for_relay(&self) -> bool {
-        self.relays < MAX_RELAYS
+    pub(super) fn has_room_for_relay(&self, payer: &Payer) -> bool {
+        let theirs = self.relays_of.get(payer).copied().unwrap_or(0);
+        self.relays < MAX_RELAYS && theirs < MAX_RELAYS_OF_ONE * payer.shares()
+    }
+
+    fn count(&mut self, pending: &PendingAck, is_new: bool) {
+        let Some(payer) = pending.payer() else { return };
+        let theirs = self.relays_of.entry(payer.clone()).or_default();
+        if is_new {
+            self.relays += 1;
+            *theirs += 1;
+            return;
+        }
+        self.relays -= 1;
+        *theirs -= 1;
+        if *theirs == 0 {
+            self.relays_of.remove(payer);
+        }
     }
 
     pub(super) fn insert(&mut self, sequence: u32, pending: PendingAck) {
-        self.relays += usize::from(pending.is_relay());
+        self.count(&pending, true);
         let before = self.by_sequence.insert(sequence, pending);
         debug_assert!(before.is_none(), "sequence number {sequence} is in use");
     }
@@ -76,7 +103,7 @@ impl PendingAcks {
 
     pub(super) fn remove(&mut self, sequence: u32) -> Option<PendingAck> {
         let pending = self.by_sequence.remove(&sequence)?;
-        self.relays -= usize::from(pending.is_relay());
+        self.count(&pending, false);
         Some(pending)
     }
 

@@ -1,6 +1,6 @@
 //! Pings and requests to ping, and where they are answered to.
 
-use crate::member::{Advertised, MemberRecord, Peer};
+use crate::member::{MemberRecord, Peer};
 use crate::member_name::MemberName;
 use crate::output::Destination;
 use crate::wire::{IndirectPing, Ping};
@@ -35,11 +35,8 @@ pub(crate) fn indirect_ping<'a>(
     }
 }
 
-/// Go answers to where the message says it comes from, else to where it came from.
-pub(crate) fn reply_destination(from: &Peer, ip: &[u8], port: u16, name: &[u8]) -> Destination {
-    let stated = Advertised::from_wire(ip, port).filter(|_| port != 0);
-    Destination {
-        address: stated.map_or(from.address, Advertised::to_socket),
-        name: MemberName::try_from(name).ok(),
-    }
+/// Where a ping is answered to: the connection that it came by. Go answers to the address that the
+/// message states; whoever asks could so make us dial any address.
+pub(crate) fn reply_destination(from: &Peer, name: &[u8]) -> Destination {
+    Destination { address: from.address, name: MemberName::try_from(name).ok() }
 }

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 
 use super::Membership;
 use super::moves::{Answer, Bearer};
-use crate::advertised_address::stated_address;
 use crate::error::{OperationError, UnacceptableAnswer};
 use crate::exchange_refusal::{message_refusal, refusal_in};
 use crate::exchanges::{Purpose, Role};
@@ -18,11 +17,12 @@ use crate::member_name::MemberName;
 use crate::merge_admission::{check_versions, check_veto};
 use crate::move_examiner::{claimant_of, is_from_ourselves};
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
+use crate::payer::Payer;
 use crate::push_pull::state_of;
 use crate::relocation::{OpenExchange, own_entry_elsewhere};
 use crate::undecodable;
 use crate::wire::{
-    Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, NodeState, Ping, PushPull,
+    Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, Nack, NodeState, Ping, PushPull,
     StreamDecodeError, StreamMessage, Suspect,
 };
 
@@ -100,7 +100,7 @@ impl Membership {
         if !self.check_target(ping.node) || !self.check_source(from, ping.source_node) {
             return;
         }
-        let to = reply_destination(from, ping.source_addr, ping.source_port, ping.source_node);
+        let to = reply_destination(from, ping.source_node);
         let recipient = self.recipient_at(&to);
         let Self { detector, dissemination, members, config, effects, .. } = self;
         let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: detector.ack_payload() });
@@ -111,21 +111,26 @@ impl Membership {
         if !self.check_source(from, request.source_node) {
             return;
         }
-        let my_port = self.members.me().record().advertised.port;
-        let target = stated_address(request.target, request.port, my_port);
-        let (Some(target), Ok(name)) = (target, MemberName::try_from(request.node)) else {
-            self.effects.count().refused_claim += 1;
+        let reply_to = reply_destination(from, request.source_node);
+        // Only members are pinged, where we hold them: others could make us dial any address.
+        let index = self.members.find(request.node).filter(|index| *index != MemberIndex::ME);
+        let Some(index) = index else {
+            self.effects.count().refused_relay_unknown += 1;
+            if request.nack {
+                self.send_answer(reply_to, &Message::Nack(Nack { seq_no: request.seq_no }));
+            }
             return;
         };
-        if !self.detector.admit_relay(&mut self.effects) {
+        let payer = Payer::of(from);
+        if !self.detector.admit_relay(&payer, &mut self.effects) {
             return;
         }
-        let reply_to =
-            reply_destination(from, request.source_addr, request.source_port, request.source_node);
-        let to = Destination { address: target.to_socket(), name: Some(name.clone()) };
+        let to = Destination::of(self.members.get(index));
+        let target = self.members.get(index).name().clone();
         let (sequence, wants_nack) = (request.seq_no, request.nack);
-        let relay = PendingAck::Relay { target: name.clone(), sequence, reply_to, wants_nack };
-        self.send_ping(to, &name, relay);
+        let relay =
+            PendingAck::Relay { target: target.clone(), sequence, reply_to, wants_nack, payer };
+        self.send_ping(to, &target, relay);
     }
 
     /// Sends a ping that is not the probe round's, and waits for its ack as long as a direct probe

@@ -140,41 +140,49 @@ fn a_second_suspicion_by_the_same_member_is_not_passed_on() {
     assert_eq!(cluster.state("ada", "zoe"), Some(MemberState::Suspect));
 }
 
+fn stranger(host: u64) -> Peer {
+    let host = u8::try_from(host).unwrap();
+    Peer::unverified(([10, 0, 9, host], 7946).into())
+}
+
 #[test]
-fn streams_that_stay_are_bounded_in_number() {
+fn streams_that_stay_are_bounded_in_number_in_all_and_for_each_peer() {
     let mut cluster = Cluster::with_config(&["ada"], &silent());
-    let stranger = Peer::unverified("10.0.0.9:7946".parse().unwrap());
     let refused = |cluster: &Cluster| cluster.machine("ada").stats().counters.refused_streams_full;
-    let (most, more) = (512, 520);
-    for number in 1..=more {
-        let id = StreamId::incoming(number);
-        cluster.tell("ada", |machine, now| machine.handle_stream_opened(id, &stranger, now));
+    let (most, share) = (512, 64);
+    for number in 1..=most + share {
+        let (id, from) = (StreamId::incoming(number), stranger((number - 1) / share));
+        cluster.tell("ada", |machine, now| machine.handle_stream_opened(id, &from, now));
+        if number == share {
+            let one_more = StreamId::incoming(10_000);
+            cluster.tell("ada", |machine, now| machine.handle_stream_opened(one_more, &from, now));
+            assert_eq!(refused(&cluster), 1, "its share is used up");
+        }
     }
     assert_eq!(cluster.machine("ada").stats().streams, 512);
-    assert_eq!(refused(&cluster), more - most);
+    assert_eq!(refused(&cluster), 1 + share);
     // Whoever says nothing makes room again.
     cluster.run_for(Config::lan().stream_timeout + seconds(1));
     assert_eq!(cluster.machine("ada").stats().streams, 0);
 }
 
 #[test]
-fn streams_that_stay_are_bounded_in_bytes() {
+fn streams_that_stay_are_bounded_in_bytes_in_all_and_for_each_peer() {
     const LONG: usize = 20 * 1024 * 1024;
     let mut cluster = Cluster::with_config(&["ada"], &silent());
-    let stranger = Peer::unverified("10.0.0.9:7946".parse().unwrap());
     let mut message = Vec::new();
     encode_user(&vec![0; LONG], &mut message);
     let unfinished = &message[..LONG];
-    // Twelve such streams are 240 MiB, the thirteenth would make them 260.
-    for number in 1..=13 {
-        let id = StreamId::incoming(number);
+    // One such message fits a peer's 24 MiB, two the 48 MiB of all.
+    for (number, from, fits) in [(1, 1, true), (2, 1, false), (3, 2, true), (4, 3, false)] {
+        let (id, from) = (StreamId::incoming(number), stranger(from));
         let mut machine = cluster.nodes.get_mut("ada").unwrap().machine.take().unwrap();
-        machine.handle_stream_opened(id, &stranger, cluster.now);
+        machine.handle_stream_opened(id, &from, cluster.now);
         machine.handle_stream_data(id, unfinished, false, cluster.now);
         let refused = std::iter::from_fn(|| machine.poll_output())
             .any(|output| matches!(output, Output::ResetStream { id: refused } if refused == id));
-        assert_eq!(refused, number == 13, "stream {number}");
+        assert_eq!(refused, !fits, "stream {number}");
         cluster.nodes.get_mut("ada").unwrap().machine = Some(machine);
     }
-    assert_eq!(cluster.machine("ada").stats().streams, 12);
+    assert_eq!(cluster.machine("ada").stats().streams, 2);
 }

@@ -9,6 +9,7 @@
 mod harness;
 
 mod admission;
+mod bad_members;
 mod broadcasting;
 mod detecting;
 mod hearsay;
