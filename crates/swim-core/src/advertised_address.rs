@@ -5,10 +5,7 @@ use std::time::Duration;
 use crate::member::{Advertised, MemberRecord, MemberState};
 use crate::time::Time;
 use crate::verdict::AddressMatch;
-use crate::wire::Alive;
-
-/// The most metadata taken from anybody. Go sends at most 512 bytes and checks nothing.
-const MAX_META_TAKEN: usize = 4096;
+use crate::wire::{Alive, MAX_META};
 
 /// The address in an alive message; `None` if the message cannot be used. Port 0 stands for the
 /// receiver's own.
@@ -18,7 +15,7 @@ pub(crate) fn advertised_in(alive: &Alive<'_>, my_port: u16) -> Option<Advertise
     {
         return None;
     }
-    if alive.meta.is_some_and(|meta| meta.len() > MAX_META_TAKEN) {
+    if alive.meta.is_some_and(|meta| meta.len() > MAX_META) {
         return None;
     }
     stated_address(alive.addr, alive.port, my_port)

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::error::OperationError;
+pub(crate) use crate::exchange_role::{Purpose, Role};
 use crate::member::Peer;
 use crate::member_table::MemberTable;
-use crate::output::{Destination, OperationId, Outcome, Output, StreamId};
+use crate::output::{Destination, Outcome, Output, StreamId};
 use crate::payer::Payer;
 use crate::push_pull;
 use crate::reliable::OutgoingMessage;
@@ -61,37 +62,6 @@ pub(crate) struct Stream {
     arrived_by_timer: usize,
     /// The request is complete, and its answer waits.
     is_held: bool,
-}
-
-/// What a stream is for.
-#[derive(Clone, Debug)]
-pub(crate) enum Role {
-    /// Ours: a push-pull.
-    PushPull { to: Destination, purpose: Purpose },
-    /// Ours: the last resort of a probe round.
-    StreamPing { sequence: u32 },
-    /// Ours: a reliable message.
-    Message { operation: OperationId },
-    /// Theirs.
-    Incoming { from: Peer },
-}
-
-/// Why we began a push-pull.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Purpose {
-    Join(OperationId),
-    Bootstrap,
-    Periodic,
-}
-
-impl Purpose {
-    /// Whether the push-pull is marked as a join, to which the hooks of both sides may object.
-    pub(crate) fn is_join(self) -> bool {
-        match self {
-            Self::Join(_) | Self::Bootstrap => true,
-            Self::Periodic => false,
-        }
-    }
 }
 
 impl Stream {

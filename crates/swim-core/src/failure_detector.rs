@@ -4,6 +4,7 @@
 //! the only place where a member is suspected at first hand. A lost connection or a failed send
 //! is no more than a missing answer.
 
+mod outcomes;
 mod pending_acks;
 mod pings;
 mod probe_round;
@@ -12,7 +13,8 @@ mod saved_by_stream;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub(crate) use pending_acks::PendingAck;
+pub(crate) use outcomes::{Acknowledged, IndirectProbe, ProbeStep, TimedOut};
+pub(crate) use pending_acks::{GoneClaim, PendingAck};
 pub(crate) use pings::{indirect_ping, ping_to, reply_destination};
 
 use crate::awareness::Awareness;
@@ -23,7 +25,7 @@ use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
-use crate::output::{Destination, MembershipEvent, Outcome, StreamId};
+use crate::output::{MembershipEvent, Outcome, StreamId};
 use crate::payer::Payer;
 use crate::time::Time;
 use crate::timers::Timer;
@@ -47,41 +49,6 @@ pub(crate) struct FailureDetector {
     /// Rounds in a row that only a stream ping saved, by member; no packet of it answered since.
     saved_by_stream: SavedByStream,
     ack_payload: Vec<u8>,
-}
-
-/// What must be done about a round whose present phase is over.
-#[derive(Debug)]
-pub(crate) enum ProbeStep {
-    /// Ask the relays, and the target by stream.
-    AskOthers(IndirectProbe),
-    /// Suspect this incarnation of the member: nobody reached it.
-    Suspect { name: MemberName, incarnation: u32, end: RoundEnd },
-    /// Nothing but ending the round.
-    End(RoundEnd),
-}
-
-/// The second phase of a round.
-#[derive(Debug)]
-pub(crate) struct IndirectProbe {
-    pub(crate) sequence: u32,
-    pub(crate) target: MemberIndex,
-    /// Whom to ask, and whether each of them sends a nack.
-    pub(crate) relays: Vec<(MemberIndex, bool)>,
-    /// Until when to ping the target by stream too, if that is allowed.
-    pub(crate) stream_until: Option<Time>,
-}
-
-/// What must be done about an ack.
-#[derive(Debug)]
-pub(crate) enum Acknowledged {
-    /// End the round.
-    Probe(RoundEnd),
-    /// Pass it on, under the number of who asked.
-    Relay { sequence: u32, reply_to: Destination },
-    /// This member knows that we leave.
-    Leave(MemberName),
-    /// This member is at the address where it was asked for.
-    Place { name: MemberName, address: SocketAddr },
 }
 
 impl FailureDetector {
@@ -294,7 +261,13 @@ impl FailureDetector {
             PendingAck::Place { target: name, address } => {
                 Some(Acknowledged::Place { name, address })
             }
+            PendingAck::Gone(claim) => Some(Acknowledged::Gone(claim)),
         }
+    }
+
+    /// Whether this member may be asked whether it is gone, as somebody says.
+    pub(crate) fn can_ask(&self, target: &MemberName) -> bool {
+        self.pending.can_ask(target)
     }
 
     fn receive_probe_ack(
@@ -349,6 +322,7 @@ impl FailureDetector {
             PendingAck::Relay { wants_nack: false, .. }
             | PendingAck::User { .. }
             | PendingAck::Leave { .. }
+            | PendingAck::Gone(_)
             | PendingAck::Place { .. } => config.ack_timeout(),
         };
         let sequence = self.pending.next_sequence();
@@ -357,19 +331,19 @@ impl FailureDetector {
         sequence
     }
 
-    /// Nobody acknowledged `sequence` in time: the nack to send, with its number, if one is due.
+    /// Nobody acknowledged `sequence` in time: what follows from that, if anything.
     pub(crate) fn ack_timed_out(
         &mut self,
         sequence: u32,
         config: &Config,
         effects: &mut Effects,
-    ) -> Option<(Destination, Nack)> {
+    ) -> Option<TimedOut> {
         match self.pending.remove(sequence)? {
             PendingAck::Relay { target, sequence: theirs, reply_to, wants_nack: true, payer } => {
                 // An ack may still come, and is still worth passing on.
                 let rest = config.ack_timeout().saturating_sub(config.nack_timeout());
                 effects.set_timer(Timer::PendingAck(sequence), effects.now() + rest);
-                let nack = (reply_to.clone(), Nack { seq_no: theirs });
+                let nack = TimedOut::Relay(reply_to.clone(), Nack { seq_no: theirs });
                 let relay = PendingAck::Relay {
                     target,
                     sequence: theirs,
@@ -384,6 +358,7 @@ impl FailureDetector {
                 effects.finish(operation, Outcome::Failed(OperationError::TimedOut));
                 None
             }
+            PendingAck::Gone(claim) => Some(TimedOut::Gone(claim)),
             PendingAck::Relay { wants_nack: false, .. }
             | PendingAck::Leave { .. }
             | PendingAck::Place { .. } => None,

@@ -353,6 +353,15 @@ impl Peer {
     }
 }
 
+/// The metadata of an alive message, shared with what is held where it is the same.
+pub(crate) fn merge_meta(meta: Option<&[u8]>, held: Option<&MemberRecord>) -> Option<Arc<Vec<u8>>> {
+    let meta = meta?;
+    match held.and_then(|held| held.meta.as_ref()) {
+        Some(held) if held.as_slice() == meta => Some(Arc::clone(held)),
+        Some(_) | None => Some(Arc::new(meta.to_vec())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -209,6 +209,9 @@ pub enum MembershipEvent {
         member: Member,
         /// Whose suspicion started it.
         suspected_by: MemberName,
+        /// Who declared it dead: we ourselves when its time to refute was over, else whoever said
+        /// so, after which it did not answer us either.
+        declared_by: MemberName,
         /// How long it had been suspected, by our clock; zero when we only heard the end.
         after: Duration,
     },

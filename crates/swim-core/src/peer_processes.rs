@@ -69,6 +69,11 @@ impl PeerProcesses {
         (is_there && is_other).then_some(index)
     }
 
+    /// Whether a member gave a start number, as members of this library do.
+    pub(crate) fn speaks_ours(&self, index: MemberIndex) -> bool {
+        self.starts.contains_key(&index)
+    }
+
     /// The member was purged.
     pub(crate) fn forget(&mut self, index: MemberIndex) {
         self.starts.remove(&index);

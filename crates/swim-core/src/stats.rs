@@ -124,13 +124,16 @@ counters! {
     refused_malformed,
     /// Parts of packets lost to truncation, or of an unknown type.
     refused_parts,
-    /// Claims refused: impossible incarnation (0 for a living member, or the last one there is).
+    /// Claims refused: impossible incarnation (0 for a living member, the last one there is, or
+    /// one far above what is held).
     refused_incarnation,
+    /// Claims refused: the member that was said to be gone has answered.
+    refused_gone,
     /// Claims refused: impossible name, address, metadata or versions.
     refused_claim,
     /// Claims refused: outside the allowed networks, or vetoed.
     refused_admission,
-    /// Claims refused: the table of members is full.
+    /// Claims refused: the table of members is full, or one peer brings too many new ones.
     refused_members_full,
     /// Claims refused: the name belongs to another address.
     refused_conflict,

@@ -14,6 +14,7 @@ use crate::features::Features;
 use crate::member::Peer;
 use crate::membership::Membership;
 use crate::output::{Destination, Output, StreamId};
+use crate::payer::Payer;
 use crate::time::Time;
 
 /// Carries packets and streams for one [`Membership`].
@@ -150,6 +151,8 @@ pub struct TransportAdapter {
     /// Peers that left or were purged, with the time at which their connections are closed;
     /// oldest first.
     departed: VecDeque<(Time, SocketAddr)>,
+    /// Who opened the streams of others that the machine has not let go of.
+    openers: BTreeMap<StreamId, Payer>,
     outputs: VecDeque<Output>,
 }
 
@@ -161,6 +164,8 @@ struct Backlog {
     finish: bool,
     /// The machine is done with the stream: stop it when everything was taken.
     stop: bool,
+    /// Who asked for it, if it is an answer.
+    asked_by: Option<Payer>,
 }
 
 /// How much of a stream is handed to the machine at a time, in bytes.
@@ -172,6 +177,13 @@ const CLOSE_DEPARTED_AFTER: Duration = Duration::from_secs(2);
 
 /// Departed peers whose connections wait to be closed. Beyond that the oldest are closed at once.
 const MAX_DEPARTED: usize = 4_096;
+
+/// The most bytes of answers that wait until whoever asked takes them, in all and for one peer, and
+/// how many of them. An answer alone may be longer. A peer that takes nothing has its further
+/// answers reset.
+const MAX_ANSWERS: usize = 32 << 20;
+const MAX_ANSWER_BYTES_OF_ONE: usize = 4 << 20;
+const MAX_ANSWERS_OF_ONE: usize = 64;
 
 impl TransportAdapter {
     /// The transport reports something.
@@ -185,6 +197,7 @@ impl TransportAdapter {
         match event {
             TransportEvent::Packet { from, bytes } => membership.handle_packet(&from, &bytes, now),
             TransportEvent::StreamOpened { id, from } => {
+                self.openers.insert(id, Payer::of(&from));
                 membership.handle_stream_opened(id, &from, now);
             }
             TransportEvent::StreamReadable { id } => self.read(id, membership, transport, now),
@@ -193,7 +206,7 @@ impl TransportAdapter {
                 membership.handle_stream_writable(id, now);
             }
             TransportEvent::StreamFailed { id, reason } => {
-                self.backlogs.remove(&id);
+                self.forget(id);
                 membership.handle_stream_failed(id, reason, now);
             }
             TransportEvent::SendFailed { to, reason } => {
@@ -231,7 +244,7 @@ impl TransportAdapter {
                 }
                 Output::CloseStream { id } => self.stop(id, transport),
                 Output::ResetStream { id } => {
-                    self.backlogs.remove(&id);
+                    self.forget(id);
                     transport.reset(id);
                 }
                 Output::ForgetPeer { address } => self.depart(address, transport, now),
@@ -295,7 +308,7 @@ impl TransportAdapter {
                     }
                 }
                 Err(reason) => {
-                    self.backlogs.remove(&id);
+                    self.forget(id);
                     membership.handle_stream_failed(id, reason, now);
                     break;
                 }
@@ -316,8 +329,36 @@ impl TransportAdapter {
             backlog.finish |= finish;
             return;
         }
-        self.backlogs.insert(id, Backlog { bytes, taken: 0, finish, stop: false });
+        let asked_by = self.openers.get(&id).cloned();
+        self.backlogs.insert(id, Backlog { bytes, taken: 0, finish, stop: false, asked_by });
         self.resume(id, transport);
+        if self.exceeds_its_share(id) {
+            log::debug!("{id:?}: whoever asked takes no answers");
+            self.forget(id);
+            transport.reset(id);
+        }
+    }
+
+    /// Whether the answer on a stream waits beside so many others that it is not kept.
+    fn exceeds_its_share(&self, id: StreamId) -> bool {
+        let backlog = self.backlogs.get(&id);
+        let Some(payer) = backlog.and_then(|backlog| backlog.asked_by.as_ref()) else {
+            return false;
+        };
+        let waiting = |backlog: &Backlog| backlog.bytes.len() - backlog.taken;
+        let answers = self.backlogs.values().filter(|backlog| backlog.asked_by.is_some());
+        let all: usize = answers.clone().map(waiting).sum();
+        let theirs = answers.filter(|backlog| backlog.asked_by.as_ref() == Some(payer));
+        let (number, bytes) =
+            theirs.fold((0, 0), |(number, bytes), backlog| (number + 1, bytes + waiting(backlog)));
+        let shares = payer.shares();
+        number > MAX_ANSWERS_OF_ONE * shares
+            || number > 1 && (all > MAX_ANSWERS || bytes > MAX_ANSWER_BYTES_OF_ONE * shares)
+    }
+
+    fn forget(&mut self, id: StreamId) {
+        self.backlogs.remove(&id);
+        self.openers.remove(&id);
     }
 
     fn resume(&mut self, id: StreamId, transport: &mut impl Transport) {
@@ -340,6 +381,7 @@ impl TransportAdapter {
     }
 
     fn stop(&mut self, id: StreamId, transport: &mut impl Transport) {
+        self.openers.remove(&id);
         match self.backlogs.get_mut(&id) {
             Some(backlog) => backlog.stop = true,
             None => transport.stop(id),

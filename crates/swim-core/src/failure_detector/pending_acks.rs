@@ -7,11 +7,16 @@ use crate::member_name::MemberName;
 use crate::output::{Destination, OperationId};
 use crate::payer::Payer;
 use crate::time::Time;
+use crate::wire::Dead;
 
 /// The most pings under way for others; further requests are dropped and counted.
 pub(super) const MAX_RELAYS: usize = 1024;
 /// The most of them for one member. A member probes one other at a time, so it has a few under way.
 const MAX_RELAYS_OF_ONE: usize = 64;
+
+/// The most members that are asked at once whether they are gone, as somebody says. Further such
+/// claims are dropped; they come again, with gossip or in an exchange.
+const MAX_ASKED: usize = 256;
 
 /// What the ack of one of our pings is for.
 #[derive(Debug)]
@@ -30,6 +35,24 @@ pub(crate) enum PendingAck {
     Leave { target: MemberName },
     /// Whether `target` is at an address where somebody places it.
     Place { target: MemberName, address: SocketAddr },
+    /// Whether a member is gone, as somebody says.
+    Gone(GoneClaim),
+}
+
+/// A claim that a member is dead or has left, by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GoneClaim {
+    pub(crate) target: MemberName,
+    pub(crate) incarnation: u32,
+    /// Who declared it dead; the member itself if it left.
+    pub(crate) from: MemberName,
+}
+
+impl GoneClaim {
+    pub(crate) fn as_dead(&self) -> Dead<'_> {
+        let (node, from) = (self.target.as_bytes(), self.from.as_bytes());
+        Dead { incarnation: self.incarnation, node, from }
+    }
 }
 
 impl PendingAck {
@@ -38,6 +61,7 @@ impl PendingAck {
             Self::Relay { target, .. }
             | Self::User { target, .. }
             | Self::Leave { target }
+            | Self::Gone(GoneClaim { target, .. })
             | Self::Place { target, .. } => target,
         }
     }
@@ -46,7 +70,7 @@ impl PendingAck {
     fn payer(&self) -> Option<&Payer> {
         match self {
             Self::Relay { payer, .. } => Some(payer),
-            Self::User { .. } | Self::Leave { .. } | Self::Place { .. } => None,
+            Self::User { .. } | Self::Leave { .. } | Self::Place { .. } | Self::Gone(_) => None,
         }
     }
 }
@@ -74,6 +98,18 @@ impl PendingAcks {
     pub(super) fn has_room_for_relay(&self, payer: &Payer) -> bool {
         let theirs = self.relays_of.get(payer).copied().unwrap_or(0);
         self.relays < MAX_RELAYS && theirs < MAX_RELAYS_OF_ONE * payer.shares()
+    }
+
+    /// Whether this member is not being asked already whether it is gone, nor too many others.
+    pub(super) fn can_ask(&self, name: &MemberName) -> bool {
+        let asked = self.by_sequence.values().filter_map(|pending| match pending {
+            PendingAck::Gone(claim) => Some(&claim.target),
+            PendingAck::Relay { .. }
+            | PendingAck::User { .. }
+            | PendingAck::Leave { .. }
+            | PendingAck::Place { .. } => None,
+        });
+        asked.clone().all(|other| other != name) && asked.count() < MAX_ASKED
     }
 
     fn count(&mut self, pending: &PendingAck, is_new: bool) {
@@ -118,6 +154,7 @@ impl PendingAcks {
             PendingAck::User { .. }
             | PendingAck::Relay { .. }
             | PendingAck::Leave { .. }
+            | PendingAck::Gone(_)
             | PendingAck::Place { .. } => true,
         });
         taken

@@ -1,17 +1,17 @@
 //! Alive, suspect and dead messages: judged by `verdict`, and applied here.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use super::Membership;
-use super::moves::Bearer;
-use crate::advertised_address::{advertised_in, match_address};
-use crate::member::{Advertised, Member, MemberRecord, MemberState};
+use crate::advertised_address::advertised_in;
+use crate::bearer::Bearer;
+use crate::failure_detector::{GoneClaim, PendingAck};
+use crate::member::{Advertised, Member, MemberRecord, MemberState, merge_meta};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::Suspected;
 use crate::move_examiner::ClaimedPlace;
-use crate::output::{MembershipEvent, Output, WarningKind};
+use crate::output::{Destination, MembershipEvent, Output, WarningKind};
 use crate::relocation::HeldElsewhere;
 use crate::suspicion::Suspicion;
 use crate::verdict::{AddressMatch, Claim, Held, Reason, Subject, Verdict, judge};
@@ -40,8 +40,11 @@ impl Membership {
             differs: index == Some(MemberIndex::ME) && self.differs_from_me(alive),
         };
         let (source, incarnation) = (bearer.address(), alive.incarnation);
+        if !self.claims().admits_alive(index, alive, bearer) {
+            return;
+        }
         match (judge(self.held(index), claim), index) {
-            (Verdict::Refute, _) => self.refute(incarnation, None),
+            (Verdict::Refute, _) => self.refute(incarnation),
             (Verdict::NotifyStale, Some(index)) => self.notify_stale(index, source),
             (Verdict::Conflict, Some(index)) => self.report_conflict(index, advertised, source),
             (Verdict::TellClaimant, Some(index)) => {
@@ -66,11 +69,14 @@ impl Membership {
         }
     }
 
-    /// `source` is the address of the connection that the message came by; `None` for a suspicion
-    /// of our own.
-    pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>, source: Option<SocketAddr>) {
+    /// `bearer` is `None` for a suspicion of our own.
+    pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>, bearer: Option<Bearer<'_>>) {
         let Some(from) = self.checked_sender(suspect.incarnation, suspect.from) else { return };
         let index = self.members.find(suspect.node);
+        if !self.claims().admits(index, suspect.incarnation, bearer) {
+            return;
+        }
+        let source = bearer.map(Bearer::address);
         let claim = Claim::Suspect { incarnation: suspect.incarnation };
         match (judge(self.held(index), claim), index) {
             (Verdict::Apply, Some(index)) => {
@@ -82,7 +88,7 @@ impl Membership {
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, suspect.incarnation);
             }
-            (Verdict::Refute, _) => self.refute(suspect.incarnation, source),
+            (Verdict::Refute, _) => self.refute_claim(suspect.incarnation, &from, bearer),
             (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
             (Verdict::Ignore(Reason::Stale), Some(index)) => self.correct(index, source),
             (Verdict::Ignore(_), _) => {}
@@ -90,10 +96,15 @@ impl Membership {
         }
     }
 
-    /// `source` as for [`handle_suspect`](Self::handle_suspect).
-    pub(super) fn handle_dead(&mut self, dead: &Dead<'_>, source: Option<SocketAddr>) {
+    /// `bearer` is `None` for a death that we found ourselves, or a claim that was examined.
+    pub(super) fn handle_dead(&mut self, dead: &Dead<'_>, bearer: Option<Bearer<'_>>) {
         let Some(from) = self.checked_sender(dead.incarnation, dead.from) else { return };
         let index = self.members.find(dead.node);
+        let is_own = bearer.is_none_or(|bearer| self.claims().is_departure(dead, bearer));
+        if !is_own && !self.claims().admits(index, dead.incarnation, bearer) {
+            return;
+        }
+        let source = bearer.map(Bearer::address);
         let claim = if dead.from == dead.node {
             Claim::Left { incarnation: dead.incarnation }
         } else {
@@ -112,13 +123,16 @@ impl Membership {
                 if source.is_some() && dead.from != dead.node && self.is_doubted(&from) =>
             {
                 let Dead { incarnation, node, from } = *dead;
-                self.handle_suspect(&Suspect { incarnation, node, from }, source);
+                self.handle_suspect(&Suspect { incarnation, node, from }, bearer);
+            }
+            (Verdict::Apply, Some(index)) if !is_own && self.claims().asks_first(index, dead) => {
+                self.ask_whether_gone(index, dead, from, bearer);
             }
             (Verdict::Apply, Some(index)) => self.apply_dead(index, dead, from, source),
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, dead.incarnation);
             }
-            (Verdict::Refute, _) => self.refute(dead.incarnation, source),
+            (Verdict::Refute, _) => self.refute_claim(dead.incarnation, &from, bearer),
             (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
             (Verdict::Ignore(Reason::Stale), Some(index)) => self.correct(index, source),
             (Verdict::Ignore(_), _) => {}
@@ -155,18 +169,6 @@ impl Membership {
             (true, true) => Subject::MeLeaving,
         };
         Some(Held { subject, state: member.state(), incarnation: member.incarnation() })
-    }
-
-    fn match_address(&self, index: MemberIndex, advertised: Advertised) -> AddressMatch {
-        let (record, now) = (self.members.get(index).record(), self.effects.now());
-        let is_me = index == MemberIndex::ME;
-        match_address(record, is_me, advertised, self.config.dead_node_reclaim_time, now)
-    }
-
-    fn differs_from_me(&self, alive: &Alive<'_>) -> bool {
-        let versions = self.config.versions.to_bytes();
-        alive.meta.unwrap_or_default() != self.members.me().meta()
-            || alive.vsn.unwrap_or_default() != versions.as_slice()
     }
 
     pub(super) fn apply_alive(
@@ -285,7 +287,7 @@ impl Membership {
         source: Option<SocketAddr>,
     ) {
         self.members.raise_incarnation(index, suspect.incarnation);
-        if self.is_doubted(from) {
+        if self.is_doubted(from) || !self.is_live_member(from) {
             return;
         }
         if let Some(deadline) = self.members.confirm_suspicion(index, from) {
@@ -317,25 +319,56 @@ impl Membership {
             return;
         }
         let after = suspected.as_ref().map_or_else(Default::default, |by| by.lasted(now));
+        let declared_by = from.clone();
         let suspected_by = suspected.map_or(from, |suspected| suspected.by().clone());
         log::info!("{} is dead; suspected by {suspected_by} for {after:?}", member.name());
-        self.refuted.note_death(&suspected_by);
+        self.hearsay.refuted.note_death(&suspected_by);
         self.effects.count().failures += 1;
-        self.effects.emit(MembershipEvent::Failed { member, suspected_by, after });
+        self.effects.emit(MembershipEvent::Failed { member, suspected_by, declared_by, after });
         self.bootstrap.lost_a_member(&mut self.effects);
     }
 
-    /// Announces ourselves with an incarnation that outranks a claim about us: to everybody by
-    /// gossip, and to whoever sent a suspicion directly.
-    fn refute(&mut self, incarnation: u32, source: Option<SocketAddr>) {
+    /// Announces ourselves with an incarnation that outranks a claim about us.
+    fn refute(&mut self, incarnation: u32) {
         self.members.outrank(incarnation);
         self.effects.count().refutes += 1;
-        self.detector.note_refute();
         log::debug!("refuting incarnation {incarnation} as {}", self.members.me().incarnation());
         self.gossip_about_me();
         self.dissemination.expedite_gossip(&self.config, &mut self.effects);
-        if let Some(source) = source {
-            self.repeat_alive(source);
+    }
+
+    /// The same, and tells whoever brought the claim directly. That a member suspects us is a
+    /// sign that we are slow.
+    fn refute_claim(&mut self, incarnation: u32, from: &MemberName, bearer: Option<Bearer<'_>>) {
+        self.refute(incarnation);
+        let Some(bearer) = bearer else { return };
+        let (interval, now) = (self.config.min_report_interval(), self.effects.now());
+        if self.is_live_member(from)
+            && self.hearsay.counts_against_us(bearer.payer(), interval, now)
+        {
+            self.detector.note_refute();
+        }
+        self.repeat_alive(bearer.address());
+    }
+
+    /// Asks a member that is said to be gone. If the claim is about a later incarnation than the
+    /// one held, the member is suspected meanwhile.
+    fn ask_whether_gone(
+        &mut self,
+        index: MemberIndex,
+        dead: &Dead<'_>,
+        from: MemberName,
+        bearer: Option<Bearer<'_>>,
+    ) {
+        let (member, me) = (self.members.get(index).clone(), self.members.me().name().clone());
+        let (target, incarnation) = (member.name().clone(), dead.incarnation);
+        if incarnation > member.incarnation() {
+            let by = if dead.from == dead.node { me.as_bytes() } else { dead.from };
+            self.handle_suspect(&Suspect { incarnation, node: dead.node, from: by }, bearer);
+        }
+        if self.claims().can_ask(index) {
+            let claim = GoneClaim { target: target.clone(), incarnation, from };
+            self.send_ping(Destination::of(&member), &target, PendingAck::Gone(claim));
         }
     }
 
@@ -360,14 +393,5 @@ impl Membership {
             hooks.on_conflict(&member, other);
         }
         self.effects.emit(MembershipEvent::Conflict { member, other });
-    }
-}
-
-/// The metadata of an alive message, shared with what is held where it is the same.
-fn merge_meta(meta: Option<&[u8]>, held: Option<&MemberRecord>) -> Option<Arc<Vec<u8>>> {
-    let meta = meta?;
-    match held.and_then(|held| held.meta.as_ref()) {
-        Some(held) if held.as_slice() == meta => Some(Arc::clone(held)),
-        Some(_) | None => Some(Arc::new(meta.to_vec())),
     }
 }

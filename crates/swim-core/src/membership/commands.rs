@@ -370,7 +370,7 @@ pub(super) fn check_length(payload: &[u8], limit: usize) -> Result<(), SendRefus
 }
 
 /// A leave is a dead message about its sender.
-fn departure_of(me: &MemberRecord) -> Dead<'_> {
+pub(super) fn departure_of(me: &MemberRecord) -> Dead<'_> {
     let name = me.name.as_bytes();
     Dead { incarnation: me.incarnation, node: name, from: name }
 }

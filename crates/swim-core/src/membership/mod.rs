@@ -29,8 +29,9 @@ use crate::encoder::Encoder;
 use crate::error::{OperationError, StreamFailure};
 use crate::exchanges::{Exchanges, Role};
 use crate::failure_detector::{
-    FailureDetector, IndirectProbe, ProbeStep, RoundEnd, indirect_ping, ping_to,
+    FailureDetector, IndirectProbe, ProbeStep, RoundEnd, TimedOut, indirect_ping, ping_to,
 };
+use crate::hearsay::Hearsay;
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
 use crate::member::{LocalMember, MemberState, Peer};
@@ -38,7 +39,6 @@ use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, MembershipEvent, Outcome, Output, StreamId};
 use crate::peer_processes::PeerProcesses;
-use crate::refuted_suspicions::RefutedSuspicions;
 use crate::reliable::ReliableMessages;
 use crate::relocation::Relocation;
 use crate::rng::{Rng, RngSeed};
@@ -107,7 +107,7 @@ pub struct Membership {
     relocation: Relocation,
     processes: PeerProcesses,
     notices: DirectNotices,
-    refuted: RefutedSuspicions,
+    hearsay: Hearsay,
     effects: Effects,
 }
 
@@ -143,7 +143,7 @@ impl Membership {
             relocation: Relocation::default(),
             processes: PeerProcesses::default(),
             notices: DirectNotices::default(),
-            refuted: RefutedSuspicions::default(),
+            hearsay: Hearsay::default(),
             effects: Effects::new(now, rng, encoder),
             config,
         };
@@ -355,8 +355,10 @@ impl Membership {
 
     fn ack_timed_out(&mut self, sequence: u32) {
         let timed_out = self.detector.ack_timed_out(sequence, &self.config, &mut self.effects);
-        if let Some((to, nack)) = timed_out {
-            self.send_answer(to, &Message::Nack(nack));
+        match timed_out {
+            Some(TimedOut::Relay(to, nack)) => self.send_answer(to, &Message::Nack(nack)),
+            Some(TimedOut::Gone(claim)) => self.handle_dead(&claim.as_dead(), None),
+            None => {}
         }
     }
 

@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 
 use super::Membership;
 use crate::address_claims::ExaminedClaim;
+use crate::advertised_address::match_address;
+use crate::bearer::Bearer;
+use crate::claim_examiner::ClaimExaminer;
 use crate::exchange_refusal::LEADS_BACK;
 use crate::exchanges::Purpose;
-use crate::member::{Member, Peer};
+use crate::member::{Advertised, Member, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::move_examiner::{
@@ -14,26 +17,8 @@ use crate::move_examiner::{
 };
 use crate::output::{Destination, MembershipEvent, Output, StreamId, WarningKind};
 use crate::timers::Timer;
-use crate::verdict::Proof;
+use crate::verdict::{AddressMatch, Proof};
 use crate::wire::{Alive, ErrorMessage};
-
-/// Who brought a message, as far as claims of other addresses are concerned.
-#[derive(Clone, Copy)]
-pub(super) enum Bearer<'a> {
-    /// Whoever is at the other end of the connection.
-    Peer(&'a Peer),
-    /// Whoever answered our exchange at this address; the transport does not say who proved what.
-    Answer(SocketAddr),
-}
-
-impl Bearer<'_> {
-    pub(super) fn address(self) -> SocketAddr {
-        match self {
-            Self::Peer(peer) => peer.address,
-            Self::Answer(address) => address,
-        }
-    }
-}
 
 /// What becomes of the answer to a request.
 #[derive(PartialEq, Eq)]
@@ -46,17 +31,29 @@ pub(super) enum Answer {
 
 impl Membership {
     pub(super) fn proof_of(&self, bearer: Bearer<'_>, node: &[u8]) -> Proof {
-        match bearer {
-            Bearer::Peer(peer) if peer.names.is_empty() => Proof::Unverified,
-            Bearer::Peer(peer) if peer.speaks_for_bytes(node) => Proof::Proven,
-            Bearer::Answer(_) if !self.processes.names_are_proven() => Proof::Unverified,
-            Bearer::Peer(_) | Bearer::Answer(_) => Proof::Hearsay,
-        }
+        bearer.proof_of(node, self.processes.names_are_proven())
     }
 
     pub(super) fn examiner(&mut self) -> MoveExaminer<'_> {
         let Self { address_claims: claims, members, detector, config, effects, .. } = self;
         MoveExaminer { claims, members, detector, config, effects }
+    }
+
+    pub(super) fn claims(&mut self) -> ClaimExaminer<'_> {
+        let Self { hearsay, processes, members, detector, effects, .. } = self;
+        ClaimExaminer { hearsay, processes, members, detector, effects }
+    }
+
+    pub(super) fn match_address(&self, index: MemberIndex, advertised: Advertised) -> AddressMatch {
+        let (record, now) = (self.members.get(index).record(), self.effects.now());
+        let is_me = index == MemberIndex::ME;
+        match_address(record, is_me, advertised, self.config.dead_node_reclaim_time, now)
+    }
+
+    pub(super) fn differs_from_me(&self, alive: &Alive<'_>) -> bool {
+        let versions = self.config.versions.to_bytes();
+        alive.meta.unwrap_or_default() != self.members.me().meta()
+            || alive.vsn.unwrap_or_default() != versions.as_slice()
     }
 
     /// A claim of a member's name at another address than the one held.
@@ -164,6 +161,7 @@ impl Membership {
     pub(super) fn forget_claim(&mut self, index: MemberIndex) {
         self.effects.clear_timer(Timer::AddressClaim(index));
         self.processes.forget(index);
+        self.hearsay.forget(index);
         if let Some(examined) = self.address_claims.forget(index) {
             self.answer_with_state(examined);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Membership;
 use super::claims::LAST_INCARNATION;
+use super::commands::departure_of;
 use crate::config::Config;
 use crate::member::{Member, MemberState, Peer};
 use crate::member_index::MemberIndex;
@@ -15,7 +16,7 @@ use crate::output::Destination;
 use crate::suspicion::SuspicionTimeout;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{Dead, Message, Suspect};
+use crate::wire::{Ack, Dead, Message, Suspect};
 
 impl Membership {
     /// Something arrived from a peer. If it is a member that we hold suspect, dead or left, it is
@@ -162,15 +163,39 @@ impl Membership {
 
     /// Whether the suspicions of `by` are refuted again and again.
     pub(super) fn is_doubted(&self, by: &MemberName) -> bool {
-        self.refuted.are_many(by, self.config.min_report_interval(), self.effects.now())
+        self.hearsay.refuted.are_many(by, self.config.min_report_interval(), self.effects.now())
     }
 
     /// A suspicion ended well. If many of our own do, we ourselves are cut off or slow.
     pub(super) fn note_refuted(&mut self, by: &MemberName) {
-        self.refuted.note_refuted(by, self.config.min_report_interval(), self.effects.now());
+        self.hearsay.refuted.note_refuted(
+            by,
+            self.config.min_report_interval(),
+            self.effects.now(),
+        );
         if by == self.members.me().name() && self.is_doubted(by) {
             self.detector.note_refute();
         }
+    }
+
+    /// A member that leaves says so to whoever asks whether it is there.
+    pub(super) fn answer_with_departure(&mut self, to: Destination, seq_no: u32) {
+        let (ack, me) = (Message::Ack(Ack { seq_no, payload: None }), self.local());
+        let departure = Message::Dead(departure_of(me.record()));
+        self.effects.send_messages(to, &[ack, departure], false);
+    }
+
+    pub(super) fn is_live_member(&self, name: &MemberName) -> bool {
+        let index = self.members.find(name.as_bytes());
+        index.is_some_and(|index| self.members.get(index).state().is_live())
+    }
+
+    /// The member at a destination, if it is one that gets broadcasts.
+    pub(super) fn recipient_at(&self, to: &Destination) -> Option<MemberIndex> {
+        let index = self.members.find(to.name.as_ref()?.as_bytes())?;
+        let gets_broadcasts =
+            index != MemberIndex::ME && self.members.get(index).state() != MemberState::Left;
+        gets_broadcasts.then_some(index)
     }
 
     pub(super) fn clear_suspicion_timers(&mut self, index: MemberIndex) {

@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 
 use super::Membership;
-use super::moves::{Answer, Bearer};
+use super::moves::Answer;
+use crate::bearer::Bearer;
 use crate::error::{OperationError, UnacceptableAnswer};
 use crate::exchange_refusal::{message_refusal, refusal_in};
 use crate::exchanges::{Purpose, Role};
@@ -53,7 +54,7 @@ impl Membership {
             Message::IndirectPing(request) => self.relay_ping(from, request),
             Message::Ack(ack) => self.receive_ack(from, ack),
             Message::Nack(nack) => self.detector.receive_nack(from, *nack, &mut self.effects),
-            Message::Suspect(suspect) => self.handle_suspect(suspect, Some(from.address)),
+            Message::Suspect(suspect) => self.handle_suspect(suspect, Some(Bearer::Peer(from))),
             Message::Alive(alive) => {
                 if self.config.allows(from.address.ip()) {
                     self.handle_alive(alive, Bearer::Peer(from));
@@ -61,7 +62,7 @@ impl Membership {
                     self.effects.count().refused_admission += 1;
                 }
             }
-            Message::Dead(dead) => self.handle_dead(dead, Some(from.address)),
+            Message::Dead(dead) => self.handle_dead(dead, Some(Bearer::Peer(from))),
             Message::User(payload) => self.deliver(from, payload, false),
         }
     }
@@ -101,6 +102,9 @@ impl Membership {
             return;
         }
         let to = reply_destination(from, ping.source_node);
+        if self.lifecycle.is_leaving() {
+            return self.answer_with_departure(to, ping.seq_no);
+        }
         let recipient = self.recipient_at(&to);
         let Self { detector, dissemination, members, config, effects, .. } = self;
         let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: detector.ack_payload() });
@@ -150,6 +154,7 @@ impl Membership {
                 self.send_answer(reply_to, &Message::Ack(Ack { seq_no: sequence, payload: None }));
             }
             Some(Acknowledged::Place { name, address }) => self.place_answered(&name, address),
+            Some(Acknowledged::Gone(claim)) => self.claims().claim_is_false(&claim),
             Some(Acknowledged::Leave(by)) => {
                 self.lifecycle.leave_acknowledged(by, &mut self.effects);
             }
@@ -162,14 +167,6 @@ impl Membership {
         let recipient = self.recipient_at(&to);
         let Self { dissemination, members, config, effects, .. } = self;
         dissemination.send_with_updates(message, to, recipient, members, config, effects);
-    }
-
-    /// The member at a destination, if it is one that gets broadcasts.
-    fn recipient_at(&self, to: &Destination) -> Option<MemberIndex> {
-        let index = self.members.find(to.name.as_ref()?.as_bytes())?;
-        let gets_broadcasts =
-            index != MemberIndex::ME && self.members.get(index).state() != MemberState::Left;
-        gets_broadcasts.then_some(index)
     }
 
     pub(super) fn receive_stream(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
@@ -354,13 +351,10 @@ impl Membership {
             Some(MemberState::Suspect | MemberState::Dead) => {
                 let me = self.members.me().name().clone();
                 let suspect = Suspect { incarnation, node: name, from: me.as_bytes() };
-                self.handle_suspect(&suspect, Some(bearer.address()));
+                self.handle_suspect(&suspect, Some(bearer));
             }
             Some(MemberState::Left) => {
-                self.handle_dead(
-                    &Dead { incarnation, node: name, from: name },
-                    Some(bearer.address()),
-                );
+                self.handle_dead(&Dead { incarnation, node: name, from: name }, Some(bearer));
             }
             None => self.effects.count().refused_claim += 1,
         }

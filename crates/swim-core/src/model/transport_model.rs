@@ -206,7 +206,12 @@ impl TransportModel {
     /// An end uses a connection for nothing new, and has no other one to that peer.
     pub(super) fn withdraw_features(&mut self, id: ConnectionId, at: EndpointId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if let Some(to) = connection.end_mut(at).features_of.take() {
+        let (other, _) = connection.other(at);
+        let told = connection.end_mut(at).features_of.take();
+        // The one used now speaks for the peer, if it is another one.
+        let used = self.connections.find(at, other).and_then(|used| self.connections.get(used));
+        let used = used.filter(|used| used.is_established() && used.end(at).features_of.is_some());
+        if let (Some(to), None) = (told, used) {
             let (features, start) = (None, None);
             self.report(at, TransportEvent::PeerFeatures { to, features, start });
         }

@@ -107,9 +107,10 @@ impl Digest {
             MembershipEvent::Joined(member) => self.member(16, member),
             MembershipEvent::Updated(member) => self.member(17, member),
             MembershipEvent::Left(member) => self.member(18, member),
-            MembershipEvent::Failed { member, suspected_by, after } => {
+            MembershipEvent::Failed { member, suspected_by, declared_by, after } => {
                 self.member(19, member);
                 self.name(suspected_by);
+                self.name(declared_by);
                 self.span(*after);
             }
             MembershipEvent::Suspected { member, by } => {
@@ -280,6 +281,7 @@ mod tests {
         let failed = |suspected_by: &MemberName, seconds| MembershipEvent::Failed {
             member: alive(),
             suspected_by: suspected_by.clone(),
+            declared_by: suspected_by.clone(),
             after: Duration::from_secs(seconds),
         };
         let events = [

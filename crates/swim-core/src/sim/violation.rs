@@ -9,6 +9,7 @@ use crate::sim::checker::suspicions::SuspicionViolation;
 use crate::sim::checker::table_bounds::BoundExceeded;
 use crate::sim::checker::tombstones::ClaimForgotten;
 use crate::sim::checker::views::ViewViolation;
+use crate::sim::checker::words::DeadWithoutAsking;
 use crate::time::Time;
 
 /// A rule was broken. Prints the rule, the virtual time, and who believed what of whom.
@@ -38,6 +39,8 @@ pub(crate) enum BrokenRule {
     UnknownMember { viewer: usize, name: MemberName },
     #[error(transparent)]
     Suspicion(#[from] SuspicionViolation),
+    #[error(transparent)]
+    Word(#[from] DeadWithoutAsking),
     #[error(transparent)]
     ClaimForgotten(#[from] ClaimForgotten),
     #[error(transparent)]

@@ -1,11 +1,11 @@
 //! A member that is hostile: what it makes others do is bounded, and nobody else pays.
 
-use swim_core::wire::{IndirectPing, Message, PacketDecoder, Ping, WireSettings};
-use swim_core::{Config, MemberState};
+use swim_core::wire::{Dead, IndirectPing, Message, PacketDecoder, Ping, Suspect, WireSettings};
+use swim_core::{Config, MemberState, MembershipEvent};
 
 use crate::harness::{Cluster, seconds};
 
-/// Nobody probes or exchanges; news travel by gossip.
+/// Nobody probes or exchanges; updates travel by gossip.
 fn quiet() -> Config {
     let mut config = Config::lan();
     config.probe_interval = seconds(0);
@@ -92,4 +92,107 @@ fn whoever_asks_for_many_pings_leaves_room_for_others() {
     let pings = count(&cluster, "ada", |message| matches!(message, Message::Ping(_)));
     assert_eq!(pings, 64 + 1, "bob's share and cyd's one");
     assert_eq!(cluster.state("ada", "dan"), Some(MemberState::Alive));
+}
+
+fn suspect(node: &'static str, incarnation: u32, from: &'static str) -> Vec<u8> {
+    let (node, from) = (node.as_bytes(), from.as_bytes());
+    Message::Suspect(Suspect { incarnation, node, from }).to_vec()
+}
+
+fn dead(node: &'static str, incarnation: u32, from: &'static str) -> Vec<u8> {
+    let (node, from) = (node.as_bytes(), from.as_bytes());
+    Message::Dead(Dead { incarnation, node, from }).to_vec()
+}
+
+const FIVE: [&str; 5] = ["ada", "bob", "cyd", "dan", "eve"];
+const OTHERS: [&str; 3] = ["ada", "cyd", "dan"];
+
+/// Every event about bob that says that he is gone, at members that are honest.
+fn harm(cluster: &Cluster) -> Vec<String> {
+    let is_harm = |event: &&MembershipEvent| match event {
+        MembershipEvent::Failed { member, .. } | MembershipEvent::Left(member) => {
+            member.name().to_string() == "bob"
+        }
+        _ => false,
+    };
+    let all = OTHERS.iter().flat_map(|who| cluster.events(who).filter(is_harm));
+    all.map(|event| format!("{event:?}")).collect()
+}
+
+#[test]
+fn claims_far_above_what_is_held_are_not_believed() {
+    let mut cluster = Cluster::joined(&FIVE);
+    // Each has exchanged its view with others since it started.
+    cluster.run_for(seconds(70));
+    let forged = [65_538, 1 << 31, u32::MAX - 2, u32::MAX - 1];
+    for incarnation in forged {
+        for who in ["ada", "bob", "cyd", "dan"] {
+            cluster.inject("eve", who, suspect("bob", incarnation, "eve"));
+            cluster.inject("eve", who, dead("bob", incarnation, "eve"));
+            cluster.inject("eve", who, dead("bob", incarnation, "bob"));
+        }
+    }
+    cluster.run_for(seconds(20));
+    assert_eq!(harm(&cluster), Vec::<String>::new());
+    for who in OTHERS {
+        assert!(cluster.incarnation(who, "bob") < 10, "{}", cluster.incarnation(who, "bob"));
+    }
+    // Nobody is immortal for that.
+    cluster.crash("bob");
+    cluster.run_until(seconds(60), |cluster| {
+        OTHERS.iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
+    });
+}
+
+#[test]
+fn who_is_said_to_be_gone_and_answers_stays_and_refutes() {
+    let mut cluster = Cluster::joined(&FIVE);
+    for round in 0..10 {
+        let incarnation = cluster.incarnation("ada", "bob");
+        for who in OTHERS {
+            cluster.inject("eve", who, dead("bob", incarnation, "bob"));
+            cluster.inject("eve", who, dead("bob", incarnation, "eve"));
+        }
+        cluster.run_for(seconds(1));
+        assert_eq!(harm(&cluster), Vec::<String>::new(), "round {round}");
+    }
+    let asked = |who: &&str| cluster.machine(who).stats().counters.refused_gone > 0;
+    assert!(OTHERS.iter().all(asked), "a claim was not examined");
+    // Whoever leaves in earnest has left, and whoever dies is dead.
+    cluster.tell("dan", |machine, now| machine.leave(now));
+    cluster.run_until(seconds(5), |cluster| {
+        ["ada", "bob", "cyd"].iter().all(|who| cluster.state(who, "dan") == Some(MemberState::Left))
+    });
+}
+
+#[test]
+fn suspicions_by_members_that_nobody_knows_expedite_no_death() {
+    let mut cluster = Cluster::joined(&FIVE);
+    cluster.wire.isolate("bob", &["ada", "cyd", "dan", "eve"]);
+    let incarnation = cluster.incarnation("ada", "bob");
+    cluster.inject("eve", "ada", suspect("bob", incarnation, "eve"));
+    for invented in ["mallory", "trent", "oscar", "peggy"] {
+        cluster.inject("eve", "ada", suspect("bob", incarnation, invented));
+    }
+    cluster.run_for(seconds(1) / 10);
+    let by = |event: &MembershipEvent| matches!(event, MembershipEvent::Suspected { .. });
+    assert_eq!(cluster.events("ada").filter(|event| by(event)).count(), 1);
+    let confirmed = cluster.machine("ada").stats().counters;
+    assert_eq!(confirmed.failures, 0);
+}
+
+#[test]
+fn forged_suspicions_of_oneself_cost_hardly_any_health() {
+    let mut cluster = Cluster::joined(&FIVE);
+    let mut worst = 0;
+    for _ in 0..60 {
+        let incarnation = cluster.machine("bob").local().incarnation();
+        for by in ["eve", "ada", "cyd", "mallory"] {
+            cluster.inject("eve", "bob", suspect("bob", incarnation, by));
+        }
+        cluster.run_for(seconds(1) / 2);
+        worst = worst.max(cluster.machine("bob").stats().health);
+    }
+    assert!(worst <= 1, "local health {worst}");
+    assert_eq!(harm(&cluster), Vec::<String>::new());
 }

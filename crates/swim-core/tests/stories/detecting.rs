@@ -23,7 +23,7 @@ fn a_crash_is_detected_by_everybody() {
         ["ada", "bob"].iter().all(|who| cluster.state(who, "cyd") == Some(MemberState::Dead))
     });
     for who in ["ada", "bob"] {
-        let [MembershipEvent::Failed { member, suspected_by, after }] =
+        let [MembershipEvent::Failed { member, suspected_by, after, .. }] =
             &failures(&cluster, who)[..]
         else {
             panic!("{who} should have seen one failure");

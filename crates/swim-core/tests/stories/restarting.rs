@@ -11,6 +11,8 @@ fn a_restarted_member_learns_of_its_death_and_refutes_it() {
     cluster.run_until(seconds(60), |cluster| {
         ["ada", "cyd"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
     });
+    // Nobody is on the way to him any more, who would tell him before he asks.
+    cluster.run_for(seconds(5));
     cluster.start("bob", Config::lan());
     cluster.join("bob", "ada");
     cluster.run_until(seconds(2), |cluster| {

@@ -5,6 +5,7 @@
 //!
 //! - [`views`]: what may be believed after what was believed before;
 //! - [`suspicions`]: how long a suspect has to refute;
+//! - [`words`]: who is dead at another member's word was asked in vain;
 //! - [`tombstones`]: a suspicion or death that was heard is not forgotten (decodes every packet);
 //! - [`table_bounds`]: tables and queues stay small;
 //! - [`progress`]: nobody spins on an overdue timer;
@@ -18,6 +19,7 @@ pub(crate) mod suspicions;
 pub(crate) mod table_bounds;
 pub(crate) mod tombstones;
 pub(crate) mod views;
+pub(crate) mod words;
 
 use std::net::SocketAddr;
 
@@ -37,12 +39,14 @@ use progress::ProgressChecker;
 use suspicions::Suspicions;
 use tombstones::{Heard, Tombstones};
 use views::Views;
+use words::Words;
 
 /// All checkers that remember something between steps.
 pub(crate) struct Checkers {
     watch: Watch,
     views: Views,
     suspicions: Suspicions,
+    words: Words,
     /// Only where packets are decoded.
     tombstones: Option<Tombstones>,
     progress: ProgressChecker,
@@ -54,6 +58,7 @@ impl Checkers {
             watch: setup.watch,
             views: Views::default(),
             suspicions: Suspicions::default(),
+            words: Words::default(),
             tombstones: setup.tap.then(|| Tombstones::new(&setup.config)),
             progress: ProgressChecker::default(),
         }
@@ -70,6 +75,7 @@ impl Checkers {
 
     pub(crate) fn process_ended(&mut self, host: HostId) {
         self.suspicions.forget(host);
+        self.words.forget(host);
     }
 
     /// A host was told to leave while its member was at this incarnation.
@@ -109,8 +115,9 @@ impl Checkers {
             let observation = observation(host, Some(cause), hosts, now);
             self.check_view(observation, hosts, coverage)?;
             self.views.end_look();
+            self.words.end_look();
         }
-        if cause == Cause::Packet { self.after_packet(host, hosts) } else { Ok(()) }
+        if cause == Cause::Packet { self.after_packet(host, hosts, now) } else { Ok(()) }
     }
 
     /// Checks all hosts, several steps after the last time.
@@ -126,6 +133,7 @@ impl Checkers {
         for host in hosts.ids() {
             self.check_view(observation(host, None, hosts, now), hosts, coverage)?;
         }
+        self.words.end_look();
         self.views.end_look();
         Ok(())
     }
@@ -162,6 +170,14 @@ impl Checkers {
                 },
                 None => Belief::default(),
             };
+            let observation = ViewObservation {
+                // The word was a packet, and that nobody answered was seen by a timer.
+                cause: match self.words.are_believed(viewer, *subject) {
+                    true => Some(Cause::Packet),
+                    false => observation.cause,
+                },
+                ..observation
+            };
             if let Some(change) = self.views.observe(observation, *subject, belief)? {
                 coverage.add(change);
             }
@@ -173,14 +189,15 @@ impl Checkers {
         Ok(table_bounds::check(viewer, &membership.stats(), hosts.config(viewer))?)
     }
 
-    fn after_packet(&mut self, host: HostId, hosts: &Hosts) -> Result<(), BrokenRule> {
+    fn after_packet(&mut self, host: HostId, hosts: &Hosts, now: Time) -> Result<(), BrokenRule> {
         let Some(tombstones) = &mut self.tombstones else {
             return Ok(());
         };
         let heard = tombstones.take();
-        for Heard { subject, suspected_by, .. } in &heard {
-            if let Some(by) = suspected_by {
-                self.suspicions.confirm(host, subject, by);
+        for Heard { subject, suspected_by, incarnation } in &heard {
+            match suspected_by {
+                Some(by) => self.suspicions.confirm(host, subject, by),
+                None => self.words.heard(host, subject, *incarnation, hosts.local(host, now)),
             }
         }
         let Some(membership) = hosts.membership(host) else {
@@ -217,15 +234,28 @@ impl Checkers {
         host: HostId,
         event: &MembershipEvent,
         cause: Cause,
-        hosts: &Hosts,
+        (hosts, now): (&Hosts, Time),
     ) -> Result<(), BrokenRule> {
         match event {
             MembershipEvent::Suspected { member, by } => {
                 // It computed its deadline from one of the two counts.
-                let now = hosts.membership(host).map_or(0, remembered);
+                let after = hosts.membership(host).map_or(0, remembered);
                 let before = self.views.remembered(host);
-                let members = if before == 0 { now } else { now.min(before) };
+                let members = if before == 0 { after } else { after.min(before) };
                 self.suspicions.begin(host, member.name(), by, members);
+            }
+            MembershipEvent::Failed { member, declared_by, .. }
+                if cause == Cause::Timer && declared_by != hosts.name(host) =>
+            {
+                self.suspicions.end(host, member.name());
+                if let Some(subject) = hosts.named(member.name()) {
+                    self.words.believes(host, subject);
+                }
+                if self.tombstones.is_some() {
+                    let wait = hosts.config(host).ack_timeout();
+                    let claim = (member.name(), member.incarnation());
+                    self.words.check(host, claim, hosts.local(host, now), wait)?;
+                }
             }
             MembershipEvent::Failed { member, after, .. } if cause == Cause::Timer => {
                 let (config, counted) = (hosts.config(host), self.tombstones.is_some());

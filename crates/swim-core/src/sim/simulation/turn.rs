@@ -202,7 +202,7 @@ impl Simulation {
         event: MembershipEvent,
         cause: Cause,
     ) -> Option<Disposed> {
-        let checked = self.checkers.note_event(host, &event, cause, &self.hosts);
+        let checked = self.checkers.note_event(host, &event, cause, (&self.hosts, self.now()));
         self.note_check(checked);
         let mut disposed = None;
         if let MembershipEvent::Message { reliable, payload, acknowledgement, .. } = &event {

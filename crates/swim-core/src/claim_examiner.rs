@@ -1,0 +1,121 @@
+//! What is believed of claims that somebody else makes of a member: how far it may be above what is
+//! held, how many new members one peer may bring, and who is asked before it is taken for gone.
+
+use crate::bearer::Bearer;
+use crate::effects::Effects;
+use crate::failure_detector::{FailureDetector, GoneClaim};
+use crate::hearsay::{HALF_OF_ALL, Hearsay, Lead};
+use crate::member_index::MemberIndex;
+use crate::member_table::MemberTable;
+use crate::output::Destination;
+use crate::peer_processes::PeerProcesses;
+use crate::verdict::Proof;
+use crate::wire::{Alive, Dead, Message};
+
+/// The parts of the machine that judge claims of others.
+pub(crate) struct ClaimExaminer<'a> {
+    pub(crate) hearsay: &'a mut Hearsay,
+    pub(crate) processes: &'a PeerProcesses,
+    pub(crate) members: &'a MemberTable,
+    pub(crate) detector: &'a FailureDetector,
+    pub(crate) effects: &'a mut Effects,
+}
+
+impl ClaimExaminer<'_> {
+    /// Whether a claim is near enough to what is held; counted if not. A member that has just
+    /// started may be told by those who answer it, and by its peers, how high it once was, up to
+    /// [`HALF_OF_ALL`].
+    pub(crate) fn admits(
+        &mut self,
+        index: Option<MemberIndex>,
+        incarnation: u32,
+        bearer: Option<Bearer<'_>>,
+    ) -> bool {
+        let (Some(index), Some(bearer)) = (index, bearer) else { return true };
+        let admitted = match Lead::of(incarnation, self.members.get(index).incarnation()) {
+            Lead::Small => true,
+            _ if index == MemberIndex::ME && self.may_tell_us_our_past(bearer) => {
+                incarnation < HALF_OF_ALL
+            }
+            Lead::Large => self.hearsay.admit_raise(index, bearer.payer(), self.effects.now()),
+            Lead::Impossible => false,
+        };
+        self.effects.count().refused_incarnation += u64::from(!admitted);
+        admitted
+    }
+
+    fn may_tell_us_our_past(&self, bearer: Bearer<'_>) -> bool {
+        match bearer {
+            Bearer::Answer(_) => true,
+            Bearer::Peer(peer) => {
+                !peer.names.is_empty() && self.effects.counters().exchanges_started < 2
+            }
+        }
+    }
+
+    /// Whether an alive message is believable as far as its bearer goes; counted if not. What Go
+    /// members say of themselves travels by hearsay only, so their incarnations have no bound.
+    pub(crate) fn admits_alive(
+        &mut self,
+        index: Option<MemberIndex>,
+        alive: &Alive<'_>,
+        bearer: Bearer<'_>,
+    ) -> bool {
+        let proof = bearer.proof_of(alive.node, self.processes.names_are_proven());
+        let Some(index) = index else {
+            return proof == Proof::Proven || self.admits_new_member(alive, bearer, proof);
+        };
+        let is_bounded = proof == Proof::Hearsay
+            && (index == MemberIndex::ME || self.processes.speaks_ours(index));
+        !is_bounded || self.admits(Some(index), alive.incarnation, Some(bearer))
+    }
+
+    /// A member that nobody here knows, and that does not speak for itself.
+    fn admits_new_member(&mut self, alive: &Alive<'_>, bearer: Bearer<'_>, proof: Proof) -> bool {
+        if proof == Proof::Hearsay && alive.incarnation >= HALF_OF_ALL {
+            self.effects.count().refused_incarnation += 1;
+            return false;
+        }
+        let Bearer::Peer(_) = bearer else { return true };
+        let admitted = self.hearsay.admit_new_member(bearer.payer(), self.effects.now());
+        self.effects.count().refused_members_full += u64::from(!admitted);
+        admitted
+    }
+
+    /// Whether a member says itself that it leaves: it proves its name, or, where nobody does, it
+    /// is at its address.
+    pub(crate) fn is_departure(&self, dead: &Dead<'_>, bearer: Bearer<'_>) -> bool {
+        let Bearer::Peer(peer) = bearer else { return false };
+        let is_there = || {
+            let index = self.members.find(dead.node);
+            index.is_some_and(|index| self.members.get(index).address() == peer.address)
+        };
+        dead.from == dead.node
+            && peer.speaks_for_bytes(dead.node)
+            && (!peer.names.is_empty() || is_there())
+    }
+
+    /// Whether a member is asked before it is taken for gone. A Go member that leaves answers pings
+    /// as before, so others are taken at their word.
+    pub(crate) fn asks_first(&self, index: MemberIndex, dead: &Dead<'_>) -> bool {
+        let is_leave = dead.from == dead.node;
+        self.members.get(index).state().is_live()
+            && (!is_leave || self.processes.speaks_ours(index))
+    }
+
+    /// Whether the member is not being asked already, and there is room to ask it.
+    pub(crate) fn can_ask(&self, index: MemberIndex) -> bool {
+        self.detector.can_ask(self.members.get(index).name())
+    }
+
+    /// Who was said to be gone has answered: it is told, so that it can refute everywhere.
+    pub(crate) fn claim_is_false(&mut self, claim: &GoneClaim) {
+        let Some(index) = self.members.find(claim.target.as_bytes()) else { return };
+        let member = self.members.get(index);
+        if member.state().is_live() && member.incarnation() <= claim.incarnation {
+            self.effects.count().refused_gone += 1;
+            let to = Destination::of(member);
+            self.effects.send_messages(to, &[Message::Dead(claim.as_dead())], false);
+        }
+    }
+}
