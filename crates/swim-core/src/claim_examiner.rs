@@ -7,9 +7,11 @@ use crate::failure_detector::{FailureDetector, GoneClaim};
 use crate::hearsay::{HALF_OF_ALL, Hearsay, Lead};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
-use crate::output::Destination;
+use crate::output::{Destination, WarningKind};
 use crate::peer_processes::PeerProcesses;
+use crate::push_pull::versions_in;
 use crate::verdict::Proof;
+use crate::version_fit::check_versions;
 use crate::wire::{Alive, Dead, Message};
 
 /// The parts of the machine that judge claims of others.
@@ -62,12 +64,28 @@ impl ClaimExaminer<'_> {
         bearer: Bearer<'_>,
     ) -> bool {
         let proof = bearer.proof_of(alive.node, self.processes.names_are_proven());
+        if index != Some(MemberIndex::ME) && !self.understands(alive, bearer, proof) {
+            return false;
+        }
         let Some(index) = index else {
             return proof == Proof::Proven || self.admits_new_member(alive, bearer, proof);
         };
         let is_bounded = proof == Proof::Hearsay
             && (index == MemberIndex::ME || self.processes.speaks_ours(index));
         !is_bounded || self.admits(Some(index), alive.incarnation, Some(bearer))
+    }
+
+    /// Whether we and a member understand each other. Who speaks for itself is reported if not.
+    fn understands(&mut self, alive: &Alive<'_>, bearer: Bearer<'_>, proof: Proof) -> bool {
+        let Some(versions) = versions_in(alive.vsn) else { return true };
+        let fits = check_versions(alive.node, Some(versions), self.members.me().record());
+        let Err(mismatch) = fits else { return true };
+        self.effects.count().refused_version += 1;
+        if proof == Proof::Proven {
+            let (kind, address) = (WarningKind::VersionRefused, bearer.address());
+            self.effects.warn(kind, address, mismatch.to_string());
+        }
+        false
     }
 
     /// A member that nobody here knows, and that does not speak for itself.

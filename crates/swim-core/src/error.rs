@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use crate::member_name::MemberName;
-use crate::push_pull::VersionMismatch;
+use crate::version_fit::VersionMismatch;
 use crate::wire::StreamDecodeError;
 
 /// Why an operation failed.

@@ -14,6 +14,7 @@ use crate::push_pull;
 use crate::reliable::OutgoingMessage;
 use crate::time::Time;
 use crate::timers::Timer;
+use crate::version_fit::CommonVersions;
 use crate::wire::{
     NodeState, PacketDecoder, Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong,
     encode_push_pull, encode_user,
@@ -354,11 +355,14 @@ impl Exchanges {
         }
     }
 
-    /// Our view of the cluster, as a push-pull sends it. A member that announced no versions is
-    /// left out: it would make the receiver refuse all of it.
+    /// Our view of the cluster, as a push-pull sends it. Left out are members that announced no
+    /// versions, and members that do not understand others: they would make a receiver that runs Go
+    /// refuse all of it.
     pub(crate) fn encode_state(&self, join: bool, members: &MemberTable) -> Vec<u8> {
+        let mut common = CommonVersions::of(members.me().record());
         let nodes: Vec<NodeState<'_>> = members
             .iter()
+            .filter(|(_, member)| member.record().versions.is_some_and(|it| common.admit(it)))
             .filter_map(|(_, member)| push_pull::node_state(member.record()))
             .collect();
         let mut state = Vec::new();

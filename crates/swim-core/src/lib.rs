@@ -65,6 +65,7 @@ mod transport;
 mod undecodable;
 mod update_queue;
 mod verdict;
+mod version_fit;
 pub mod wire;
 
 pub use config::Config;
@@ -83,10 +84,10 @@ pub use output::{
     AcknowledgementId, DeliveryReport, Destination, MembershipEvent, OperationId, Outcome, Output,
     StreamId, WarningKind,
 };
-pub use push_pull::VersionMismatch;
 pub use rng::RngSeed;
 pub use secret_key::SecretKey;
 pub use stats::{Counters, MembershipStats};
 pub use time::Time;
 pub use transport::{StreamGone, StreamRead, Transport, TransportAdapter, TransportEvent};
+pub use version_fit::VersionMismatch;
 pub use wire::{DeliveryStatus, MAX_META};

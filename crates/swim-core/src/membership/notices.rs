@@ -198,6 +198,13 @@ impl Membership {
         gets_broadcasts.then_some(index)
     }
 
+    /// Whether a ping of that name is meant for us; counted if not.
+    pub(super) fn check_target(&mut self, node: &[u8]) -> bool {
+        let is_ours = node.is_empty() || self.members.me().name().as_bytes() == node;
+        self.effects.count().refused_wrong_target += u64::from(!is_ours);
+        is_ours
+    }
+
     pub(super) fn clear_suspicion_timers(&mut self, index: MemberIndex) {
         self.effects.clear_timer(Timer::Suspicion(index));
         self.effects.clear_timer(Timer::SuspicionNotice(index));

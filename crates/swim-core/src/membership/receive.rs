@@ -15,7 +15,7 @@ use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destinati
 use crate::member::{MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
-use crate::merge_admission::{check_versions, check_veto};
+use crate::merge_admission::{check_sender, check_veto, is_at};
 use crate::move_examiner::{claimant_of, is_from_ourselves};
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
 use crate::payer::Payer;
@@ -88,13 +88,6 @@ impl Membership {
             format!("{:?} calls itself \"{}\"", from.names, String::from_utf8_lossy(source));
         self.effects.warn(WarningKind::Impostor, from.address, detail);
         false
-    }
-
-    /// Whether a ping of that name is meant for us; counted if not.
-    fn check_target(&mut self, node: &[u8]) -> bool {
-        let is_ours = node.is_empty() || self.members.me().name().as_bytes() == node;
-        self.effects.count().refused_wrong_target += u64::from(!is_ours);
-        is_ours
     }
 
     fn answer_ping(&mut self, from: &Peer, ping: &Ping<'_>) {
@@ -321,11 +314,16 @@ impl Membership {
         }
     }
 
-    /// All or nothing as far as versions and vetoes go; then entry by entry, by the usual rules.
+    /// All or nothing as far as the sender's versions and vetoes go; then entry by entry, by the
+    /// usual rules.
     fn merge(&mut self, theirs: &PushPull<'_>, bearer: Bearer<'_>) -> Result<(), OperationError> {
         let address = bearer.address();
         let Self { members, hooks, effects, .. } = self;
-        check_versions(theirs, address, members, effects)?;
+        let is_sender = |node: &NodeState<'_>| match bearer {
+            Bearer::Peer(peer) if !peer.names.is_empty() => peer.speaks_for_bytes(node.name),
+            Bearer::Peer(_) | Bearer::Answer(_) => is_at(node, address),
+        };
+        check_sender(theirs, is_sender, address, members, effects)?;
         if let Some(hooks) = hooks.as_deref_mut().filter(|_| theirs.join) {
             check_veto(theirs, address, hooks, effects)?;
         }

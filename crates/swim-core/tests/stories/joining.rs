@@ -1,5 +1,6 @@
 //! Members find each other, or refuse to.
 
+use swim_core::wire::{Alive, Message};
 use swim_core::{
     Config, DialFailure, Hooks, Member, MemberState, MembershipEvent, OperationError, Outcome,
     ProtocolVersions, SecretKey, StreamFailure, UnacceptableAnswer, WarningKind,
@@ -74,7 +75,7 @@ fn a_join_to_ourselves_is_refused() {
 }
 
 #[test]
-fn versions_that_do_not_fit_refuse_the_whole_exchange() {
+fn a_member_whose_versions_do_not_fit_is_refused() {
     let mut cluster = Cluster::of(&["ada"]);
     let mut future = Config::lan();
     future.versions = ProtocolVersions::from_bytes([3, 5, 4, 0, 0, 0]);
@@ -94,6 +95,37 @@ fn versions_that_do_not_fit_refuse_the_whole_exchange() {
     for who in ["ada", "bob"] {
         assert_eq!(cluster.machine(who).stats().counters.refused_version, 1);
     }
+}
+
+/// An application's protocol that moves on, one member after the other, and one that goes too far.
+#[test]
+fn a_member_of_another_version_stops_nobody_else() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+    cluster.crash("cyd");
+    let mut next = Config::lan();
+    next.versions.delegate_min = 1;
+    next.versions.delegate_max = 1;
+    next.versions.delegate_current = 1;
+    cluster.start("cyd", next);
+    let refused = cluster.join("cyd", "ada");
+    cluster.run_for(seconds(5));
+    assert!(matches!(cluster.outcome("cyd", refused), Some(Outcome::Failed(_))));
+    // Nor does what it says of itself, or what somebody says of nobody.
+    let vsn = Some(&[1, 5, 200, 0, 0, 0][..]);
+    let (addr, node) = (Some(&[10, 0, 0, 9][..]), &b"zoe"[..]);
+    let zoe = Alive { incarnation: 1, node, addr, port: 7946, meta: None, vsn };
+    for who in ["ada", "bob"] {
+        cluster.inject("ada", who, Message::Alive(zoe).to_vec());
+    }
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.state("bob", "zoe"), None);
+    cluster.start("dan", Config::lan());
+    let joined = cluster.join("dan", "bob");
+    cluster.run_for(seconds(70));
+    assert_eq!(cluster.outcome("dan", joined), Some(&Outcome::Joined));
+    assert_eq!(cluster.state("ada", "dan"), Some(MemberState::Alive));
+    let failed = |who: &str| cluster.machine(who).stats().counters.exchanges_started;
+    assert!(failed("ada") >= 2 && failed("bob") >= 2, "exchanges go on");
 }
 
 #[test]
