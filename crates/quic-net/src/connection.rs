@@ -65,6 +65,9 @@ pub(crate) struct Connection {
     accounted: usize,
 }
 
+/// The peer sends more for its handshake than we keep (RFC 9000 section 20.1).
+const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
+
 /// What [`Connection::advance`] found; the endpoint updates its tables.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -340,6 +343,9 @@ impl Connection {
 
     /// The end that our own deadlines set.
     fn overdue(&self, context: &EndpointContext, now: Instant) -> Option<Ending> {
+        if self.phase() == ConnectionPhase::Handshaking && self.datagrams.asks_too_much() {
+            return Some(Ending::Closed(CloseReason::Violation(CRYPTO_BUFFER_EXCEEDED)));
+        }
         if self.handshake.deadline().is_some_and(|deadline| now >= deadline) {
             let is_answered = self.quic.stats().recv > 0;
             return Some(match is_answered {
@@ -382,10 +388,7 @@ impl Connection {
     /// Brings the endpoint's total of queued bytes up to date with our queues. What quiche holds
     /// is bounded by its windows and its own queues.
     fn account(&mut self, context: &mut EndpointContext) {
-        let bytes = self.streams.unwritten()
-            + self.outbox.bytes()
-            + self.inbox.bytes()
-            + self.datagrams.undecryptable_bytes();
+        let bytes = self.streams.unwritten() + self.outbox.bytes() + self.inbox.bytes();
         context.account(self.accounted, bytes);
         self.accounted = bytes;
     }

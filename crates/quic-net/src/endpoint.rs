@@ -28,8 +28,8 @@ use crate::error::EndpointError;
 use crate::event::{EndpointEvent, PeerIdentity};
 use crate::pool::Pool;
 use crate::reason::CloseReason;
-use crate::reset::ResetLimiter;
 use crate::send_errors::SendErrors;
+use crate::source_shares::ResetShares;
 use crate::stats::{ConnectionStats, EndpointStats};
 use crate::tls;
 use connectionless::ConnectionlessQueue;
@@ -62,7 +62,9 @@ pub struct Endpoint {
     pool: Pool,
     scheduler: Scheduler,
     connectionless: ConnectionlessQueue,
-    resets: ResetLimiter,
+    resets: ResetShares,
+    /// When it was last reported that handshakes are turned away.
+    turned_away: Option<Instant>,
     send_errors: SendErrors,
     /// Connections confirmed so far.
     confirmations: u64,
@@ -110,7 +112,8 @@ impl Endpoint {
             pool: Pool::default(),
             scheduler: Scheduler::default(),
             connectionless: ConnectionlessQueue::default(),
-            resets: ResetLimiter::new(now),
+            resets: ResetShares::new(now),
+            turned_away: None,
             send_errors: SendErrors::default(),
             confirmations: 0,
             started: now,

@@ -51,6 +51,7 @@ mod reset;
 mod retry;
 mod send_errors;
 mod socket;
+mod source_shares;
 mod stats;
 mod stream_directory;
 mod stream_limits;

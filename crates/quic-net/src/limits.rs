@@ -12,8 +12,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections held at once, default 512. At the bound the idle connection that was used
-    /// longest ago is closed; if none is idle, new ones are refused.
+    /// Connections held at once, default 512, incoming handshakes not counted. At the bound the
+    /// idle connection that was used longest ago is closed when a further peer has proved who it
+    /// is; if none is idle, new ones are refused.
     pub connections: usize,
     /// Connections that are kept while idle, default 256: a soft target. With each sweep, idle
     /// ones beyond it are closed, those unused longest first.
@@ -27,6 +28,8 @@ pub struct Limits {
     /// first prove its address with a Retry token, which costs it one round trip.
     pub handshakes: usize,
     /// Handshakes of incoming connections in flight, default 256. Above it new ones are dropped.
+    /// From half of it on, each has a third of [`dial_timeout`](Self::dial_timeout), and a prefix
+    /// of addresses (24 bits of IPv4, 48 of IPv6) may hold a quarter of the places.
     pub half_open: usize,
     /// Streams of each kind that a peer may have open towards us, default 256.
     pub streams: u64,
@@ -94,7 +97,8 @@ pub struct Limits {
     pub max_connection_packets: usize,
     /// How often idle, aged and stale connections are looked for, default 30 s.
     pub sweep_interval: Duration,
-    /// Stateless resets sent in a second, default 100; more are not sent.
+    /// Stateless resets sent in a second, default 100, to addresses of known peers, and as many to
+    /// others: 4 to an address, half of them to a prefix of addresses. More are not sent.
     pub resets_per_second: u32,
     /// QUIC packets sent for one connection in a turn, default 64; the rest waits for the other
     /// connections' turns.

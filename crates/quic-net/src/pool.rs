@@ -11,6 +11,7 @@ use crate::connection::{Connection, ConnectionPhase};
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
 use crate::limits::Limits;
+use crate::source_shares::Prefix;
 
 /// The connections of an endpoint. Bounded by [`Limits::connections`].
 #[derive(Default)]
@@ -126,6 +127,24 @@ impl Pool {
     /// Handshakes of accepted connections under way.
     pub(crate) fn accepting(&self) -> usize {
         self.accepting
+    }
+
+    /// Those of one prefix of addresses.
+    pub(crate) fn accepting_from(&self, prefix: Prefix) -> usize {
+        let accepting = self.iter().filter(|connection| {
+            !connection.dialed() && connection.phase() == ConnectionPhase::Handshaking
+        });
+        accepting.filter(|connection| Prefix::of(connection.address()) == prefix).count()
+    }
+
+    /// All others: those that we dial, and those whose peers have proved who they are.
+    pub(crate) fn established(&self) -> usize {
+        self.len().saturating_sub(self.accepting)
+    }
+
+    /// Whether there is, or lately was, a connection or a dial to an address.
+    pub(crate) fn knows(&self, address: SocketAddr) -> bool {
+        self.addresses.contains_key(&address)
     }
 
     /// The handshake of an accepted connection is over.

@@ -3,8 +3,6 @@
 //! A reset is sent for a packet with a short header that belongs to no connection, at most
 //! [`Limits::resets_per_second`](crate::Limits::resets_per_second). See RFC 9000 section 10.3.
 
-use std::time::{Duration, Instant};
-
 use crate::connection_id::{ResetToken, Secrets};
 
 /// A reset for the connection that `trigger_length` bytes addressed with `id`; `None` if the
@@ -27,28 +25,6 @@ pub(crate) fn token_of(packet: &[u8]) -> Option<ResetToken> {
         return None;
     }
     packet.last_chunk::<16>().copied()
-}
-
-/// Counts the resets of a second.
-#[derive(Debug)]
-pub(crate) struct ResetLimiter {
-    since: Instant,
-    sent: u32,
-}
-
-impl ResetLimiter {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, sent: 0 }
-    }
-
-    /// Whether one more may be sent, which then counts as sent.
-    pub(crate) fn admit(&mut self, per_second: u32, now: Instant) -> bool {
-        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
-            *self = Self::new(now);
-        }
-        self.sent += u32::from(self.sent <= per_second);
-        self.sent <= per_second
-    }
 }
 
 /// Five unpredictable bytes and the token: the least that RFC 9000 allows, in bytes.
@@ -74,15 +50,5 @@ mod tests {
                 None => assert!(trigger <= SHORTEST),
             }
         }
-    }
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn limiter_admits_the_rate_and_recovers() {
-        let start = Instant::now();
-        let mut limiter = ResetLimiter::new(start);
-        let admitted = (0..10).filter(|_| limiter.admit(3, start)).count();
-        assert_eq!(admitted, 3);
-        assert!(limiter.admit(3, start + Duration::from_secs(1)));
     }
 }

@@ -21,7 +21,8 @@ pub(crate) struct Datagrams {
     source: Option<IpAddr>,
     /// At most [`MAX_UNDECRYPTABLE`] datagrams that overtook the handshake.
     undecryptable: Vec<Vec<u8>>,
-    undecryptable_bytes: usize,
+    /// What the peer has sent of the handshake.
+    handshake_bytes: usize,
     /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
     anti_amplification_limit: Option<usize>,
 }
@@ -48,7 +49,7 @@ impl Datagrams {
             paths: 1,
             source: None,
             undecryptable: Vec::new(),
-            undecryptable_bytes: 0,
+            handshake_bytes: 0,
             anti_amplification_limit: None,
         }
     }
@@ -87,9 +88,14 @@ impl Datagrams {
         self.source
     }
 
-    /// Bytes that wait for the keys.
-    pub(crate) fn undecryptable_bytes(&self) -> usize {
-        self.undecryptable_bytes
+    /// Whether the peer has sent more for a handshake than any takes: each byte may cost many,
+    /// where they are told in pieces with gaps between.
+    pub(crate) fn asks_too_much(&self) -> bool {
+        let most = match self.anti_amplification_limit {
+            Some(_) => MAX_UNVALIDATED,
+            None => MAX_HANDSHAKE,
+        };
+        self.handshake_bytes > most
     }
 
     /// The peer dialed, and its address may be forged: it may be the victim of a flood that is to
@@ -118,15 +124,20 @@ impl Datagrams {
         let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
         if is_short && !quic.is_established() {
             // quiche would drop it for want of keys, and nobody sends a datagram twice.
-            if self.undecryptable.len() < MAX_UNDECRYPTABLE {
-                self.undecryptable_bytes += bytes.len();
+            let has_room = self.undecryptable.len() < MAX_UNDECRYPTABLE;
+            if has_room && bytes.len() <= LARGEST_DATAGRAM {
                 self.undecryptable.push(bytes.to_vec());
             }
             return;
         }
+        if !quic.is_established() {
+            self.handshake_bytes = self.handshake_bytes.saturating_add(bytes.len());
+            if self.asks_too_much() {
+                return;
+            }
+        }
         self.decrypt(quic, bytes, from);
         if !self.undecryptable.is_empty() && quic.is_established() {
-            self.undecryptable_bytes = 0;
             for mut bytes in std::mem::take(&mut self.undecryptable) {
                 self.decrypt(quic, &mut bytes, self.address);
             }
@@ -226,7 +237,6 @@ impl Datagrams {
     /// The connection is over.
     pub(crate) fn clear(&mut self) {
         self.undecryptable = Vec::new();
-        self.undecryptable_bytes = 0;
     }
 }
 
@@ -241,8 +251,15 @@ const MOST_PATHS: usize = 3;
 const AMPLIFICATION: usize = 3;
 /// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
 const LONG_HEADER: u8 = 0x80;
-/// Datagrams kept until the handshake is done; further ones are dropped, which RFC 9001 section
-/// 5.7 allows.
+/// The most bytes that a peer may send for its handshake. A chain of certificates takes some 4 KiB,
+/// and is sent a few times on a bad path.
+const MAX_HANDSHAKE: usize = 32 << 10;
+/// The same until its address is validated: the first flight takes 1,200 to 2,400 bytes.
+const MAX_UNVALIDATED: usize = 16 << 10;
+/// Datagrams of at most [`LARGEST_DATAGRAM`] bytes that are kept until the handshake is done;
+/// further ones are dropped, which RFC 9001 section 5.7 allows. They do not count against what the
+/// endpoint may hold for its peers: 12,000 bytes a handshake, 3 MB for
+/// [`half_open`](crate::Limits::half_open) of them.
 const MAX_UNDECRYPTABLE: usize = 8;
 /// Room for any datagram of ours, in bytes: no path that we probe carries more.
 const LARGEST_DATAGRAM: usize = 1500;

@@ -10,14 +10,48 @@ use crate::connection::{Connection, ConnectionPhase, Ending};
 use crate::connection_key::ConnectionKey;
 use crate::event::{EndpointEvent, Protocol};
 use crate::reason::{CloseReason, Refusal};
+use crate::source_shares::Prefix;
 
 impl Endpoint {
     /// TLS is done.
     pub(super) fn note_established(&mut self, key: ConnectionKey) {
         if self.pool.get(key).is_some_and(|connection| !connection.dialed()) {
             self.pool.note_accepted();
+            // Now it counts as one of the connections. Before, nothing made way for it.
+            if self.pool.established() > self.context.limits().connections
+                && let Some(idle) = self.pool.evictable(self.now)
+            {
+                self.context.count().evicted += 1;
+                self.end(idle, &Ending::Closed(CloseReason::Evicted));
+            }
         }
         self.keep_certificate_limit(key);
+    }
+
+    /// Whether a handshake from this address may begin. Connections make way only for peers that
+    /// have proved who they are; while handshakes are crowded, one network has a share of them.
+    pub(super) fn has_room_for_handshake(&self, from: SocketAddr) -> bool {
+        let limits = self.context.limits();
+        let has_room =
+            self.pool.established() < limits.connections || self.pool.evictable(self.now).is_some();
+        let share = limits.half_open.div_ceil(PREFIX_SHARE);
+        has_room && (!self.is_crowded() || self.pool.accepting_from(Prefix::of(from)) < share)
+    }
+
+    /// Whether half of the places for handshakes are taken.
+    pub(super) fn is_crowded(&self) -> bool {
+        2 * self.pool.accepting() >= self.context.limits().half_open
+    }
+
+    /// Counts a handshake that is turned away, and reports it now and then.
+    pub(super) fn turn_away(&mut self, from: SocketAddr) {
+        if self.turned_away.is_some_and(|last| self.now - last < BETWEEN_REPORTS) {
+            return self.context.refuse_quietly(Refusal::TooMany);
+        }
+        self.turned_away = Some(self.now);
+        let accepting = self.pool.accepting();
+        let detail = format!("{accepting} handshakes are under way, and more are turned away");
+        self.context.refuse(from, Refusal::TooMany, detail);
     }
 
     fn keep_certificate_limit(&mut self, key: ConnectionKey) {
@@ -153,7 +187,7 @@ impl Endpoint {
 
     /// Closes idle connections beyond the soft target, those unused longest first.
     fn close_beyond_idle_limit(&mut self) {
-        while self.pool.len() > self.context.limits().max_idle_connections
+        while self.pool.established() > self.context.limits().max_idle_connections
             && let Some(key) = self.pool.evictable(self.now)
         {
             self.context.count().idle_limit_closed += 1;
@@ -278,3 +312,8 @@ fn oldest_age(wanted: Duration) -> Duration {
 const MAX_RETIRED: usize = 8;
 /// Age of a key.
 const KEY_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// While handshakes are crowded, one prefix of addresses has one in so many of all places.
+const PREFIX_SHARE: usize = 4;
+/// How often it is reported that handshakes are turned away.
+const BETWEEN_REPORTS: Duration = Duration::from_secs(10);

@@ -63,7 +63,8 @@ impl Endpoint {
             return;
         }
         self.context.count().stray_datagrams += 1;
-        if !self.resets.admit(self.context.limits().resets_per_second, self.now) {
+        let per_second = self.context.limits().resets_per_second;
+        if !self.resets.admit(from, self.pool.knows(from), per_second, self.now) {
             self.context.count().resets_withheld += 1;
             return;
         }
@@ -137,9 +138,9 @@ impl Endpoint {
         let is_validated = original.is_some();
         self.context.count().bad_retry_tokens += u64::from(!is_validated && !token.is_empty());
         match retry::answer(self.context.limits(), self.pool.accepting(), is_validated) {
-            retry::InitialAnswer::Accept if self.make_room().is_some() => {}
+            retry::InitialAnswer::Accept if self.has_room_for_handshake(from) => {}
             retry::InitialAnswer::Accept | retry::InitialAnswer::Refuse => {
-                self.context.refuse_quietly(Refusal::TooMany);
+                self.turn_away(from);
                 return None;
             }
             retry::InitialAnswer::Retry => {
@@ -160,7 +161,9 @@ impl Endpoint {
         let quic =
             quiche::accept(&id_for_quic, original.as_ref(), LOCAL, from, &mut self.tls).ok()?;
         self.context.count().accepted += 1;
-        let deadline = self.now + self.context.limits().dial_timeout;
+        let timeout = self.context.limits().dial_timeout;
+        let timeout = if self.is_crowded() { timeout / CROWDED_TIMEOUT_SHARE } else { timeout };
+        let deadline = self.now + timeout;
         let beginning =
             Beginning { key, address: from, id, dialed: false, now: self.now, deadline };
         let mut connection = Connection::new(quic, &beginning);
@@ -195,6 +198,8 @@ impl Endpoint {
     }
 }
 
+/// While handshakes are crowded, each has this part of the usual time.
+const CROWDED_TIMEOUT_SHARE: u32 = 3;
 /// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
 const LONG_HEADER: u8 = 0x80;
 /// Least size of a datagram with an Initial (RFC 9000 section 14.1), in bytes.

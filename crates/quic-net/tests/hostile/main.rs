@@ -6,6 +6,7 @@
     reason = "in a test, what is not expected may panic and what is not asked for may be skipped"
 )]
 
+mod crowds;
 mod mallory;
 mod members;
 mod strangers;

@@ -1,0 +1,133 @@
+//! Many strangers at once: what they are given is apart from what peers need.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::mallory::{ADA, Mallory, world_with};
+use crate::world::{CLASSIC, World, now};
+use quic_net::{EndpointEvent, Refusal};
+
+const BOB: usize = 1;
+
+/// The first datagram of a client that will never speak again.
+fn initial(world: &World) -> Vec<u8> {
+    let mut mallory = Mallory::dial(world, CLASSIC, |_| {});
+    let mut bytes = vec![0; 1500];
+    let (length, _) = mallory.quic.send(&mut bytes).unwrap();
+    bytes.truncate(length);
+    bytes
+}
+
+fn stranger(network: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 6, network, 6], port))
+}
+
+/// So many strangers begin handshakes with ada.
+fn begin_handshakes(world: &mut World, network: u8, count: u16) {
+    let initial = initial(world);
+    for port in 1..=count {
+        let mut bytes = initial.clone();
+        let endpoint = &mut world.actors[ADA].endpoint;
+        endpoint.handle_udp(stranger(network, port), None, &mut bytes, now());
+    }
+}
+
+#[test]
+fn whoever_has_proved_nothing_takes_nobodys_place() {
+    let mut world = World::with(
+        &["ada", "bob"],
+        crate::world::limits(|limits| {
+            limits.connections = 1;
+            limits.max_idle_connections = 1;
+            limits.sweep_interval = Duration::from_millis(50);
+        }),
+    );
+    world.send(BOB, ADA, b"ping");
+    world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
+    // Longer than a connection counts as busy.
+    world.run_for(Duration::from_millis(2_100));
+    begin_handshakes(&mut world, 0, 30);
+    world.run_for(Duration::from_millis(200));
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!((stats.evicted, stats.idle_limit_closed), (0, 0), "{stats:?}");
+    assert!(stats.accepted > 10, "they were let in as far as handshakes go");
+    let peers = world.actors[ADA].endpoint.connections();
+    assert_eq!(peers.len(), 1, "bob is there: {peers:?}");
+}
+
+#[test]
+fn one_network_leaves_places_for_others_and_is_reported_once() {
+    let mut world = world_with(|limits| {
+        limits.handshakes = 16;
+        limits.half_open = 16;
+    });
+    begin_handshakes(&mut world, 0, 100);
+    assert_eq!(world.actors[ADA].endpoint.stats().accepted, 8);
+    begin_handshakes(&mut world, 1, 3);
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!(stats.accepted, 8 + 3);
+    assert_eq!(stats.refusals.get(&Refusal::TooMany), Some(&92));
+    let reported = std::iter::from_fn(|| world.actors[ADA].endpoint.poll_event())
+        .filter(|event| matches!(event, EndpointEvent::Refused { what: Refusal::TooMany, .. }));
+    assert_eq!(reported.count(), 1);
+}
+
+#[test]
+fn early_packets_of_strangers_take_nothing_of_what_peers_have() {
+    let mut world = World::with(
+        &["ada", "bob"],
+        crate::world::limits(|limits| limits.endpoint_buffer = 1 << 20),
+    );
+    world.send(BOB, ADA, b"ping");
+    world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
+    begin_handshakes(&mut world, 0, 20);
+    let mut answers = Vec::new();
+    let mut buffer = vec![0; 16 * 1500];
+    let endpoint = &mut world.actors[ADA].endpoint;
+    while let Some(transmit) = endpoint.poll_transmit(&mut buffer, now()) {
+        if let Ok(header) = quiche::Header::from_slice(&mut buffer[..transmit.len], 8) {
+            answers.push((transmit.to, header.scid.to_vec()));
+        }
+    }
+    assert!(answers.len() >= 20, "{} answers", answers.len());
+    for (from, id) in &answers {
+        for _ in 0..8 {
+            let mut early = vec![0x40; 60_000];
+            early[1..=id.len()].copy_from_slice(id);
+            endpoint.handle_udp(*from, None, &mut early, now());
+        }
+    }
+    world.send(BOB, ADA, &[7; 1_000]);
+    world.run_until("bob's packet", |world| world.actors[ADA].packets().len() == 2);
+    assert_eq!(world.actors[ADA].endpoint.stats().endpoint_buffer_drops, 0);
+}
+
+#[test]
+fn a_handshake_that_sends_without_end_is_given_up() {
+    let mut world = world_with(|_| {});
+    let initial = initial(&world);
+    let endpoint = &mut world.actors[ADA].endpoint;
+    for round in 1..=14 {
+        endpoint.handle_udp(stranger(0, 1), None, &mut initial.clone(), now());
+        // 16 KiB are 13.7 datagrams of 1,200 bytes.
+        assert_eq!(endpoint.stats().connections, usize::from(round < 14), "datagram {round}");
+    }
+}
+
+#[test]
+fn junk_leaves_resets_for_the_peers_of_a_former_process() {
+    let mut world = world_with(|_| {});
+    let endpoint = &mut world.actors[ADA].endpoint;
+    let junk = |port: u16| {
+        let mut packet = vec![0x55; 100];
+        packet[0] = 0x40;
+        packet[1..3].copy_from_slice(&port.to_be_bytes());
+        packet
+    };
+    for port in 1..2_000 {
+        endpoint.handle_udp(stranger(0, port), None, &mut junk(port), now());
+    }
+    let before = endpoint.stats().resets_sent;
+    endpoint.handle_udp(([10, 0, 0, 2], 7_946).into(), None, &mut junk(1), now());
+    assert_eq!(endpoint.stats().resets_sent, before + 1);
+}
