@@ -1,6 +1,7 @@
 //! What is believed of claims that somebody else makes of a member: how far it may be above what is
 //! held, how many new members one peer may bring, and who is asked before it is taken for gone.
 
+use crate::advertised_address::stated_address;
 use crate::bearer::Bearer;
 use crate::effects::Effects;
 use crate::failure_detector::{FailureDetector, GoneClaim};
@@ -12,7 +13,7 @@ use crate::peer_processes::PeerProcesses;
 use crate::push_pull::versions_in;
 use crate::verdict::Proof;
 use crate::version_fit::check_versions;
-use crate::wire::{Alive, Dead, Message};
+use crate::wire::{Alive, Dead, IndirectPing, Message};
 
 /// The parts of the machine that judge claims of others.
 pub(crate) struct ClaimExaminer<'a> {
@@ -124,6 +125,16 @@ impl ClaimExaminer<'_> {
     /// Whether the member is not being asked already, and there is room to ask it.
     pub(crate) fn can_ask(&self, index: MemberIndex) -> bool {
         self.detector.can_ask(self.members.get(index).name())
+    }
+
+    /// The member that we ping for another one. Only members are pinged, and only where we hold
+    /// them: whoever asks could make us dial any address. That a member is somewhere else is no
+    /// answer for who seeks it here.
+    pub(crate) fn pinged_for_others(&self, request: &IndirectPing<'_>) -> Option<MemberIndex> {
+        let my_port = self.members.me().record().advertised.port;
+        let stated = stated_address(request.target, request.port, my_port)?.to_socket();
+        let index = self.members.find(request.node).filter(|index| *index != MemberIndex::ME)?;
+        (self.members.get(index).address() == stated).then_some(index)
     }
 
     /// Who was said to be gone has answered: it is told, so that it can refute everywhere.

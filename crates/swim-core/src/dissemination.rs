@@ -13,9 +13,10 @@ use crate::member::{Member, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
 use crate::output::Destination;
+use crate::peer_processes::PeerProcesses;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::update_queue::{Recipient, Room, Update, UpdateQueue, retransmit_limit};
+use crate::update_queue::{Reach, Recipient, Room, Update, UpdateQueue, Urgency, retransmit_limit};
 use crate::wire::compound::{self, FIXED_HEADER, PART_HEADER};
 use crate::wire::{MAX_COMPOUND_PARTS, Message, PacketBuilder, crc};
 
@@ -71,7 +72,7 @@ impl Dissemination {
     pub(crate) fn queue_update(
         &mut self,
         subject: MemberIndex,
-        message: &Message<'_>,
+        (message, urgency): (&Message<'_>, Urgency),
         told_by: Option<SocketAddr>,
         config: &Config,
         effects: &mut Effects,
@@ -80,7 +81,7 @@ impl Dissemination {
         message.encode(&mut self.scratch);
         let is_alive = matches!(message, Message::Alive(_));
         let message = Arc::from(self.scratch.as_slice());
-        self.updates.push(Update { subject, message, is_alive, told_by });
+        self.updates.push(Update { subject, urgency, message, is_alive, told_by });
         self.schedule_round(config, effects);
     }
 
@@ -173,20 +174,29 @@ impl Dissemination {
 
     pub(crate) fn gossip_round(
         &mut self,
-        members: &MemberTable,
+        (members, processes): (&MemberTable, &PeerProcesses),
         config: &Config,
         effects: &mut Effects,
     ) {
         let now = effects.now();
         self.last_round = Some(now);
-        let recipients = members.draw(config.gossip_nodes, effects.rng(), |index, member| {
+        let gets_gossip = |index, member: &Member| {
             index != MemberIndex::ME
                 && match member.state() {
                     MemberState::Alive | MemberState::Suspect => true,
                     MemberState::Dead => now - member.record().changed <= config.gossip_to_the_dead,
                     MemberState::Left => false,
                 }
+        };
+        // All but one are members that were heard: others may have been invented.
+        let (count, rng) = (config.gossip_nodes, effects.rng());
+        let mut recipients = members.draw(count.saturating_sub(1), rng, |index, member| {
+            processes.was_heard(index) && gets_gossip(index, member)
         });
+        let rest = members.draw(count - recipients.len(), rng, |index, member| {
+            !recipients.contains(&index) && gets_gossip(index, member)
+        });
+        recipients.extend(rest);
         for recipient in recipients {
             self.gossip_to(recipient, members, config, effects);
         }
@@ -211,14 +221,14 @@ impl Dissemination {
         let to = Destination::of(member);
         let free = self.room_for(to.address, config, effects).saturating_sub(FIXED_HEADER);
         let mut packet = effects.packet(member.record().checks_checksums(), free);
-        let limit = retransmit_limit(config.retransmit_multiplier, members.len());
-        let recipient = recipient_of(Some(recipient), to.address, members);
-        self.add_extras(&mut packet, recipient, free, limit);
+        let reach = reach(members, config);
+        let recipient = recipient_of(Some(recipient), to.address, members, false);
+        self.add_extras(&mut packet, recipient, free, reach);
         if packet.parts() == 0 {
             // What is too long for this peer's packets goes alone and costs a stream, or it would
             // stay for ever.
             let mut room = Room { bytes: usize::MAX, parts: 1 };
-            self.updates.take(&mut room, limit, recipient, |update| add(&mut packet, update));
+            self.updates.take(&mut room, reach, recipient, |update| add(&mut packet, update));
         }
         if packet.parts() > 0 {
             effects.send(to, packet);
@@ -265,9 +275,8 @@ impl Dissemination {
         let pushed = packet.push(message);
         debug_assert_eq!(pushed, Ok(()), "a single message has no length limit");
         let free = room.saturating_sub(packet.messages_length() + FIXED_HEADER);
-        let limit = retransmit_limit(config.retransmit_multiplier, members.len());
-        let recipient = recipient_of(recipient, to.address, members);
-        self.add_extras(&mut packet, recipient, free, limit);
+        let recipient = recipient_of(recipient, to.address, members, true);
+        self.add_extras(&mut packet, recipient, free, reach(members, config));
         effects.send(to, packet);
     }
 
@@ -284,11 +293,11 @@ impl Dissemination {
     /// Updates and broadcasts for one packet. Broadcasts have a quarter of it for certain; where
     /// the oldest needs more, every fourth packet is filled from them first, so that a churning
     /// cluster cannot starve them.
-    fn add_extras(&mut self, packet: &mut PacketBuilder, to: Recipient, free: usize, limit: u32) {
+    fn add_extras(&mut self, packet: &mut PacketBuilder, to: Recipient, free: usize, reach: Reach) {
         let mut room = Room { bytes: free, parts: MAX_EXTRAS };
         let oldest = to.index.and_then(|recipient| self.broadcasts.oldest_for(recipient));
         let (Some(recipient), Some(oldest)) = (to.index, oldest) else {
-            self.updates.take(&mut room, limit, to, |update| add(packet, update));
+            self.updates.take(&mut room, reach, to, |update| add(packet, update));
             return;
         };
         let reserved = if oldest + PART_HEADER <= free / 4 { free / 4 } else { 0 };
@@ -296,12 +305,12 @@ impl Dissemination {
             self.broadcast_turn = self.broadcast_turn.wrapping_add(1);
             if self.broadcast_turn.is_multiple_of(4) {
                 self.broadcasts.take(recipient, &mut room, |message| add(packet, message));
-                self.updates.take(&mut room, limit, to, |update| add(packet, update));
+                self.updates.take(&mut room, reach, to, |update| add(packet, update));
                 return;
             }
         }
         room.bytes -= reserved;
-        self.updates.take(&mut room, limit, to, |update| add(packet, update));
+        self.updates.take(&mut room, reach, to, |update| add(packet, update));
         room.bytes += reserved;
         self.broadcasts.take(recipient, &mut room, |message| add(packet, message));
     }
@@ -312,9 +321,15 @@ fn recipient_of(
     index: Option<MemberIndex>,
     address: SocketAddr,
     members: &MemberTable,
+    asked: bool,
 ) -> Recipient {
     let is_live = index.is_some_and(|index| members.get(index).state().is_live());
-    Recipient { index, address, is_live }
+    Recipient { index, address, is_live, asked }
+}
+
+fn reach(members: &MemberTable, config: &Config) -> Reach {
+    let limit = retransmit_limit(config.retransmit_multiplier, members.len());
+    Reach { limit, others: members.live_others() }
 }
 
 /// Bytes of a ping or an ack without application payload, with some to spare.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::error::{OperationError, UnacceptableAnswer};
+use crate::member_name::printable;
 use crate::wire::{ErrorMessage, StreamMessage};
 
 /// What an exchange is answered that we ourselves began.
@@ -18,7 +19,7 @@ pub(crate) fn refusal_in(error: &ErrorMessage<'_>, address: SocketAddr) -> Opera
 
 /// A refusal in the peer's own words.
 fn refusal_text(error: &ErrorMessage<'_>) -> OperationError {
-    OperationError::PeerRefused(String::from_utf8_lossy(error.error).into_owned())
+    OperationError::PeerRefused(printable(error.error))
 }
 
 /// Why a reliable message was not taken that was answered at all.

@@ -9,6 +9,7 @@ mod pending_acks;
 mod pings;
 mod probe_round;
 mod saved_by_stream;
+mod unheard_targets;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,6 +35,7 @@ use pending_acks::PendingAcks;
 pub(crate) use probe_round::RoundEnd;
 use probe_round::{Phase, ProbeRound, Relay};
 use saved_by_stream::SavedByStream;
+use unheard_targets::UnheardTargets;
 
 /// From this protocol version on, members answer stream pings.
 const ANSWERS_STREAM_PINGS: u8 = 3;
@@ -46,6 +48,7 @@ pub(crate) struct FailureDetector {
     probe_overdue: bool,
     pending: PendingAcks,
     awareness: Awareness,
+    unheard: UnheardTargets,
     /// Rounds in a row that only a stream ping saved, by member; no packet of it answered since.
     saved_by_stream: SavedByStream,
     ack_payload: Vec<u8>,
@@ -57,6 +60,7 @@ impl FailureDetector {
             round: None,
             probe_overdue: false,
             pending: PendingAcks::default(),
+            unheard: UnheardTargets::default(),
             awareness: Awareness::new(config.awareness_max_multiplier),
             saved_by_stream: SavedByStream::default(),
             ack_payload: Vec::new(),
@@ -94,10 +98,15 @@ impl FailureDetector {
         self.round.is_none()
     }
 
+    /// Whether the turn of a member is left to the next one: see [`UnheardTargets`].
+    pub(crate) fn passes_over(&mut self, was_heard: bool, now: Time) -> bool {
+        !was_heard && self.unheard.passes_over(now)
+    }
+
     /// Begins to probe a member; returns the sequence number of the ping to send.
     pub(crate) fn begin_round(
         &mut self,
-        target: MemberIndex,
+        (target, was_heard): (MemberIndex, bool),
         members: &MemberTable,
         config: &Config,
         effects: &mut Effects,
@@ -113,6 +122,7 @@ impl FailureDetector {
             name: member.name().clone(),
             address: member.address(),
             incarnation: member.incarnation(),
+            was_heard,
             sent: now,
             deadline: now + self.scaled_interval(config),
             phase: Phase::Direct,
@@ -203,7 +213,11 @@ impl FailureDetector {
             return Some(ProbeStep::End(self.end_round(&round, effects)));
         }
         effects.count().probes_failed += 1;
-        self.awareness.apply_delta(round.penalty());
+        if round.was_heard {
+            self.awareness.apply_delta(round.penalty());
+        } else {
+            self.unheard.note_failure(effects.now());
+        }
         let end = self.end_round(&round, effects);
         Some(ProbeStep::Suspect { name: round.name, incarnation: round.incarnation, end })
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -115,10 +115,33 @@ impl TryFrom<&str> for MemberName {
     }
 }
 
+/// Whether a character does something to the text around it: control characters, and those that
+/// change the direction of writing.
+fn changes_its_surroundings(character: char) -> bool {
+    let changes_direction = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character.is_control() || changes_direction
+}
+
+/// Text from the network, fit to be printed: what would change its surroundings is replaced.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace(changes_its_surroundings, "\u{fffd}")
+}
+
+/// For people: what is not UTF-8 stands as `\xff`, and control characters as `\u{1b}`.
 impl fmt::Display for MemberName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.as_bytes().utf8_chunks() {
-            f.write_str(chunk.valid())?;
+            for character in chunk.valid().chars() {
+                // What a name says must not move a terminal's cursor, or begin a line of a log.
+                if changes_its_surroundings(character) {
+                    write!(f, "{}", character.escape_unicode())?;
+                } else {
+                    f.write_char(character)?;
+                }
+            }
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
             }
@@ -151,6 +174,15 @@ pub enum NameError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_name_disturbs_what_it_is_printed_in() {
+        let name = MemberName::try_from("a\nb\u{1b}[2J\u{202e}c\u{9b}").unwrap();
+        assert_eq!(name.to_string(), "a\\u{a}b\\u{1b}[2J\\u{202e}c\\u{9b}");
+        assert_eq!(printable(b"two\nlines\x1b"), "two\u{fffd}lines\u{fffd}");
+        let plain = MemberName::try_from("Zo\u{eb} 1.example").unwrap();
+        assert_eq!(plain.to_string(), "Zo\u{eb} 1.example");
+    }
 
     #[test]
     fn names_have_one_to_255_bytes() {

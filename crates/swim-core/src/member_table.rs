@@ -4,11 +4,11 @@
 //! Members live at indices, so that other tables can refer to them by a small number. Hashing is
 //! for lookups only and keyed from the seed; whatever is iterated is ordered.
 
+mod conflicts;
 mod name_index;
 mod probe_order;
 mod suspected;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::member_name::MemberName;
 use crate::rng::Rng;
 use crate::suspicion::Suspicion;
 use crate::time::Time;
+use conflicts::Conflicts;
 use name_index::NameIndex;
 use probe_order::ProbeOrder;
 use suspected::SuspectedMembers;
@@ -31,8 +32,7 @@ pub(crate) struct MemberTable {
     free: Vec<MemberIndex>,
     /// Kept beside the members, nearly all of which are alive, so that those cost nothing for it.
     suspected: SuspectedMembers,
-    /// The other address that last claimed a member's name, so that each is reported once.
-    conflicts: BTreeMap<MemberIndex, SocketAddr>,
+    conflicts: Conflicts,
     names: NameIndex,
     by_name: Vec<MemberIndex>,
     /// Ordered by address, among equal ones by name.
@@ -49,7 +49,7 @@ impl MemberTable {
             members: Vec::new(),
             free: Vec::new(),
             suspected: SuspectedMembers::default(),
-            conflicts: BTreeMap::new(),
+            conflicts: Conflicts::default(),
             names: NameIndex::new(hash_key),
             by_name: Vec::new(),
             by_address: Vec::new(),
@@ -138,7 +138,7 @@ impl MemberTable {
             self.change(index, |held| *held = member);
             self.add_address(index);
         }
-        self.conflicts.remove(&index);
+        self.conflicts.forget(index);
         self.suspected.remove(index)
     }
 
@@ -209,9 +209,14 @@ impl MemberTable {
         self.suspected.notify(index, now, interval)
     }
 
-    /// Notes that `other` claims a member's name. Whether it did not do so last time.
-    pub(crate) fn note_conflict(&mut self, index: MemberIndex, other: SocketAddr) -> bool {
-        self.conflicts.insert(index, other) != Some(other)
+    /// Notes that `other` claims a member's name. Whether that is to be reported.
+    pub(crate) fn note_conflict(
+        &mut self,
+        index: MemberIndex,
+        other: SocketAddr,
+        at: Time,
+    ) -> bool {
+        self.conflicts.note(index, other, at)
     }
 
     /// Our own metadata changes, and others shall know.
@@ -319,7 +324,7 @@ impl MemberTable {
         self.generation += 1;
         self.by_state[member.state() as usize] -= 1;
         self.suspected.remove(index);
-        self.conflicts.remove(&index);
+        self.conflicts.forget(index);
         self.names.remove(index, member.name().as_bytes());
         Some((index, member))
     }

@@ -1,7 +1,7 @@
 //! Which process of each peer we talk to: a start number in the first packet of a connection tells
 //! a restart apart from a new connection to the same process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::member::Peer;
@@ -22,6 +22,8 @@ pub(crate) struct PeerProcesses {
     connected: BTreeMap<SocketAddr, u64>,
     /// By member.
     starts: BTreeMap<MemberIndex, u64>,
+    /// The members from which something has arrived, over a connection that is theirs.
+    heard: BTreeSet<MemberIndex>,
 }
 
 impl PeerProcesses {
@@ -59,14 +61,20 @@ impl PeerProcesses {
     /// at this address and another process of it was there before.
     pub(crate) fn hear(&mut self, from: &Peer, members: &MemberTable) -> Option<MemberIndex> {
         self.names_are_proven |= !from.names.is_empty();
-        let start = *self.greeted.get(&from.address)?;
         let index = members.find(members.name_of(from)?.as_bytes())?;
+        self.heard.insert(index);
+        let start = *self.greeted.get(&from.address)?;
         self.greeted.remove(&from.address);
         let before = self.starts.insert(index, start);
         let member = members.get(index);
         let is_there = member.state().is_live() && member.address() == from.address;
         let is_other = index != MemberIndex::ME && before.is_some_and(|before| before != start);
         (is_there && is_other).then_some(index)
+    }
+
+    /// Whether anything has arrived from a member; others may have invented it.
+    pub(crate) fn was_heard(&self, index: MemberIndex) -> bool {
+        self.heard.contains(&index)
     }
 
     /// Whether a member gave a start number, as members of this library do.
@@ -77,5 +85,6 @@ impl PeerProcesses {
     /// The member was purged.
     pub(crate) fn forget(&mut self, index: MemberIndex) {
         self.starts.remove(&index);
+        self.heard.remove(&index);
     }
 }

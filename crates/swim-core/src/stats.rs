@@ -145,7 +145,7 @@ counters! {
     refused_ack,
     /// Indirect pings refused: too many at once, in all or for one peer.
     refused_relay_full,
-    /// Indirect pings refused: the target is no member that we know.
+    /// Indirect pings refused: the target is no member that we hold at that address.
     refused_relay_unknown,
     /// Streams refused: too many at once, in all or of one peer.
     refused_streams_full,

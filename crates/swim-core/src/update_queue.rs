@@ -12,8 +12,21 @@ use std::sync::Arc;
 use crate::member_index::MemberIndex;
 use crate::wire::compound::PART_HEADER;
 
-/// Fewest transmissions first; among them the longest first, then the newest.
-type Rank = (u32, Reverse<usize>, Reverse<u64>);
+/// Updates about ourselves first, those about members of which nothing was heard last; then those
+/// that fewest members got; among them the longest first, then the newest.
+type Rank = (Tier, Reverse<usize>, Reverse<u64>);
+/// The first two parts of a rank.
+type Tier = (Urgency, u32);
+
+/// How soon an update is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    /// It is about ourselves: nobody else can refute what is said of us.
+    Ours,
+    Usual,
+    /// It is about a member that only others speak of.
+    Hearsay,
+}
 
 /// Updates that are still to be transmitted, in the order of their [`Rank`].
 #[derive(Debug, Default)]
@@ -27,6 +40,7 @@ pub(crate) struct UpdateQueue {
 #[derive(Debug)]
 pub(crate) struct Update {
     pub(crate) subject: MemberIndex,
+    pub(crate) urgency: Urgency,
     pub(crate) message: Arc<[u8]>,
     /// It says that the subject is alive, which the subject knows.
     pub(crate) is_alive: bool,
@@ -38,9 +52,21 @@ pub(crate) struct Update {
 #[derive(Debug)]
 struct QueuedUpdate {
     update: Update,
-    /// How often it was passed over for somebody who knows it, or sent to somebody who is not
-    /// there any more.
+    /// The members that were sent it, or knew it when a packet went to them.
+    told: Vec<SocketAddr>,
+    /// How often that happened, repetitions included.
+    copies: u32,
+    /// How often it was sent to somebody who is not there any more.
     spared: u32,
+}
+
+/// How far an update goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    /// How many members are sent it, and how often it is sent at least.
+    pub(crate) limit: u32,
+    /// How many other members there are.
+    pub(crate) others: usize,
 }
 
 /// Whom a packet goes to, as far as it matters for what is put into it.
@@ -50,10 +76,12 @@ pub(crate) struct Recipient {
     pub(crate) address: SocketAddr,
     /// A member that we hold alive or suspect: only what such a one is sent counts as sent.
     pub(crate) is_live: bool,
+    /// It made us send the packet, so it may do so as often as it likes.
+    pub(crate) asked: bool,
 }
 
 /// An update is finished after this many times its transmissions, too, if it was so often sent to
-/// the dead or passed over for those who know it: there may be nobody else.
+/// the dead: there may be nobody else.
 const SPARED: u32 = 4;
 /// The most updates that are passed over for one packet.
 const MAX_PASSED_OVER: usize = 64;
@@ -83,10 +111,12 @@ impl UpdateQueue {
     /// Queues an update, replacing an older one about the same member.
     pub(crate) fn push(&mut self, update: Update) {
         self.remove(update.subject);
-        let rank = (0, Reverse(update.message.len()), Reverse(self.next_id));
+        let tier = (update.urgency, 0);
+        let rank = (tier, Reverse(update.message.len()), Reverse(self.next_id));
         self.next_id += 1;
         self.by_subject.insert(update.subject, rank);
-        self.ranked.insert(rank, QueuedUpdate { update, spared: 0 });
+        let queued = QueuedUpdate { update, told: Vec::new(), copies: 0, spared: 0 };
+        self.ranked.insert(rank, queued);
     }
 
     pub(crate) fn remove(&mut self, subject: MemberIndex) {
@@ -104,11 +134,12 @@ impl UpdateQueue {
     }
 
     /// Hands to `put` what fits into `room` and the recipient does not know, and counts one
-    /// transmission for each. An update is finished after `limit` of them.
+    /// transmission for each. An update is finished after `limit` of them, if they reached as many
+    /// members, or all there are: one that asks again and again uses up nothing.
     pub(crate) fn take(
         &mut self,
         room: &mut Room,
-        limit: u32,
+        reach: Reach,
         to: Recipient,
         mut put: impl FnMut(&[u8]),
     ) {
@@ -118,28 +149,25 @@ impl UpdateQueue {
         let mut again = Vec::new();
         let mut passed_over = 0;
         let mut tier = self.ranked.first_key_value().map(|(rank, _)| rank.0);
-        while let (Some(transmits), true) = (tier, room.parts > 0 && passed_over < MAX_PASSED_OVER)
-        {
-            let rank = room.longest().and_then(|longest| self.longest_within(transmits, longest));
+        while let (Some(at), true) = (tier, room.parts > 0 && passed_over < MAX_PASSED_OVER) {
+            let rank = room.longest().and_then(|longest| self.longest_within(at, longest));
             let Some((rank, mut queued)) = rank.and_then(|rank| self.ranked.remove_entry(&rank))
             else {
-                tier = self.tier_after(transmits);
+                tier = self.tier_after(at);
                 continue;
             };
-            let knows = queued.update.is_known_to(to);
-            if knows {
+            if queued.update.is_known_to(to) {
                 passed_over += 1;
             } else {
                 room.fill(&queued.update.message);
                 put(&queued.update.message);
             }
-            let counts = to.is_live && !knows;
-            queued.spared += u32::from(!counts);
-            let transmits = transmits + u32::from(counts);
-            if transmits >= limit || queued.spared >= limit.saturating_mul(SPARED) {
+            queued.note(to);
+            if queued.is_finished(reach) {
                 self.by_subject.remove(&queued.update.subject);
             } else {
-                again.push(((transmits, rank.1, rank.2), queued));
+                let told = u32::try_from(queued.told.len()).unwrap_or(u32::MAX);
+                again.push((((at.0, told), rank.1, rank.2), queued));
             }
         }
         // Only afterwards, so that no update goes twice into one packet.
@@ -152,16 +180,36 @@ impl UpdateQueue {
         }
     }
 
-    fn longest_within(&self, transmits: u32, longest: usize) -> Option<Rank> {
-        let from = Included((transmits, Reverse(longest), Reverse(u64::MAX)));
+    fn longest_within(&self, tier: Tier, longest: usize) -> Option<Rank> {
+        let from = Included((tier, Reverse(longest), Reverse(u64::MAX)));
         let (rank, _) = self.ranked.range((from, Unbounded)).next()?;
-        (rank.0 == transmits).then_some(*rank)
+        (rank.0 == tier).then_some(*rank)
     }
 
-    fn tier_after(&self, transmits: u32) -> Option<u32> {
-        let from = Excluded((transmits, Reverse(0), Reverse(0)));
+    fn tier_after(&self, tier: Tier) -> Option<Tier> {
+        let from = Excluded((tier, Reverse(0), Reverse(0)));
         let (rank, _) = self.ranked.range((from, Unbounded)).next()?;
         Some(rank.0)
+    }
+}
+
+impl QueuedUpdate {
+    /// A packet to somebody who knows it, or that brought it there.
+    fn note(&mut self, to: Recipient) {
+        if to.is_live {
+            self.copies = self.copies.saturating_add(1);
+            if !self.told.contains(&to.address) {
+                self.told.push(to.address);
+            }
+        } else if !to.asked {
+            self.spared += 1;
+        }
+    }
+
+    fn is_finished(&self, Reach { limit, others }: Reach) -> bool {
+        let members = usize::try_from(limit).unwrap_or(usize::MAX).min(others);
+        let was_told = self.copies >= limit && self.told.len() >= members;
+        was_told || self.spared >= limit.saturating_mul(SPARED)
     }
 }
 
@@ -202,11 +250,13 @@ mod tests {
         index: None,
         address: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1)),
         is_live: true,
+        asked: false,
     };
 
     fn update(subject: usize, message: &[u8]) -> Update {
         let subject = index(subject);
-        Update { subject, message: message.into(), is_alive: false, told_by: None }
+        let urgency = Urgency::Usual;
+        Update { subject, urgency, message: message.into(), is_alive: false, told_by: None }
     }
 
     fn push(queue: &mut UpdateQueue, subject: usize, message: &[u8]) {
@@ -219,7 +269,8 @@ mod tests {
 
     fn take_for(queue: &mut UpdateQueue, bytes: usize, limit: u32, to: Recipient) -> Vec<String> {
         let mut taken = Vec::new();
-        queue.take(&mut Room { bytes, parts: 255 }, limit, to, |message| {
+        let reach = Reach { limit, others: 0 };
+        queue.take(&mut Room { bytes, parts: 255 }, reach, to, |message| {
             taken.push(String::from_utf8_lossy(message).into_owned());
         });
         taken
@@ -258,6 +309,35 @@ mod tests {
         // A suspicion is sent to whom it is about.
         queue.push(update(1, b"bob suspect"));
         assert_eq!(take_for(&mut queue, 100, 9, bob), ["bob suspect", "cyd"]);
+    }
+
+    #[test]
+    fn who_asks_again_and_again_uses_nothing_up() {
+        let mut queue = UpdateQueue::default();
+        push(&mut queue, 1, b"text");
+        let mut take = |port, is_live| {
+            let to = Recipient { index: None, address: address(port), is_live, asked: true };
+            let mut taken = 0;
+            let mut room = Room { bytes: 100, parts: 255 };
+            queue.take(&mut room, Reach { limit: 3, others: 9 }, to, |_| taken += 1);
+            taken
+        };
+        // A member, and somebody who is none.
+        for _ in 0..50 {
+            assert_eq!((take(6, true), take(5, false)), (1, 1));
+        }
+        assert_eq!((take(7, true), take(8, true)), (1, 1), "three members have it");
+        assert_eq!(take(9, true), 0);
+    }
+
+    #[test]
+    fn what_we_say_of_ourselves_goes_first_and_what_nobody_vouches_for_last() {
+        let mut queue = UpdateQueue::default();
+        queue.push(Update { urgency: Urgency::Hearsay, ..update(3, b"a name that is long") });
+        push(&mut queue, 2, b"cyd");
+        queue.push(Update { urgency: Urgency::Ours, ..update(1, b"us") });
+        assert_eq!(take(&mut queue, 9, 4), ["us", "cyd"]);
+        assert_eq!(take(&mut queue, 100, 4), ["us", "cyd", "a name that is long"]);
     }
 
     #[test]
@@ -304,7 +384,7 @@ mod tests {
             push(&mut queue, n, b"x");
         }
         let (mut room, mut count) = (Room { bytes: 1000, parts: 4 }, 0);
-        queue.take(&mut room, 4, SOMEBODY, |_| count += 1);
+        queue.take(&mut room, Reach { limit: 4, others: 0 }, SOMEBODY, |_| count += 1);
         assert_eq!((count, room), (4, Room { bytes: 988, parts: 0 }));
     }
 }

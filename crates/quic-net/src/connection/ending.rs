@@ -78,12 +78,16 @@ fn closed_by_peer(error: &quiche::ConnectionError) -> CloseReason {
         (false, None) if error.error_code != 0 && error.error_code != APPLICATION_ERROR => {
             CloseReason::Violation(error.error_code)
         }
-        (true | false, _) => CloseReason::ByPeer {
-            code: error.error_code,
-            reason: String::from_utf8_lossy(&error.reason).into_owned(),
-        },
+        (true | false, _) => {
+            CloseReason::ByPeer { code: error.error_code, reason: printable(&error.reason) }
+        }
     }
 }
 
 /// RFC 9000 section 20.1, APPLICATION_ERROR: an application close during the handshake.
 const APPLICATION_ERROR: u64 = 0x0C;
+
+/// What a peer gives as its reason, fit to be printed: no control characters.
+fn printable(reason: &[u8]) -> String {
+    String::from_utf8_lossy(reason).replace(char::is_control, "\u{fffd}")
+}

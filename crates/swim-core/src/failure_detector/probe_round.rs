@@ -17,6 +17,8 @@ pub(super) struct ProbeRound {
     pub(super) address: SocketAddr,
     /// Which incarnation is suspected if the round fails: a later one clears the member of it.
     pub(super) incarnation: u32,
+    /// Whether anything was ever heard of it.
+    pub(super) was_heard: bool,
     pub(super) sent: Time,
     /// When the round has failed at the latest.
     pub(super) deadline: Time,
@@ -131,6 +133,7 @@ mod tests {
             name: name("bob"),
             address: "10.0.0.2:7946".parse().unwrap(),
             incarnation: 1,
+            was_heard: true,
             sent: Time::ZERO,
             deadline: Time::from_micros(1_000_000),
             phase: Phase::Indirect,

@@ -155,8 +155,9 @@ impl Membership {
         told_by: Option<SocketAddr>,
     ) {
         if !self.lifecycle.is_leaving() || subject == MemberIndex::ME {
+            let urgency = self.urgency_of(subject);
             let Self { dissemination, config, effects, .. } = self;
-            dissemination.queue_update(subject, message, told_by, config, effects);
+            dissemination.queue_update(subject, (message, urgency), told_by, config, effects);
         }
     }
 
@@ -380,7 +381,7 @@ impl Membership {
     ) {
         self.effects.count().refused_conflict += 1;
         let other = claimed.to_socket();
-        if !self.members.note_conflict(index, other) {
+        if !self.members.note_conflict(index, other, self.effects.now()) {
             return;
         }
         let member = self.members.get(index).clone();

@@ -231,7 +231,8 @@ impl Membership {
                     }
                 }
                 Timer::Gossip => {
-                    self.dissemination.gossip_round(&self.members, &self.config, &mut self.effects)
+                    let Self { dissemination, members, processes, config, effects, .. } = self;
+                    dissemination.gossip_round((members, processes), config, effects);
                 }
                 Timer::PushPull => self.push_pull_with_random_member(),
                 Timer::Bootstrap => self.join_seeds(),
@@ -259,6 +260,11 @@ impl Membership {
                 continue;
             };
             if index != MemberIndex::ME && self.members.get(index).state().is_live() {
+                let was_heard = self.processes.was_heard(index);
+                // With nobody else there it is probed all the same.
+                if !wrapped && self.detector.passes_over(was_heard, self.effects.now()) {
+                    continue;
+                }
                 self.probe(index);
                 return;
             }
@@ -287,8 +293,9 @@ impl Membership {
     }
 
     fn probe(&mut self, target: MemberIndex) {
+        let was_heard = self.processes.was_heard(target);
         let Self { detector, members, config, effects, .. } = self;
-        let sequence = detector.begin_round(target, members, config, effects);
+        let sequence = detector.begin_round((target, was_heard), members, config, effects);
         let (me, member) = (members.me().record(), members.get(target).record());
         let to = Destination::of(members.get(target));
         let ping = Message::Ping(ping_to(&member.name, me, sequence));

@@ -16,6 +16,7 @@ use crate::output::Destination;
 use crate::suspicion::SuspicionTimeout;
 use crate::time::Time;
 use crate::timers::Timer;
+use crate::update_queue::Urgency;
 use crate::wire::{Ack, Dead, Message, Suspect};
 
 impl Membership {
@@ -183,6 +184,15 @@ impl Membership {
         let (ack, me) = (Message::Ack(Ack { seq_no, payload: None }), self.local());
         let departure = Message::Dead(departure_of(me.record()));
         self.effects.send_messages(to, &[ack, departure], false);
+    }
+
+    /// How soon others are told of a member.
+    pub(super) fn urgency_of(&self, subject: MemberIndex) -> Urgency {
+        match subject {
+            MemberIndex::ME => Urgency::Ours,
+            _ if self.processes.was_heard(subject) => Urgency::Usual,
+            _ => Urgency::Hearsay,
+        }
     }
 
     pub(super) fn is_live_member(&self, name: &MemberName) -> bool {

@@ -13,8 +13,7 @@ use crate::exchange_refusal::{message_refusal, refusal_in};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destination};
 use crate::member::{MemberState, Peer};
-use crate::member_index::MemberIndex;
-use crate::member_name::MemberName;
+use crate::member_name::{MemberName, printable};
 use crate::merge_admission::{check_sender, check_veto, is_at};
 use crate::move_examiner::{claimant_of, is_from_ourselves};
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome, StreamId, WarningKind};
@@ -84,8 +83,7 @@ impl Membership {
             return true;
         }
         self.effects.count().refused_impostor += 1;
-        let detail =
-            format!("{:?} calls itself \"{}\"", from.names, String::from_utf8_lossy(source));
+        let detail = format!("{:?} calls itself \"{}\"", from.names, printable(source));
         self.effects.warn(WarningKind::Impostor, from.address, detail);
         false
     }
@@ -109,8 +107,7 @@ impl Membership {
             return;
         }
         let reply_to = reply_destination(from, request.source_node);
-        // Only members are pinged, where we hold them: others could make us dial any address.
-        let index = self.members.find(request.node).filter(|index| *index != MemberIndex::ME);
+        let index = self.claims().pinged_for_others(request);
         let Some(index) = index else {
             self.effects.count().refused_relay_unknown += 1;
             if request.nack {

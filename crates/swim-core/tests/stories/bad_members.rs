@@ -1,6 +1,8 @@
 //! A member that is hostile: what it makes others do is bounded, and nobody else pays.
 
-use swim_core::wire::{Dead, IndirectPing, Message, PacketDecoder, Ping, Suspect, WireSettings};
+use swim_core::wire::{
+    Alive, Dead, IndirectPing, Message, PacketDecoder, Ping, Suspect, WireSettings,
+};
 use swim_core::{Config, MemberState, MembershipEvent};
 
 use crate::harness::{Cluster, seconds};
@@ -63,10 +65,10 @@ fn nobody_is_pinged_for_others_but_members_where_they_are() {
     }
     cluster.run_for(seconds(2));
     assert_eq!(strangers(&cluster, "ada", &["bob", "cyd"]), Vec::<String>::new());
-    // For whom nobody knows it says at once that it does not reach it.
-    assert_eq!(count(&cluster, "ada", |message| matches!(message, Message::Nack(_))), 1);
-    assert_eq!(count(&cluster, "ada", |message| matches!(message, Message::Ping(_))), 1);
-    assert_eq!(cluster.machine("ada").stats().counters.refused_relay_unknown, 1);
+    // It says at once that it does not reach whom it knows nowhere, or elsewhere.
+    assert_eq!(count(&cluster, "ada", |message| matches!(message, Message::Nack(_))), 2);
+    assert_eq!(count(&cluster, "ada", |message| matches!(message, Message::Ping(_))), 0);
+    assert_eq!(cluster.machine("ada").stats().counters.refused_relay_unknown, 2);
 }
 
 #[test]
@@ -195,4 +197,47 @@ fn forged_suspicions_of_oneself_cost_hardly_any_health() {
     }
     assert!(worst <= 1, "local health {worst}");
     assert_eq!(harm(&cluster), Vec::<String>::new());
+}
+
+/// Eve invents so many members, each at an address of its own, and tells everybody of them.
+fn invent(cluster: &mut Cluster, count: u8) {
+    for number in 0..count {
+        let node = format!("invented-{number:03}");
+        let (addr, vsn) = ([10, 66, 0, number], [1, 5, 2, 0, 0, 0]);
+        let alive = Alive {
+            incarnation: 1,
+            node: node.as_bytes(),
+            addr: Some(&addr),
+            port: 7946,
+            meta: None,
+            vsn: Some(&vsn),
+        };
+        for who in ["ada", "bob", "cyd", "dan"] {
+            cluster.inject("eve", who, Message::Alive(alive).to_vec());
+        }
+    }
+}
+
+#[test]
+fn invented_members_delay_neither_updates_nor_the_detection_of_a_crash() {
+    let mut cluster = Cluster::joined(&FIVE);
+    cluster.run_for(seconds(10));
+    for round in 0..6 {
+        invent(&mut cluster, 100);
+        let meta = vec![round; 100];
+        cluster.tell("bob", |machine, now| machine.set_meta(meta.clone(), now)).unwrap();
+        let took = cluster.run_until(seconds(5), |cluster| {
+            OTHERS.iter().all(|who| cluster.view(who, "bob").unwrap().meta() == meta)
+        });
+        assert!(took <= seconds(1), "an update took {took:?}");
+        cluster.run_for(seconds(2));
+    }
+    for who in OTHERS {
+        assert_eq!(cluster.machine(who).stats().health, 0, "{who}");
+    }
+    cluster.crash("bob");
+    let took = cluster.run_until(seconds(60), |cluster| {
+        OTHERS.iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
+    });
+    assert!(took <= seconds(12), "a crash was known after {took:?}");
 }

@@ -18,7 +18,7 @@ use crate::sim::sim_rng::process_seed;
 use crate::time::Time;
 use crate::transport::TransportAdapter;
 
-pub(crate) use host_address::{HostAddress, PORT};
+pub(crate) use host_address::HostAddress;
 use host_clock::HostClock;
 
 /// Which of a host's processes: 1 for the first one, one more at every restart.

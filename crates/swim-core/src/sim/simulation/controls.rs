@@ -96,7 +96,9 @@ impl Simulation {
     /// Makes all running hosts know each other at once, as if they had joined long ago. What the
     /// members want to send meanwhile is dropped.
     pub fn acquaint(&mut self) {
-        let members = self.hosts().filter_map(|host| self.hosts.membership(host));
+        let members = self
+            .hosts()
+            .filter_map(|host| Some((self.hosts.membership(host)?, self.hosts.peer(host).clone())));
         let introduction = Introduction::of(members, &self.setup.config);
         for host in self.hosts() {
             if let Some((membership, local)) = self.hosts.running(host, self.queue.now()) {
