@@ -144,7 +144,7 @@ pub enum TransportEvent {
 /// After every call, [`poll_output`](Self::poll_output) has what is left for the application:
 /// events, finished operations and requests to resolve seeds. What a stream's buffers did not
 /// take is kept here and offered again; it is bounded by the machine's own limits on streams and
-/// on the length of messages.
+/// on the length of messages, and for answers that peers do not take by a share of each peer.
 #[derive(Debug, Default)]
 pub struct TransportAdapter {
     backlogs: BTreeMap<StreamId, Backlog>,

@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swim_core::model::{EndpointId, Journey, Links, ModelLimits, StreamFaults, TransportModel};
+use swim_core::wire::{NodeState, encode_push_pull};
 use swim_core::{
-    Destination, DialFailure, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId,
-    StreamRead, Time, Transport, TransportEvent,
+    Config, Destination, DialFailure, Features, LocalMember, MemberName, Membership, Peer, RngSeed,
+    StreamFailure, StreamGone, StreamId, StreamRead, Time, Transport, TransportAdapter,
+    TransportEvent,
 };
 
 const ADA: EndpointId = EndpointId(0);
@@ -303,4 +305,70 @@ fn features_are_told_with_a_connection_and_withdrawn_with_it() {
             assert_eq!(told(&pair, who).get(1).copied(), withdrawn);
         }
     }
+}
+
+/// Takes nothing that is written, and brings the same request on each stream.
+struct TakesNothing {
+    request: Vec<u8>,
+    reset: Vec<StreamId>,
+}
+
+impl Transport for TakesNothing {
+    fn send_packet(&mut self, _: &Destination, _: &[u8], _: Time) {}
+
+    fn open_stream(&mut self, _: StreamId, _: &Destination, _: Time, _: Time) {}
+
+    fn write(&mut self, _: StreamId, _: &[u8], _: bool) -> Result<usize, StreamGone> {
+        Ok(0)
+    }
+
+    fn read(&mut self, _: StreamId, buffer: &mut [u8]) -> Result<StreamRead, StreamFailure> {
+        buffer[..self.request.len()].copy_from_slice(&self.request);
+        Ok(StreamRead { bytes: self.request.len(), fin: true })
+    }
+
+    fn stop(&mut self, _: StreamId) {}
+
+    fn reset(&mut self, id: StreamId) {
+        self.reset.push(id);
+    }
+
+    fn peer_departed(&mut self, _: SocketAddr) {}
+
+    fn close_peer(&mut self, _: SocketAddr, _: Time) {}
+}
+
+#[test]
+fn a_peer_that_takes_no_answers_has_a_share_of_those_that_wait() {
+    let me = LocalMember { name: name("ada"), address: address(0), meta: Vec::new() };
+    let mut ada = Membership::new(Config::lan(), me, RngSeed([1; 32]), Time::ZERO).unwrap();
+    while ada.poll_output().is_some() {}
+    let mut adapter = TransportAdapter::default();
+    let mut ask = |transport: &mut TakesNothing, number: u64, who: u32, as_whom: &str| {
+        let (addr, vsn) = ([10, 0, 0, u8::try_from(who + 1).unwrap()], [1, 5, 2, 0, 0, 0]);
+        let node = NodeState {
+            name: as_whom.as_bytes(),
+            addr: Some(&addr),
+            port: 7946,
+            incarnation: 1,
+            vsn: Some(&vsn),
+            ..NodeState::default()
+        };
+        transport.request.clear();
+        encode_push_pull(false, [node].into_iter(), &[], &mut transport.request);
+        let from = Peer { address: address(who), names: [name(as_whom)].into() };
+        let id = StreamId::incoming(number);
+        for event in
+            [TransportEvent::StreamOpened { id, from }, TransportEvent::StreamReadable { id }]
+        {
+            adapter.handle_event(event, &mut ada, transport, Time::ZERO);
+        }
+    };
+    let mut transport = TakesNothing { request: Vec::new(), reset: Vec::new() };
+    for number in 1..=200 {
+        ask(&mut transport, number, 1, "bob");
+    }
+    assert_eq!(transport.reset.len(), 200 - 64, "bob's share");
+    ask(&mut transport, 201, 2, "cyd");
+    assert_eq!(transport.reset.len(), 200 - 64, "cyd has hers");
 }

@@ -50,7 +50,7 @@ pub enum DecodeErrorKind {
     /// Containers nested deeper than 1,023.
     #[error("containers nested deeper than {MAX_VALUE_NESTING}")]
     TooDeep,
-    /// More than 65,536 values in one message.
+    /// More than [`MAX_VALUES`] values in one message.
     #[error("more than {MAX_VALUES} values in one message")]
     TooManyValues,
     /// A timestamp of another length than 4, 8 or 12 bytes.

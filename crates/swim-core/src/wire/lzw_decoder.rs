@@ -9,6 +9,8 @@ use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
 /// Output is grown by at least this much at a time.
 const CHUNK: usize = 4_096;
+/// And by at most this much, so that little more is held than what comes out.
+const LARGEST_CHUNK: usize = 1 << 20;
 
 /// Decompresses one stream after the other with one table of codes, some 28 KiB, which is
 /// allocated when it is first needed.
@@ -38,7 +40,9 @@ impl LzwDecoder {
         let mut filled = start;
         loop {
             // One byte beyond the limit tells "exactly at the limit" from "more to come".
-            let room = (start + limit + 1 - filled).min(CHUNK.max(filled - start));
+            let room =
+                (start + limit + 1 - filled).min((filled - start).clamp(CHUNK, LARGEST_CHUNK));
+            out.reserve_exact(room);
             out.resize(filled + room, 0);
             let step = decoder.decode_bytes(input, out.get_mut(filled..).unwrap_or_default());
             input = input.get(step.consumed_in..).unwrap_or_default();

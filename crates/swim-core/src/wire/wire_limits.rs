@@ -12,8 +12,9 @@ pub const MAX_PACKET: usize = 65_535;
 /// Deepest nesting of compound and compress messages in a packet. Go has no limit.
 pub const MAX_NESTING: usize = 8;
 
-/// Most messages in one packet, nested ones included. Go has no limit; a compound holds 255.
-pub const MAX_PACKET_MESSAGES: usize = 65_536;
+/// Most messages in one packet, nested ones included. Go has no limit; a compound holds 255. Each
+/// may cost an answer, and a packet of 3 KB could hold 65,025 pings.
+pub const MAX_PACKET_MESSAGES: usize = 1_024;
 
 /// Most bytes that all compressed messages of one packet may expand to. Go has no limit.
 pub const MAX_PACKET_EXPANSION: usize = MIB;
@@ -56,9 +57,10 @@ pub const MAX_KEYS: usize = 64;
 
 /// Most msgpack values in one message, those in unknown fields included.
 ///
-/// Go has no such limit; its messages hold at most eight. It bounds the work that one message can
-/// cause when a stream brings it byte by byte.
-pub const MAX_VALUES: usize = 65_536;
+/// Go has no such limit; its messages hold at most nine, and as many keys. It bounds the work that
+/// one message can cause when a stream brings it byte by byte: it is read again with each value.
+pub const MAX_VALUES: usize = 64;
 
-/// Deepest nesting of msgpack containers, the message itself included. Go's decoder refuses 1,024.
-pub const MAX_VALUE_NESTING: usize = 1_023;
+/// Deepest nesting of msgpack containers, the message itself included. Go's messages have two
+/// levels at most; its decoder refuses 1,024.
+pub const MAX_VALUE_NESTING: usize = 32;
