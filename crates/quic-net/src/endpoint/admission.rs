@@ -17,15 +17,25 @@ impl Endpoint {
     pub(super) fn note_established(&mut self, key: ConnectionKey) {
         if self.pool.get(key).is_some_and(|connection| !connection.dialed()) {
             self.pool.note_accepted();
-            // Now it counts as one of the connections. Before, nothing made way for it.
-            if self.pool.established() > self.context.limits().connections
-                && let Some(idle) = self.pool.evictable(self.now)
-            {
-                self.context.count().evicted += 1;
-                self.end(idle, &Ending::Closed(CloseReason::Evicted));
-            }
         }
         self.keep_certificate_limit(key);
+    }
+
+    /// Now an incoming connection may take the place of an idle one. Before, nothing made way for
+    /// it. If none is idle, as may be where many handshakes end at once, it cannot stay.
+    fn keep_connection_limit(&mut self, key: ConnectionKey) {
+        if self.pool.established() <= self.context.limits().connections {
+            return;
+        }
+        if let Some(idle) = self.pool.evictable(self.now).filter(|idle| *idle != key) {
+            self.context.count().evicted += 1;
+            self.end(idle, &Ending::Closed(CloseReason::Evicted));
+        } else {
+            if let Some(address) = self.pool.get(key).map(Connection::address) {
+                self.turn_away(address);
+            }
+            self.end(key, &Ending::Closed(CloseReason::Evicted));
+        }
     }
 
     /// Whether a handshake from this address may begin. Connections make way only for peers that
@@ -68,10 +78,13 @@ impl Endpoint {
         self.context.count().confirmed += 1;
         let Some(connection) = self.pool.get_mut(key) else { return };
         connection.note_confirmation(self.confirmations);
-        let address = connection.address();
+        let (address, dialed) = (connection.address(), connection.dialed());
         self.note_name(key);
         self.pool.forget_failures(address);
         self.retire_duplicates(key);
+        if !dialed {
+            self.keep_connection_limit(key);
+        }
     }
 
     /// Whom the connection belongs to may be known since just now.
@@ -147,9 +160,10 @@ impl Endpoint {
         }
     }
 
-    /// Makes room for one connection; `None` if every one held is in use.
+    /// Makes room for one connection that we dial; `None` if every one held is in use. Incoming
+    /// handshakes have places of their own: they neither prevent dials nor displace anybody.
     pub(super) fn make_room(&mut self) -> Option<()> {
-        if self.pool.len() >= self.context.limits().connections {
+        if self.pool.established() >= self.context.limits().connections {
             let key = self.pool.evictable(self.now)?;
             self.context.count().evicted += 1;
             self.end(key, &Ending::Closed(CloseReason::Evicted));

@@ -8,6 +8,7 @@ use crate::world::{CLASSIC, World, now};
 use quic_net::{EndpointEvent, Refusal};
 
 const BOB: usize = 1;
+const CYD: usize = 2;
 
 /// The first datagram of a client that will never speak again.
 fn initial(world: &World) -> Vec<u8> {
@@ -53,6 +54,39 @@ fn whoever_has_proved_nothing_takes_nobodys_place() {
     assert!(stats.accepted > 10, "they were let in as far as handshakes go");
     let peers = world.actors[ADA].endpoint.connections();
     assert_eq!(peers.len(), 1, "bob is there: {peers:?}");
+}
+
+#[test]
+fn whoever_has_proved_nothing_stands_in_the_way_of_no_dial() {
+    let mut world =
+        World::with(&["ada", "bob", "cyd"], crate::world::limits(|limits| limits.connections = 2));
+    world.send(BOB, ADA, b"ping");
+    world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
+    // Longer than a connection counts as busy.
+    world.run_for(Duration::from_millis(1_100));
+    begin_handshakes(&mut world, 0, 30);
+    world.send(ADA, CYD, b"ping");
+    world.run_until("ada's ping", |world| world.actors[CYD].packets() == [b"ping"]);
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!((stats.evicted, stats.dials), (0, 1), "{stats:?}");
+    assert_eq!(world.actors[ADA].endpoint.connections().len(), 2, "bob and cyd");
+}
+
+#[test]
+fn peers_that_come_at_once_leave_no_more_connections_than_there_may_be() {
+    let names = ["ada", "bob", "cyd", "dan", "eve"];
+    let mut world = World::with(&names, crate::world::limits(|limits| limits.connections = 2));
+    for peer in 1..names.len() {
+        world.send(peer, ADA, b"ping");
+    }
+    world.run_until("two pings", |world| {
+        let stats = world.actors[ADA].endpoint.stats();
+        stats.confirmed + stats.refusals.get(&Refusal::TooMany).unwrap_or(&0) >= 4
+    });
+    let ada = &world.actors[ADA].endpoint;
+    assert!(ada.connections().len() <= 2, "{:?}", ada.connections());
+    // Nobody was idle, so that nobody had to go.
+    assert_eq!(ada.stats().evicted, 0);
 }
 
 #[test]
