@@ -23,6 +23,7 @@ mod inbox;
 mod outbox;
 mod packet_stream;
 mod path_mtu;
+mod undecryptable;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use crate::quic_stream::is_bidirectional;
 use crate::reason::CloseReason;
 use connection_lifecycle::ConnectionLifecycle;
 use connection_streams::ConnectionStreams;
-use datagrams::Datagrams;
+use datagrams::{CRYPTO_BUFFER_EXCEEDED, Datagrams};
 pub(crate) use datagrams::{Emission, LOCAL};
 pub(crate) use ending::Ending;
 pub(crate) use handshake::ConnectionPhase;
@@ -64,9 +65,6 @@ pub(crate) struct Connection {
     /// What of our queues the endpoint's total counts, in bytes.
     accounted: usize,
 }
-
-/// The peer sends more for its handshake than we keep (RFC 9000 section 20.1).
-const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
 
 /// What [`Connection::advance`] found; the endpoint updates its tables.
 #[derive(Debug, Default)]
@@ -124,9 +122,15 @@ impl Connection {
     }
 
     /// Takes one UDP datagram, which was sent to the local address `to`.
-    pub(crate) fn receive(&mut self, bytes: &mut [u8], from: SocketAddr, to: Option<IpAddr>) {
+    pub(crate) fn receive(
+        &mut self,
+        context: &mut EndpointContext,
+        bytes: &mut [u8],
+        from: SocketAddr,
+        to: Option<IpAddr>,
+    ) {
         self.lifecycle.note_received();
-        self.datagrams.receive(&mut self.quic, bytes, from, to);
+        self.datagrams.receive(&mut self.quic, context, bytes, from, to);
     }
 
     /// A deadline of [`due`](Self::due) has passed.

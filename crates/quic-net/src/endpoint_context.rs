@@ -24,6 +24,8 @@ pub(crate) struct EndpointContext {
     unread: UnreadStreams,
     /// Bytes in the queues of all connections, of both directions.
     connection_bytes: usize,
+    /// Bytes of datagrams that overtook their handshakes.
+    undecryptable_bytes: usize,
 }
 
 impl EndpointContext {
@@ -36,6 +38,7 @@ impl EndpointContext {
             streams: StreamDirectory::default(),
             unread: UnreadStreams::default(),
             connection_bytes: 0,
+            undecryptable_bytes: 0,
         }
     }
 
@@ -94,6 +97,20 @@ impl EndpointContext {
         admitted
     }
 
+    /// Whether so many bytes may be kept of a datagram that overtook its handshake, which then
+    /// count until [`release_undecryptable`](Self::release_undecryptable).
+    pub(crate) fn admit_undecryptable(&mut self, bytes: usize) -> bool {
+        let admitted = self.undecryptable_bytes + bytes <= self.config.limits.undecryptable_buffer;
+        self.undecryptable_bytes += if admitted { bytes } else { 0 };
+        admitted
+    }
+
+    /// So many of these bytes are not kept any more.
+    pub(crate) fn release_undecryptable(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.undecryptable_bytes, "what is kept is counted once");
+        self.undecryptable_bytes = self.undecryptable_bytes.saturating_sub(bytes);
+    }
+
     /// The queues of one connection hold `after` bytes instead of `before`.
     pub(crate) fn account(&mut self, before: usize, after: usize) {
         debug_assert!(before <= self.connection_bytes, "what a connection holds is counted once");
@@ -109,6 +126,16 @@ impl EndpointContext {
     pub(crate) fn emit_payload(&mut self, event: EndpointEvent) {
         if self.admits(payload_size(&event)) {
             self.events.push(event);
+        }
+    }
+
+    /// Queues an event with a datagram that is not QUIC, unless too many of these wait. Anybody can
+    /// send them, so that they take nothing of what packets of peers have.
+    pub(crate) fn emit_raw(&mut self, event: EndpointEvent) {
+        if self.events.raw_bytes() + payload_size(&event) <= WAITING_RAW {
+            self.events.push(event);
+        } else {
+            self.stats.raw_datagram_drops += 1;
         }
     }
 
@@ -133,3 +160,6 @@ impl EndpointContext {
 
 /// With so many events waiting, refusals are only counted: anybody can cause them.
 const REPORTED_REFUSALS: usize = 10_000;
+/// Bytes of datagrams that are not QUIC that may wait for the application: two thousand of the size
+/// that STUN has, or sixteen of the longest.
+const WAITING_RAW: usize = 1 << 20;

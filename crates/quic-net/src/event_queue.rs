@@ -8,19 +8,21 @@ use crate::event::EndpointEvent;
 #[derive(Default)]
 pub(crate) struct EventQueue {
     events: VecDeque<EndpointEvent>,
-    /// What all payloads weigh.
+    /// What the payloads of peers weigh.
     bytes: usize,
+    /// What datagrams that are not QUIC weigh.
+    raw_bytes: usize,
 }
 
 impl EventQueue {
     pub(crate) fn push(&mut self, event: EndpointEvent) {
-        self.bytes += payload_size(&event);
+        *self.account_of(&event) += payload_size(&event);
         self.events.push_back(event);
     }
 
     pub(crate) fn pop(&mut self) -> Option<EndpointEvent> {
         let event = self.events.pop_front()?;
-        self.bytes -= payload_size(&event);
+        *self.account_of(&event) -= payload_size(&event);
         Some(event)
     }
 
@@ -28,9 +30,22 @@ impl EventQueue {
         self.events.len()
     }
 
-    /// What all payloads weigh.
+    /// What the payloads of peers weigh.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What datagrams that are not QUIC weigh.
+    pub(crate) fn raw_bytes(&self) -> usize {
+        self.raw_bytes
+    }
+
+    fn account_of(&mut self, event: &EndpointEvent) -> &mut usize {
+        if matches!(event, EndpointEvent::RawDatagram { .. }) {
+            &mut self.raw_bytes
+        } else {
+            &mut self.bytes
+        }
     }
 }
 

@@ -53,6 +53,11 @@ pub struct Limits {
     /// bounded for each connection, by [`receive_window`](Self::receive_window) and
     /// [`datagrams`](Self::datagrams).
     pub endpoint_buffer: usize,
+    /// Bytes of datagrams that overtook the handshakes of their connections, default 4 MiB, and of
+    /// one connection at most 8 of 1,500 bytes: more than all of [`half_open`](Self::half_open)
+    /// take. Further ones are dropped. Strangers send them too, so that they do not count against
+    /// [`endpoint_buffer`](Self::endpoint_buffer).
+    pub undecryptable_buffer: usize,
     /// How long a dial may take, default 3 s.
     pub dial_timeout: Duration,
     /// First pause after a failed dial, default 100 ms, doubled with each failure up to
@@ -126,6 +131,7 @@ impl Default for Limits {
             datagrams: 256,
             dial_queue: 32,
             endpoint_buffer: 64 << 20,
+            undecryptable_buffer: 4 << 20,
             dial_timeout: Duration::from_secs(3),
             dial_backoff: Duration::from_millis(100),
             dial_backoff_max: Duration::from_secs(5),
@@ -174,6 +180,7 @@ impl Limits {
         let sizes = [
             ("stream_buffer", self.stream_buffer),
             ("endpoint_buffer", self.endpoint_buffer),
+            ("undecryptable_buffer", self.undecryptable_buffer),
             ("receive_window", usize::try_from(self.receive_window).unwrap_or(usize::MAX)),
         ];
         if let Some((field, size)) = sizes.into_iter().find(|(_, size)| *size < LEAST_BUFFER) {

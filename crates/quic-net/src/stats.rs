@@ -58,6 +58,11 @@ pub struct EndpointStats {
     /// Packets dropped because the endpoint's queues were full:
     /// [`endpoint_buffer`](crate::Limits::endpoint_buffer).
     pub endpoint_buffer_drops: u64,
+    /// Datagrams dropped that overtook the handshake of their connection:
+    /// [`undecryptable_buffer`](crate::Limits::undecryptable_buffer).
+    pub undecryptable_drops: u64,
+    /// Datagrams that are not QUIC dropped because 1 MiB of them waited for the application.
+    pub raw_datagram_drops: u64,
     /// Unidirectional streams that missed their deadline or were malformed.
     pub bad_packet_streams: u64,
     /// Application or extension bytes on the classic protocol, dropped.

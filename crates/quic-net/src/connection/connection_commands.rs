@@ -167,7 +167,7 @@ impl Connection {
         }
         self.outbox.clear();
         self.inbox.clear();
-        self.datagrams.clear();
+        self.datagrams.clear(context);
         self.account(context);
     }
 

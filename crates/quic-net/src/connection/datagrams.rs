@@ -7,6 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::path_mtu::LEAST_UDP_PAYLOAD;
+use super::undecryptable::UndecryptableDatagrams;
+use crate::endpoint_context::EndpointContext;
 
 /// The addresses of a connection, and what stands between it and the socket.
 #[derive(Debug)]
@@ -19,8 +21,7 @@ pub(crate) struct Datagrams {
     paths: usize,
     /// The local address that the peer last used.
     source: Option<IpAddr>,
-    /// At most [`MAX_UNDECRYPTABLE`] datagrams that overtook the handshake.
-    undecryptable: Vec<Vec<u8>>,
+    undecryptable: UndecryptableDatagrams,
     /// What the peer has sent of the handshake.
     handshake_bytes: usize,
     /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
@@ -48,7 +49,7 @@ impl Datagrams {
             path: address,
             paths: 1,
             source: None,
-            undecryptable: Vec::new(),
+            undecryptable: UndecryptableDatagrams::default(),
             handshake_bytes: 0,
             anti_amplification_limit: None,
         }
@@ -113,6 +114,7 @@ impl Datagrams {
     pub(crate) fn receive(
         &mut self,
         quic: &mut quiche::Connection,
+        context: &mut EndpointContext,
         bytes: &mut [u8],
         from: SocketAddr,
         to: Option<IpAddr>,
@@ -123,11 +125,7 @@ impl Datagrams {
         }
         let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
         if is_short && !quic.is_established() {
-            // quiche would drop it for want of keys, and nobody sends a datagram twice.
-            let has_room = self.undecryptable.len() < MAX_UNDECRYPTABLE;
-            if has_room && bytes.len() <= LARGEST_DATAGRAM {
-                self.undecryptable.push(bytes.to_vec());
-            }
+            self.undecryptable.keep(context, bytes);
             return;
         }
         if !quic.is_established() {
@@ -138,7 +136,7 @@ impl Datagrams {
         }
         self.decrypt(quic, bytes, from);
         if !self.undecryptable.is_empty() && quic.is_established() {
-            for mut bytes in std::mem::take(&mut self.undecryptable) {
+            for mut bytes in self.undecryptable.take(context) {
                 self.decrypt(quic, &mut bytes, self.address);
             }
         }
@@ -235,8 +233,8 @@ impl Datagrams {
     }
 
     /// The connection is over.
-    pub(crate) fn clear(&mut self) {
-        self.undecryptable = Vec::new();
+    pub(crate) fn clear(&mut self, context: &mut EndpointContext) {
+        self.undecryptable.take(context);
     }
 }
 
@@ -251,16 +249,13 @@ const MOST_PATHS: usize = 3;
 const AMPLIFICATION: usize = 3;
 /// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
 const LONG_HEADER: u8 = 0x80;
+/// The peer sends more for its handshake than we take (RFC 9000 section 20.1).
+pub(crate) const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
 /// The most bytes that a peer may send for its handshake. A chain of certificates takes some 4 KiB,
 /// and is sent a few times on a bad path.
 const MAX_HANDSHAKE: usize = 32 << 10;
 /// The same until its address is validated: the first flight takes 1,200 to 2,400 bytes.
 const MAX_UNVALIDATED: usize = 16 << 10;
-/// Datagrams of at most [`LARGEST_DATAGRAM`] bytes that are kept until the handshake is done;
-/// further ones are dropped, which RFC 9001 section 5.7 allows. They do not count against what the
-/// endpoint may hold for its peers: 12,000 bytes a handshake, 3 MB for
-/// [`half_open`](crate::Limits::half_open) of them.
-const MAX_UNDECRYPTABLE: usize = 8;
 /// Room for any datagram of ours, in bytes: no path that we probe carries more.
 const LARGEST_DATAGRAM: usize = 1500;
 /// Least size of datagrams that are sent in one batch, in bytes.

@@ -38,7 +38,7 @@ impl Endpoint {
             None => {}
             Some(&first) if first < FIRST_QUIC_BYTE => {
                 let bytes = bytes.to_vec();
-                self.context.emit_payload(EndpointEvent::RawDatagram { from, bytes });
+                self.context.emit_raw(EndpointEvent::RawDatagram { from, bytes });
             }
             Some(&first) if first & LONG_HEADER != 0 => self.handle_long_header(from, to, bytes),
             Some(_) => self.handle_short_header(from, to, bytes),
@@ -120,7 +120,7 @@ impl Endpoint {
             self.context.count().moved_peers += 1;
             return;
         }
-        connection.receive(bytes, from, to);
+        connection.receive(&mut self.context, bytes, from, to);
         self.advance(key);
     }
 

@@ -115,6 +115,65 @@ fn early_packets_of_strangers_take_nothing_of_what_peers_have() {
     world.send(BOB, ADA, b"ping");
     world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
     begin_handshakes(&mut world, 0, 20);
+    let answers = answers(&mut world);
+    assert!(answers.len() >= 20, "{} answers", answers.len());
+    for (from, id) in &answers {
+        send_early(&mut world, *from, id, 60_000);
+    }
+    world.send(BOB, ADA, &[7; 1_000]);
+    world.run_until("bob's packet", |world| world.actors[ADA].packets().len() == 2);
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!((stats.endpoint_buffer_drops, stats.undecryptable_drops), (0, 8 * 20));
+}
+
+#[test]
+fn early_packets_have_a_total_of_their_own() {
+    let mut world = world_with(|limits| limits.undecryptable_buffer = 64 << 10);
+    begin_handshakes(&mut world, 0, 20);
+    let answers = answers(&mut world);
+    for (from, id) in &answers {
+        send_early(&mut world, *from, id, 1_200);
+    }
+    // 64 KiB are 54.6 of them.
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!(stats.undecryptable_drops, 8 * 20 - 54);
+    // What is given up gives back its bytes.
+    world.run_until("the handshakes are over", |world| {
+        world.actors[ADA].endpoint.stats().connections == 0
+    });
+    begin_handshakes(&mut world, 1, 6);
+    let answers = self::answers(&mut world);
+    for (from, id) in answers.iter().filter(|(from, _)| from.ip() == stranger(1, 1).ip()) {
+        send_early(&mut world, *from, id, 1_200);
+    }
+    let stats = world.actors[ADA].endpoint.stats();
+    assert_eq!(stats.undecryptable_drops, 8 * 20 - 54);
+}
+
+#[test]
+fn datagrams_that_are_not_quic_take_nothing_of_what_peers_have() {
+    let mut world = World::with(
+        &["ada", "bob"],
+        crate::world::limits(|limits| limits.endpoint_buffer = 1 << 20),
+    );
+    world.send(BOB, ADA, b"ping");
+    world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
+    world.send(BOB, ADA, &[7; 1_000]);
+    let endpoint = &mut world.actors[ADA].endpoint;
+    for length in [60_000, 1_000] {
+        for _ in 0..100 {
+            endpoint.handle_udp(stranger(0, 1), None, &mut vec![1; length], now());
+        }
+    }
+    world.carry_one_way(BOB);
+    world.run_until("bob's packet", |world| world.actors[ADA].packets().len() == 2);
+    let stats = world.actors[ADA].endpoint.stats();
+    // 1 MiB are 17 of the long and 25 of the short ones, with what an event takes.
+    assert_eq!((stats.endpoint_buffer_drops, stats.raw_datagram_drops), (0, 200 - 17 - 25));
+}
+
+/// What ada answers to strangers: where to, and the id that she wants to be addressed with.
+fn answers(world: &mut World) -> Vec<(SocketAddr, Vec<u8>)> {
     let mut answers = Vec::new();
     let mut buffer = vec![0; 16 * 1500];
     let endpoint = &mut world.actors[ADA].endpoint;
@@ -123,17 +182,16 @@ fn early_packets_of_strangers_take_nothing_of_what_peers_have() {
             answers.push((transmit.to, header.scid.to_vec()));
         }
     }
-    assert!(answers.len() >= 20, "{} answers", answers.len());
-    for (from, id) in &answers {
-        for _ in 0..8 {
-            let mut early = vec![0x40; 60_000];
-            early[1..=id.len()].copy_from_slice(id);
-            endpoint.handle_udp(*from, None, &mut early, now());
-        }
+    answers
+}
+
+/// Eight packets that overtake the rest of a handshake.
+fn send_early(world: &mut World, from: SocketAddr, id: &[u8], length: usize) {
+    for _ in 0..8 {
+        let mut early = vec![0x40; length];
+        early[1..=id.len()].copy_from_slice(id);
+        world.actors[ADA].endpoint.handle_udp(from, None, &mut early, now());
     }
-    world.send(BOB, ADA, &[7; 1_000]);
-    world.run_until("bob's packet", |world| world.actors[ADA].packets().len() == 2);
-    assert_eq!(world.actors[ADA].endpoint.stats().endpoint_buffer_drops, 0);
 }
 
 #[test]
