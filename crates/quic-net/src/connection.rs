@@ -19,6 +19,7 @@ mod connection_view;
 mod datagrams;
 mod ending;
 mod handshake;
+mod handshake_share;
 mod inbox;
 mod outbox;
 mod packet_stream;
@@ -105,7 +106,7 @@ impl Connection {
         Self {
             quic,
             key,
-            datagrams: Datagrams::new(address),
+            datagrams: Datagrams::new(address, dialed),
             handshake: Handshake::new(dialed, id, deadline),
             lifecycle: ConnectionLifecycle::new(now),
             outbox: Outbox::new(address, dialed),
@@ -199,7 +200,7 @@ impl Connection {
             }
         };
         changes.established = true;
-        self.datagrams.note_validated();
+        self.datagrams.note_validated(context);
         changes.new_ids = self.handshake.issue_ids(&mut self.quic, context.secrets_mut());
         changes.new_reset_tokens.extend(self.handshake.note_transport_token(&self.quic));
         if peer.protocol == Protocol::Extended {

@@ -26,6 +26,8 @@ pub(crate) struct EndpointContext {
     connection_bytes: usize,
     /// Bytes of datagrams that overtook their handshakes.
     undecryptable_bytes: usize,
+    /// Bytes that peers have sent of the handshakes that they began and that are under way.
+    handshake_bytes: usize,
 }
 
 impl EndpointContext {
@@ -39,6 +41,7 @@ impl EndpointContext {
             unread: UnreadStreams::default(),
             connection_bytes: 0,
             undecryptable_bytes: 0,
+            handshake_bytes: 0,
         }
     }
 
@@ -109,6 +112,22 @@ impl EndpointContext {
     pub(crate) fn release_undecryptable(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.undecryptable_bytes, "what is kept is counted once");
         self.undecryptable_bytes = self.undecryptable_bytes.saturating_sub(bytes);
+    }
+
+    /// What peers have sent of the handshakes that they began and that are under way, in bytes.
+    pub(crate) fn handshake_bytes(&self) -> usize {
+        self.handshake_bytes
+    }
+
+    /// So many more of these bytes have arrived.
+    pub(crate) fn count_handshake(&mut self, bytes: usize) {
+        self.handshake_bytes += bytes;
+    }
+
+    /// So many of these bytes belong to handshakes that are over.
+    pub(crate) fn release_handshake(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.handshake_bytes, "what is sent is counted once");
+        self.handshake_bytes = self.handshake_bytes.saturating_sub(bytes);
     }
 
     /// The queues of one connection hold `after` bytes instead of `before`.

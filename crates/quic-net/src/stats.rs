@@ -63,6 +63,10 @@ pub struct EndpointStats {
     pub undecryptable_drops: u64,
     /// Datagrams that are not QUIC dropped because 1 MiB of them waited for the application.
     pub raw_datagram_drops: u64,
+    /// Handshakes ended because their peers had sent too much of them: 32 KiB, 16 KiB from an
+    /// address that may be forged, or 8 KiB while all that peers began have together brought 8 KiB
+    /// for each of [`half_open`](crate::Limits::half_open).
+    pub handshakes_too_long: u64,
     /// Unidirectional streams that missed their deadline or were malformed.
     pub bad_packet_streams: u64,
     /// Application or extension bytes on the classic protocol, dropped.

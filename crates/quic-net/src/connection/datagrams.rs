@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::handshake_share::HandshakeShare;
 use super::path_mtu::LEAST_UDP_PAYLOAD;
 use super::undecryptable::UndecryptableDatagrams;
 use crate::endpoint_context::EndpointContext;
@@ -22,8 +23,9 @@ pub(crate) struct Datagrams {
     /// The local address that the peer last used.
     source: Option<IpAddr>,
     undecryptable: UndecryptableDatagrams,
-    /// What the peer has sent of the handshake.
-    handshake_bytes: usize,
+    handshake: HandshakeShare,
+    /// Whether we dialed; else the peer did.
+    dialed: bool,
     /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
     anti_amplification_limit: Option<usize>,
 }
@@ -43,14 +45,15 @@ pub(crate) struct Emission {
 }
 
 impl Datagrams {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr, dialed: bool) -> Self {
         Self {
             address,
             path: address,
             paths: 1,
             source: None,
             undecryptable: UndecryptableDatagrams::default(),
-            handshake_bytes: 0,
+            handshake: HandshakeShare::default(),
+            dialed,
             anti_amplification_limit: None,
         }
     }
@@ -89,14 +92,9 @@ impl Datagrams {
         self.source
     }
 
-    /// Whether the peer has sent more for a handshake than any takes: each byte may cost many,
-    /// where they are told in pieces with gaps between.
+    /// Whether the peer has sent more for its handshake than it may.
     pub(crate) fn asks_too_much(&self) -> bool {
-        let most = match self.anti_amplification_limit {
-            Some(_) => MAX_UNVALIDATED,
-            None => MAX_HANDSHAKE,
-        };
-        self.handshake_bytes > most
+        self.handshake.is_exceeded()
     }
 
     /// The peer dialed, and its address may be forged: it may be the victim of a flood that is to
@@ -106,8 +104,9 @@ impl Datagrams {
     }
 
     /// The handshake has shown that the peer receives at its address.
-    pub(crate) fn note_validated(&mut self) {
+    pub(crate) fn note_validated(&mut self, context: &mut EndpointContext) {
         self.anti_amplification_limit = None;
+        self.handshake.release(context);
     }
 
     /// Hands one datagram, which was sent to the local address `to`, to quiche.
@@ -129,8 +128,8 @@ impl Datagrams {
             return;
         }
         if !quic.is_established() {
-            self.handshake_bytes = self.handshake_bytes.saturating_add(bytes.len());
-            if self.asks_too_much() {
+            let is_validated = self.anti_amplification_limit.is_none();
+            if !self.handshake.admit(context, bytes.len(), self.dialed, is_validated) {
                 return;
             }
         }
@@ -235,6 +234,7 @@ impl Datagrams {
     /// The connection is over.
     pub(crate) fn clear(&mut self, context: &mut EndpointContext) {
         self.undecryptable.take(context);
+        self.handshake.release(context);
     }
 }
 
@@ -251,11 +251,6 @@ const AMPLIFICATION: usize = 3;
 const LONG_HEADER: u8 = 0x80;
 /// The peer sends more for its handshake than we take (RFC 9000 section 20.1).
 pub(crate) const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
-/// The most bytes that a peer may send for its handshake. A chain of certificates takes some 4 KiB,
-/// and is sent a few times on a bad path.
-const MAX_HANDSHAKE: usize = 32 << 10;
-/// The same until its address is validated: the first flight takes 1,200 to 2,400 bytes.
-const MAX_UNVALIDATED: usize = 16 << 10;
 /// Room for any datagram of ours, in bytes: no path that we probe carries more.
 const LARGEST_DATAGRAM: usize = 1500;
 /// Least size of datagrams that are sent in one batch, in bytes.

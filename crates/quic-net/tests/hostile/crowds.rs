@@ -204,6 +204,27 @@ fn a_handshake_that_sends_without_end_is_given_up() {
         // 16 KiB are 13.7 datagrams of 1,200 bytes.
         assert_eq!(endpoint.stats().connections, usize::from(round < 14), "datagram {round}");
     }
+    assert_eq!(endpoint.stats().handshakes_too_long, 1);
+}
+
+#[test]
+fn many_handshakes_bring_no_more_than_is_taken_of_all_together() {
+    // 32 KiB together, of which each may bring 8 whatever the others do.
+    let mut world = world_with(|limits| limits.half_open = 4);
+    let initial = initial(&world);
+    let endpoint = &mut world.actors[ADA].endpoint;
+    let mut send = |network: u8, count: usize| {
+        for _ in 0..count {
+            endpoint.handle_udp(stranger(network, 1), None, &mut initial.clone(), now());
+        }
+        (endpoint.stats().connections, endpoint.stats().handshakes_too_long)
+    };
+    assert_eq!(send(1, 13), (1, 0), "15.2 KiB are within its own bound");
+    assert_eq!(send(2, 13), (2, 0), "30.5 KiB are within that of all");
+    assert_eq!(send(3, 6), (3, 0), "7 KiB are certain");
+    assert_eq!(send(3, 1), (2, 1), "more are not, for they would be 37.5");
+    assert_eq!(send(2, 1), (1, 2));
+    assert_eq!(send(4, 7), (2, 2), "there is room again");
 }
 
 #[test]
