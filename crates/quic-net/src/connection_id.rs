@@ -2,6 +2,9 @@
 //!
 //! What must survive a restart comes from the reset secret, what must not repeat from a seed that
 //! is drawn once at the start.
+//!
+//! The second half of an id proves, to whoever has the reset secret, that it was made for a peer at
+//! one address. Without the secret, ids can neither be made nor guessed.
 
 use std::net::SocketAddr;
 
@@ -40,7 +43,22 @@ impl Secrets {
     /// The id of a connection that a client at `from` opened with `client_id`: repeated Initials
     /// lead to the same id without a table.
     pub(crate) fn accepted_id(&self, from: SocketAddr, client_id: &[u8]) -> Id {
-        prefix(&self.tag(b"accept", &[&address_bytes(from), client_id]))
+        let unique = prefix(&self.tag(b"accept", &[&address_bytes(from), client_id]));
+        self.id_for(from, unique)
+    }
+
+    /// Whether an id was made for a peer at an address, by us or by a process before us.
+    pub(crate) fn is_id_for(&self, address: SocketAddr, id: &Id) -> bool {
+        id.first_chunk().is_some_and(|unique| self.id_for(address, *unique) == *id)
+    }
+
+    fn id_for(&self, address: SocketAddr, unique: [u8; UNIQUE]) -> Id {
+        let proof = self.tag(b"id", &[&address_bytes(address), &unique]);
+        let mut id = [0; ID_LENGTH];
+        for (byte, value) in id.iter_mut().zip(unique.iter().chain(&proof)) {
+            *byte = *value;
+        }
+        id
     }
 
     /// The token that ends the connections known under `id`.
@@ -68,9 +86,10 @@ impl Secrets {
         prefix(context.sign().as_ref())
     }
 
-    /// A fresh id for a connection that we dial.
-    pub(crate) fn fresh_id(&mut self) -> Id {
-        prefix(&self.draw())
+    /// A fresh id for a connection to `address` that we dial.
+    pub(crate) fn fresh_id(&mut self, address: SocketAddr) -> Id {
+        let unique = prefix(&self.draw());
+        self.id_for(address, unique)
     }
 
     /// A fresh number below 2^32.
@@ -87,6 +106,9 @@ impl Secrets {
         prefix(context.sign().as_ref())
     }
 }
+
+/// Bytes of an id that tell it from others for the same address; the rest is proof.
+const UNIQUE: usize = 4;
 
 /// The first `N` bytes of `bytes`, which is at least that long.
 fn prefix<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -115,9 +137,27 @@ mod tests {
         let from = "10.0.0.1:7946".parse().unwrap();
         assert_eq!(before.reset_token(b"12345678"), after.reset_token(b"12345678"));
         assert_eq!(before.accepted_id(from, b"client"), after.accepted_id(from, b"client"));
-        assert_ne!(before.fresh_id(), after.fresh_id());
-        assert_ne!(before.fresh_id(), before.fresh_id());
+        assert_ne!(before.fresh_id(from), after.fresh_id(from));
+        assert_ne!(before.fresh_id(from), before.fresh_id(from));
         let other = Secrets::new(&[8; 32]).unwrap();
         assert_ne!(before.reset_token(b"12345678"), other.reset_token(b"12345678"));
+    }
+
+    #[test]
+    fn restarted_endpoint_knows_for_whom_an_id_was_made() {
+        let mut before = Secrets::new(&[7; 32]).unwrap();
+        let after = Secrets::new(&[7; 32]).unwrap();
+        let other = Secrets::new(&[8; 32]).unwrap();
+        let peer = "10.0.0.1:7946".parse().unwrap();
+        let elsewhere = "10.0.0.1:7947".parse().unwrap();
+        for id in [before.fresh_id(peer), before.accepted_id(peer, b"client")] {
+            assert!(after.is_id_for(peer, &id));
+            assert!(!after.is_id_for(elsewhere, &id) && !other.is_id_for(peer, &id));
+            for byte in 0..ID_LENGTH {
+                let mut forged = id;
+                forged[byte] ^= 1;
+                assert!(!after.is_id_for(peer, &forged));
+            }
+        }
     }
 }

@@ -44,6 +44,7 @@ mod first_byte;
 mod hello;
 mod kernel_refusal;
 mod limits;
+mod past_peers;
 mod pool;
 mod quic_stream;
 mod reason;

@@ -102,8 +102,10 @@ pub struct Limits {
     pub max_connection_packets: usize,
     /// How often idle, aged and stale connections are looked for, default 30 s.
     pub sweep_interval: Duration,
-    /// Stateless resets sent in a second, default 100, to addresses of known peers, and as many to
-    /// others: 4 to an address, half of them to a prefix of addresses. More are not sent.
+    /// Stateless resets sent in a second, default 100: 4 to an address, a quarter kept for known
+    /// peers, and of the rest two quarters to a prefix of addresses (24 bits of IPv4, 48 of IPv6).
+    /// To packets whose connection id was not made for their sender, two quarters, and one to a
+    /// prefix. More are not sent.
     pub resets_per_second: u32,
     /// QUIC packets sent for one connection in a turn, default 64; the rest waits for the other
     /// connections' turns.

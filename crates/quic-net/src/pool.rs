@@ -11,6 +11,7 @@ use crate::connection::{Connection, ConnectionPhase};
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
 use crate::limits::Limits;
+use crate::past_peers::PastPeers;
 use crate::source_shares::Prefix;
 
 /// The connections of an endpoint. Bounded by [`Limits::connections`].
@@ -22,6 +23,7 @@ pub(crate) struct Pool {
     reset_tokens: HashMap<ResetToken, ConnectionKey>,
     names: HashMap<Arc<[u8]>, ConnectionKey>,
     addresses: BTreeMap<SocketAddr, AddressRecord>,
+    past_peers: PastPeers,
     /// Handshakes of accepted connections under way.
     accepting: usize,
 }
@@ -142,9 +144,19 @@ impl Pool {
         self.len().saturating_sub(self.accepting)
     }
 
-    /// Whether there is, or lately was, a connection or a dial to an address.
-    pub(crate) fn knows(&self, address: SocketAddr) -> bool {
-        self.addresses.contains_key(&address)
+    /// Whether there is, or lately was, a connection or a dial to an address. The handshake of
+    /// whoever claims to be there does not count.
+    pub(crate) fn knows(&self, address: SocketAddr, now: Instant) -> bool {
+        let is_trustworthy =
+            |key: &ConnectionKey| self.get(*key).is_some_and(Connection::is_trustworthy);
+        self.addresses.get(&address).is_some_and(|record| {
+            record.backoff.has_failed() || record.connections.iter().any(is_trustworthy)
+        }) || self.past_peers.contains(address, now)
+    }
+
+    /// The connection of a confirmed peer has ended.
+    pub(crate) fn note_past_peer(&mut self, address: SocketAddr, now: Instant) {
+        self.past_peers.note(address, now);
     }
 
     /// The handshake of an accepted connection is over.
@@ -320,6 +332,7 @@ impl Pool {
 
     /// Forgets addresses without connections whose pause is over.
     pub(crate) fn sweep(&mut self, now: Instant) {
+        self.past_peers.sweep(now);
         self.addresses
             .retain(|_, record| !record.connections.is_empty() || record.backoff.is_pausing(now));
     }

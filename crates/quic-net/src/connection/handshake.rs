@@ -137,8 +137,9 @@ impl Handshake {
         secrets: &mut Secrets,
     ) -> Vec<Id> {
         let mut issued = Vec::new();
+        let Some(address) = self.peer.as_ref().map(|peer| peer.address) else { return issued };
         while self.dialed && quic.scids_left() > 0 {
-            let id = secrets.fresh_id();
+            let id = secrets.fresh_id(address);
             let token = u128::from_be_bytes(secrets.reset_token(&id));
             if quic.new_scid(&quiche::ConnectionId::from_ref(&id), token, false).is_err() {
                 break;

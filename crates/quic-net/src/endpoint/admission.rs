@@ -254,6 +254,7 @@ impl Endpoint {
         let Some(connection) = self.pool.remove(key) else { return };
         self.report_features_unless(address, features.as_deref());
         if connection.phase() == ConnectionPhase::Confirmed {
+            self.pool.note_past_peer(address, self.now);
             if let Some(peer) = connection.peer().cloned() {
                 self.context.emit(EndpointEvent::Closed { peer, reason });
             }

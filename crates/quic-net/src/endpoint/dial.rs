@@ -156,7 +156,7 @@ impl Endpoint {
     fn dial(&mut self, to: SocketAddr) -> Option<ConnectionKey> {
         self.make_room()?;
         let key = self.pool.next_key()?;
-        let id = self.context.secrets_mut().fresh_id();
+        let id = self.context.secrets_mut().fresh_id(to);
         self.tls.set_stateless_reset_token(None);
         let id_for_quic = quiche::ConnectionId::from_ref(&id);
         let quic = match quiche::connect(None, &id_for_quic, LOCAL, to, &mut self.tls) {

@@ -16,6 +16,7 @@ use crate::connection_id::{ID_LENGTH, Id};
 use crate::connection_key::ConnectionKey;
 use crate::event::EndpointEvent;
 use crate::reason::{CloseReason, Refusal};
+use crate::source_shares::Acquaintance;
 use crate::{reset, retry};
 
 impl Endpoint {
@@ -63,8 +64,15 @@ impl Endpoint {
             return;
         }
         self.context.count().stray_datagrams += 1;
+        let acquaintance = if self.pool.knows(from, self.now) {
+            Acquaintance::Peer
+        } else if self.context.secrets().is_id_for(from, &id) {
+            Acquaintance::Addressee
+        } else {
+            Acquaintance::Stranger
+        };
         let per_second = self.context.limits().resets_per_second;
-        if !self.resets.admit(from, self.pool.knows(from), per_second, self.now) {
+        if !self.resets.admit(from, acquaintance, per_second, self.now) {
             self.context.count().resets_withheld += 1;
             return;
         }

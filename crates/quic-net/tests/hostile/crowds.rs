@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::mallory::{ADA, Mallory, world_with};
-use crate::world::{CLASSIC, World, now};
-use quic_net::{EndpointEvent, Refusal};
+use crate::world::{CLASSIC, World, authority, config, identity, now};
+use quic_net::{CloseReason, EndpointEvent, Refusal};
 
 const BOB: usize = 1;
 const CYD: usize = 2;
@@ -231,16 +231,73 @@ fn many_handshakes_bring_no_more_than_is_taken_of_all_together() {
 fn junk_leaves_resets_for_the_peers_of_a_former_process() {
     let mut world = world_with(|_| {});
     let endpoint = &mut world.actors[ADA].endpoint;
-    let junk = |port: u16| {
-        let mut packet = vec![0x55; 100];
-        packet[0] = 0x40;
-        packet[1..3].copy_from_slice(&port.to_be_bytes());
-        packet
-    };
     for port in 1..2_000 {
         endpoint.handle_udp(stranger(0, port), None, &mut junk(port), now());
     }
     let before = endpoint.stats().resets_sent;
     endpoint.handle_udp(([10, 0, 0, 2], 7_946).into(), None, &mut junk(1), now());
     assert_eq!(endpoint.stats().resets_sent, before + 1);
+}
+
+#[test]
+fn junk_from_everywhere_leaves_resets_for_the_peers_of_a_former_process() {
+    let names = ["ada", "bob"];
+    let mut world = World::with(&names, |config| config.reset_secret = [7; 32]);
+    world.send(BOB, ADA, b"ping");
+    world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
+    let identity = identity(authority(), "ada");
+    let mut config = config(&identity, "ada");
+    config.reset_secret = [7; 32];
+    let begin = now();
+    world.actors[ADA].endpoint = crate::world::endpoint(config, &identity);
+    // From bob's network and from all others, from his address, and from ports that have begun a
+    // handshake.
+    begin_handshakes(&mut world, 0, 30);
+    let bob = world.address(BOB);
+    let endpoint = &mut world.actors[ADA].endpoint;
+    for number in 0..2_000u16 {
+        let [high, low] = number.to_be_bytes();
+        for from in [
+            SocketAddr::from(([10, 0, 0, low], number)),
+            SocketAddr::from(([11, high, low, 1], 7_946)),
+            stranger(0, 1 + number % 30),
+        ] {
+            endpoint.handle_udp(from, None, &mut junk(number), now());
+        }
+    }
+    endpoint.handle_udp(bob, None, &mut junk(1), now());
+    let seconds = 1 + (now() - begin).as_secs();
+    assert!(endpoint.stats().resets_sent <= 50 * seconds, "{:?}", endpoint.stats());
+    world.send(BOB, ADA, b"lost");
+    world.carry();
+    assert_eq!(world.actors[BOB].endpoint.stats().resets_received, 1, "for his first packet");
+}
+
+#[test]
+fn peers_of_late_are_told_that_their_connection_is_gone() {
+    let mut world = World::new(&["ada", "bob"]);
+    world.send(BOB, ADA, b"ping");
+    world.run_until("ping", |world| world.actors[ADA].packets() == [b"ping"]);
+    let bob = world.address(BOB);
+    world.lose = Box::new(|from, _, _| from == ADA);
+    world.actors[ADA].endpoint.close(bob, CloseReason::Requested, now());
+    world.carry();
+    world.lose = Box::new(|_, _, _| false);
+    let endpoint = &mut world.actors[ADA].endpoint;
+    for number in 0..2_000u16 {
+        let [high, low] = number.to_be_bytes();
+        let from = SocketAddr::from(([11, high, low, 1], 7_946));
+        endpoint.handle_udp(from, None, &mut junk(number), now());
+    }
+    // Even where his id does not show it.
+    let before = endpoint.stats().resets_sent;
+    endpoint.handle_udp(bob, None, &mut junk(1), now());
+    assert_eq!(endpoint.stats().resets_sent, before + 1);
+}
+
+fn junk(number: u16) -> Vec<u8> {
+    let mut packet = vec![0x55; 100];
+    packet[0] = 0x40;
+    packet[1..3].copy_from_slice(&number.to_be_bytes());
+    packet
 }
