@@ -23,6 +23,7 @@ use crate::config::EndpointConfig;
 use crate::connection::{Changes, Connection, ConnectionPhase, Ending};
 use crate::connection_id::Secrets;
 use crate::connection_key::ConnectionKey;
+use crate::crowd::Crowd;
 use crate::endpoint_context::EndpointContext;
 use crate::error::EndpointError;
 use crate::event::{EndpointEvent, PeerIdentity};
@@ -63,8 +64,7 @@ pub struct Endpoint {
     scheduler: Scheduler,
     connectionless: ConnectionlessQueue,
     resets: ResetShares,
-    /// When it was last reported that handshakes are turned away.
-    turned_away: Option<Instant>,
+    crowd: Crowd,
     send_errors: SendErrors,
     /// Connections confirmed so far.
     confirmations: u64,
@@ -113,7 +113,7 @@ impl Endpoint {
             scheduler: Scheduler::default(),
             connectionless: ConnectionlessQueue::default(),
             resets: ResetShares::new(now),
-            turned_away: None,
+            crowd: Crowd::new(now),
             send_errors: SendErrors::default(),
             confirmations: 0,
             started: now,

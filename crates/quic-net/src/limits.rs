@@ -27,9 +27,12 @@ pub struct Limits {
     /// Handshakes of incoming connections in flight, default 64. Above it the other side must
     /// first prove its address with a Retry token, which costs it one round trip.
     pub handshakes: usize,
-    /// Handshakes of incoming connections in flight, default 256. Above it new ones are dropped.
-    /// From half of it on, each has a third of [`dial_timeout`](Self::dial_timeout), and a prefix
-    /// of addresses (24 bits of IPv4, 48 of IPv6) may hold a quarter of the places.
+    /// Handshakes of incoming connections in flight, default 256. From half of it on, each has a
+    /// third of [`dial_timeout`](Self::dial_timeout), and a prefix of addresses (24 bits of IPv4,
+    /// 48 of IPv6) may hold a quarter of the places. Above it one that has proved its address
+    /// takes the place of the oldest of the prefix that has most, and there of the host that has
+    /// most; handshakes of one host replace each other four times as often in a second as there
+    /// are places. Others are dropped.
     pub half_open: usize,
     /// Streams of each kind that a peer may have open towards us, default 256.
     pub streams: u64,

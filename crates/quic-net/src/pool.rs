@@ -10,9 +10,9 @@ use crate::backoff::{Backoff, Urgency};
 use crate::connection::{Connection, ConnectionPhase};
 use crate::connection_id::{Id, ResetToken};
 use crate::connection_key::ConnectionKey;
+use crate::half_open::HalfOpen;
 use crate::limits::Limits;
 use crate::past_peers::PastPeers;
-use crate::source_shares::Prefix;
 
 /// The connections of an endpoint. Bounded by [`Limits::connections`].
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Pool {
     addresses: BTreeMap<SocketAddr, AddressRecord>,
     past_peers: PastPeers,
     /// Handshakes of accepted connections under way.
-    accepting: usize,
+    half_open: HalfOpen,
 }
 
 /// What is remembered of an address.
@@ -66,7 +66,9 @@ impl Pool {
         for id in connection.ids() {
             self.ids.insert(*id, key);
         }
-        self.accepting += usize::from(!connection.dialed());
+        if !connection.dialed() {
+            self.half_open.insert(key, connection.address(), connection.is_address_validated());
+        }
         self.addresses.entry(connection.address()).or_default().connections.push(key);
         if let Some(place) = self.place_mut(key.index()) {
             place.connection = Some(connection);
@@ -91,9 +93,7 @@ impl Pool {
         {
             self.names.remove(name);
         }
-        if !connection.dialed() && connection.phase() == ConnectionPhase::Handshaking {
-            self.note_accepted();
-        }
+        self.half_open.remove(key, connection.address());
         if let Some(record) = self.addresses.get_mut(&connection.address()) {
             record.connections.retain(|kept| *kept != key);
             if record.connections.is_empty() && !record.backoff.has_failed() {
@@ -127,21 +127,13 @@ impl Pool {
     }
 
     /// Handshakes of accepted connections under way.
-    pub(crate) fn accepting(&self) -> usize {
-        self.accepting
-    }
-
-    /// Those of one prefix of addresses.
-    pub(crate) fn accepting_from(&self, prefix: Prefix) -> usize {
-        let accepting = self.iter().filter(|connection| {
-            !connection.dialed() && connection.phase() == ConnectionPhase::Handshaking
-        });
-        accepting.filter(|connection| Prefix::of(connection.address()) == prefix).count()
+    pub(crate) fn half_open(&self) -> &HalfOpen {
+        &self.half_open
     }
 
     /// All others: those that we dial, and those whose peers have proved who they are.
     pub(crate) fn established(&self) -> usize {
-        self.len().saturating_sub(self.accepting)
+        self.len().saturating_sub(self.half_open.len())
     }
 
     /// Whether there is, or lately was, a connection or a dial to an address. The handshake of
@@ -159,10 +151,11 @@ impl Pool {
         self.past_peers.note(address, now);
     }
 
-    /// The handshake of an accepted connection is over.
-    pub(crate) fn note_accepted(&mut self) {
-        debug_assert!(self.accepting > 0, "an accepted handshake is counted once");
-        self.accepting = self.accepting.saturating_sub(1);
+    /// The handshake of a connection is over.
+    pub(crate) fn note_handshake_over(&mut self, key: ConnectionKey) {
+        if let Some(address) = self.get(key).map(Connection::address) {
+            self.half_open.remove(key, address);
+        }
     }
 
     pub(crate) fn by_id(&self, id: &[u8]) -> Option<ConnectionKey> {

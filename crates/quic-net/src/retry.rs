@@ -2,8 +2,8 @@
 //! address, before anything is stored for it.
 //!
 //! A Retry is sent for an Initial without a valid token while as many incoming handshakes as
-//! [`Limits::handshakes`] are under way; [`answer`] says so, and `endpoint/receive.rs` sends it. A
-//! token lasts [`VALIDITY`] and is good for one address. Nothing is remembered between the two.
+//! [`Limits::handshakes`] are under way; [`is_needed`] says so, and `endpoint/receive.rs` sends it.
+//! A token lasts [`VALIDITY`] and is good for one address. Nothing is remembered between the two.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,26 +13,10 @@ use quiche::{ConnectionId, Header};
 use crate::connection_id::{Id, Secrets};
 use crate::limits::Limits;
 
-/// What a client gets for its Initial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InitialAnswer {
-    /// A handshake.
-    Accept,
-    /// A Retry: it must come back with the token.
-    Retry,
-    /// Nothing.
-    Refuse,
-}
-
-/// What a client gets while `accepting` handshakes of incoming connections are under way.
-pub(crate) fn answer(limits: &Limits, accepting: usize, is_validated: bool) -> InitialAnswer {
-    if accepting >= limits.half_open {
-        InitialAnswer::Refuse
-    } else if accepting >= limits.handshakes && !is_validated {
-        InitialAnswer::Retry
-    } else {
-        InitialAnswer::Accept
-    }
+/// Whether a client must prove its address while `half_open` handshakes of incoming connections are
+/// under way. Even where no place is left: whoever has proved it may displace another one.
+pub(crate) fn is_needed(limits: &Limits, half_open: usize, is_validated: bool) -> bool {
+    half_open >= limits.handshakes && !is_validated
 }
 
 /// The Retry for a client at `from` that sent an Initial with this header. It is to go on under
@@ -113,17 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn crowded_endpoint_asks_for_a_proof_and_a_full_one_takes_nobody() {
+    fn crowded_endpoint_asks_for_a_proof() {
         let limits = Limits::default();
-        for (accepting, stranger, validated) in [
-            (0, InitialAnswer::Accept, InitialAnswer::Accept),
-            (limits.handshakes - 1, InitialAnswer::Accept, InitialAnswer::Accept),
-            (limits.handshakes, InitialAnswer::Retry, InitialAnswer::Accept),
-            (limits.half_open - 1, InitialAnswer::Retry, InitialAnswer::Accept),
-            (limits.half_open, InitialAnswer::Refuse, InitialAnswer::Refuse),
+        for (half_open, is_asked) in [
+            (0, false),
+            (limits.handshakes - 1, false),
+            (limits.handshakes, true),
+            (limits.half_open, true),
         ] {
-            assert_eq!(answer(&limits, accepting, false), stranger, "{accepting}");
-            assert_eq!(answer(&limits, accepting, true), validated, "{accepting}");
+            assert_eq!(is_needed(&limits, half_open, false), is_asked, "{half_open}");
+            assert!(!is_needed(&limits, half_open, true));
         }
     }
 }

@@ -25,6 +25,22 @@ impl Prefix {
     }
 }
 
+/// The host of an address, as far as it can be told: an IPv4 address, or the first 64 bits of an
+/// IPv6 address, of which one host may use many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Host([u8; 8]);
+
+impl Host {
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        let mut host = [0; 8];
+        match address.ip() {
+            IpAddr::V4(ip) => host[..4].copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => host.copy_from_slice(&ip.octets()[..8]),
+        }
+        Self(host)
+    }
+}
+
 /// What is known of the sender of a packet that belongs to no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acquaintance {

@@ -63,6 +63,8 @@ pub struct EndpointStats {
     pub undecryptable_drops: u64,
     /// Datagrams that are not QUIC dropped because 1 MiB of them waited for the application.
     pub raw_datagram_drops: u64,
+    /// Handshakes of peers that made way for others at [`half_open`](crate::Limits::half_open).
+    pub handshakes_displaced: u64,
     /// Handshakes ended because their peers had sent too much of them: 32 KiB, 16 KiB from an
     /// address that may be forged, or 8 KiB while all that peers began have together brought 8 KiB
     /// for each of [`half_open`](crate::Limits::half_open).

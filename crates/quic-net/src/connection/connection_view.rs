@@ -110,6 +110,11 @@ impl Connection {
         self.dialed() || self.phase() != ConnectionPhase::Handshaking
     }
 
+    /// Whether the peer has shown that it receives what is sent to its address.
+    pub(crate) fn is_address_validated(&self) -> bool {
+        self.datagrams.is_address_validated()
+    }
+
     /// Whether no stream and no packet is under way.
     pub(crate) fn is_quiet(&self) -> bool {
         self.streams.is_empty()

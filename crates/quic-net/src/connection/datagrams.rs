@@ -103,6 +103,11 @@ impl Datagrams {
         self.anti_amplification_limit = Some(0);
     }
 
+    /// Whether what is sent to the peer's address is known to reach it.
+    pub(crate) fn is_address_validated(&self) -> bool {
+        self.anti_amplification_limit.is_none()
+    }
+
     /// The handshake has shown that the peer receives at its address.
     pub(crate) fn note_validated(&mut self, context: &mut EndpointContext) {
         self.anti_amplification_limit = None;
@@ -128,7 +133,7 @@ impl Datagrams {
             return;
         }
         if !quic.is_established() {
-            let is_validated = self.anti_amplification_limit.is_none();
+            let is_validated = self.is_address_validated();
             if !self.handshake.admit(context, bytes.len(), self.dialed, is_validated) {
                 return;
             }

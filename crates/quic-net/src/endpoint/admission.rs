@@ -10,14 +10,11 @@ use crate::connection::{Connection, ConnectionPhase, Ending};
 use crate::connection_key::ConnectionKey;
 use crate::event::{EndpointEvent, Protocol};
 use crate::reason::{CloseReason, Refusal};
-use crate::source_shares::Prefix;
 
 impl Endpoint {
     /// TLS is done.
     pub(super) fn note_established(&mut self, key: ConnectionKey) {
-        if self.pool.get(key).is_some_and(|connection| !connection.dialed()) {
-            self.pool.note_accepted();
-        }
+        self.pool.note_handshake_over(key);
         self.keep_certificate_limit(key);
     }
 
@@ -38,29 +35,53 @@ impl Endpoint {
         }
     }
 
-    /// Whether a handshake from this address may begin. Connections make way only for peers that
-    /// have proved who they are; while handshakes are crowded, one network has a share of them.
-    pub(super) fn has_room_for_handshake(&self, from: SocketAddr) -> bool {
+    /// Takes a place for a handshake from this address, whether that `is_validated` or may be
+    /// forged; another handshake may have to make way. False if there is none.
+    ///
+    /// Connections make way only for peers that have proved who they are.
+    pub(super) fn take_place(&mut self, from: SocketAddr, is_validated: bool) -> bool {
         let limits = self.context.limits();
-        let has_room =
-            self.pool.established() < limits.connections || self.pool.evictable(self.now).is_some();
-        let share = limits.half_open.div_ceil(PREFIX_SHARE);
-        has_room && (!self.is_crowded() || self.pool.accepting_from(Prefix::of(from)) < share)
+        let (places, connections) = (limits.half_open, limits.connections);
+        if self.pool.established() >= connections && self.pool.evictable(self.now).is_none() {
+            return false;
+        }
+        let half_open = self.pool.half_open();
+        let has_share =
+            !self.is_crowded() || half_open.count_from(from) < places.div_ceil(PREFIX_SHARE);
+        if has_share && half_open.len() < places {
+            return true;
+        }
+        let displaced = match has_share {
+            true => half_open.displaced(from),
+            false => half_open.displaced_within_prefix(from),
+        };
+        // Whoever may not be there at all displaces nobody.
+        let Some(displaced) = displaced.filter(|_| is_validated) else { return false };
+        if !displaced.is_fairer && !self.crowd.admit_replacement(places, self.now) {
+            return false;
+        }
+        if let Some(address) = self.pool.get(displaced.key).map(Connection::address) {
+            self.context.count().handshakes_displaced += 1;
+            self.turn_away(address);
+        }
+        self.end(displaced.key, &Ending::Closed(CloseReason::Evicted));
+        true
     }
 
     /// Whether half of the places for handshakes are taken.
     pub(super) fn is_crowded(&self) -> bool {
-        2 * self.pool.accepting() >= self.context.limits().half_open
+        2 * self.pool.half_open().len() >= self.context.limits().half_open
     }
 
     /// Counts a handshake that is turned away, and reports it now and then.
     pub(super) fn turn_away(&mut self, from: SocketAddr) {
-        if self.turned_away.is_some_and(|last| self.now - last < BETWEEN_REPORTS) {
+        if !self.crowd.is_report_due(self.now) {
             return self.context.refuse_quietly(Refusal::TooMany);
         }
-        self.turned_away = Some(self.now);
-        let accepting = self.pool.accepting();
-        let detail = format!("{accepting} handshakes are under way, and more are turned away");
+        let (held, half_open) = (self.pool.established(), self.pool.half_open().len());
+        let detail = format!(
+            "{held} connections are held and {half_open} handshakes under way: more are turned away"
+        );
         self.context.refuse(from, Refusal::TooMany, detail);
     }
 
@@ -327,8 +348,5 @@ fn oldest_age(wanted: Duration) -> Duration {
 const MAX_RETIRED: usize = 8;
 /// Age of a key.
 const KEY_AGE: Duration = Duration::from_secs(24 * 3600);
-
 /// While handshakes are crowded, one prefix of addresses has one in so many of all places.
 const PREFIX_SHARE: usize = 4;
-/// How often it is reported that handshakes are turned away.
-const BETWEEN_REPORTS: Duration = Duration::from_secs(10);

@@ -145,16 +145,14 @@ impl Endpoint {
         let original = retry::check(self.context.secrets(), from, token, &header.dcid, uptime);
         let is_validated = original.is_some();
         self.context.count().bad_retry_tokens += u64::from(!is_validated && !token.is_empty());
-        match retry::answer(self.context.limits(), self.pool.accepting(), is_validated) {
-            retry::InitialAnswer::Accept if self.has_room_for_handshake(from) => {}
-            retry::InitialAnswer::Accept | retry::InitialAnswer::Refuse => {
-                self.turn_away(from);
-                return None;
-            }
-            retry::InitialAnswer::Retry => {
-                self.send_retry(from, to, header, &derived);
-                return None;
-            }
+        let half_open = self.pool.half_open().len();
+        if retry::is_needed(self.context.limits(), half_open, is_validated) {
+            self.send_retry(from, to, header, &derived);
+            return None;
+        }
+        if !self.take_place(from, is_validated) {
+            self.turn_away(from);
+            return None;
         }
         let key = self.pool.next_key()?;
         // After a Retry the client addresses the id that the Retry gave it.

@@ -7,6 +7,7 @@
 )]
 
 mod crowds;
+mod half_open;
 mod mallory;
 mod members;
 mod strangers;
