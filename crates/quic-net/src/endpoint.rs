@@ -27,6 +27,7 @@ use crate::crowd::Crowd;
 use crate::endpoint_context::EndpointContext;
 use crate::error::EndpointError;
 use crate::event::{EndpointEvent, PeerIdentity};
+use crate::handshake_rates::HandshakeRates;
 use crate::pool::Pool;
 use crate::reason::CloseReason;
 use crate::send_errors::SendErrors;
@@ -65,6 +66,7 @@ pub struct Endpoint {
     connectionless: ConnectionlessQueue,
     resets: ResetShares,
     crowd: Crowd,
+    handshake_rates: HandshakeRates,
     send_errors: SendErrors,
     /// Connections confirmed so far.
     confirmations: u64,
@@ -114,6 +116,7 @@ impl Endpoint {
             connectionless: ConnectionlessQueue::default(),
             resets: ResetShares::new(now),
             crowd: Crowd::new(now),
+            handshake_rates: HandshakeRates::default(),
             send_errors: SendErrors::default(),
             confirmations: 0,
             started: now,

@@ -43,6 +43,7 @@ mod event_loop;
 mod event_queue;
 mod first_byte;
 mod half_open;
+mod handshake_rates;
 mod hello;
 mod kernel_refusal;
 mod limits;

@@ -63,6 +63,9 @@ pub struct EndpointStats {
     pub undecryptable_drops: u64,
     /// Datagrams that are not QUIC dropped because 1 MiB of them waited for the application.
     pub raw_datagram_drops: u64,
+    /// Packets of handshakes dropped because their network sent more than 512 KiB of them a second,
+    /// within 10 s of a handshake that was [too long](Self::handshakes_too_long).
+    pub handshake_rate_drops: u64,
     /// Handshakes of peers that made way for others at [`half_open`](crate::Limits::half_open).
     pub handshakes_displaced: u64,
     /// Handshakes ended because their peers had sent too much of them: 32 KiB, 16 KiB from an

@@ -88,7 +88,10 @@ impl Endpoint {
             return;
         };
         if let Some(key) = self.pool.by_id(&header.dcid) {
-            self.hand_over(key, from, to, bytes);
+            let is_proven = self.pool.get(key).is_some_and(Connection::is_trustworthy);
+            if is_proven || self.admits_handshake_packet(from, bytes) {
+                self.hand_over(key, from, to, bytes);
+            }
             return;
         }
         // Servers ignore Initials in small datagrams (RFC 9000 section 14.1), so that answers
@@ -105,11 +108,21 @@ impl Endpoint {
             self.context.count().stray_datagrams += 1;
             return;
         }
+        if !self.admits_handshake_packet(from, bytes) {
+            return;
+        }
         let derived = self.context.secrets().accepted_id(from, &header.dcid);
         let known = self.pool.by_id(&derived);
         if let Some(key) = known.or_else(|| self.accept(from, to, &header, derived)) {
             self.hand_over(key, from, to, bytes);
         }
+    }
+
+    /// Whether a packet of a handshake that a peer began may be taken; counted if not.
+    fn admits_handshake_packet(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
+        let admitted = self.handshake_rates.admit(from, bytes.len(), self.now);
+        self.context.count().handshake_rate_drops += u64::from(!admitted);
+        admitted
     }
 
     /// Gives a datagram to the connection that it is addressed to.
@@ -128,7 +141,11 @@ impl Endpoint {
             self.context.count().moved_peers += 1;
             return;
         }
+        let too_long = self.context.stats().handshakes_too_long;
         connection.receive(&mut self.context, bytes, from, to);
+        if self.context.stats().handshakes_too_long > too_long {
+            self.handshake_rates.note_too_long(from, self.now);
+        }
         self.advance(key);
     }
 
