@@ -6,14 +6,16 @@ use crate::bearer::Bearer;
 use crate::effects::Effects;
 use crate::failure_detector::{FailureDetector, GoneClaim};
 use crate::hearsay::{HALF_OF_ALL, Hearsay, Lead};
+use crate::member::Member;
 use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, WarningKind};
 use crate::peer_processes::PeerProcesses;
 use crate::push_pull::versions_in;
 use crate::verdict::Proof;
 use crate::version_fit::check_versions;
-use crate::wire::{Alive, Dead, IndirectPing, Message};
+use crate::wire::{Alive, Dead, IndirectPing, Message, Suspect};
 
 /// The parts of the machine that judge claims of others.
 pub(crate) struct ClaimExaminer<'a> {
@@ -25,26 +27,85 @@ pub(crate) struct ClaimExaminer<'a> {
 }
 
 impl ClaimExaminer<'_> {
-    /// Whether a claim is near enough to what is held; counted if not. A member that has just
-    /// started may be told by those who answer it, and by its peers, how high it once was, up to
-    /// [`HALF_OF_ALL`].
-    pub(crate) fn admits(
+    /// At which incarnation a suspicion, death or leave is believed: the one that is held instead
+    /// of one too far above it, and none if it is impossible, or about us and too far above what
+    /// we say. Counted unless it is the one claimed.
+    pub(crate) fn believed_incarnation(
         &mut self,
         index: Option<MemberIndex>,
         incarnation: u32,
         bearer: Option<Bearer<'_>>,
-    ) -> bool {
-        let (Some(index), Some(bearer)) = (index, bearer) else { return true };
-        let admitted = match Lead::of(incarnation, self.members.get(index).incarnation()) {
-            Lead::Small => true,
-            _ if index == MemberIndex::ME && self.may_tell_us_our_past(bearer) => {
-                incarnation < HALF_OF_ALL
-            }
-            Lead::Large => self.hearsay.admit_raise(index, bearer.payer(), self.effects.now()),
-            Lead::Impossible => false,
+    ) -> Option<u32> {
+        let (Some(index), Some(bearer)) = (index, bearer) else { return Some(incarnation) };
+        let held = self.members.get(index).incarnation();
+        if self.admits(index, incarnation, bearer) {
+            return Some(incarnation);
+        }
+        let is_possible = Lead::of(incarnation, held) != Lead::Impossible;
+        (index != MemberIndex::ME && is_possible).then_some(held)
+    }
+
+    /// Whether a claim is near enough to what is held; counted if not.
+    fn admits(&mut self, index: MemberIndex, incarnation: u32, bearer: Bearer<'_>) -> bool {
+        let (held, now) = (self.members.get(index).incarnation(), self.effects.now());
+        let ahead = incarnation.saturating_sub(held);
+        let admitted = match Lead::of(incarnation, held) {
+            _ if index == MemberIndex::ME => self.admits_about_us(incarnation, bearer),
+            Lead::Small => self.hearsay.admit_few_ahead(index, ahead, now),
+            Lead::Large | Lead::Impossible => false,
         };
         self.effects.count().refused_incarnation += u64::from(!admitted);
         admitted
+    }
+
+    /// Whose suspicion it is that `bearer` tells in the name of `by`, and whether that is known.
+    /// What an exchange brings, or is told in our name, is the word of whoever brings it: others
+    /// would count against us what we did not find out ourselves.
+    pub(crate) fn who_suspects(
+        &self,
+        subject: &[u8],
+        by: MemberName,
+        bearer: Option<Bearer<'_>>,
+    ) -> (MemberName, bool) {
+        let Some(bearer) = bearer else { return (by, true) };
+        let proof = bearer.proof_of(by.as_bytes(), self.processes.names_are_proven());
+        let is_first_hand = proof != Proof::Hearsay;
+        if by != *self.members.me().name() {
+            return (by, is_first_hand);
+        }
+        let name = match bearer {
+            Bearer::Peer(peer) => self.members.name_of(peer),
+            Bearer::Answer(address) => self.members.at_address(address).map(Member::name).next(),
+        };
+        let name = name.filter(|name| name.as_bytes() != subject);
+        (name.cloned().unwrap_or(by), is_first_hand)
+    }
+
+    /// Whether a claim about ourselves is near enough to what we say. Whatever others can be made
+    /// to hold of us they must be able to tell us, or we could not refute it. A member that has
+    /// just started may be told by those who answer it, and by its peers, how high it once was, up
+    /// to [`HALF_OF_ALL`].
+    fn admits_about_us(&mut self, incarnation: u32, bearer: Bearer<'_>) -> bool {
+        let (held, now) = (self.members.me().incarnation(), self.effects.now());
+        let ahead = incarnation.saturating_sub(held);
+        let is_past = incarnation < HALF_OF_ALL && self.may_tell_us_our_past(bearer);
+        is_past
+            || match Lead::of(incarnation, held) {
+                Lead::Impossible => false,
+                Lead::Small | Lead::Large => {
+                    self.hearsay.admit_about_us(ahead, bearer.payer(), now)
+                }
+            }
+    }
+
+    /// Has a member say where it is, by telling it something older than what it says: where that is
+    /// what it says, nothing changes.
+    fn ask_for_incarnation(&mut self, index: MemberIndex) {
+        let (member, me) = (self.members.get(index), self.members.me());
+        let incarnation = member.incarnation().saturating_sub(1);
+        let (node, from) = (member.name().as_bytes(), me.name().as_bytes());
+        let question = Message::Suspect(Suspect { incarnation, node, from });
+        self.effects.send_messages(Destination::of(member), &[question], false);
     }
 
     fn may_tell_us_our_past(&self, bearer: Bearer<'_>) -> bool {
@@ -73,7 +134,14 @@ impl ClaimExaminer<'_> {
         };
         let is_bounded = proof == Proof::Hearsay
             && (index == MemberIndex::ME || self.processes.speaks_ours(index));
-        !is_bounded || self.admits(Some(index), alive.incarnation, Some(bearer))
+        if !is_bounded || self.admits(index, alive.incarnation, bearer) {
+            return true;
+        }
+        let now = self.effects.now();
+        if index != MemberIndex::ME && self.hearsay.admit_question(index, bearer.payer(), now) {
+            self.ask_for_incarnation(index);
+        }
+        false
     }
 
     /// Whether we and a member understand each other. Who speaks for itself is reported if not.

@@ -79,9 +79,8 @@ impl Dissemination {
     ) {
         self.scratch.clear();
         message.encode(&mut self.scratch);
-        let is_alive = matches!(message, Message::Alive(_));
         let message = Arc::from(self.scratch.as_slice());
-        self.updates.push(Update { subject, urgency, message, is_alive, told_by });
+        self.updates.push(Update { subject, urgency, message, told_by });
         self.schedule_round(config, effects);
     }
 

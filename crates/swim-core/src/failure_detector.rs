@@ -87,8 +87,7 @@ impl FailureDetector {
         self.awareness.apply_delta(1);
     }
 
-    /// Sets the next tick; whether a round shall begin. `due` is when the present one was due:
-    /// late ticks keep the rhythm.
+    /// Sets the next tick, whenever this one was `due`; whether a round shall begin.
     pub(crate) fn tick(&mut self, due: Time, config: &Config, effects: &mut Effects) -> bool {
         let interval = config.probe_interval;
         let late = (effects.now() - due).as_micros() / interval.as_micros().max(1);
@@ -99,8 +98,13 @@ impl FailureDetector {
     }
 
     /// Whether the turn of a member is left to the next one: see [`UnheardTargets`].
-    pub(crate) fn passes_over(&mut self, was_heard: bool, now: Time) -> bool {
+    pub(crate) fn passes_over(&self, was_heard: bool, now: Time) -> bool {
         !was_heard && self.unheard.passes_over(now)
+    }
+
+    /// Local health, and whether a member from which nothing was ever heard did not answer lately.
+    pub(crate) fn doubts(&self, now: Time) -> (u8, bool) {
+        (self.health(), self.unheard.has_failed(now))
     }
 
     /// Begins to probe a member; returns the sequence number of the ping to send.
@@ -115,6 +119,7 @@ impl FailureDetector {
         let member = members.get(target);
         let (sequence, now) = (self.pending.next_sequence(), effects.now());
         effects.count().probes += 1;
+        self.unheard.note_probe(was_heard);
         effects.set_timer(Timer::ProbePhase, now + config.probe_timeout);
         self.round = Some(ProbeRound {
             sequence,

@@ -8,17 +8,23 @@ use crate::payer::Payer;
 use crate::refuted_suspicions::RefutedSuspicions;
 use crate::time::Time;
 
-/// How far above what is held a claim of somebody else may be. Members raise their incarnations by
-/// one, so an honest claim is a few ahead.
+/// How far above what is held a claim of somebody else may be that is not dropped. Members raise
+/// their incarnations by one, so an honest claim is a few ahead.
 const MOST_AHEAD: u32 = 1 << 16;
-/// A claim that is so little ahead may come from anybody at any time: whoever believes it missed a
-/// few refutations.
+/// A claim that is so little ahead may come from anybody: whoever believes it missed a few
+/// refutations.
 const FEW_AHEAD: u32 = 64;
+/// By so much such claims may raise what is held of a member in a minute, all together, and what
+/// we hold of ourselves those of one peer. At this pace it takes four years to [`HALF_OF_ALL`].
+const MAX_FEW_AHEAD: u32 = 1_024;
+/// A claim that is so little ahead is taken all the same: it is the last refutation or the one
+/// before, which must reach everybody whatever others have claimed.
+const LEAST_AHEAD: u32 = 2;
 /// From here on only what is held already is claimed: nobody has refuted so often, and beyond this
 /// the highest incarnations that there are would come within a few claims.
 pub(crate) const HALF_OF_ALL: u32 = 1 << 31;
-/// How often one peer may raise what is held of a member by more than [`FEW_AHEAD`]. At this pace
-/// it takes three weeks to [`HALF_OF_ALL`].
+/// How often a member is asked for its incarnation because of what one peer claims, and how often
+/// one peer may raise our own by more than [`MAX_FEW_AHEAD`] in all.
 const BETWEEN_RAISES: Duration = Duration::from_secs(60);
 /// New members that one peer may bring in a minute, beside those of exchanges that we began.
 const MAX_NEW_MEMBERS: u32 = 1_024;
@@ -33,7 +39,12 @@ const BETWEEN_COSTS: u32 = 10;
 pub(crate) struct Hearsay {
     /// Whose suspicions were refuted.
     pub(crate) refuted: RefutedSuspicions,
-    raised: BTreeMap<(MemberIndex, Payer), Time>,
+    /// When a peer last made us ask a member, or raised ourselves by much.
+    asked: BTreeMap<(MemberIndex, Payer), Time>,
+    /// By how much members were raised, each since when.
+    raised: Vec<(Time, u32)>,
+    /// By how much peers raised ourselves, each since when.
+    raised_us: BTreeMap<Payer, (Time, u32)>,
     introduced: BTreeMap<Payer, (Time, u32)>,
     costs: BTreeMap<Payer, Time>,
     last_cost: Option<Time>,
@@ -62,19 +73,45 @@ impl Lead {
 }
 
 impl Hearsay {
-    /// Whether a peer may raise what is held of a member by much.
-    pub(crate) fn admit_raise(&mut self, subject: MemberIndex, by: Payer, now: Time) -> bool {
+    /// Whether a claim may raise what is held of another member by a few.
+    pub(crate) fn admit_few_ahead(&mut self, subject: MemberIndex, ahead: u32, now: Time) -> bool {
+        if ahead <= LEAST_AHEAD {
+            return true;
+        }
+        if self.raised.len() <= subject.index() {
+            // As long as the table of members.
+            self.raised.resize(subject.index() + 1, (Time::ZERO, 0));
+        }
+        self.raised.get_mut(subject.index()).is_some_and(|sum| add(sum, ahead, now))
+    }
+
+    /// Whether a peer may raise what we say of ourselves: in all by as much as others are raised,
+    /// and once in a while by more.
+    pub(crate) fn admit_about_us(&mut self, ahead: u32, by: Payer, now: Time) -> bool {
+        if ahead <= LEAST_AHEAD {
+            return true;
+        }
+        if self.raised_us.len() >= MAX_REMEMBERED {
+            self.raised_us.retain(|_, (since, _)| now - *since < BETWEEN_RAISES);
+        }
+        let has_room = self.raised_us.len() < MAX_REMEMBERED || self.raised_us.contains_key(&by);
+        has_room && add(self.raised_us.entry(by.clone()).or_insert((now, 0)), ahead, now)
+            || self.admit_question(MemberIndex::ME, by, now)
+    }
+
+    /// Whether a peer may make us ask a member, or raise ourselves by much.
+    pub(crate) fn admit_question(&mut self, subject: MemberIndex, by: Payer, now: Time) -> bool {
         let recent = |at: &Time| now - *at < BETWEEN_RAISES;
         let key = (subject, by);
-        if self.raised.get(&key).is_some_and(recent) {
+        if self.asked.get(&key).is_some_and(recent) {
             return false;
         }
-        if self.raised.len() >= MAX_REMEMBERED {
-            self.raised.retain(|_, at| recent(at));
+        if self.asked.len() >= MAX_REMEMBERED {
+            self.asked.retain(|_, at| recent(at));
         }
-        let has_room = self.raised.len() < MAX_REMEMBERED;
+        let has_room = self.asked.len() < MAX_REMEMBERED;
         if has_room {
-            self.raised.insert(key, now);
+            self.asked.insert(key, now);
         }
         has_room
     }
@@ -115,8 +152,21 @@ impl Hearsay {
 
     /// The member was purged.
     pub(crate) fn forget(&mut self, subject: MemberIndex) {
-        self.raised.retain(|(other, _), _| *other != subject);
+        self.asked.retain(|(other, _), _| *other != subject);
+        if let Some((_, sum)) = self.raised.get_mut(subject.index()) {
+            *sum = 0;
+        }
     }
+}
+
+/// Adds to what was raised in a minute, unless it exceeds [`MAX_FEW_AHEAD`].
+fn add((since, sum): &mut (Time, u32), ahead: u32, now: Time) -> bool {
+    if now - *since >= BETWEEN_RAISES {
+        (*since, *sum) = (now, 0);
+    }
+    let admitted = ahead <= MAX_FEW_AHEAD - *sum;
+    *sum += if admitted { ahead } else { 0 };
+    admitted
 }
 
 #[cfg(test)]
@@ -148,18 +198,44 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_raises_a_member_once_in_a_minute_and_the_table_is_bounded() {
+    fn claims_of_little_raise_a_member_by_so_much_in_a_minute() {
         let mut hearsay = Hearsay::default();
-        assert!(hearsay.admit_raise(MemberIndex::ME, payer(1), at(0)));
-        assert!(!hearsay.admit_raise(MemberIndex::ME, payer(1), at(59)));
-        assert!(hearsay.admit_raise(MemberIndex::ME, payer(2), at(59)));
-        assert!(hearsay.admit_raise(MemberIndex::ME, payer(1), at(60)));
+        let mut raise = |member, ahead, second| {
+            hearsay.admit_few_ahead(MemberIndex::at(member).unwrap(), ahead, at(second))
+        };
+        assert_eq!((0..100).filter(|_| raise(7, 64, 1_000)).count(), 16);
+        assert!(raise(7, 2, 1_000) && !raise(7, 3, 1_059) && raise(8, 64, 1_059));
+        assert!(raise(7, 3, 1_060));
+    }
+
+    #[test]
+    fn each_peer_raises_us_by_so_much_and_once_in_a_minute_by_more() {
+        let mut hearsay = Hearsay::default();
+        let mut raise = |port, ahead, s| hearsay.admit_about_us(ahead, payer(port), at(s));
+        assert!(raise(1, 1_024, 1_000), "as much as others hold of us after a minute");
+        assert!(raise(1, 60_000, 1_001) && !raise(1, 3, 1_002));
+        assert!(raise(2, 1_000, 1_002) && raise(2, 60_000, 1_003));
+        assert!(raise(1, 2, 1_003) && raise(1, 1_024, 1_061));
         for port in 0..5_000 {
-            hearsay.admit_raise(MemberIndex::ME, payer(port), at(60));
+            raise(port, 2_000, 1_062);
         }
-        assert_eq!(hearsay.raised.len(), MAX_REMEMBERED);
-        hearsay.forget(MemberIndex::ME);
-        assert!(hearsay.raised.is_empty());
+        assert_eq!(hearsay.raised_us.len(), MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn a_peer_makes_us_ask_once_in_a_minute_and_the_table_is_bounded() {
+        let mut hearsay = Hearsay::default();
+        let bob = MemberIndex::at(7).unwrap();
+        assert!(hearsay.admit_question(bob, payer(1), at(0)));
+        assert!(!hearsay.admit_question(bob, payer(1), at(59)));
+        assert!(hearsay.admit_question(bob, payer(2), at(59)));
+        assert!(hearsay.admit_question(bob, payer(1), at(60)));
+        for port in 0..5_000 {
+            hearsay.admit_question(bob, payer(port), at(60));
+        }
+        assert_eq!(hearsay.asked.len(), MAX_REMEMBERED);
+        hearsay.forget(bob);
+        assert!(hearsay.asked.is_empty());
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::member_table::MemberTable;
 /// Addresses whose start number waits for its member to be known; beyond that it is not noted, and
 /// a restart there is not noticed.
 const MAX_GREETED: usize = 4096;
+/// Timeouts do not grow below this number anyway.
+const LEAST_COUNTED: usize = 10;
 
 /// The start numbers heard, and whether certificates prove names.
 #[derive(Debug, Default)]
@@ -75,6 +77,19 @@ impl PeerProcesses {
     /// Whether anything has arrived from a member; others may have invented it.
     pub(crate) fn was_heard(&self, index: MemberIndex) -> bool {
         self.heard.contains(&index)
+    }
+
+    /// Of how many members something has arrived.
+    pub(crate) fn heard(&self) -> usize {
+        self.heard.len()
+    }
+
+    /// How many of `members` count where a timeout or an interval grows with the cluster, and some
+    /// of them were invented: half of the square of those that were heard at most. These scales are
+    /// logarithmic, so that whoever has heard 45 members counts a thousand.
+    pub(crate) fn counted(&self, members: usize) -> usize {
+        let heard = self.heard();
+        members.min((heard.saturating_mul(heard) / 2).max(LEAST_COUNTED))
     }
 
     /// Whether a member gave a start number, as members of this library do.

@@ -17,6 +17,11 @@ pub struct MembershipStats {
     pub dead: usize,
     /// Members that left and are not yet purged.
     pub left: usize,
+    /// Members, whatever their state, from which something has arrived.
+    pub heard: usize,
+    /// Whether one of the others did not answer a probe within the last minute: somebody may have
+    /// invented them, and they count less.
+    pub doubts_unheard: bool,
     /// Local health: 0 is good.
     pub health: u8,
     /// Updates about members that are still to be gossiped.

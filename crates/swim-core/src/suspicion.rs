@@ -14,6 +14,8 @@ pub(crate) struct Suspicion {
     /// The member whose suspicion it was, then those that confirmed it: at most
     /// `timeout.expected` of them.
     suspected_by: Vec<MemberName>,
+    /// Whether the one whose suspicion it was said so itself, or it is our own.
+    is_first_hand: bool,
 }
 
 /// The bounds of a suspicion's timeout, in a cluster of the present size.
@@ -26,15 +28,17 @@ pub(crate) struct SuspicionTimeout {
 }
 
 impl SuspicionTimeout {
-    /// `members` counts every member remembered, as Go does.
+    /// `members` is every member remembered, as Go counts them; `counted` are those of them whose
+    /// number makes the timeout longer.
     pub(crate) fn new(
         members: usize,
+        counted: usize,
         multiplier: u32,
         max_multiplier: u32,
         probe_interval: Duration,
     ) -> Self {
         let min =
-            probe_interval.saturating_mul(multiplier).saturating_mul(scale_milli(members)) / 1000;
+            probe_interval.saturating_mul(multiplier).saturating_mul(scale_milli(counted)) / 1000;
         let wanted = usize::try_from(multiplier.saturating_sub(2)).unwrap_or(usize::MAX);
         // Too few others could confirm.
         let expected = if members.saturating_sub(2) < wanted { 0 } else { wanted };
@@ -67,8 +71,18 @@ impl SuspicionTimeout {
 }
 
 impl Suspicion {
-    pub(crate) fn new(by: MemberName, timeout: SuspicionTimeout, now: Time) -> Self {
-        Self { started: now, timeout, suspected_by: vec![by] }
+    pub(crate) fn new(
+        by: MemberName,
+        is_first_hand: bool,
+        timeout: SuspicionTimeout,
+        now: Time,
+    ) -> Self {
+        Self { started: now, timeout, suspected_by: vec![by], is_first_hand }
+    }
+
+    /// Whether it is known to be whose it is said to be.
+    pub(crate) fn is_first_hand(&self) -> bool {
+        self.is_first_hand
     }
 
     /// Whether `from` counts as one more confirmation.
@@ -129,15 +143,17 @@ mod tests {
 
     #[test]
     fn the_minimum_grows_with_the_logarithm_of_the_members() {
-        let min =
-            |members| SuspicionTimeout::new(members, 1, 6, Duration::from_secs(1)).min.as_millis();
+        let min = |members| {
+            SuspicionTimeout::new(members, members, 1, 6, Duration::from_secs(1)).min.as_millis()
+        };
         assert_eq!([5, 10, 50, 100, 500, 1000].map(min), [1000, 1000, 1698, 2000, 2698, 3000]);
     }
 
     #[test]
     fn small_clusters_expect_no_confirmations() {
-        let expected =
-            |members| SuspicionTimeout::new(members, 4, 6, Duration::from_secs(1)).expected;
+        let expected = |members| {
+            SuspicionTimeout::new(members, members, 4, 6, Duration::from_secs(1)).expected
+        };
         assert_eq!([1, 2, 3, 4, 100].map(expected), [0, 0, 0, 2, 2]);
     }
 
@@ -163,7 +179,7 @@ mod tests {
             max: Duration::from_secs(30),
             expected: 2,
         };
-        let mut suspicion = Suspicion::new(name("ada"), timeout, Time::ZERO);
+        let mut suspicion = Suspicion::new(name("ada"), true, timeout, Time::ZERO);
         assert!(!suspicion.confirm(&name("ada")));
         assert!(suspicion.confirm(&name("bob")) && !suspicion.confirm(&name("bob")));
         assert!(suspicion.confirm(&name("cyd")) && suspicion.is_fully_confirmed());

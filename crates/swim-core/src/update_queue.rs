@@ -42,8 +42,6 @@ pub(crate) struct Update {
     pub(crate) subject: MemberIndex,
     pub(crate) urgency: Urgency,
     pub(crate) message: Arc<[u8]>,
-    /// It says that the subject is alive, which the subject knows.
-    pub(crate) is_alive: bool,
     /// Where it came from, if somebody told us.
     pub(crate) told_by: Option<SocketAddr>,
 }
@@ -214,9 +212,10 @@ impl QueuedUpdate {
 }
 
 impl Update {
-    /// Whoever told us knows it, and so does a member that it says is alive.
+    /// Whoever told us knows it. Its subject may not, even if it says that the subject is alive:
+    /// somebody may have invented that.
     fn is_known_to(&self, to: Recipient) -> bool {
-        self.told_by == Some(to.address) || (self.is_alive && to.index == Some(self.subject))
+        self.told_by == Some(to.address)
     }
 }
 
@@ -256,7 +255,7 @@ mod tests {
     fn update(subject: usize, message: &[u8]) -> Update {
         let subject = index(subject);
         let urgency = Urgency::Usual;
-        Update { subject, urgency, message: message.into(), is_alive: false, told_by: None }
+        Update { subject, urgency, message: message.into(), told_by: None }
     }
 
     fn push(queue: &mut UpdateQueue, subject: usize, message: &[u8]) {
@@ -299,16 +298,13 @@ mod tests {
     fn who_knows_an_update_is_passed_over_and_others_get_what_is_left() {
         let mut queue = UpdateQueue::default();
         let told_by = Some(address(7));
-        queue.push(Update { is_alive: true, told_by, ..update(1, b"bob alive") });
+        queue.push(Update { told_by, ..update(1, b"bob alive") });
         queue.push(update(2, b"cyd"));
-        let bob = Recipient { index: Some(index(1)), ..SOMEBODY };
         let teller = Recipient { address: address(7), ..SOMEBODY };
-        assert_eq!(take_for(&mut queue, 100, 9, bob), ["cyd"]);
         assert_eq!(take_for(&mut queue, 100, 9, teller), ["cyd"]);
-        assert_eq!(take(&mut queue, 100, 9), ["bob alive", "cyd"]);
-        // A suspicion is sent to whom it is about.
-        queue.push(update(1, b"bob suspect"));
-        assert_eq!(take_for(&mut queue, 100, 9, bob), ["bob suspect", "cyd"]);
+        // It is sent to whom it is about as well.
+        let bob = Recipient { index: Some(index(1)), ..SOMEBODY };
+        assert_eq!(take_for(&mut queue, 100, 9, bob), ["bob alive", "cyd"]);
     }
 
     #[test]

@@ -6,14 +6,15 @@ use crate::time::Time;
 
 /// How long such members are probed less, after one of them did not answer.
 const CAUTIOUS_FOR: Duration = Duration::from_secs(60);
-/// Of so many turns of theirs one is used meanwhile: a real one may die, too.
-const ONE_TURN_IN: u32 = 4;
+/// So many others are probed before one of them is, meanwhile: a real one may die, too.
+const OTHERS_BETWEEN: u32 = 3;
 
 /// Whether such members did not answer lately.
 #[derive(Debug, Default)]
 pub(super) struct UnheardTargets {
     failed: Option<Time>,
-    turns: u32,
+    /// Probes of other members since the last one of them.
+    others: u32,
 }
 
 impl UnheardTargets {
@@ -22,13 +23,19 @@ impl UnheardTargets {
         self.failed = Some(now);
     }
 
+    /// A probe of one of them begins, or of another member.
+    pub(super) fn note_probe(&mut self, was_heard: bool) {
+        self.others = if was_heard { self.others.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether one of them did not answer lately.
+    pub(super) fn has_failed(&self, now: Time) -> bool {
+        self.failed.is_some_and(|at| now - at < CAUTIOUS_FOR)
+    }
+
     /// Whether the turn of one of them is left to the next member.
-    pub(super) fn passes_over(&mut self, now: Time) -> bool {
-        if self.failed.is_none_or(|at| now - at >= CAUTIOUS_FOR) {
-            return false;
-        }
-        self.turns = self.turns.wrapping_add(1);
-        !self.turns.is_multiple_of(ONE_TURN_IN)
+    pub(super) fn passes_over(&self, now: Time) -> bool {
+        self.has_failed(now) && self.others < OTHERS_BETWEEN
     }
 }
 
@@ -37,13 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_failure_three_turns_of_four_are_left_to_others_for_a_minute() {
+    fn after_a_failure_three_of_four_probes_are_of_others_for_a_minute() {
         let mut unheard = UnheardTargets::default();
         let at = |seconds: u64| Time::from_micros(seconds * 1_000_000);
         assert!(!unheard.passes_over(at(1)));
         unheard.note_failure(at(2));
-        let passed = (0..8).filter(|_| unheard.passes_over(at(61))).count();
-        assert_eq!(passed, 6);
+        for probe in 0..8 {
+            assert_eq!(unheard.passes_over(at(61)), probe % 4 != 3, "{probe}");
+            unheard.note_probe(unheard.passes_over(at(61)));
+        }
         assert!(!unheard.passes_over(at(62)));
     }
 }

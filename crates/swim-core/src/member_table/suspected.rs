@@ -30,6 +30,11 @@ impl Suspected {
         &self.by
     }
 
+    /// Whether whoever is said to have begun it said so itself.
+    pub(crate) fn is_first_hand(&self) -> bool {
+        self.suspicion.as_ref().is_some_and(Suspicion::is_first_hand)
+    }
+
     /// How long the member has been suspected; zero if it is dead or has left.
     pub(crate) fn lasted(&self, now: Time) -> Duration {
         self.suspicion.as_ref().map_or(Duration::ZERO, |suspicion| now - suspicion.started())

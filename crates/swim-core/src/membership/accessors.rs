@@ -95,7 +95,8 @@ impl Membership {
     #[must_use]
     pub fn stats(&self) -> MembershipStats {
         let mut stats = MembershipStats::of_members(|state| self.members.count(state));
-        stats.health = self.health();
+        stats.heard = self.processes.heard();
+        (stats.health, stats.doubts_unheard) = self.detector.doubts(self.effects.now());
         stats.queued_updates = self.dissemination.queued_updates();
         stats.queued_broadcasts = self.dissemination.queued_broadcasts();
         stats.streams = self.exchanges.len() + self.reliable.streams();

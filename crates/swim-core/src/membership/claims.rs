@@ -73,17 +73,17 @@ impl Membership {
     pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>, bearer: Option<Bearer<'_>>) {
         let Some(from) = self.checked_sender(suspect.incarnation, suspect.from) else { return };
         let index = self.members.find(suspect.node);
-        if !self.claims().admits(index, suspect.incarnation, bearer) {
-            return;
-        }
+        let believed = self.claims().believed_incarnation(index, suspect.incarnation, bearer);
+        let Some(incarnation) = believed else { return };
+        let suspect = &Suspect { incarnation, ..*suspect };
         let source = bearer.map(Bearer::address);
         let claim = Claim::Suspect { incarnation: suspect.incarnation };
         match (judge(self.held(index), claim), index) {
             (Verdict::Apply, Some(index)) => {
-                self.begin_suspicion(index, suspect, from, source);
+                self.begin_suspicion(index, suspect, from, bearer);
             }
             (Verdict::Confirm, Some(index)) => {
-                self.confirm_suspicion(index, suspect, &from, source);
+                self.confirm_suspicion(index, suspect, &from, bearer);
             }
             (Verdict::RaiseIncarnation, Some(index)) => {
                 self.members.raise_incarnation(index, suspect.incarnation);
@@ -101,9 +101,13 @@ impl Membership {
         let Some(from) = self.checked_sender(dead.incarnation, dead.from) else { return };
         let index = self.members.find(dead.node);
         let is_own = bearer.is_none_or(|bearer| self.claims().is_departure(dead, bearer));
-        if !is_own && !self.claims().admits(index, dead.incarnation, bearer) {
+        let hearsay = bearer.filter(|_| !is_own);
+        let Some(incarnation) =
+            self.claims().believed_incarnation(index, dead.incarnation, hearsay)
+        else {
             return;
-        }
+        };
+        let dead = &Dead { incarnation, ..*dead };
         let source = bearer.map(Bearer::address);
         let claim = if dead.from == dead.node {
             Claim::Left { incarnation: dead.incarnation }
@@ -138,12 +142,6 @@ impl Membership {
             (Verdict::Ignore(_), _) => {}
             (verdict, _) => debug_assert!(false, "{verdict:?} about a dead message"),
         }
-    }
-
-    /// Queues what we say of ourselves, replacing what we said before.
-    pub(super) fn gossip_about_me(&mut self) {
-        let me = self.local();
-        self.queue_update(MemberIndex::ME, &Message::Alive(me.record().to_alive()), None);
     }
 
     /// Queues an update for everybody but `told_by`, who sent it. Once we leave, only updates
@@ -226,7 +224,10 @@ impl Membership {
             log::info!("{} is no longer suspected", member.name());
             self.effects.count().suspicions_cleared += 1;
             let by = suspected.by().clone();
-            self.note_refuted(&by);
+            // Others may have suspected in its name to have it doubted.
+            if suspected.is_first_hand() {
+                self.note_refuted(&by);
+            }
             self.effects.emit(MembershipEvent::Cleared { member: member.clone(), by });
         }
         if before.address() != member.address() {
@@ -267,11 +268,14 @@ impl Membership {
         index: MemberIndex,
         suspect: &Suspect<'_>,
         by: MemberName,
-        source: Option<SocketAddr>,
+        bearer: Option<Bearer<'_>>,
     ) {
-        self.queue_update(index, &Message::Suspect(*suspect), source);
+        let (by, is_first_hand) = self.claims().who_suspects(suspect.node, by, bearer);
+        let suspect = Suspect { from: by.as_bytes(), ..*suspect };
+        self.queue_update(index, &Message::Suspect(suspect), bearer.map(Bearer::address));
         let now = self.effects.now();
-        let suspicion = Suspicion::new(by.clone(), self.suspicion_timeout(&by), now);
+        let timeout = self.suspicion_timeout(&by);
+        let suspicion = Suspicion::new(by.clone(), is_first_hand, timeout, now);
         self.set_suspicion_timers(index, suspicion.deadline());
         self.effects.count().suspicions += 1;
         self.members.set_suspect(index, suspect.incarnation, by.clone(), suspicion, now);
@@ -285,14 +289,16 @@ impl Membership {
         index: MemberIndex,
         suspect: &Suspect<'_>,
         from: &MemberName,
-        source: Option<SocketAddr>,
+        bearer: Option<Bearer<'_>>,
     ) {
         self.members.raise_incarnation(index, suspect.incarnation);
-        if self.is_doubted(from) || !self.is_live_member(from) {
+        let is_echo = bearer.is_some() && from == self.members.me().name();
+        if is_echo || self.is_doubted(from) || !self.is_live_member(from) {
             return;
         }
         if let Some(deadline) = self.members.confirm_suspicion(index, from) {
             self.set_suspicion_timers(index, deadline);
+            let source = bearer.map(Bearer::address);
             self.queue_update(index, &Message::Suspect(*suspect), source);
         }
     }
@@ -329,16 +335,7 @@ impl Membership {
         self.bootstrap.lost_a_member(&mut self.effects);
     }
 
-    /// Announces ourselves with an incarnation that outranks a claim about us.
-    fn refute(&mut self, incarnation: u32) {
-        self.members.outrank(incarnation);
-        self.effects.count().refutes += 1;
-        log::debug!("refuting incarnation {incarnation} as {}", self.members.me().incarnation());
-        self.gossip_about_me();
-        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
-    }
-
-    /// The same, and tells whoever brought the claim directly. That a member suspects us is a
+    /// Refutes a claim, and tells whoever brought it directly. That a member suspects us is a
     /// sign that we are slow.
     fn refute_claim(&mut self, incarnation: u32, from: &MemberName, bearer: Option<Bearer<'_>>) {
         self.refute(incarnation);

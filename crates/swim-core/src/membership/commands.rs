@@ -10,7 +10,7 @@ use super::Membership;
 use crate::error::{BroadcastRefusal, MetaRefusal, OperationError, SendRefusal};
 use crate::exchanges::{Purpose, Role};
 use crate::failure_detector::{PendingAck, ping_to};
-use crate::member::{MemberRecord, MemberState};
+use crate::member::{Member, MemberRecord, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::{Destination, MembershipEvent, OperationId, Outcome};
@@ -145,12 +145,21 @@ impl Membership {
     }
 
     pub(super) fn push_pull_with_random_member(&mut self) {
-        let Self { members, config, effects, .. } = self;
-        let interval = push_pull::interval(config.push_pull_interval, members.len());
+        let counted = self.counted_members();
+        let Self { members, config, effects, processes, .. } = self;
+        let interval = push_pull::interval(config.push_pull_interval, counted);
         effects.set_timer(Timer::PushPull, effects.now() + interval);
-        let partner = members.draw(1, effects.rng(), |index, member| {
+        let is_there = |index, member: &Member| {
             index != MemberIndex::ME && member.state() == MemberState::Alive
+        };
+        // Most exchanges are not wasted on members that somebody may have invented.
+        let takes_any = effects.rng().below(UNHEARD_PARTNERS) == 0;
+        let mut partner = members.draw(1, effects.rng(), |index, member| {
+            is_there(index, member) && (takes_any || processes.was_heard(index))
         });
+        if partner.is_empty() {
+            partner = members.draw(1, effects.rng(), is_there);
+        }
         // Without another member that is alive there is nobody to exchange with.
         if let Some(partner) = partner.first() {
             let partner = Destination::of(members.get(*partner));
@@ -368,6 +377,9 @@ pub(super) fn check_length(payload: &[u8], limit: usize) -> Result<(), SendRefus
     }
     Ok(())
 }
+
+/// One exchange in so many may go to a member from which nothing was heard.
+const UNHEARD_PARTNERS: usize = 4;
 
 /// A leave is a dead message about its sender.
 pub(super) fn departure_of(me: &MemberRecord) -> Dead<'_> {

@@ -248,13 +248,10 @@ impl Membership {
     /// Probes the next live member of the round, and tells one dead member on the way that it is
     /// held dead; a new round begins at the end of one.
     fn probe_next_member(&mut self) {
-        let (mut wrapped, mut told) = (false, false);
-        for _ in 0..=self.members.len() {
+        let (mut ended, mut told) = (0, false);
+        for _ in 0..2 * (self.members.len() + 1) {
             let Some(index) = self.members.next_in_round() else {
-                if wrapped {
-                    return;
-                }
-                wrapped = true;
+                ended += 1;
                 self.purge();
                 self.members.begin_round(self.effects.rng());
                 continue;
@@ -262,7 +259,7 @@ impl Membership {
             if index != MemberIndex::ME && self.members.get(index).state().is_live() {
                 let was_heard = self.processes.was_heard(index);
                 // With nobody else there it is probed all the same.
-                if !wrapped && self.detector.passes_over(was_heard, self.effects.now()) {
+                if ended < 2 && self.detector.passes_over(was_heard, self.effects.now()) {
                     continue;
                 }
                 self.probe(index);

@@ -143,12 +143,19 @@ impl Membership {
 
     /// How long a suspicion by `by` lasts.
     pub(super) fn suspicion_timeout(&self, by: &MemberName) -> SuspicionTimeout {
-        let timeout = suspicion_timeout(self.members.len(), &self.config);
+        let timeout = suspicion_timeout(self.members.len(), self.counted_members(), &self.config);
         if self.config.local_health_suspicion && self.is_doubted(by) {
             timeout.doubted()
         } else {
             timeout
         }
+    }
+
+    /// How many members make timeouts and intervals longer: all, unless some seem to be invented.
+    pub(super) fn counted_members(&self) -> usize {
+        let members = self.members.len();
+        let (_, some_are_doubted) = self.detector.doubts(self.effects.now());
+        if some_are_doubted { self.processes.counted(members) } else { members }
     }
 
     /// Who sent a suspect or dead message; `None`, and counted, if it cannot be used.
@@ -160,6 +167,21 @@ impl Membership {
         let from = MemberName::try_from(from).ok();
         self.effects.count().refused_claim += u64::from(from.is_none());
         from
+    }
+
+    /// Queues what we say of ourselves, replacing what we said before.
+    pub(super) fn gossip_about_me(&mut self) {
+        let me = self.local();
+        self.queue_update(MemberIndex::ME, &Message::Alive(me.record().to_alive()), None);
+    }
+
+    /// Announces ourselves with an incarnation that outranks a claim about us.
+    pub(super) fn refute(&mut self, incarnation: u32) {
+        self.members.outrank(incarnation);
+        self.effects.count().refutes += 1;
+        log::debug!("refuting incarnation {incarnation} as {}", self.members.me().incarnation());
+        self.gossip_about_me();
+        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
     }
 
     /// Whether the suspicions of `by` are refuted again and again.
@@ -232,9 +254,10 @@ fn member_behind(peer: &Peer, members: &MemberTable) -> Option<MemberIndex> {
     members.find(member.name().as_bytes())
 }
 
-fn suspicion_timeout(members: usize, config: &Config) -> SuspicionTimeout {
+fn suspicion_timeout(members: usize, counted: usize, config: &Config) -> SuspicionTimeout {
     let timeout = SuspicionTimeout::new(
         members,
+        counted,
         config.suspicion_multiplier,
         config.suspicion_max_timeout_multiplier,
         config.min_report_interval(),

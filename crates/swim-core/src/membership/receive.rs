@@ -342,7 +342,7 @@ impl Membership {
                 let alive = Alive { incarnation, node: name, addr, port, meta, vsn };
                 self.handle_alive(&alive, bearer);
             }
-            // A death at second hand is a suspicion of our own: the member may still refute.
+            // A death at second hand is a suspicion: the member may still refute.
             Some(MemberState::Suspect | MemberState::Dead) => {
                 let me = self.members.me().name().clone();
                 let suspect = Suspect { incarnation, node: name, from: me.as_bytes() };

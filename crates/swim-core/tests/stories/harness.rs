@@ -42,6 +42,7 @@ pub(crate) struct Cluster {
     model: TransportModel,
     /// Packets that nobody sent, by when they arrive.
     injected: BTreeMap<(Time, usize), (&'static str, TransportEvent)>,
+    injections: usize,
 }
 
 pub(crate) struct Node {
@@ -186,6 +187,7 @@ impl Cluster {
             wire: Wire::default(),
             model: TransportModel::new(ModelLimits::default()),
             injected: BTreeMap::new(),
+            injections: 0,
         };
         for name in names {
             cluster.start(name, config.clone());
@@ -360,7 +362,8 @@ impl Cluster {
 
     /// Hands one packet over as if `from` had sent it.
     pub(crate) fn inject(&mut self, from: &'static str, to: &'static str, bytes: Vec<u8>) {
-        let (at, number) = (self.now + LATENCY, self.injected.len());
+        let (at, number) = (self.now + LATENCY, self.injections);
+        self.injections += 1;
         let event = TransportEvent::Packet { from: self.peer(from), bytes };
         self.injected.insert((at, number), (to, event));
     }
@@ -490,7 +493,7 @@ impl Cluster {
         }
     }
 
-    fn peer(&self, who: &'static str) -> Peer {
+    pub(crate) fn peer(&self, who: &'static str) -> Peer {
         let names: Arc<[MemberName]> =
             if self.wire.unverified { Arc::new([]) } else { Arc::new([announced(who)]) };
         Peer { address: self.address(who), names }

@@ -12,6 +12,7 @@ mod admission;
 mod bad_members;
 mod broadcasting;
 mod detecting;
+mod forged_claims;
 mod hearsay;
 mod hostile;
 mod joining;

@@ -242,7 +242,10 @@ impl Checkers {
                 let after = hosts.membership(host).map_or(0, remembered);
                 let before = self.views.remembered(host);
                 let members = if before == 0 { after } else { after.min(before) };
-                self.suspicions.begin(host, member.name(), by, members);
+                let stats = hosts.membership(host).map(Membership::stats);
+                // Members that may be invented: what was heard decides how many count.
+                let heard = stats.filter(|stats| stats.doubts_unheard).map(|stats| stats.heard);
+                self.suspicions.begin(host, member.name(), by, (members, heard));
             }
             MembershipEvent::Failed { member, declared_by, .. }
                 if cause == Cause::Timer && declared_by != hosts.name(host) =>

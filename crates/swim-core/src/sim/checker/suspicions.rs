@@ -1,7 +1,9 @@
 //! A suspect has as much time to refute as Lifeguard grants it.
 //!
 //! The deadline is computed apart from the product's code: from the configuration, the size of the
-//! cluster and the number of distinct members that suspect it.
+//! cluster and the number of distinct members that suspect it. Where a member that the viewer never
+//! heard did not answer it within a minute, half of the square of those that it heard counts for
+//! the size; up to ten, a deadline is as short as it can be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,6 +20,8 @@ pub(crate) struct Suspicions {
 
 struct Open {
     members: usize,
+    /// Of how many the viewer heard, where it doubts that the others exist.
+    heard: Option<usize>,
     /// By whom the viewer has heard it suspected; complete only where packets are decoded.
     suspected_by: BTreeSet<Vec<u8>>,
 }
@@ -52,10 +56,10 @@ impl Suspicions {
         viewer: HostId,
         suspect: &MemberName,
         by: &MemberName,
-        members: usize,
+        (members, heard): (usize, Option<usize>),
     ) {
         let suspected_by = BTreeSet::from([by.as_bytes().to_vec()]);
-        self.open.insert((viewer, suspect.clone()), Open { members, suspected_by });
+        self.open.insert((viewer, suspect.clone()), Open { members, heard, suspected_by });
     }
 
     /// A viewer heard that `by` suspects a member that it suspects itself.
@@ -81,13 +85,14 @@ impl Suspicions {
         counted: bool,
     ) -> Result<(), SuspicionViolation> {
         let viewer_number = viewer.index();
-        let Some(Open { members, suspected_by }) = self.open.remove(&(viewer, suspect.clone()))
+        let Some(Open { members, heard, suspected_by }) =
+            self.open.remove(&(viewer, suspect.clone()))
         else {
             let suspect = suspect.clone();
             return Err(SuspicionViolation::Unsuspected { viewer: viewer_number, suspect });
         };
         let confirmations = if counted { suspected_by.len() } else { usize::MAX };
-        let least = least_time(config, members, confirmations);
+        let least = least_time(config, (members, heard), confirmations);
         if after + Duration::from_millis(1) < least {
             return Err(SuspicionViolation::TooShort {
                 viewer: viewer_number,
@@ -103,8 +108,13 @@ impl Suspicions {
 }
 
 /// The shortest suspicion with so many confirmations.
-fn least_time(config: &Config, members: usize, confirmations: usize) -> Duration {
-    let magnitude = libm::log10(count(members.max(1))).max(1.0);
+fn least_time(
+    config: &Config,
+    (members, heard): (usize, Option<usize>),
+    confirmations: usize,
+) -> Duration {
+    let counted = heard.map_or(members, |heard| members.min(heard * heard / 2));
+    let magnitude = libm::log10(count(counted.max(1))).max(1.0);
     let unit = config.probe_interval.as_secs_f64() * f64::from(config.suspicion_multiplier);
     // Deadlines may be truncated to thousandths of the magnitude.
     let least = unit * (magnitude - 0.001).max(1.0);
@@ -140,7 +150,7 @@ mod tests {
         counted: bool,
     ) -> Result<(), SuspicionViolation> {
         let mut suspicions = Suspicions::default();
-        suspicions.begin(ADA, &name("dan"), &name(suspected_by[0]), 10);
+        suspicions.begin(ADA, &name("dan"), &name(suspected_by[0]), (10, None));
         for by in suspected_by {
             suspicions.confirm(ADA, &name("dan"), by.as_bytes());
         }
@@ -158,6 +168,15 @@ mod tests {
     fn without_counting_who_suspects_the_minimum_still_holds() {
         assert!(ran_out(&["bob"], 3, false).is_err());
         assert!(ran_out(&["bob"], 4, false).is_ok());
+    }
+
+    #[test]
+    fn members_that_were_never_heard_count_unless_one_of_them_did_not_answer() {
+        let least = |heard| least_time(&Config::lan(), (1_000, heard), usize::MAX).as_secs_f64();
+        assert!((least(None) - 12.0).abs() < 0.01);
+        assert!((least(Some(4)) - 4.0).abs() < 0.01, "never below the shortest one");
+        assert!((least(Some(20)) - 4.0 * 2.301).abs() < 0.01);
+        assert!((least(Some(45)) - 12.0).abs() < 0.01);
     }
 
     #[test]
