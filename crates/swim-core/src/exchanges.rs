@@ -12,11 +12,12 @@ use crate::output::{Destination, Outcome, Output, StreamId};
 use crate::payer::Payer;
 use crate::push_pull;
 use crate::reliable::OutgoingMessage;
+use crate::shared_decoder::SharedDecoder;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::version_fit::CommonVersions;
 use crate::wire::{
-    NodeState, PacketDecoder, Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong,
+    NodeState, Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong,
     encode_push_pull, encode_user,
 };
 
@@ -76,10 +77,16 @@ impl Stream {
         &mut self,
         bytes: &[u8],
         fin: bool,
-        decoder: &mut PacketDecoder,
+        decoder: &mut SharedDecoder,
         effects: &Effects,
     ) -> (&Role, Result<Option<StreamMessage<'_>>, StreamDecodeError>) {
         let settings = effects.encoder().settings();
+        let decoder = match &self.role {
+            Role::Incoming { from } => decoder.for_peer(from, effects.now()),
+            Role::PushPull { .. } | Role::StreamPing { .. } | Role::Message { .. } => {
+                decoder.for_answer(effects.now())
+            }
+        };
         (&self.role, self.decoder.push_with(bytes, fin, settings, decoder))
     }
 }

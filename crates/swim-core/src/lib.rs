@@ -55,6 +55,7 @@ mod reliable;
 mod relocation;
 mod rng;
 mod secret_key;
+mod shared_decoder;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod stats;

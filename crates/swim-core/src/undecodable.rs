@@ -3,6 +3,7 @@
 use crate::effects::Effects;
 use crate::member::Peer;
 use crate::output::WarningKind;
+use crate::wire::compress::DecompressError;
 use crate::wire::{PacketDecodeError, StreamDecodeError};
 
 /// Counts and reports a packet.
@@ -10,6 +11,9 @@ pub(crate) fn refuse_packet(error: &PacketDecodeError, from: &Peer, effects: &mu
     let kind = match error {
         PacketDecodeError::Label(_) => WarningKind::WrongLabel,
         PacketDecodeError::Decrypt { .. } => WarningKind::WrongKey,
+        PacketDecodeError::Decompress { source: DecompressError::NoShareLeft, .. } => {
+            WarningKind::Overload
+        }
         PacketDecodeError::Empty
         | PacketDecodeError::Checksum { .. }
         | PacketDecodeError::Compound { .. }
@@ -29,6 +33,7 @@ pub(crate) fn count_stream(error: &StreamDecodeError, effects: &mut Effects) -> 
         StreamDecodeError::Encrypted
         | StreamDecodeError::NotEncrypted
         | StreamDecodeError::Decrypt(_) => WarningKind::WrongKey,
+        StreamDecodeError::Decompress(DecompressError::NoShareLeft) => WarningKind::Overload,
         StreamDecodeError::Decompress(_)
         | StreamDecodeError::Truncated { .. }
         | StreamDecodeError::UnexpectedType(_)
@@ -46,10 +51,10 @@ fn count(kind: WarningKind, effects: &mut Effects) {
         WarningKind::WrongLabel => counters.refused_label += 1,
         WarningKind::WrongKey => counters.refused_key += 1,
         WarningKind::Malformed => counters.refused_malformed += 1,
+        WarningKind::Overload => counters.refused_expansion += 1,
         WarningKind::VersionRefused
         | WarningKind::Impostor
         | WarningKind::NotAdmitted
-        | WarningKind::Overload
         | WarningKind::PacketsBlocked
         | WarningKind::SharedAddress => {
             debug_assert!(false, "{kind} is about decoded bytes");

@@ -42,9 +42,10 @@ use crate::peer_processes::PeerProcesses;
 use crate::reliable::ReliableMessages;
 use crate::relocation::Relocation;
 use crate::rng::{Rng, RngSeed};
+use crate::shared_decoder::SharedDecoder;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{Message, PacketDecoder, Suspect};
+use crate::wire::{Message, Suspect};
 
 /// One member's view of its cluster.
 ///
@@ -95,7 +96,7 @@ use crate::wire::{Message, PacketDecoder, Suspect};
 pub struct Membership {
     config: Config,
     hooks: Option<Box<dyn Hooks + Send>>,
-    decoder: PacketDecoder,
+    decoder: SharedDecoder,
     members: MemberTable,
     detector: FailureDetector,
     dissemination: Dissemination,
@@ -131,7 +132,7 @@ impl Membership {
         let epoch = encoder.epoch();
         let mut membership = Self {
             hooks: None,
-            decoder: PacketDecoder::default(),
+            decoder: SharedDecoder::default(),
             members,
             detector: FailureDetector::new(&config),
             dissemination,

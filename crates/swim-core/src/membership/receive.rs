@@ -31,7 +31,8 @@ impl Membership {
         self.effects.count_packet_in(bytes.len());
         // Messages borrow from the decoder, and their handling from the rest of the machine.
         let mut decoder = std::mem::take(&mut self.decoder);
-        match decoder.decode(bytes, self.effects.encoder().settings()) {
+        let packets = decoder.for_peer(from, self.effects.now());
+        match packets.decode(bytes, self.effects.encoder().settings()) {
             Ok(packet) => {
                 let counters = self.effects.count();
                 counters.refused_parts += (packet.truncated + packet.unknown + packet.empty) as u64;

@@ -17,6 +17,10 @@ const LARGEST_CHUNK: usize = 1 << 20;
 #[derive(Default)]
 pub(super) struct LzwDecoder {
     decoder: Option<Decoder>,
+    /// Whether everything is refused.
+    is_barred: bool,
+    /// Bytes that came out, whether or not they were taken.
+    decompressed: u64,
 }
 
 impl fmt::Debug for LzwDecoder {
@@ -26,6 +30,14 @@ impl fmt::Debug for LzwDecoder {
 }
 
 impl LzwDecoder {
+    pub(super) fn set_may_decompress(&mut self, may: bool) {
+        self.is_barred = !may;
+    }
+
+    pub(super) fn take_decompressed(&mut self) -> u64 {
+        std::mem::take(&mut self.decompressed)
+    }
+
     /// Appends to `out` what the stream expands to, `limit` bytes at most.
     pub(super) fn decompress(
         &mut self,
@@ -33,6 +45,9 @@ impl LzwDecoder {
         limit: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), DecompressError> {
+        if self.is_barred {
+            return Err(DecompressError::NoShareLeft);
+        }
         let decoder = self.decoder.get_or_insert_with(|| Decoder::new(BitOrder::Lsb, 8));
         decoder.reset();
         let mut input = compressed;
@@ -47,6 +62,7 @@ impl LzwDecoder {
             let step = decoder.decode_bytes(input, out.get_mut(filled..).unwrap_or_default());
             input = input.get(step.consumed_in..).unwrap_or_default();
             filled += step.consumed_out;
+            self.decompressed += u64::try_from(step.consumed_out).unwrap_or(u64::MAX);
             out.truncate(filled);
             if filled - start > limit {
                 return Err(DecompressError::TooLarge { limit });
@@ -79,4 +95,7 @@ pub enum DecompressError {
         /// The most that is allowed, in bytes.
         limit: usize,
     },
+    /// The peer has had as much decompressed lately as it may.
+    #[error("the peer has had too much decompressed lately")]
+    NoShareLeft,
 }

@@ -51,6 +51,16 @@ impl PacketDecoder {
         &mut self.lzw
     }
 
+    /// Whether anything is decompressed from here on, or refused.
+    pub(crate) fn set_may_decompress(&mut self, may: bool) {
+        self.lzw.set_may_decompress(may);
+    }
+
+    /// Bytes decompressed since this was asked last, those of refused messages included.
+    pub(crate) fn take_decompressed(&mut self) -> u64 {
+        self.lzw.take_decompressed()
+    }
+
     /// Removes all layers of a packet and reads every message in it.
     ///
     /// # Errors

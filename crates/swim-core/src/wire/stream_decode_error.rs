@@ -68,6 +68,7 @@ impl StreamDecodeError {
     /// decompression, not in the label or in the message itself.
     pub fn is_answered(&self) -> bool {
         match self {
+            Self::Decompress(DecompressError::NoShareLeft) => false,
             Self::Encrypted | Self::NotEncrypted | Self::Decrypt(_) | Self::Decompress(_) => true,
             Self::TooLong { what, .. } => *what == LimitedLength::EncryptedMessage,
             Self::Malformed { message, .. } => *message == MessageType::Compress,

@@ -1,9 +1,10 @@
 //! A member that is hostile: what it makes others do is bounded, and nobody else pays.
 
+use swim_core::wire::compress::compress_message;
 use swim_core::wire::{
-    Alive, Dead, IndirectPing, Message, PacketDecoder, Ping, Suspect, WireSettings,
+    Alive, Dead, IndirectPing, Message, PacketDecoder, Ping, Suspect, WireSettings, encode_user,
 };
-use swim_core::{Config, MemberState, MembershipEvent};
+use swim_core::{Config, MemberState, MembershipEvent, Peer, StreamId};
 
 use crate::harness::{Cluster, seconds};
 
@@ -244,4 +245,58 @@ fn invented_members_delay_neither_updates_nor_the_detection_of_a_crash() {
     });
     // Without invented members it takes 5 to 6 s.
     assert!(took <= seconds(9), "a crash was known after {took:?}");
+}
+
+/// A packet that decompresses to almost a megabyte.
+fn long_packet() -> Vec<u8> {
+    compress_message(&Message::User(&vec![0; (1 << 20) - 1]).to_vec())
+}
+
+#[test]
+fn whoever_sends_much_that_is_compressed_leaves_time_for_others() {
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &quiet());
+    let packet = long_packet();
+    assert!(packet.len() < 4_000, "{}", packet.len());
+    let taken = |cluster: &mut Cluster, from: &'static str, count: usize| {
+        let before = cluster.machine("ada").stats().counters;
+        for _ in 0..count {
+            cluster.inject(from, "ada", packet.clone());
+        }
+        cluster.run_for(seconds(1) / 10);
+        let after = cluster.machine("ada").stats().counters;
+        let messages = after.user_messages_in - before.user_messages_in;
+        (messages, after.refused_expansion - before.refused_expansion)
+    };
+    assert_eq!(taken(&mut cluster, "bob", 100), (64, 36), "64 MiB of a second");
+    assert_eq!(taken(&mut cluster, "cyd", 10), (10, 0));
+    cluster.run_for(seconds(1));
+    assert_eq!(taken(&mut cluster, "bob", 64), (64, 0), "a second later");
+    // What is not compressed costs nothing.
+    let plain = Message::User(b"plain").to_vec();
+    taken(&mut cluster, "bob", 10);
+    cluster.inject("bob", "ada", plain);
+    let before = cluster.machine("ada").stats().counters.user_messages_in;
+    cluster.run_for(seconds(1) / 10);
+    assert_eq!(cluster.machine("ada").stats().counters.user_messages_in, before + 1);
+}
+
+#[test]
+fn a_long_exchange_finds_time_directly_after_another_one() {
+    let mut cluster = Cluster::joined_with(&["ada", "bob"], &quiet());
+    let mut message = Vec::new();
+    encode_user(&vec![0; 20 << 20], &mut message);
+    let message = compress_message(&message);
+    let from = Peer::unverified(([10, 0, 9, 1], 7946).into());
+    let mut send = |number| {
+        let id = StreamId::incoming(number);
+        let before = cluster.machine("ada").stats().counters;
+        cluster.tell("ada", |machine, now| machine.handle_stream_opened(id, &from, now));
+        cluster.tell("ada", |machine, now| machine.handle_stream_data(id, &message, true, now));
+        let after = cluster.machine("ada").stats().counters;
+        let messages = after.user_messages_in - before.user_messages_in;
+        (messages, after.refused_expansion - before.refused_expansion)
+    };
+    // 20 MiB each: the fourth one begins with 60 MiB of 64 spent.
+    let taken: Vec<(u64, u64)> = (100..105).map(&mut send).collect();
+    assert_eq!(taken, [(1, 0), (1, 0), (1, 0), (1, 0), (0, 1)]);
 }
