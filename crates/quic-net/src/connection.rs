@@ -40,7 +40,7 @@ use crate::quic_stream::is_bidirectional;
 use crate::reason::CloseReason;
 use connection_lifecycle::ConnectionLifecycle;
 use connection_streams::ConnectionStreams;
-use datagrams::{CRYPTO_BUFFER_EXCEEDED, Datagrams};
+use datagrams::Datagrams;
 pub(crate) use datagrams::{Emission, LOCAL};
 pub(crate) use ending::Ending;
 pub(crate) use handshake::ConnectionPhase;
@@ -348,8 +348,8 @@ impl Connection {
 
     /// The end that our own deadlines set.
     fn overdue(&self, context: &EndpointContext, now: Instant) -> Option<Ending> {
-        if self.phase() == ConnectionPhase::Handshaking && self.datagrams.asks_too_much() {
-            return Some(Ending::Closed(CloseReason::Violation(CRYPTO_BUFFER_EXCEEDED)));
+        if let Some(excess) = self.datagrams.excess(self.phase()) {
+            return Some(Ending::Closed(excess));
         }
         if self.handshake.deadline().is_some_and(|deadline| now >= deadline) {
             let is_answered = self.quic.stats().recv > 0;

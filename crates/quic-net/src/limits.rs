@@ -45,6 +45,10 @@ pub struct Limits {
     /// one stream: up to three streams that nobody reads hold up no other. A stream carries at
     /// most its window in a round trip: 128 KiB make 12 MiB/s where that takes 10 ms.
     pub receive_window: u64,
+    /// Pieces of streams that a connection keeps until they are read, default 65,536, in some 10
+    /// MB of heap: each stream frame is one, and costs 146 bytes however short it is. A peer that
+    /// sends more, as every other byte of its streams, is parted with.
+    pub stream_pieces: usize,
     /// Datagrams queued in each direction of one connection, default 256. At the bound the older
     /// half is dropped: a fresh datagram is worth more than a stale one.
     pub datagrams: usize,
@@ -133,6 +137,7 @@ impl Default for Limits {
             streams: 256,
             stream_buffer: 1 << 20,
             receive_window: 1 << 20,
+            stream_pieces: 65_536,
             datagrams: 256,
             dial_queue: 32,
             endpoint_buffer: 64 << 20,
@@ -172,6 +177,7 @@ impl Limits {
             ("connections", self.connections),
             ("per_certificate", self.per_certificate),
             ("half_open", self.half_open),
+            ("stream_pieces", self.stream_pieces),
             ("datagrams", self.datagrams),
             ("dial_queue", self.dial_queue),
             ("packets_per_turn", self.packets_per_turn),

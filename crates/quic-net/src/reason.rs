@@ -41,6 +41,9 @@ pub enum CloseReason {
     },
     /// The certificate or the protocol was refused after the handshake.
     Refused(Refusal),
+    /// The peer sent streams in more pieces than
+    /// [`stream_pieces`](crate::Limits::stream_pieces).
+    TooManyPieces,
     /// A violation of QUIC by either side, with the transport error code of RFC 9000 section 20.1.
     Violation(u64),
 }
@@ -62,6 +65,7 @@ impl CloseReason {
             | Self::Reset
             | Self::TimedOut
             | Self::ByPeer { .. }
+            | Self::TooManyPieces
             | Self::Violation(_) => 0,
             Self::Refused(Refusal::WrongName) => WRONG_NAME,
             Self::Refused(_) => 0,
@@ -83,6 +87,7 @@ impl fmt::Display for CloseReason {
             Self::Revoked => formatter.write_str("the peer's certificate is revoked"),
             Self::Reset => formatter.write_str("the peer lost the connection's state"),
             Self::TimedOut => formatter.write_str("the peer fell silent"),
+            Self::TooManyPieces => formatter.write_str("the peer sent streams in too many pieces"),
             Self::ByPeer { code, reason } if reason.is_empty() => {
                 write!(formatter, "closed by the peer with code {code}")
             }

@@ -72,6 +72,9 @@ pub struct EndpointStats {
     /// address that may be forged, or 8 KiB while all that peers began have together brought 8 KiB
     /// for each of [`half_open`](crate::Limits::half_open).
     pub handshakes_too_long: u64,
+    /// Connections closed because their peers sent streams in too many pieces:
+    /// [`stream_pieces`](crate::Limits::stream_pieces).
+    pub too_many_pieces: u64,
     /// Unidirectional streams that missed their deadline or were malformed.
     pub bad_packet_streams: u64,
     /// Application or extension bytes on the classic protocol, dropped.

@@ -39,6 +39,7 @@ const LAYERS: &[Layer] = &[
             "log",
             "mio",
             "quiche",
+            "octets",
             "quinn-udp",
             "rustix",
             "ring",

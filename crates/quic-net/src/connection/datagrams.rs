@@ -4,12 +4,18 @@
 //! the anti-amplification limit of RFC 9000 section 8.1, and those of equal size are written side
 //! by side, so that one call can send them.
 
+mod stream_frames;
+mod stream_pieces;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::handshake::ConnectionPhase;
 use super::handshake_share::HandshakeShare;
 use super::path_mtu::LEAST_UDP_PAYLOAD;
 use super::undecryptable::UndecryptableDatagrams;
 use crate::endpoint_context::EndpointContext;
+use crate::reason::CloseReason;
+use stream_pieces::StreamPieces;
 
 /// The addresses of a connection, and what stands between it and the socket.
 #[derive(Debug)]
@@ -24,6 +30,8 @@ pub(crate) struct Datagrams {
     source: Option<IpAddr>,
     undecryptable: UndecryptableDatagrams,
     handshake: HandshakeShare,
+    pieces: StreamPieces,
+    has_too_many_pieces: bool,
     /// Whether we dialed; else the peer did.
     dialed: bool,
     /// Bytes that may still be sent to an address that has not been validated; `None` once it has.
@@ -53,6 +61,8 @@ impl Datagrams {
             source: None,
             undecryptable: UndecryptableDatagrams::default(),
             handshake: HandshakeShare::default(),
+            pieces: StreamPieces::default(),
+            has_too_many_pieces: false,
             dialed,
             anti_amplification_limit: None,
         }
@@ -92,9 +102,12 @@ impl Datagrams {
         self.source
     }
 
-    /// Whether the peer has sent more for its handshake than it may.
-    pub(crate) fn asks_too_much(&self) -> bool {
-        self.handshake.is_exceeded()
+    /// Why the peer has sent too much for its handshake, or too many pieces, if it has.
+    pub(crate) fn excess(&self, phase: ConnectionPhase) -> Option<CloseReason> {
+        if phase == ConnectionPhase::Handshaking && self.handshake.is_exceeded() {
+            return Some(CloseReason::Violation(CRYPTO_BUFFER_EXCEEDED));
+        }
+        self.has_too_many_pieces.then_some(CloseReason::TooManyPieces)
     }
 
     /// The peer dialed, and its address may be forged: it may be the victim of a flood that is to
@@ -138,19 +151,35 @@ impl Datagrams {
                 return;
             }
         }
-        self.decrypt(quic, bytes, from);
+        self.decrypt(quic, context, bytes, from);
         if !self.undecryptable.is_empty() && quic.is_established() {
             for mut bytes in self.undecryptable.take(context) {
-                self.decrypt(quic, &mut bytes, self.address);
+                self.decrypt(quic, context, &mut bytes, self.address);
             }
         }
     }
 
-    fn decrypt(&self, quic: &mut quiche::Connection, bytes: &mut [u8], from: SocketAddr) {
+    fn decrypt(
+        &mut self,
+        quic: &mut quiche::Connection,
+        context: &mut EndpointContext,
+        bytes: &mut [u8],
+        from: SocketAddr,
+    ) {
         let info = quiche::RecvInfo { from, to: LOCAL };
+        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
+        let before = quic.stats().recv;
         // An error closes the connection, which is noticed when it advances.
         if let Err(error) = quic.recv(bytes, info) {
             log::trace!("{from}: packet refused: {error:?}");
+        } else if is_short && quic.stats().recv > before {
+            // It was decrypted, and is no duplicate.
+            self.pieces.note_packet(bytes);
+            if self.pieces.exceed(context.limits().stream_pieces, quic)
+                && !std::mem::replace(&mut self.has_too_many_pieces, true)
+            {
+                context.count().too_many_pieces += 1;
+            }
         }
     }
 
@@ -255,7 +284,7 @@ const AMPLIFICATION: usize = 3;
 /// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
 const LONG_HEADER: u8 = 0x80;
 /// The peer sends more for its handshake than we take (RFC 9000 section 20.1).
-pub(crate) const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
+const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
 /// Room for any datagram of ours, in bytes: no path that we probe carries more.
 const LARGEST_DATAGRAM: usize = 1500;
 /// Least size of datagrams that are sent in one batch, in bytes.

@@ -332,6 +332,7 @@ fn is_failure(reason: &CloseReason) -> bool {
         | CloseReason::Revoked
         | CloseReason::Reset
         | CloseReason::TimedOut
+        | CloseReason::TooManyPieces
         | CloseReason::ByPeer { .. }
         | CloseReason::Refused(_)
         | CloseReason::Violation(_) => true,

@@ -7,10 +7,10 @@
 )]
 
 mod crowds;
+mod gaps;
 mod half_open;
 mod mallory;
 mod members;
 mod strangers;
 #[path = "../stories/world.rs"]
-#[expect(dead_code, reason = "the other stories need more of the world")]
 mod world;

@@ -19,6 +19,8 @@ pub(crate) struct World {
     pub(crate) sleep: EventLoop,
     /// Drops a datagram (sender, receiver, bytes) that it answers with true.
     pub(crate) lose: Lose,
+    /// Whether datagrams that are sent at once arrive in the opposite order.
+    pub(crate) reverse: bool,
     /// Datagrams delivered.
     pub(crate) delivered: usize,
     /// Streams opened by anybody.
@@ -61,6 +63,7 @@ impl World {
             actors: Vec::new(),
             sleep: EventLoop::new().unwrap(),
             lose: Box::new(|_, _, _| false),
+            reverse: false,
             delivered: 0,
             streams: 0,
             outside: BTreeMap::new(),
@@ -145,7 +148,11 @@ impl World {
                 *self.undelivered.entry(transmit.to).or_default() += transmit.len;
                 continue;
             };
-            for datagram in buffer[..transmit.len].chunks_mut(segment) {
+            let mut datagrams: Vec<_> = buffer[..transmit.len].chunks_mut(segment).collect();
+            if self.reverse {
+                datagrams.reverse();
+            }
+            for datagram in datagrams {
                 if !(self.lose)(from, to, datagram) {
                     self.delivered += 1;
                     let receiver = &mut self.actors[to];
