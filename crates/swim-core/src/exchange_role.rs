@@ -16,6 +16,16 @@ pub(crate) enum Role {
     Incoming { from: Peer },
 }
 
+impl Role {
+    /// Who opened the stream, if it is theirs.
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        match self {
+            Self::Incoming { from } => Some(from),
+            Self::PushPull { .. } | Self::StreamPing { .. } | Self::Message { .. } => None,
+        }
+    }
+}
+
 /// Why we began a push-pull.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {

@@ -81,13 +81,14 @@ impl Stream {
         effects: &Effects,
     ) -> (&Role, Result<Option<StreamMessage<'_>>, StreamDecodeError>) {
         let settings = effects.encoder().settings();
-        let decoder = match &self.role {
-            Role::Incoming { from } => decoder.for_peer(from, effects.now()),
-            Role::PushPull { .. } | Role::StreamPing { .. } | Role::Message { .. } => {
-                decoder.for_answer(effects.now())
-            }
+        let (from, now) = (self.role.peer(), effects.now());
+        let packets = match from {
+            Some(from) => decoder.for_peer(from, now),
+            None => decoder.for_answer(),
         };
-        (&self.role, self.decoder.push_with(bytes, fin, settings, decoder))
+        let received = self.decoder.push_with(bytes, fin, settings, packets);
+        decoder.charge(from, now);
+        (&self.role, received)
     }
 }
 

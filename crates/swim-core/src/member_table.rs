@@ -103,6 +103,9 @@ impl MemberTable {
 
     /// Who is at the other end: of the proven names the one at the address, else a known one.
     pub(crate) fn name_of<'a>(&'a self, peer: &'a Peer) -> Option<&'a MemberName> {
+        if let [only] = &*peer.names {
+            return Some(only);
+        }
         let mut here = self.at_address(peer.address).map(Member::name);
         let is_known = |name: &&MemberName| self.find(name.as_bytes()).is_some();
         let Some(first) = peer.names.first() else { return here.next() };

@@ -23,8 +23,6 @@ const MAX_REMEMBERED: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct SharedDecoder {
     decoder: PacketDecoder,
-    /// Who uses it at the moment, if that is a peer that pays.
-    user: Option<Payer>,
     spent: BTreeMap<Payer, Spent>,
 }
 
@@ -45,34 +43,35 @@ impl Spent {
 
 impl SharedDecoder {
     /// The decoder, for what a peer has sent of its own accord. It decompresses nothing if the peer
-    /// has no share left.
+    /// has no share left. [`charge`](Self::charge) follows.
     pub(crate) fn for_peer(&mut self, from: &Peer, now: Time) -> &mut PacketDecoder {
-        self.settle(now);
-        let payer = Payer::of(from);
-        let may_decompress = match self.spent.get(&payer) {
-            Some(spent) => spent.bytes_at(now, &payer) < share(&payer),
-            None => self.has_room(now),
-        };
+        let may_decompress = self.spent.is_empty() || self.has_share(&Payer::of(from), now);
         self.decoder.set_may_decompress(may_decompress);
-        self.user = Some(payer);
         &mut self.decoder
     }
 
     /// The decoder, for an answer: how often we ask is for us to say.
-    pub(crate) fn for_answer(&mut self, now: Time) -> &mut PacketDecoder {
-        self.settle(now);
+    pub(crate) fn for_answer(&mut self) -> &mut PacketDecoder {
         self.decoder.set_may_decompress(true);
         &mut self.decoder
     }
 
-    /// Has the last user pay. What is decoded borrows from the decoder, so that this comes late.
-    fn settle(&mut self, now: Time) {
+    /// Has a peer pay for what has been decompressed since this was called last; nobody pays where
+    /// it was an answer.
+    pub(crate) fn charge(&mut self, from: Option<&Peer>, now: Time) {
         let bytes = self.decoder.take_decompressed();
-        if let Some(payer) = self.user.take()
-            && bytes > 0
+        if bytes > 0
+            && let Some(payer) = from.map(Payer::of)
         {
             let before = self.spent.get(&payer).map_or(0, |spent| spent.bytes_at(now, &payer));
             self.spent.insert(payer, Spent { bytes: before.saturating_add(bytes), at: now });
+        }
+    }
+
+    fn has_share(&mut self, payer: &Payer, now: Time) -> bool {
+        match self.spent.get(payer) {
+            Some(spent) => spent.bytes_at(now, payer) < share(payer),
+            None => self.has_room(now),
         }
     }
 

@@ -71,9 +71,29 @@ pub(crate) fn check_versions(
     versions: Option<[u8; 6]>,
     me: &MemberRecord,
 ) -> Result<(), VersionMismatch> {
-    let theirs = Spoken::of(ProtocolVersions::from_bytes(versions.unwrap_or_default()));
-    let ours = Spoken::of(ProtocolVersions::from_bytes(me.versions.unwrap_or_default()));
-    for (theirs, ours) in theirs.into_iter().zip(ours) {
+    let theirs = ProtocolVersions::from_bytes(versions.unwrap_or_default());
+    let ours = ProtocolVersions::from_bytes(me.versions.unwrap_or_default());
+    // This is asked of every alive message, and most fit.
+    if understands(ours, theirs) && understands(theirs, ours) {
+        return Ok(());
+    }
+    mismatch_of(name, theirs, me, ours).map_or(Ok(()), Err)
+}
+
+/// Whether a member of the first versions understands what one of the second ones speaks.
+fn understands(listener: ProtocolVersions, speaker: ProtocolVersions) -> bool {
+    let ProtocolVersions { protocol_min, protocol_max, delegate_min, delegate_max, .. } = listener;
+    (protocol_min..=protocol_max).contains(&speaker.protocol_current)
+        && (delegate_min..=delegate_max).contains(&speaker.delegate_current)
+}
+
+fn mismatch_of(
+    name: &[u8],
+    theirs: ProtocolVersions,
+    me: &MemberRecord,
+    ours: ProtocolVersions,
+) -> Option<VersionMismatch> {
+    for (theirs, ours) in Spoken::of(theirs).into_iter().zip(Spoken::of(ours)) {
         let they = MemberName::try_from(name).ok();
         let mismatch = |name, by, speaker: Spoken, listener: Spoken| VersionMismatch {
             name,
@@ -83,13 +103,13 @@ pub(crate) fn check_versions(
             understood: listener.understood,
         };
         if !ours.understands(theirs) {
-            return Err(mismatch(they, Some(me.name.clone()), theirs, ours));
+            return Some(mismatch(they, Some(me.name.clone()), theirs, ours));
         }
         if !theirs.understands(ours) {
-            return Err(mismatch(Some(me.name.clone()), they, ours, theirs));
+            return Some(mismatch(Some(me.name.clone()), they, ours, theirs));
         }
     }
-    Ok(())
+    None
 }
 
 /// What all members of a list understand and speak. Go's members refuse a whole push-pull if one

@@ -45,6 +45,7 @@ impl Membership {
             }
             Err(error) => undecodable::refuse_packet(&error, from, &mut self.effects),
         }
+        decoder.charge(Some(from), self.effects.now());
         self.decoder = decoder;
     }
 
