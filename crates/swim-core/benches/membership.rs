@@ -11,12 +11,14 @@ use std::time::Duration;
 use common::Crowd;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rustix::time::{ClockId, clock_gettime};
+use swim_core::Peer;
 
 fn known_updates(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("known update, each");
     for members in [100, 1_000, 10_000] {
         let mut crowd = Crowd::strangers(members);
         crowd.learn(members);
+        let from = Peer::unverified(([10, 255, 0, 2], 7_946).into());
         let mut next = 0;
         group.bench_function(format!("{members} members"), |bencher| {
             bencher.iter_custom(|updates| {
@@ -26,7 +28,7 @@ fn known_updates(criterion: &mut Criterion) {
                 let rounds = (updates * packets).div_ceil(members).max(1);
                 let begin = now();
                 for _ in 0..rounds {
-                    crowd.hand_in(black_box(next));
+                    crowd.hand_in(black_box(next), &from);
                     next = (next + 1) % crowd.packets.len();
                 }
                 let handled = f64::from(u32::try_from(rounds * members / packets).unwrap_or(1));

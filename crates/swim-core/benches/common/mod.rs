@@ -22,7 +22,6 @@ pub(crate) struct Crowd {
     pub(crate) machine: Membership,
     pub(crate) packets: Vec<Vec<u8>>,
     pub(crate) now: Time,
-    teacher: Peer,
 }
 
 impl Crowd {
@@ -37,18 +36,15 @@ impl Crowd {
         quiet.push_pull_interval = Duration::ZERO;
         let now = Time::ZERO;
         let machine = Membership::new(quiet, me, RngSeed([7; 32]), now).unwrap();
-        let teacher = Peer::unverified(SocketAddr::from(([10, 255, 0, 2], 7_946)));
-        Self { machine, packets: packets(members), now, teacher }
+        Self { machine, packets: packets(members), now }
     }
 
     /// Hands in every packet, then waits until all updates are told. Each packet comes from another
     /// peer: one alone may bring only so many new members in a minute.
     pub(crate) fn learn(&mut self, members: usize) {
-        for (index, packet) in self.packets.iter().enumerate() {
+        for index in 0..self.packets.len() {
             let [high, low] = u16::try_from(index).unwrap().to_be_bytes();
-            let peer = Peer::unverified(SocketAddr::from(([10, 254, high, low], 7_946)));
-            self.machine.handle_packet(&peer, packet, self.now);
-            while self.machine.poll_output().is_some() {}
+            self.hand_in(index, &Peer::unverified(SocketAddr::from(([10, 254, high, low], 7_946))));
         }
         while self.machine.stats().queued_updates > 0 {
             self.now = self.machine.poll_timeout().unwrap();
@@ -58,9 +54,9 @@ impl Crowd {
         assert_eq!(self.machine.stats().alive, members + 1, "the machine did not learn of all");
     }
 
-    /// Hands in one packet.
-    pub(crate) fn hand_in(&mut self, index: usize) {
-        self.machine.handle_packet(&self.teacher, &self.packets[index], self.now);
+    /// Hands in one packet, as if it came from this peer.
+    pub(crate) fn hand_in(&mut self, index: usize, from: &Peer) {
+        self.machine.handle_packet(from, &self.packets[index], self.now);
         while self.machine.poll_output().is_some() {}
     }
 }
