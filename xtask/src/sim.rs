@@ -31,6 +31,12 @@ pub(crate) struct Arguments {
     /// Run these seeds, the last one excluded, on all cores
     #[arg(long, value_name = "A..B", group = "what")]
     seeds: Option<String>,
+    /// Up to a third of the members are hostile
+    #[arg(
+        long,
+        conflicts_with_all = ["replay", "reference", "digests", "scenario", "json", "planted"]
+    )]
+    hostile: bool,
     /// Run them in a debug build too, and see that every byte and event is the same
     #[arg(long, requires = "seeds")]
     replay: bool,
@@ -127,6 +133,7 @@ fn passed_on(arguments: &Arguments) -> Vec<OsString> {
         }
     }
     for (name, given) in [
+        ("--hostile", arguments.hostile),
         ("--digests", arguments.digests),
         ("--trace", arguments.trace),
         ("--full", arguments.full),
@@ -239,6 +246,7 @@ mod tests {
     fn arguments_are_passed_on_as_they_were_given() {
         let arguments = Arguments {
             seeds: None,
+            hostile: false,
             replay: false,
             reference: false,
             digests: false,

@@ -10,6 +10,7 @@
 mod campaign;
 mod clock;
 mod experiment;
+mod hostile_seeds;
 mod parallel;
 
 use std::ops::Range;
@@ -25,6 +26,9 @@ struct Arguments {
     /// Run these seeds, the last one excluded
     #[arg(long, value_name = "A..B", value_parser = range, group = "what")]
     seeds: Option<Range<u64>>,
+    /// Up to a third of the members are hostile
+    #[arg(long, conflicts_with_all = ["digests", "expect", "scenario", "json"])]
+    hostile: bool,
     /// Stop at the first seed that breaks a rule
     #[arg(long, requires = "seeds")]
     until_broken: bool,
@@ -64,7 +68,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let well = if let Some(seeds) = arguments.seeds {
+    let well = if let (true, Some(seeds)) = (arguments.hostile, &arguments.seeds) {
+        hostile_seeds::run(seeds.clone(), arguments.until_broken)
+    } else if let (true, Some(seed)) = (arguments.hostile, arguments.seed) {
+        hostile_seeds::run_one(seed, arguments.trace)
+    } else if let Some(seeds) = arguments.seeds {
         let options = campaign::Options {
             until_broken: arguments.until_broken,
             digests: arguments.digests,

@@ -125,8 +125,14 @@ pub fn convergence_bound(config: &Config, members: usize) -> Duration {
         * config.suspicion_max_timeout_multiplier
         * 2
         * magnitude;
-    let gossip = 2 * config.gossip_interval * config.retransmit_multiplier * magnitude;
+    let gossip = gossip_bound(config, members);
     joins + exchanges + probing + suspicion + config.gossip_to_the_dead + gossip
+}
+
+/// How long gossip may take to tell all: twice as many rounds as a message is sent.
+pub(crate) fn gossip_bound(config: &Config, members: usize) -> Duration {
+    let magnitude = members.max(10).ilog10() + 1;
+    2 * config.gossip_interval * config.retransmit_multiplier * magnitude
 }
 
 fn draw_setup(seed: u64, rng: &mut SimRng) -> Setup {

@@ -12,6 +12,8 @@ pub enum Watch {
     EveryStep,
     /// Every view at every multiple of this span of virtual time.
     Every(Duration),
+    /// No view: the caller judges them itself, by rules of its own.
+    Never,
 }
 
 /// The settings of a simulation.

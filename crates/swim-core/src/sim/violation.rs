@@ -4,6 +4,7 @@ use crate::member_name::MemberName;
 use crate::sim::application::{MessageViolation, OperationViolation};
 use crate::sim::checker::agreement::Disagreement;
 use crate::sim::checker::healing::Unhealed;
+use crate::sim::checker::honest_members::HonestViolation;
 use crate::sim::checker::progress::Spinning;
 use crate::sim::checker::suspicions::SuspicionViolation;
 use crate::sim::checker::table_bounds::BoundExceeded;
@@ -45,6 +46,8 @@ pub(crate) enum BrokenRule {
     ClaimForgotten(#[from] ClaimForgotten),
     #[error(transparent)]
     Bound(#[from] BoundExceeded),
+    #[error(transparent)]
+    Honest(#[from] HonestViolation),
     #[error(transparent)]
     Progress(#[from] Spinning),
     #[error(transparent)]

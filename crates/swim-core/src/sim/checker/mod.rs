@@ -9,11 +9,13 @@
 //! - [`tombstones`]: a suspicion or death that was heard is not forgotten (decodes every packet);
 //! - [`table_bounds`]: tables and queues stay small;
 //! - [`progress`]: nobody spins on an overdue timer;
+//! - [`honest_members`]: what hostile members may not achieve;
 //! - [`agreement`], [`healing`]: at the end all views are equal and right, all queues empty.
 
 pub(crate) mod agreement;
 pub(crate) mod belief_rules;
 pub(crate) mod healing;
+pub(crate) mod honest_members;
 pub(crate) mod progress;
 pub(crate) mod suspicions;
 pub(crate) mod table_bounds;
@@ -241,7 +243,12 @@ impl Checkers {
                 // It computed its deadline from one of the two counts.
                 let after = hosts.membership(host).map_or(0, remembered);
                 let before = self.views.remembered(host);
-                let members = if before == 0 { after } else { after.min(before) };
+                let members = match self.watch {
+                    // Nobody has followed the count: the least that any cluster grants.
+                    Watch::Never => after.min(1),
+                    _ if before == 0 => after,
+                    _ => after.min(before),
+                };
                 let stats = hosts.membership(host).map(Membership::stats);
                 // Members that may be invented: what was heard decides how many count.
                 let heard = stats.filter(|stats| stats.doubts_unheard).map(|stats| stats.heard);

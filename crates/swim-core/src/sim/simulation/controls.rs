@@ -109,6 +109,14 @@ impl Simulation {
     }
 }
 
+/// Hostile members.
+impl Simulation {
+    /// From now on a host passes no indirect ping on; it may answer each with a nack at once.
+    pub(crate) fn refuse_relays(&mut self, host: HostId, sends_nacks: bool) {
+        self.silent_relays.add(host, sends_nacks);
+    }
+}
+
 /// Faults.
 impl Simulation {
     /// Begins a fault of the network.

@@ -19,6 +19,7 @@ use crate::sim::coverage::{Counted, Coverage};
 use crate::sim::digest::Digest;
 use crate::sim::event_queue::EventQueue;
 use crate::sim::fault::HostId;
+use crate::sim::hostile::silent_relays::SilentRelays;
 use crate::sim::hosts::Hosts;
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_event::SimEvent;
@@ -57,6 +58,7 @@ pub struct Simulation {
     transport: SimTransport,
     application: Application,
     checkers: Checkers,
+    silent_relays: SilentRelays,
     coverage: Coverage,
     digest: Digest,
     trace: Trace,
@@ -74,6 +76,7 @@ impl Simulation {
             transport: SimTransport::new(&setup, SimRng::new(seed, TRANSPORT)),
             application: Application::new(setup.keep_events),
             checkers: Checkers::new(&setup),
+            silent_relays: SilentRelays::new(&setup.config),
             coverage: Coverage::new(),
             digest: Digest::new(),
             trace: Trace::new(&setup.config),

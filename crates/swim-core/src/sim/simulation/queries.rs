@@ -2,6 +2,8 @@
 //!
 //! Every answer comes from public methods of the members; asking changes nothing.
 
+use std::net::SocketAddr;
+
 use crate::member::{Member, MemberState};
 use crate::member_name::MemberName;
 use crate::membership::Membership;
@@ -78,6 +80,16 @@ impl Simulation {
     #[must_use]
     pub fn state(&self, viewer: HostId, subject: HostId) -> Option<MemberState> {
         self.member(viewer, subject).map(|member| member.state())
+    }
+
+    /// Where a host is, or was last.
+    pub(crate) fn address(&self, host: HostId) -> SocketAddr {
+        self.hosts.address(host)
+    }
+
+    /// How many indirect pings a host has dropped, since it was told to pass none on.
+    pub(crate) fn dropped_relays(&self, host: HostId) -> u64 {
+        self.silent_relays.dropped(host)
     }
 
     /// Whether every host that is present sees exactly those that are, as they are.

@@ -2,7 +2,7 @@
 //!
 //! Follows the rule of every driver: all outputs are taken before the next input.
 
-use crate::output::{AcknowledgementId, MembershipEvent, Output};
+use crate::output::{AcknowledgementId, Destination, MembershipEvent, Output};
 use crate::sim::application::AppRequest;
 use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
@@ -12,7 +12,7 @@ use crate::sim::sim_event::{SimDelivery, SimEvent};
 use crate::sim::simulation::Simulation;
 use crate::sim::transport::{Admission, HostTransport};
 use crate::time::Time;
-use crate::transport::TransportEvent;
+use crate::transport::{Transport as _, TransportEvent};
 use crate::wire::DeliveryStatus;
 
 /// A reliable message, and what the application did with it.
@@ -93,6 +93,16 @@ impl Simulation {
         }
         self.trace.arrival(now, host, &arrival, &self.hosts);
         let cause = arrival.cause();
+        if let Arrival::Transport(TransportEvent::Packet { from, bytes }) = &arrival
+            && let Some(answers) = self.silent_relays.replace(host, bytes)
+        {
+            let to = Destination { address: from.address, name: None };
+            return self.act_as(host, |transport, local| {
+                for answer in &answers {
+                    transport.send_packet(&to, answer, local);
+                }
+            });
+        }
         match arrival {
             Arrival::Transport(event) => self.turn(host, cause, |process, transport, local| {
                 let HostProcess { membership, adapter, .. } = process;
@@ -116,6 +126,11 @@ impl Simulation {
 
 /// Outputs.
 impl Simulation {
+    /// Lets a host send something that its member knows nothing of.
+    pub(crate) fn act_as(&mut self, host: HostId, act: impl FnOnce(&mut HostTransport<'_>, Time)) {
+        self.turn(host, Cause::Timer, |_, transport, local| act(transport, local));
+    }
+
     /// Lets a member act, does everything that it wants, checks it, and plans its next wake.
     pub(super) fn turn(
         &mut self,
