@@ -132,8 +132,8 @@ impl ClaimExaminer<'_> {
         let Some(index) = index else {
             return proof == Proof::Proven || self.admits_new_member(alive, bearer, proof);
         };
-        let is_bounded = proof == Proof::Hearsay
-            && (index == MemberIndex::ME || self.processes.speaks_ours(index));
+        let is_bounded =
+            proof == Proof::Hearsay && (index == MemberIndex::ME || self.may_speak_ours(index));
         if !is_bounded || self.admits(index, alive.incarnation, bearer) {
             return true;
         }
@@ -186,8 +186,12 @@ impl ClaimExaminer<'_> {
     /// as before, so others are taken at their word.
     pub(crate) fn asks_first(&self, index: MemberIndex, dead: &Dead<'_>) -> bool {
         let is_leave = dead.from == dead.node;
-        self.members.get(index).state().is_live()
-            && (!is_leave || self.processes.speaks_ours(index))
+        self.members.get(index).state().is_live() && (!is_leave || self.may_speak_ours(index))
+    }
+
+    /// Whether a member may run this library: one from which nothing was heard yet may.
+    fn may_speak_ours(&self, index: MemberIndex) -> bool {
+        self.processes.speaks_ours(index) || !self.processes.was_heard(index)
     }
 
     /// Whether the member is not being asked already, and there is room to ask it.

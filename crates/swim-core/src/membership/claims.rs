@@ -364,6 +364,7 @@ impl Membership {
             let by = if dead.from == dead.node { me.as_bytes() } else { dead.from };
             self.handle_suspect(&Suspect { incarnation, node: dead.node, from: by }, bearer);
         }
+        let (from, _) = self.claims().who_suspects(dead.node, from, bearer);
         if self.claims().can_ask(index) {
             let claim = GoneClaim { target: target.clone(), incarnation, from };
             self.send_ping(Destination::of(&member), &target, PendingAck::Gone(claim));

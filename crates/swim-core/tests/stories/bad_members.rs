@@ -203,6 +203,34 @@ fn forged_suspicions_of_oneself_cost_hardly_any_health() {
     assert_eq!(harm(&cluster), Vec::<String>::new());
 }
 
+#[test]
+fn who_was_not_heard_yet_is_asked_as_well_before_it_is_taken_for_gone() {
+    let mut silent = quiet();
+    silent.gossip_interval = seconds(0);
+    let mut cluster = Cluster::with_config(&["ada", "bob", "cyd", "eve"], &silent);
+    for who in ["bob", "eve", "ada"] {
+        cluster.join(who, "cyd");
+        cluster.run_for(seconds(1));
+    }
+    // Ada knows bob from cyd alone.
+    for incarnation in [1, 2, 3, 1 << 31] {
+        cluster.inject("eve", "ada", dead("bob", incarnation, "bob"));
+        cluster.inject("eve", "ada", dead("bob", incarnation, "ada"));
+    }
+    cluster.run_for(seconds(2));
+    assert!(cluster.state("ada", "bob").is_some_and(MemberState::is_live), "{:?}", harm(&cluster));
+    // In vain it is asked in the name of whoever said so.
+    cluster.crash("bob");
+    let incarnation = cluster.incarnation("ada", "bob");
+    cluster.inject("eve", "ada", dead("bob", incarnation, "ada"));
+    cluster.run_for(seconds(3));
+    let declared_by = cluster.events("ada").find_map(|event| match event {
+        MembershipEvent::Failed { declared_by, .. } => Some(declared_by.to_string()),
+        _ => None,
+    });
+    assert_eq!(declared_by.as_deref(), Some("eve"));
+}
+
 /// Eve invents so many members, each at an address of its own, and tells everybody of them.
 fn invent(cluster: &mut Cluster, count: u8) {
     for number in 0..count {

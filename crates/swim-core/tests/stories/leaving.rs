@@ -111,6 +111,8 @@ fn a_suspicion_of_one_who_came_back_does_not_raise_its_leave() {
     cluster.inject("bob", "ada", zoe(1));
     let left = Dead { incarnation: 1, node: b"zoe", from: b"zoe" };
     cluster.inject("bob", "ada", Message::Dead(left).to_vec());
+    // She is asked in vain.
+    cluster.run_for(seconds(2));
     let suspect = Suspect { incarnation: 7, node: b"zoe", from: b"bob" };
     cluster.inject("bob", "ada", Message::Suspect(suspect).to_vec());
     cluster.run_for(millis(20));
