@@ -145,7 +145,14 @@ impl HostileRun {
                 match kind {
                     StrategyKind::SilentRelay => self.sim.refuse_relays(hostile.host, false),
                     StrategyKind::NackingRelay => self.sim.refuse_relays(hostile.host, true),
-                    _ => {}
+                    StrategyKind::Forger
+                    | StrategyKind::Inflater
+                    | StrategyKind::Squatter
+                    | StrategyKind::Flooder
+                    | StrategyKind::VersionLiar
+                    | StrategyKind::Drainer
+                    | StrategyKind::SlowReader
+                    | StrategyKind::Slanderer => {}
                 }
             }
         }
@@ -157,7 +164,9 @@ impl HostileRun {
         while self.sim.violation().is_none() && (!plan.is_empty() || self.rules.has_expectations())
         {
             let now = self.sim.now();
-            while let Some((_, step)) = plan.pop_front_if(|(at, _)| began + *at <= now) {
+            while plan.front().is_some_and(|(at, _)| began + *at <= now)
+                && let Some((_, step)) = plan.pop_front()
+            {
                 self.take(step);
             }
             self.let_hostile_act();
@@ -288,7 +297,7 @@ mod tests {
     #[test]
     fn a_hostile_seed_replays_to_the_same_digest() {
         let run = |seed| run_hostile_seed(seed, Verbosity::Nothing).digest;
-        assert_eq!(run(3), run(3));
-        assert_ne!(run(3), run(11));
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(0));
     }
 }

@@ -87,7 +87,12 @@ mod tests {
             assert!(plan.is_sorted_by_key(|(at, _)| *at), "seed {seed}");
             let crashed = plan.iter().filter_map(|(_, step)| match step {
                 HonestStep::Crash(host) => Some(host.index()),
-                _ => None,
+                HonestStep::Join
+                | HonestStep::Metadata(..)
+                | HonestStep::Broadcast(..)
+                | HonestStep::SendReliable(..)
+                | HonestStep::Begin(..)
+                | HonestStep::End(_) => None,
             });
             assert!(crashed.into_iter().all(|host| host >= 3), "seed {seed}");
         }

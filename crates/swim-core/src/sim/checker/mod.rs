@@ -246,8 +246,8 @@ impl Checkers {
                 let members = match self.watch {
                     // Nobody has followed the count: the least that any cluster grants.
                     Watch::Never => after.min(1),
-                    _ if before == 0 => after,
-                    _ => after.min(before),
+                    Watch::EveryStep | Watch::Every(_) if before == 0 => after,
+                    Watch::EveryStep | Watch::Every(_) => after.min(before),
                 };
                 let stats = hosts.membership(host).map(Membership::stats);
                 // Members that may be invented: what was heard decides how many count.

@@ -47,7 +47,13 @@ impl SilentRelays {
             .iter()
             .filter_map(|message| match message {
                 Message::IndirectPing(request) => Some(request.seq_no),
-                _ => None,
+                Message::Ping(_)
+                | Message::Ack(_)
+                | Message::Nack(_)
+                | Message::Suspect(_)
+                | Message::Alive(_)
+                | Message::Dead(_)
+                | Message::User(_) => None,
             })
             .collect();
         if requests.is_empty() {
