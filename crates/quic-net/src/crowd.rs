@@ -41,8 +41,8 @@ impl Crowd {
 }
 
 /// So many times as often as there are places, a handshake may replace an equal one in a second:
-/// each costs us a signature, 0.2 ms. An honest one then has 60 ms at the least where one host
-/// takes the whole share of its network.
+/// each costs us a signature. An honest one then has 60 ms at the least where one host takes the
+/// whole share of its network.
 const REPLACEMENTS: usize = 4;
 /// How often it is reported that handshakes are turned away.
 const BETWEEN_REPORTS: Duration = Duration::from_secs(10);

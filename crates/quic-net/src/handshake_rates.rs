@@ -1,7 +1,8 @@
 //! How much networks may send of handshakes in a second, where one of theirs was too long lately.
 //!
-//! A packet that tells a handshake in single bytes with gaps between costs a hundred times what an
-//! honest one costs, and each handshake that ends for that makes room for the next one.
+//! A packet that tells a handshake in single bytes with gaps between costs far more than an honest
+//! one, and each handshake that ends for that makes room for the next one. With 5,000 such packets
+//! a second, 99 of 100 pings took 233 ms where they took 3 ms.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,8 +54,7 @@ impl HandshakeRates {
     }
 }
 
-/// A hundred honest handshakes take this much. Of the packets described above these are 400, which
-/// cost a twelfth of one core.
+/// A hundred honest handshakes of 4 to 5 KiB. Of the packets described above these are some 400.
 const BYTES_PER_SECOND: usize = 512 << 10;
 /// How long a network has that rate after its last handshake that was too long.
 const REMEMBERED: Duration = Duration::from_secs(10);

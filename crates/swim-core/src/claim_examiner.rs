@@ -58,10 +58,10 @@ impl ClaimExaminer<'_> {
         admitted
     }
 
-    /// Whose suspicion it is that `bearer` tells in the name of `by`, and whether that is known.
-    /// What an exchange brings, or is told in our name, is the word of whoever brings it: others
-    /// would count against us what we did not find out ourselves.
-    pub(crate) fn who_suspects(
+    /// Whose word a suspicion or death is that `bearer` tells in the name of `by`, and whether that
+    /// is known. What an exchange brings, or is told in our name, is the word of whoever brings it:
+    /// others would count against us what we did not find out ourselves.
+    pub(crate) fn claimant(
         &self,
         subject: &[u8],
         by: MemberName,

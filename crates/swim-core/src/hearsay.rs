@@ -15,7 +15,7 @@ const MOST_AHEAD: u32 = 1 << 16;
 /// refutations.
 const FEW_AHEAD: u32 = 64;
 /// By so much such claims may raise what is held of a member in a minute, all together, and what
-/// we hold of ourselves those of one peer. At this pace it takes four years to [`HALF_OF_ALL`].
+/// we hold of ourselves those of one peer.
 const MAX_FEW_AHEAD: u32 = 1_024;
 /// A claim that is so little ahead is taken all the same: it is the last refutation or the one
 /// before, which must reach everybody whatever others have claimed.

@@ -270,7 +270,7 @@ impl Membership {
         by: MemberName,
         bearer: Option<Bearer<'_>>,
     ) {
-        let (by, is_first_hand) = self.claims().who_suspects(suspect.node, by, bearer);
+        let (by, is_first_hand) = self.claims().claimant(suspect.node, by, bearer);
         let suspect = Suspect { from: by.as_bytes(), ..*suspect };
         self.queue_update(index, &Message::Suspect(suspect), bearer.map(Bearer::address));
         let now = self.effects.now();
@@ -364,7 +364,7 @@ impl Membership {
             let by = if dead.from == dead.node { me.as_bytes() } else { dead.from };
             self.handle_suspect(&Suspect { incarnation, node: dead.node, from: by }, bearer);
         }
-        let (from, _) = self.claims().who_suspects(dead.node, from, bearer);
+        let (from, _) = self.claims().claimant(dead.node, from, bearer);
         if self.claims().can_ask(index) {
             let claim = GoneClaim { target: target.clone(), incarnation, from };
             self.send_ping(Destination::of(&member), &target, PendingAck::Gone(claim));
