@@ -9,16 +9,14 @@ pub(crate) use crate::exchange_role::{Purpose, Role};
 use crate::member::Peer;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, Outcome, Output, StreamId};
+use crate::own_state::OwnState;
 use crate::payer::Payer;
-use crate::push_pull;
 use crate::reliable::OutgoingMessage;
 use crate::shared_decoder::SharedDecoder;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::version_fit::CommonVersions;
 use crate::wire::{
-    NodeState, Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong,
-    encode_push_pull, encode_user,
+    Side, StreamDecodeError, StreamDecoder, StreamMessage, StreamTooLong, encode_user,
 };
 
 /// The most streams of others under way. A push-pull is answered and merged in the moment it is
@@ -49,7 +47,7 @@ pub(crate) struct Exchanges {
     incoming_bytes: usize,
     /// Whether something was written on the stream that was taken out last.
     is_answered: bool,
-    user_state: Vec<u8>,
+    own_state: OwnState,
 }
 
 /// One stream under way.
@@ -100,7 +98,7 @@ impl Exchanges {
             incoming: 0,
             incoming_bytes: 0,
             is_answered: false,
-            user_state: Vec::new(),
+            own_state: OwnState::new(),
         }
     }
 
@@ -114,9 +112,9 @@ impl Exchanges {
         self.streams.contains_key(&id)
     }
 
-    /// What the application sends along in push-pulls.
-    pub(crate) fn set_user_state(&mut self, state: Vec<u8>) {
-        self.user_state = state;
+    /// What push-pulls say of the cluster.
+    pub(crate) fn own_state(&mut self) -> &mut OwnState {
+        &mut self.own_state
     }
 
     /// Opens a stream and sends one message on it.
@@ -345,7 +343,7 @@ impl Exchanges {
         config: &Config,
         effects: &mut Effects,
     ) -> Result<(), OperationError> {
-        let state = self.encode_state(purpose.is_join(), members);
+        let state = self.own_state.encode(purpose.is_join(), members);
         let last = config.stream_timeout.saturating_mul(MOST_STREAM_TIMEOUTS);
         let deadline = effects.now() + last;
         let role = Role::PushPull { to: to.clone(), purpose };
@@ -361,21 +359,6 @@ impl Exchanges {
                 Err(OperationError::TooLarge { len, limit })
             }
         }
-    }
-
-    /// Our view of the cluster, as a push-pull sends it. Left out are members that announced no
-    /// versions, and members that do not understand others: they would make a receiver that runs Go
-    /// refuse all of it.
-    pub(crate) fn encode_state(&self, join: bool, members: &MemberTable) -> Vec<u8> {
-        let mut common = CommonVersions::of(members.me().record());
-        let nodes: Vec<NodeState<'_>> = members
-            .iter()
-            .filter(|(_, member)| member.record().versions.is_some_and(|it| common.admit(it)))
-            .filter_map(|(_, member)| push_pull::node_state(member.record()))
-            .collect();
-        let mut state = Vec::new();
-        encode_push_pull(join, nodes.into_iter(), &self.user_state, &mut state);
-        state
     }
 
     fn insert(&mut self, id: StreamId, stream: Stream) {

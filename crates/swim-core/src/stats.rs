@@ -154,6 +154,8 @@ counters! {
     refused_relay_unknown,
     /// Streams refused: too many at once, in all or of one peer.
     refused_streams_full,
+    /// Exchanges refused: one peer asked for our state too often.
+    refused_exchanges,
     /// Packets and streams refused: their peer has had too much decompressed lately.
     refused_expansion,
     /// Exchanges refused: the versions do not fit.

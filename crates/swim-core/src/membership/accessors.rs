@@ -149,7 +149,7 @@ impl Membership {
         if state.len() > MAX_STATE {
             return Err(PayloadTooLarge { len: state.len(), limit: MAX_STATE });
         }
-        self.exchanges.set_user_state(state);
+        self.exchanges.own_state().set_user_state(state);
         Ok(())
     }
 

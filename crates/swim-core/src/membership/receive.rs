@@ -241,9 +241,12 @@ impl Membership {
         if is_from_ourselves(&self.members, from, theirs) {
             return self.refuse_ourselves(id);
         }
+        if !self.exchanges.own_state().is_paid_by(from, &mut self.effects) {
+            return Answer::Given;
+        }
         let claimant = claimant_of(&self.members, from, theirs);
         if claimant.is_none() {
-            let answer = self.exchanges.encode_state(theirs.join, &self.members);
+            let answer = self.exchanges.own_state().encode(theirs.join, &self.members);
             self.exchanges.answer(id, &answer, &mut self.effects);
         }
         match self.merge(theirs, Bearer::Peer(from)) {

@@ -2,7 +2,8 @@
 
 use swim_core::wire::compress::compress_message;
 use swim_core::wire::{
-    Alive, Dead, IndirectPing, Message, PacketDecoder, Ping, Suspect, WireSettings, encode_user,
+    Alive, Dead, IndirectPing, Message, NodeState, PacketDecoder, Ping, Suspect, WireSettings,
+    encode_push_pull, encode_user,
 };
 use swim_core::{Config, MemberState, MembershipEvent, Peer, StreamId};
 
@@ -327,4 +328,41 @@ fn a_long_exchange_finds_time_directly_after_another_one() {
     // 20 MiB each: the fourth one begins with 60 MiB of 64 spent.
     let taken: Vec<(u64, u64)> = (100..105).map(&mut send).collect();
     assert_eq!(taken, [(1, 0), (1, 0), (1, 0), (1, 0), (0, 1)]);
+}
+
+#[test]
+fn whoever_asks_for_our_state_again_and_again_leaves_time_for_others() {
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "cyd"], &quiet());
+    let mut streams = 0;
+    let mut ask = |cluster: &mut Cluster, from: &'static str, times: u64| {
+        let (peer, vsn) = (cluster.peer(from), [1, 5, 2, 0, 0, 0]);
+        let own = NodeState {
+            name: from.as_bytes(),
+            addr: Some(&[10, 0, 0, 2]),
+            port: 7946,
+            meta: None,
+            incarnation: 1,
+            state: 0,
+            vsn: Some(&vsn),
+        };
+        let mut bytes = Vec::new();
+        encode_push_pull(false, [own].into_iter(), b"", &mut bytes);
+        let before = cluster.machine("ada").stats().counters;
+        for _ in 0..times {
+            streams += 1;
+            let id = StreamId::incoming(1 << 40 | streams);
+            cluster.tell("ada", |machine, now| {
+                machine.handle_stream_opened(id, &peer, now);
+                machine.handle_stream_data(id, &bytes, true, now);
+            });
+        }
+        let after = cluster.machine("ada").stats().counters;
+        let answered = after.exchanges_answered - before.exchanges_answered;
+        (answered, after.refused_exchanges - before.refused_exchanges)
+    };
+    cluster.run_for(seconds(30));
+    assert_eq!(ask(&mut cluster, "bob", 600), (512, 88), "a mebibyte");
+    assert_eq!(ask(&mut cluster, "cyd", 10), (10, 0));
+    cluster.run_for(seconds(1));
+    assert_eq!(ask(&mut cluster, "bob", 100), (64, 36), "128 KiB of a second");
 }
