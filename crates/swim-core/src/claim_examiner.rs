@@ -1,21 +1,25 @@
 //! What is believed of claims that somebody else makes of a member: how far it may be above what is
 //! held, how many new members one peer may bring, and who is asked before it is taken for gone.
 
-use crate::advertised_address::stated_address;
+use crate::advertised_address::{advertised_in, stated_address};
 use crate::bearer::Bearer;
 use crate::effects::Effects;
 use crate::failure_detector::{FailureDetector, GoneClaim};
-use crate::hearsay::{HALF_OF_ALL, Hearsay, Lead};
-use crate::member::Member;
+use crate::hearsay::{HALF_OF_ALL, Hearsay, Lead, Revival};
+use crate::member::{Member, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::{Destination, WarningKind};
 use crate::peer_processes::PeerProcesses;
 use crate::push_pull::versions_in;
+use crate::suspicion::Suspicion;
 use crate::verdict::Proof;
 use crate::version_fit::check_versions;
 use crate::wire::{Alive, Dead, IndirectPing, Message, Suspect};
+
+/// That a member is alive, and who says so.
+pub(crate) type Reported<'a> = (&'a Alive<'a>, Bearer<'a>);
 
 /// The parts of the machine that judge claims of others.
 pub(crate) struct ClaimExaminer<'a> {
@@ -43,6 +47,24 @@ impl ClaimExaminer<'_> {
         }
         let is_possible = Lead::of(incarnation, held) != Lead::Impossible;
         (index != MemberIndex::ME && is_possible).then_some(held)
+    }
+
+    /// The same for a suspicion. One that is as old as our own counts as long as that lasts: only
+    /// hearsay has raised what is held since.
+    pub(crate) fn believed_suspicion(
+        &mut self,
+        index: Option<MemberIndex>,
+        incarnation: u32,
+        bearer: Option<Bearer<'_>>,
+    ) -> Option<u32> {
+        let since = index.and_then(|index| Some((index, self.own_evidence(index)?)));
+        match since {
+            Some((index, since)) if since <= incarnation => {
+                let held = self.members.get(index).incarnation();
+                self.believed_incarnation(Some(index), incarnation.max(held), bearer)
+            }
+            Some(_) | None => self.believed_incarnation(index, incarnation, bearer),
+        }
     }
 
     /// Whether a claim is near enough to what is held; counted if not.
@@ -142,6 +164,50 @@ impl ClaimExaminer<'_> {
             self.ask_for_incarnation(index);
         }
         false
+    }
+
+    /// What follows when a later incarnation of a member is said to be alive of which we found
+    /// otherwise: it is held as gone, or did not answer us, or is being probed. Otherwise any
+    /// member could keep one that has crashed alive with a message now and then. That we ask the
+    /// member makes it say so itself. One that has moved is sought where it is said to be, and of
+    /// Go members hearsay is all there is.
+    pub(crate) fn judge_revival(
+        &mut self,
+        index: MemberIndex,
+        (alive, bearer): Reported<'_>,
+    ) -> Revival {
+        let (held, my_port) = (self.members.get(index).record(), self.members.me().record());
+        let is_against = self.is_held_against(index);
+        let proof = bearer.proof_of(alive.node, self.processes.names_are_proven());
+        let is_judged = (is_against || self.detector.is_examining(index, &held.name))
+            && proof == Proof::Hearsay
+            && self.may_speak_ours(index)
+            && advertised_in(alive, my_port.advertised.port) == Some(held.advertised);
+        if !is_judged {
+            return Revival::Believed;
+        }
+        let revival = self.hearsay.judge_revival(index, self.effects.now());
+        self.effects.count().refused_revival += u64::from(revival != Revival::Believed);
+        match revival {
+            // It is being asked already.
+            Revival::Asked if !is_against => return Revival::Ignored,
+            Revival::Asked => self.ask_for_incarnation(index),
+            Revival::Believed | Revival::Ignored => {}
+        }
+        revival
+    }
+
+    /// Whether we hold against a member that it is gone, or that it did not answer us.
+    pub(crate) fn is_held_against(&self, index: MemberIndex) -> bool {
+        match self.members.get(index).state() {
+            MemberState::Alive => false,
+            MemberState::Suspect => self.own_evidence(index).is_some(),
+            MemberState::Dead | MemberState::Left => true,
+        }
+    }
+
+    fn own_evidence(&self, index: MemberIndex) -> Option<u32> {
+        self.members.suspicion(index).and_then(Suspicion::own_evidence)
     }
 
     /// Whether we and a member understand each other. Who speaks for itself is reported if not.

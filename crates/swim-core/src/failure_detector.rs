@@ -16,13 +16,14 @@ use std::time::Duration;
 
 pub(crate) use outcomes::{Acknowledged, IndirectProbe, ProbeStep, TimedOut};
 pub(crate) use pending_acks::{GoneClaim, PendingAck};
+use pings::draw_relays;
 pub(crate) use pings::{indirect_ping, ping_to, reply_destination};
 
 use crate::awareness::Awareness;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::error::{OperationError, StreamFailure};
-use crate::member::{MemberState, Peer};
+use crate::member::Peer;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
@@ -39,8 +40,6 @@ use unheard_targets::UnheardTargets;
 
 /// From this protocol version on, members answer stream pings.
 const ANSWERS_STREAM_PINGS: u8 = 3;
-/// From this protocol version on, members send nacks.
-const SENDS_NACKS: u8 = 4;
 
 pub(crate) struct FailureDetector {
     round: Option<ProbeRound>,
@@ -126,7 +125,7 @@ impl FailureDetector {
             target,
             name: member.name().clone(),
             address: member.address(),
-            incarnation: member.incarnation(),
+            is_refuted: false,
             was_heard,
             sent: now,
             deadline: now + self.scaled_interval(config),
@@ -136,6 +135,19 @@ impl FailureDetector {
             stream_answered: false,
         });
         sequence
+    }
+
+    /// Whether the round is about this member, or it is asked whether it is gone.
+    pub(crate) fn is_examining(&self, target: MemberIndex, name: &MemberName) -> bool {
+        self.round.as_ref().is_some_and(|it| it.target == target) || self.pending.is_asked(name)
+    }
+
+    /// A later incarnation of a member is alive; a round and a question were about a former one.
+    pub(crate) fn note_alive(&mut self, target: MemberIndex, name: &MemberName) {
+        if let Some(round) = self.round.as_mut().filter(|round| round.target == target) {
+            round.is_refuted = true;
+        }
+        self.pending.forget_asked(name);
     }
 
     fn scaled_interval(&self, config: &Config) -> Duration {
@@ -168,14 +180,7 @@ impl FailureDetector {
         let target = members.get(round.target);
         effects.count().probes_indirect += 1;
         log::debug!("{} does not answer; asking others", round.name);
-        let drawn = members.draw(config.indirect_checks, effects.rng(), |index, member| {
-            index != MemberIndex::ME
-                && index != round.target
-                && member.state() == MemberState::Alive
-        });
-        let nacks = |index: &MemberIndex| members.get(*index).record().understands(SENDS_NACKS);
-        let relays: Vec<(MemberIndex, bool)> =
-            drawn.into_iter().map(|index| (index, nacks(&index))).collect();
+        let relays = draw_relays(round.target, members, config, effects);
         let names = relays.iter().map(|(index, nacks)| {
             let name = members.get(*index).name().clone();
             Relay { name, nacks: *nacks, nacked: false }
@@ -224,7 +229,10 @@ impl FailureDetector {
             self.unheard.note_failure(effects.now());
         }
         let end = self.end_round(&round, effects);
-        Some(ProbeStep::Suspect { name: round.name, incarnation: round.incarnation, end })
+        if round.is_refuted {
+            return Some(ProbeStep::End(end));
+        }
+        Some(ProbeStep::Suspect { target: round.target, end })
     }
 
     /// A member was purged.
@@ -336,16 +344,8 @@ impl FailureDetector {
         config: &Config,
         effects: &mut Effects,
     ) -> u32 {
-        let patience = match &pending {
-            PendingAck::Relay { wants_nack: true, .. } => config.nack_timeout(),
-            PendingAck::Relay { wants_nack: false, .. }
-            | PendingAck::User { .. }
-            | PendingAck::Leave { .. }
-            | PendingAck::Gone(_)
-            | PendingAck::Place { .. } => config.ack_timeout(),
-        };
         let sequence = self.pending.next_sequence();
-        effects.set_timer(Timer::PendingAck(sequence), effects.now() + patience);
+        effects.set_timer(Timer::PendingAck(sequence), effects.now() + pending.timeout(config));
         self.pending.insert(sequence, pending);
         sequence
     }

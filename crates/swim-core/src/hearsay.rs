@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::member_index::MemberIndex;
 use crate::payer::Payer;
+use crate::rechecks::Rechecks;
 use crate::refuted_suspicions::RefutedSuspicions;
 use crate::time::Time;
 
@@ -30,6 +31,11 @@ const BETWEEN_RAISES: Duration = Duration::from_secs(60);
 const MAX_NEW_MEMBERS: u32 = 1_024;
 /// The most that is remembered of each kind; while there is no room, further ones are refused.
 const MAX_REMEMBERED: usize = 4_096;
+/// How often hearsay outweighs what we found ourselves of a member: that it is gone, or does not
+/// answer. Whoever claims more often that it is alive has us ask it.
+const BETWEEN_REVIVALS: Duration = Duration::from_secs(60);
+/// How often such a member is asked.
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(1);
 /// How often refutations that one peer causes count against our own health, at most, in probe
 /// intervals.
 const BETWEEN_COSTS: u32 = 10;
@@ -39,6 +45,8 @@ const BETWEEN_COSTS: u32 = 10;
 pub(crate) struct Hearsay {
     /// Whose suspicions were refuted.
     pub(crate) refuted: RefutedSuspicions,
+    /// Who is to be probed because hearsay was believed.
+    pub(crate) rechecks: Rechecks,
     /// When a peer last made us ask a member, or raised ourselves by much.
     asked: BTreeMap<(MemberIndex, Payer), Time>,
     /// By how much members were raised, each since when.
@@ -46,8 +54,27 @@ pub(crate) struct Hearsay {
     /// By how much peers raised ourselves, each since when.
     raised_us: BTreeMap<Payer, (Time, u32)>,
     introduced: BTreeMap<Payer, (Time, u32)>,
+    /// Of which members hearsay was believed against what we found; at most the table of members.
+    revived: BTreeMap<MemberIndex, Revived>,
     costs: BTreeMap<Payer, Time>,
     last_cost: Option<Time>,
+}
+
+/// When hearsay was believed against what we found of a member, and when it made us ask it.
+#[derive(Clone, Copy, Debug)]
+struct Revived {
+    at: Time,
+    asked: Time,
+}
+
+/// What follows when somebody says that a member is alive of which we found otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Revival {
+    /// Where that is against what we know, the member has its turn to be probed soon.
+    Believed,
+    /// The member is to be asked.
+    Asked,
+    Ignored,
 }
 
 /// How far a claim is above what is held.
@@ -116,6 +143,24 @@ impl Hearsay {
         has_room
     }
 
+    /// Whether somebody else is believed that a member is alive of which we found otherwise.
+    pub(crate) fn judge_revival(&mut self, subject: MemberIndex, now: Time) -> Revival {
+        match self.revived.get_mut(&subject) {
+            Some(revived) if now - revived.at < BETWEEN_REVIVALS => {
+                if now - revived.asked < BETWEEN_QUESTIONS {
+                    return Revival::Ignored;
+                }
+                revived.asked = now;
+                Revival::Asked
+            }
+            Some(_) | None => {
+                self.revived.insert(subject, Revived { at: now, asked: now });
+                self.rechecks.add(subject);
+                Revival::Believed
+            }
+        }
+    }
+
     /// Whether a peer may bring one more member that nobody here knows.
     pub(crate) fn admit_new_member(&mut self, by: Payer, now: Time) -> bool {
         const MINUTE: Duration = Duration::from_secs(60);
@@ -153,6 +198,8 @@ impl Hearsay {
     /// The member was purged.
     pub(crate) fn forget(&mut self, subject: MemberIndex) {
         self.asked.retain(|(other, _), _| *other != subject);
+        self.revived.remove(&subject);
+        self.rechecks.forget(subject);
         if let Some((_, sum)) = self.raised.get_mut(subject.index()) {
             *sum = 0;
         }
@@ -236,6 +283,21 @@ mod tests {
         assert_eq!(hearsay.asked.len(), MAX_REMEMBERED);
         hearsay.forget(bob);
         assert!(hearsay.asked.is_empty());
+    }
+
+    #[test]
+    fn hearsay_brings_a_member_back_once_a_minute_and_has_it_asked_once_a_second() {
+        let mut hearsay = Hearsay::default();
+        let bob = MemberIndex::at(7).unwrap();
+        let mut judge = |second| hearsay.judge_revival(bob, at(second));
+        assert_eq!(judge(0), Revival::Believed);
+        assert_eq!(
+            [judge(0), judge(1), judge(1)],
+            [Revival::Ignored, Revival::Asked, Revival::Ignored]
+        );
+        assert_eq!([judge(59), judge(60)], [Revival::Asked, Revival::Believed]);
+        hearsay.forget(bob);
+        assert_eq!(hearsay.judge_revival(bob, at(61)), Revival::Believed);
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod payer;
 mod payer_ledger;
 mod peer_processes;
 mod push_pull;
+mod rechecks;
 mod refuted_suspicions;
 mod reliable;
 mod relocation;

@@ -5,6 +5,7 @@
 //! for lookups only and keyed from the seed; whatever is iterated is ordered.
 
 mod conflicts;
+mod draw;
 mod name_index;
 mod probe_order;
 mod suspected;
@@ -189,6 +190,12 @@ impl MemberTable {
         self.suspected.confirm(index, from)
     }
 
+    /// A member that is suspected did not answer us either.
+    pub(crate) fn add_own_evidence(&mut self, index: MemberIndex) {
+        let incarnation = self.get(index).incarnation();
+        self.suspected.add_own_evidence(index, incarnation);
+    }
+
     /// The suspicion of a member that may still refute it.
     pub(crate) fn suspicion(&self, index: MemberIndex) -> Option<&Suspicion> {
         self.suspected.suspicion(index)
@@ -340,25 +347,7 @@ impl MemberTable {
         rng: &mut Rng,
         passes: impl Fn(MemberIndex, &Member) -> bool,
     ) -> Vec<MemberIndex> {
-        let total = self.by_name.len();
-        let mut drawn = Vec::with_capacity(count.min(total));
-        if total < 3 * count {
-            let mut order = self.by_name.clone();
-            rng.shuffle(&mut order);
-            drawn.extend(order.into_iter().filter(|index| passes(*index, self.get(*index))));
-            drawn.truncate(count);
-            return drawn;
-        }
-        for _ in 0..3 * total {
-            if drawn.len() >= count {
-                break;
-            }
-            let index = self.by_name[rng.below(total)];
-            if !drawn.contains(&index) && passes(index, self.get(index)) {
-                drawn.push(index);
-            }
-        }
-        drawn
+        draw::draw(&self.by_name, count, rng, |index| passes(index, self.get(index)))
     }
 
     /// The part of `by_address` that has this address.

@@ -134,6 +134,9 @@ counters! {
     refused_incarnation,
     /// Claims refused: the member that was said to be gone has answered.
     refused_gone,
+    /// Claims refused: others said that a member is alive of which we found that it is not, sooner
+    /// than a minute after such a claim was believed. The member itself is asked.
+    refused_revival,
     /// Claims refused: impossible name, address, metadata or versions.
     refused_claim,
     /// Claims refused: outside the allowed networks, or vetoed.

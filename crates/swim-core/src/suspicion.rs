@@ -16,6 +16,8 @@ pub(crate) struct Suspicion {
     suspected_by: Vec<MemberName>,
     /// Whether the one whose suspicion it was said so itself, or it is our own.
     is_first_hand: bool,
+    /// At which incarnation the member did not answer us either.
+    own_evidence: Option<u32>,
 }
 
 /// The bounds of a suspicion's timeout, in a cluster of the present size.
@@ -77,12 +79,22 @@ impl Suspicion {
         timeout: SuspicionTimeout,
         now: Time,
     ) -> Self {
-        Self { started: now, timeout, suspected_by: vec![by], is_first_hand }
+        Self { started: now, timeout, suspected_by: vec![by], is_first_hand, own_evidence: None }
     }
 
     /// Whether it is known to be whose it is said to be.
     pub(crate) fn is_first_hand(&self) -> bool {
         self.is_first_hand
+    }
+
+    /// The member did not answer us, at this incarnation.
+    pub(crate) fn add_own_evidence(&mut self, incarnation: u32) {
+        self.own_evidence.get_or_insert(incarnation);
+    }
+
+    /// At which incarnation the member did not answer us first; hearsay may have raised it since.
+    pub(crate) fn own_evidence(&self) -> Option<u32> {
+        self.own_evidence
     }
 
     /// Whether `from` counts as one more confirmation.

@@ -15,8 +15,8 @@ use crate::wire::Nack;
 pub(crate) enum ProbeStep {
     /// Ask the relays, and the target by stream.
     AskOthers(IndirectProbe),
-    /// Suspect this incarnation of the member: nobody reached it.
-    Suspect { name: MemberName, incarnation: u32, end: RoundEnd },
+    /// Suspect the member: nobody reached it.
+    Suspect { target: MemberIndex, end: RoundEnd },
     /// Nothing but ending the round.
     End(RoundEnd),
 }

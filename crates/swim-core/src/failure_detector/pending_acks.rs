@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use crate::config::Config;
 use crate::member_name::MemberName;
 use crate::output::{Destination, OperationId};
 use crate::payer::Payer;
@@ -66,6 +68,18 @@ impl PendingAck {
         }
     }
 
+    /// How long its ack is waited for.
+    pub(super) fn timeout(&self, config: &Config) -> Duration {
+        match self {
+            Self::Relay { wants_nack: true, .. } => config.nack_timeout(),
+            Self::Relay { wants_nack: false, .. }
+            | Self::User { .. }
+            | Self::Leave { .. }
+            | Self::Gone(_)
+            | Self::Place { .. } => config.ack_timeout(),
+        }
+    }
+
     /// For whom it is under way, if it is a relay.
     fn payer(&self) -> Option<&Payer> {
         match self {
@@ -102,14 +116,21 @@ impl PendingAcks {
 
     /// Whether this member is not being asked already whether it is gone, nor too many others.
     pub(super) fn can_ask(&self, name: &MemberName) -> bool {
-        let asked = self.by_sequence.values().filter_map(|pending| match pending {
-            PendingAck::Gone(claim) => Some(&claim.target),
-            PendingAck::Relay { .. }
-            | PendingAck::User { .. }
-            | PendingAck::Leave { .. }
-            | PendingAck::Place { .. } => None,
-        });
-        asked.clone().all(|other| other != name) && asked.count() < MAX_ASKED
+        !self.is_asked(name) && self.asked().count() < MAX_ASKED
+    }
+
+    /// Whether this member is being asked whether it is gone.
+    pub(super) fn is_asked(&self, name: &MemberName) -> bool {
+        self.asked().any(|asked| asked == name)
+    }
+
+    fn asked(&self) -> impl Iterator<Item = &MemberName> {
+        self.by_sequence.values().filter_map(asked_by)
+    }
+
+    /// Nobody asks this member any more whether it is gone.
+    pub(super) fn forget_asked(&mut self, name: &MemberName) {
+        self.by_sequence.retain(|_, pending| asked_by(pending) != Some(name));
     }
 
     fn count(&mut self, pending: &PendingAck, is_new: bool) {
@@ -158,5 +179,16 @@ impl PendingAcks {
             | PendingAck::Place { .. } => true,
         });
         taken
+    }
+}
+
+/// The member that is asked whether it is gone, if that is what the ping is for.
+fn asked_by(pending: &PendingAck) -> Option<&MemberName> {
+    match pending {
+        PendingAck::Gone(claim) => Some(&claim.target),
+        PendingAck::Relay { .. }
+        | PendingAck::User { .. }
+        | PendingAck::Leave { .. }
+        | PendingAck::Place { .. } => None,
     }
 }

@@ -1,9 +1,30 @@
 //! Pings and requests to ping, and where they are answered to.
 
-use crate::member::{MemberRecord, Peer};
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::member::{MemberRecord, MemberState, Peer};
+use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
+use crate::member_table::MemberTable;
 use crate::output::Destination;
 use crate::wire::{IndirectPing, Ping};
+
+/// From this protocol version on, members send nacks.
+const SENDS_NACKS: u8 = 4;
+
+/// Who is asked to ping the target for us, and whether it sends nacks.
+pub(super) fn draw_relays(
+    target: MemberIndex,
+    members: &MemberTable,
+    config: &Config,
+    effects: &mut Effects,
+) -> Vec<(MemberIndex, bool)> {
+    let drawn = members.draw(config.indirect_checks, effects.rng(), |index, member| {
+        index != MemberIndex::ME && index != target && member.state() == MemberState::Alive
+    });
+    let nacks = |index: &MemberIndex| members.get(*index).record().understands(SENDS_NACKS);
+    drawn.into_iter().map(|index| (index, nacks(&index))).collect()
+}
 
 /// A ping from us to the member of that name.
 pub(crate) fn ping_to<'a>(target: &'a MemberName, me: &'a MemberRecord, sequence: u32) -> Ping<'a> {

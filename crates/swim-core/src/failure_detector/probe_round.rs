@@ -15,8 +15,8 @@ pub(super) struct ProbeRound {
     pub(super) target: MemberIndex,
     pub(super) name: MemberName,
     pub(super) address: SocketAddr,
-    /// Which incarnation is suspected if the round fails: a later one clears the member of it.
-    pub(super) incarnation: u32,
+    /// Whether the member was found to be alive at a later incarnation since the round began.
+    pub(super) is_refuted: bool,
     /// Whether anything was ever heard of it.
     pub(super) was_heard: bool,
     pub(super) sent: Time,
@@ -132,7 +132,7 @@ mod tests {
             target: MemberIndex::ME,
             name: name("bob"),
             address: "10.0.0.2:7946".parse().unwrap(),
-            incarnation: 1,
+            is_refuted: false,
             was_heard: true,
             sent: Time::ZERO,
             deadline: Time::from_micros(1_000_000),

@@ -77,6 +77,13 @@ impl SuspectedMembers {
         suspicion.confirm(from).then(|| suspicion.deadline())
     }
 
+    /// The member did not answer us, at this incarnation.
+    pub(super) fn add_own_evidence(&mut self, index: MemberIndex, incarnation: u32) {
+        if let Some(Suspected { suspicion: Some(suspicion), .. }) = self.0.get_mut(&index) {
+            suspicion.add_own_evidence(incarnation);
+        }
+    }
+
     pub(super) fn notify(
         &mut self,
         index: MemberIndex,

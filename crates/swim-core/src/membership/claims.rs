@@ -61,6 +61,7 @@ impl Membership {
             }
             // The old place of a member that moves, on its way to members that run Go.
             (Verdict::Apply, Some(index)) if self.address_claims.outranks(index, incarnation) => {}
+            (Verdict::Apply, Some(index)) if self.evidence_outweighs(index, (alive, bearer)) => {}
             (Verdict::Apply | Verdict::Reclaim, _) => {
                 self.apply_alive(index, alive, advertised, source);
             }
@@ -73,7 +74,7 @@ impl Membership {
     pub(super) fn handle_suspect(&mut self, suspect: &Suspect<'_>, bearer: Option<Bearer<'_>>) {
         let Some(from) = self.checked_sender(suspect.incarnation, suspect.from) else { return };
         let index = self.members.find(suspect.node);
-        let believed = self.claims().believed_incarnation(index, suspect.incarnation, bearer);
+        let believed = self.claims().believed_suspicion(index, suspect.incarnation, bearer);
         let Some(incarnation) = believed else { return };
         let suspect = &Suspect { incarnation, ..*suspect };
         let source = bearer.map(Bearer::address);
@@ -279,6 +280,7 @@ impl Membership {
         self.set_suspicion_timers(index, suspicion.deadline());
         self.effects.count().suspicions += 1;
         self.members.set_suspect(index, suspect.incarnation, by.clone(), suspicion, now);
+        self.note_own_evidence(index, bearer);
         let member = self.members.get(index).clone();
         log::info!("{} is suspected by {by}", member.name());
         self.effects.emit(MembershipEvent::Suspected { member, by });
@@ -292,6 +294,7 @@ impl Membership {
         bearer: Option<Bearer<'_>>,
     ) {
         self.members.raise_incarnation(index, suspect.incarnation);
+        self.note_own_evidence(index, bearer);
         let is_echo = bearer.is_some() && from == self.members.me().name();
         if is_echo || self.is_doubted(from) || !self.is_live_member(from) {
             return;

@@ -249,6 +249,9 @@ impl Membership {
     /// Probes the next live member of the round, and tells one dead member on the way that it is
     /// held dead; a new round begins at the end of one.
     fn probe_next_member(&mut self) {
+        if let Some(index) = self.next_recheck() {
+            return self.probe(index);
+        }
         let (mut ended, mut told) = (0, false);
         for _ in 0..2 * (self.members.len() + 1) {
             let Some(index) = self.members.next_in_round() else {
@@ -314,8 +317,8 @@ impl Membership {
     fn advance_probe(&mut self) {
         match self.detector.advance(&self.members, &self.config, &mut self.effects) {
             Some(ProbeStep::AskOthers(plan)) => self.probe_indirectly(&plan),
-            Some(ProbeStep::Suspect { name, incarnation, end }) => {
-                self.suspect(&name, incarnation);
+            Some(ProbeStep::Suspect { target, end }) => {
+                self.suspect(target);
                 self.end_round(end);
             }
             Some(ProbeStep::End(end)) => self.end_round(end),
@@ -362,7 +365,7 @@ impl Membership {
         let timed_out = self.detector.ack_timed_out(sequence, &self.config, &mut self.effects);
         match timed_out {
             Some(TimedOut::Relay(to, nack)) => self.send_answer(to, &Message::Nack(nack)),
-            Some(TimedOut::Gone(claim)) => self.handle_dead(&claim.as_dead(), None),
+            Some(TimedOut::Gone(claim)) => self.asked_in_vain(&claim),
             None => {}
         }
     }

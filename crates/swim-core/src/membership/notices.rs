@@ -7,7 +7,11 @@ use std::time::Duration;
 use super::Membership;
 use super::claims::LAST_INCARNATION;
 use super::commands::departure_of;
+use crate::bearer::Bearer;
+use crate::claim_examiner::Reported;
 use crate::config::Config;
+use crate::failure_detector::GoneClaim;
+use crate::hearsay::Revival;
 use crate::member::{Member, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
@@ -125,10 +129,57 @@ impl Membership {
     }
 
     /// Our own suspicion of a member.
-    pub(super) fn suspect(&mut self, name: &MemberName, incarnation: u32) {
-        let me = self.members.me().name().clone();
-        let (node, from) = (name.as_bytes(), me.as_bytes());
-        self.handle_suspect(&Suspect { incarnation, node, from }, None);
+    pub(super) fn suspect(&mut self, index: MemberIndex) {
+        let (member, me) = (self.members.get(index).clone(), self.members.me().name().clone());
+        let (node, from) = (member.name().as_bytes(), me.as_bytes());
+        self.handle_suspect(&Suspect { incarnation: member.incarnation(), node, from }, None);
+    }
+
+    /// Whether what we found ourselves of a member outweighs that somebody says it is alive. A
+    /// suspicion of our own goes on at the incarnation that is claimed; a probe goes on.
+    pub(super) fn evidence_outweighs(&mut self, index: MemberIndex, it: Reported<'_>) -> bool {
+        let revival = self.claims().judge_revival(index, it);
+        let is_against = revival != Revival::Believed && self.claims().is_held_against(index);
+        if revival == Revival::Believed {
+            self.detector.note_alive(index, self.members.get(index).name());
+        } else if is_against && self.members.get(index).state().is_live() {
+            self.suspect_on(index, it.0.incarnation, revival);
+        }
+        is_against
+    }
+
+    /// Who is to be probed out of turn.
+    pub(super) fn next_recheck(&mut self) -> Option<MemberIndex> {
+        let next = self.hearsay.rechecks.next()?;
+        self.members.get(next).state().is_live().then_some(next)
+    }
+
+    /// Others have heard of a later incarnation of a member than the one that we suspect.
+    fn suspect_on(&mut self, index: MemberIndex, incarnation: u32, revival: Revival) {
+        self.members.raise_incarnation(index, incarnation);
+        if revival == Revival::Asked {
+            let (name, me) = (self.members.get(index).name().clone(), self.members.me().name());
+            let (me, node) = (me.clone(), name.as_bytes());
+            let suspect = Suspect { incarnation, node, from: me.as_bytes() };
+            self.queue_update(index, &Message::Suspect(suspect), None);
+        }
+    }
+
+    /// Who was said to be gone has not answered. A later incarnation that was heard of meanwhile is
+    /// probed soon.
+    pub(super) fn asked_in_vain(&mut self, claim: &GoneClaim) {
+        let dead = claim.as_dead();
+        self.handle_dead(&dead, None);
+        if let Some(index) = self.members.find(dead.node) {
+            self.hearsay.rechecks.add(index);
+        }
+    }
+
+    /// A suspicion of our own is evidence of our own.
+    pub(super) fn note_own_evidence(&mut self, index: MemberIndex, bearer: Option<Bearer<'_>>) {
+        if bearer.is_none() {
+            self.members.add_own_evidence(index);
+        }
     }
 
     /// The member did not refute in time.

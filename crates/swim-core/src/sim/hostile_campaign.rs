@@ -75,7 +75,7 @@ struct HostileRun {
 #[must_use]
 pub fn run_hostile_seed(seed: u64, verbosity: Verbosity) -> HostileReport {
     let mut run = HostileRun::draw(seed, verbosity);
-    let length = Duration::from_secs(60) + run.rng.span(Duration::ZERO, Duration::from_secs(30));
+    let length = Duration::from_secs(30) + run.rng.span(Duration::ZERO, Duration::from_secs(30));
     let plan = hostile_plan::draw(&mut run.rng, &run.honest, length);
     run.form();
     run.attack(plan.into());
@@ -104,7 +104,8 @@ impl HostileRun {
             Verbosity::LastLines => sim.keep_trace(),
             Verbosity::Everything(sink) => sim.trace_to(sink),
         }
-        let count = rng.between(4, 24);
+        // What hostile members cost grows with the square, so most clusters are small.
+        let count = if rng.below(16) == 0 { rng.between(10, 24) } else { rng.between(4, 9) };
         let hosts: Vec<HostId> = (0..count).map(|n| sim.add(&format!("member-{n:02}"))).collect();
         let number = rng.between(1, count / 3);
         let (first, others) = hosts.split_at(1);

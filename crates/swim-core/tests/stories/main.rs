@@ -16,6 +16,7 @@ mod forged_claims;
 mod hearsay;
 mod hostile;
 mod joining;
+mod kept_alive;
 mod leaving;
 mod messaging;
 mod moving;

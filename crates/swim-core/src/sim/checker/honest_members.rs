@@ -17,6 +17,10 @@ const HELD_GONE: Duration = Duration::from_secs(5);
 /// probe one of n in each interval, all of them miss it with a probability of e⁻¹⁰.
 const FIRST_PROBE: u32 = 10;
 
+/// A member that has crashed and was held as gone may come back once in so long: others are
+/// believed once a minute, and views are taken ten times a second.
+const BETWEEN_REVIVALS: Duration = Duration::from_secs(59);
+
 /// What must become true.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AwaitedBelief {
@@ -44,6 +48,8 @@ pub(crate) struct HonestBounds {
     pub(crate) metadata: Duration,
     pub(crate) join: Duration,
     pub(crate) death: Duration,
+    /// Who is held as gone is forgotten after so long at the earliest.
+    pub(crate) remembered: Duration,
 }
 
 impl HonestBounds {
@@ -63,7 +69,8 @@ impl HonestBounds {
             * config.suspicion_max_timeout_multiplier
             * digits;
         let death = FIRST_PROBE * config.probe_interval + suspicion + gossip;
-        Self { metadata, join: config.stream_timeout + metadata, death: death * 3 / 2 }
+        let (join, death) = (config.stream_timeout + metadata, death * 3 / 2);
+        Self { metadata, join, death, remembered: config.gossip_to_the_dead }
     }
 
     fn bound(&self, what: &AwaitedBelief) -> Duration {
@@ -102,6 +109,16 @@ pub(crate) enum HonestViolation {
          since {since}, bound {bound:?}"
     )]
     NotKnown { viewer: usize, subject: usize, what: AwaitedBelief, since: Time, bound: Duration },
+    #[error(
+        "nobody is immortal: host {viewer} holds host {subject}, which has crashed, as live again, \
+         and did so at {before}"
+    )]
+    Revived { viewer: usize, subject: usize, before: Time },
+    #[error(
+        "nobody is immortal: host {viewer} holds host {subject}, which has crashed, as live again \
+         since {since}, bound {bound:?}"
+    )]
+    StaysRevived { viewer: usize, subject: usize, since: Time, bound: Duration },
 }
 
 /// What honest members must come to believe, and since when they believe what is false.
@@ -109,6 +126,17 @@ pub(crate) struct HonestMembers {
     bounds: HonestBounds,
     held_gone: BTreeMap<(HostId, HostId), Time>,
     expected: BTreeMap<HostId, Vec<Expectation>>,
+    /// Those that crashed, by viewer that has held them as gone since.
+    crashed: BTreeMap<HostId, BTreeMap<HostId, SeenGone>>,
+}
+
+/// What a viewer held of a member that crashed.
+#[derive(Clone, Copy)]
+struct SeenGone {
+    /// Whether it is live again, and since when it is or is not.
+    is_live: bool,
+    since: Time,
+    revived: Option<Time>,
 }
 
 /// Something that must become known, and whom it has reached so far.
@@ -120,11 +148,19 @@ struct Expectation {
 
 impl HonestMembers {
     pub(crate) fn new(bounds: HonestBounds) -> Self {
-        Self { bounds, held_gone: BTreeMap::new(), expected: BTreeMap::new() }
+        Self {
+            bounds,
+            held_gone: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            crashed: BTreeMap::new(),
+        }
     }
 
     /// Something has become true of a member; replaces what was expected of the same kind.
     pub(crate) fn expect(&mut self, subject: HostId, what: AwaitedBelief, now: Time) {
+        if what == AwaitedBelief::Dead {
+            self.crashed.insert(subject, BTreeMap::new());
+        }
         let expected = self.expected.entry(subject).or_default();
         expected.retain(|other| {
             let same = std::mem::discriminant(&other.what) == std::mem::discriminant(&what);
@@ -142,6 +178,7 @@ impl HonestMembers {
     /// Checks all views of honest members that are connected, at one moment.
     pub(crate) fn check(&mut self, views: &[HonestView], now: Time) -> Result<(), HonestViolation> {
         self.check_held_gone(views, now)?;
+        self.check_crashed(views, now)?;
         self.check_expected(views, now)
     }
 
@@ -173,6 +210,49 @@ impl HonestMembers {
             }
         }
         self.held_gone = held_gone;
+        Ok(())
+    }
+
+    fn check_crashed(&mut self, views: &[HonestView], now: Time) -> Result<(), HonestViolation> {
+        let HonestBounds { death: bound, remembered, .. } = self.bounds;
+        for (subject, seen) in &mut self.crashed {
+            for view in views {
+                let (viewer, host) = (view.viewer.index(), subject.index());
+                let Some((state, _)) = view.others.get(subject) else { continue };
+                let is_live = state.is_live();
+                let Some(seen) = seen.get_mut(&view.viewer) else {
+                    if !is_live {
+                        let gone = SeenGone { is_live: false, since: now, revived: None };
+                        seen.insert(view.viewer, gone);
+                    }
+                    continue;
+                };
+                if is_live == seen.is_live {
+                    let since = seen.since;
+                    if is_live && now - since > bound {
+                        let subject = host;
+                        return Err(HonestViolation::StaysRevived {
+                            viewer,
+                            subject,
+                            since,
+                            bound,
+                        });
+                    }
+                    continue;
+                }
+                // Whoever has forgotten it hears of it as of a new member.
+                let is_new = is_live && now - seen.since >= remembered;
+                if let Some(before) = seen.revived.filter(|_| is_live && !is_new)
+                    && now - before < BETWEEN_REVIVALS
+                {
+                    return Err(HonestViolation::Revived { viewer, subject: host, before });
+                }
+                if is_live {
+                    seen.revived = (!is_new).then_some(now);
+                }
+                (seen.is_live, seen.since) = (is_live, now);
+            }
+        }
         Ok(())
     }
 
@@ -246,7 +326,8 @@ mod tests {
     fn rules() -> HonestMembers {
         let (metadata, join, death) =
             (Duration::from_secs(6), Duration::from_secs(16), Duration::from_secs(60));
-        HonestMembers::new(HonestBounds { metadata, join, death })
+        let remembered = Duration::from_secs(30);
+        HonestMembers::new(HonestBounds { metadata, join, death, remembered })
     }
 
     fn view(viewer: HostId, of: HostId, state: MemberState, meta: &[u8]) -> HonestView {
@@ -306,6 +387,32 @@ mod tests {
         assert_eq!(rules.check(&alone(MemberState::Suspect), at(60_000)), Ok(()));
         assert!(rules.check(&alone(MemberState::Suspect), at(60_001)).is_err());
         assert_eq!(rules.check(&alone(MemberState::Dead), at(60_001)), Ok(()));
+    }
+
+    #[test]
+    fn whoever_has_crashed_comes_back_seldom_and_not_for_long() {
+        let held = |state| [view(ADA, BOB, state, &[])];
+        let crashed = || {
+            let mut rules = rules();
+            rules.expect(BOB, AwaitedBelief::Dead, at(0));
+            assert_eq!(rules.check(&held(MemberState::Alive), at(0)), Ok(()));
+            assert_eq!(rules.check(&held(MemberState::Dead), at(1_000)), Ok(()));
+            assert_eq!(rules.check(&held(MemberState::Alive), at(2_000)), Ok(()));
+            rules
+        };
+        let mut rules = crashed();
+        assert_eq!(rules.check(&held(MemberState::Suspect), at(62_000)), Ok(()));
+        assert!(matches!(
+            rules.check(&held(MemberState::Suspect), at(62_001)),
+            Err(HonestViolation::StaysRevived { viewer: 0, subject: 1, .. })
+        ));
+        for (gone, again, is_ok) in
+            [(32_000, 60_999, false), (32_000, 61_000, true), (3_000, 33_000, true)]
+        {
+            let mut rules = crashed();
+            assert_eq!(rules.check(&held(MemberState::Left), at(gone)), Ok(()));
+            assert_eq!(rules.check(&held(MemberState::Alive), at(again)).is_ok(), is_ok);
+        }
     }
 
     #[test]
