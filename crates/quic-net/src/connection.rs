@@ -12,6 +12,7 @@
 //!
 //! Which of several connections to a peer is used, and which has to go, the endpoint says.
 
+mod certificates;
 mod connection_commands;
 mod connection_lifecycle;
 mod connection_streams;
@@ -192,7 +193,7 @@ impl Connection {
 
     fn establish(&mut self, context: &mut EndpointContext, now: Instant, changes: &mut Changes) {
         let address = self.address();
-        let peer = match self.handshake.establish(&self.quic, context.config(), address) {
+        let peer = match self.handshake.establish(&mut self.quic, context.config(), address) {
             Ok(peer) => peer,
             Err(reason) => {
                 changes.ended = Some(Ending::Closed(reason));
@@ -371,11 +372,10 @@ impl Connection {
     /// The next moment at which [`on_timeout`](Self::on_timeout) and [`advance`](Self::advance)
     /// have something to do.
     pub(crate) fn due(&self, limits: &Limits) -> Option<Instant> {
-        let has_streams = !self.streams.is_empty();
         [
             self.quic.timeout_instant(),
             self.handshake.deadline(),
-            self.lifecycle.due(has_streams, limits.stream_stall_timeout),
+            self.lifecycle.due(!self.streams.is_empty(), limits.stream_stall_timeout),
             self.streams.next_deadline(),
             self.outbox.next_deadline(),
             self.inbox.next_deadline(),

@@ -9,6 +9,7 @@ mod connectionless;
 mod dial;
 mod endpoint_streams;
 mod receive;
+mod renewal;
 mod scheduling;
 
 use std::fmt;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use boring::ssl::SslContextBuilder;
 
 use crate::canonical_address::canonical;
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, Identify};
 use crate::connection::{Changes, Connection, ConnectionPhase, Ending};
 use crate::connection_id::Secrets;
 use crate::connection_key::ConnectionKey;
@@ -35,6 +36,7 @@ use crate::source_shares::ResetShares;
 use crate::stats::{ConnectionStats, EndpointStats};
 use crate::tls;
 use connectionless::ConnectionlessQueue;
+use renewal::Renewal;
 use scheduling::Scheduler;
 
 /// A QUIC endpoint without a socket: it dials and accepts, on one UDP address.
@@ -68,6 +70,7 @@ pub struct Endpoint {
     crowd: Crowd,
     handshake_rates: HandshakeRates,
     send_errors: SendErrors,
+    renewal: Renewal,
     /// Connections confirmed so far.
     confirmations: u64,
     started: Instant,
@@ -118,6 +121,7 @@ impl Endpoint {
             crowd: Crowd::new(now),
             handshake_rates: HandshakeRates::default(),
             send_errors: SendErrors::default(),
+            renewal: Renewal::default(),
             confirmations: 0,
             started: now,
             now,
@@ -126,12 +130,25 @@ impl Endpoint {
         })
     }
 
-    /// Uses another TLS context for new connections. Existing ones keep theirs.
+    /// Uses another TLS context, and another reading of names, for new connections. Existing ones
+    /// keep theirs until others have been dialed in their place, from [`dial_timeout`] after their
+    /// beginning on, sixteen each 100 ms; then they make way and close once their streams end. One
+    /// whose peer cannot be dialed stays until its certificate [expires](Self::close_expired).
     ///
     /// # Errors
     /// [`EndpointError::Tls`]; the context before stays in use.
-    pub fn replace_tls(&mut self, tls: SslContextBuilder) -> Result<(), EndpointError> {
+    ///
+    /// [`dial_timeout`]: crate::Limits::dial_timeout
+    pub fn replace_tls(
+        &mut self,
+        tls: SslContextBuilder,
+        identify: Identify,
+        now: Instant,
+    ) -> Result<(), EndpointError> {
+        self.now = now;
         self.tls = tls::quic_config(self.context.config(), tls)?;
+        self.context.set_identify(identify);
+        self.renewal.begin(&mut self.pool, now);
         Ok(())
     }
 
@@ -148,6 +165,7 @@ impl Endpoint {
             self.next_sweep = now + self.context.limits().sweep_interval;
             self.sweep();
         }
+        self.renew();
         if self.shutdown.is_some() {
             self.close_quiet_ones();
         }
@@ -167,22 +185,6 @@ impl Endpoint {
         self.pool.forget_failures(peer);
         self.pool.sweep(now);
         authenticated
-    }
-
-    /// Closes every connection whose peer matches: for revoked certificates.
-    pub fn close_where(
-        &mut self,
-        reason: CloseReason,
-        now: Instant,
-        mut matches: impl FnMut(&PeerIdentity) -> bool,
-    ) {
-        self.now = now;
-        for key in self.pool.keys() {
-            let peer = self.pool.get(key).and_then(Connection::peer);
-            if peer.is_some_and(|peer| matches(peer)) {
-                self.end(key, &Ending::Closed(reason.clone()));
-            }
-        }
     }
 
     /// Takes no new work, lets each connection send what is queued, and closes it then or at
@@ -259,7 +261,10 @@ impl Endpoint {
         }
         let shutdown = self.shutdown.filter(|_| self.pool.len() > 0);
         let quiet = shutdown.map(|deadline| deadline.min(self.now + SHUTDOWN_POLL));
-        [self.scheduler.next_timer(), Some(self.next_sweep), quiet].into_iter().flatten().min()
+        [self.scheduler.next_timer(), Some(self.next_sweep), self.renewal.due(), quiet]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The authenticated peer that packets for `address` go to, if there is one.

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, Identify};
 use crate::connection_id::Secrets;
 use crate::event::EndpointEvent;
 use crate::event_queue::{EventQueue, payload_size};
@@ -47,6 +47,11 @@ impl EndpointContext {
 
     pub(crate) fn config(&self) -> &EndpointConfig {
         &self.config
+    }
+
+    /// Reads the names of new peers' certificates in another way.
+    pub(crate) fn set_identify(&mut self, identify: Identify) {
+        self.config.identify = identify;
     }
 
     pub(crate) fn limits(&self) -> &Limits {

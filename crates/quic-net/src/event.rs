@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::error::{SendFailure, StreamError};
 use crate::kernel_refusal::KernelRefusal;
@@ -143,6 +144,11 @@ pub struct PeerIdentity {
     pub name: Option<Arc<[u8]>>,
     /// SHA-256 of the leaf certificate (DER).
     pub fingerprint: [u8; 32],
+    /// SHA-256 of each certificate (DER) that the peer sent beside its leaf.
+    pub issuers: Vec<[u8; 32]>,
+    /// When the first of the two leaf certificates of the connection ends, the peer's or ours;
+    /// see [`close_expired`](crate::Endpoint::close_expired). `None` if no clock can tell.
+    pub expires: Option<SystemTime>,
     /// The protocol that was negotiated.
     pub protocol: Protocol,
     /// Whether we dialed; else the peer did.
@@ -155,6 +161,11 @@ impl PeerIdentity {
     pub fn is(&self, name: &[u8]) -> bool {
         let names = self.possible_names();
         names.is_empty() || names.iter().any(|own| **own == *name)
+    }
+
+    /// Whether the peer has shown this certificate, as its own or as one of its issuers.
+    pub fn shows(&self, fingerprint: &[u8; 32]) -> bool {
+        self.fingerprint == *fingerprint || self.issuers.contains(fingerprint)
     }
 
     /// The name that the connection belongs to or, while that is open, all that its certificate

@@ -25,8 +25,12 @@ pub enum CloseReason {
     Evicted,
     /// The peer carries another label.
     LabelMismatch,
-    /// The peer's certificate was revoked; see [`close_where`](crate::Endpoint::close_where).
+    /// The peer's certificate was revoked, see [`close_where`](crate::Endpoint::close_where), or the
+    /// peer says that ours was.
     Revoked,
+    /// A certificate with which it was made has ended, the peer's or ours; see
+    /// [`close_expired`](crate::Endpoint::close_expired).
+    Expired,
     /// The peer lost its state: a stateless reset arrived.
     Reset,
     /// Nothing arrived for the negotiated QUIC idle timeout, or the handshake took longer than
@@ -34,7 +38,7 @@ pub enum CloseReason {
     TimedOut,
     /// The peer closed it.
     ByPeer {
-        /// Its application error code: 0x10 to 0x17 from peers of our kind, 0 from others.
+        /// Its application error code: 0x10 to 0x18 from peers of our kind, 0 from others.
         code: u64,
         /// The reason phrase that it sent, unchecked: quote it before it is shown.
         reason: String,
@@ -59,7 +63,8 @@ impl CloseReason {
             Self::Recycled => 0x13,
             Self::Evicted => 0x14,
             Self::LabelMismatch => LABEL_MISMATCH,
-            Self::Revoked => 0x16,
+            Self::Revoked => REVOKED,
+            Self::Expired => EXPIRED,
             Self::Requested
             | Self::Shutdown
             | Self::Reset
@@ -84,7 +89,8 @@ impl fmt::Display for CloseReason {
             Self::Recycled => formatter.write_str("max connection age exceeded"),
             Self::Evicted => formatter.write_str("connection pool is full"),
             Self::LabelMismatch => formatter.write_str("the labels differ"),
-            Self::Revoked => formatter.write_str("the peer's certificate is revoked"),
+            Self::Revoked => formatter.write_str("the certificate is revoked"),
+            Self::Expired => formatter.write_str("a certificate of the connection has expired"),
             Self::Reset => formatter.write_str("the peer lost the connection's state"),
             Self::TimedOut => formatter.write_str("the peer fell silent"),
             Self::TooManyPieces => formatter.write_str("the peer sent streams in too many pieces"),
@@ -168,5 +174,9 @@ impl fmt::Display for Refusal {
 
 /// The application error code of a label mismatch.
 pub(crate) const LABEL_MISMATCH: u64 = 0x15;
+/// The application error code of a certificate that was revoked.
+pub(crate) const REVOKED: u64 = 0x16;
+/// The application error code of a certificate that has ended. Only peers of our kind are sent it.
+pub(crate) const EXPIRED: u64 = 0x18;
 /// The application error code of a name that the certificate does not hold.
 pub(crate) const WRONG_NAME: u64 = 0x17;

@@ -10,7 +10,7 @@ use crate::endpoint_context::EndpointContext;
 use crate::error::{ReadError, SendFailure, WriteError};
 use crate::event::{EndpointEvent, PeerIdentity, Protocol, Read};
 use crate::first_byte::needs_extended;
-use crate::reason::{CloseReason, Refusal};
+use crate::reason::{CloseReason, EXPIRED, Refusal};
 use crate::stream_slab::StreamSlot;
 use crate::stream_state::StreamState;
 
@@ -147,7 +147,10 @@ impl Connection {
         if self.quic.is_closed() || self.quic.is_draining() {
             return Vec::new();
         }
-        if let Err(error) = self.quic.close(true, reason.code(), reason.to_string().as_bytes()) {
+        // The classic protocol's peers are sent nothing that they did not know before.
+        let is_known = self.protocol() != Some(Protocol::Classic) || reason.code() != EXPIRED;
+        let code = if is_known { reason.code() } else { 0 };
+        if let Err(error) = self.quic.close(true, code, reason.to_string().as_bytes()) {
             log::trace!("{}: was closing already: {error:?}", self.address());
         }
         self.datagrams.emit_last(&mut self.quic)
@@ -180,6 +183,11 @@ impl Connection {
     /// counts; whether this one is.
     pub(crate) fn retire(&mut self, reason: CloseReason, close_at: Instant) -> bool {
         self.lifecycle.retire(reason, close_at)
+    }
+
+    /// Its own certificate is not the one in use any more.
+    pub(crate) fn note_outdated(&mut self) {
+        self.lifecycle.note_outdated();
     }
 
     /// The connection is the endpoint's `number`th to be confirmed, from 1.

@@ -21,6 +21,8 @@ pub(crate) struct ConnectionLifecycle {
     confirmation: u64,
     /// The application waits for the confirmation.
     awaited: bool,
+    /// Begun with another certificate of ours than the one in use.
+    outdated: bool,
 }
 
 /// A connection that is not used for sending any more.
@@ -40,6 +42,7 @@ impl ConnectionLifecycle {
             next_keep_alive: None,
             confirmation: 0,
             awaited: false,
+            outdated: false,
         }
     }
 
@@ -61,6 +64,15 @@ impl ConnectionLifecycle {
 
     pub(crate) fn is_retired(&self) -> bool {
         self.retirement.is_some()
+    }
+
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
+    /// Our certificate has changed.
+    pub(crate) fn note_outdated(&mut self) {
+        self.outdated = true;
     }
 
     /// Whether a payload ever went either way.

@@ -93,6 +93,11 @@ impl Connection {
         self.lifecycle.is_retired()
     }
 
+    /// Whether it was begun with another certificate of ours than the one in use.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.lifecycle.is_outdated()
+    }
+
     /// Whether packets and streams may use it. One that makes way because its peer moved too often
     /// is used until there is another one: only the peer may be able to dial.
     pub(crate) fn is_usable(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::handshake::ConnectionPhase;
 use crate::error::{SendFailure, StreamError};
 use crate::kernel_refusal::KernelRefusal;
-use crate::reason::{CloseReason, LABEL_MISMATCH, Refusal, WRONG_NAME};
+use crate::reason::{CloseReason, EXPIRED, LABEL_MISMATCH, REVOKED, Refusal, WRONG_NAME};
 use crate::tls;
 
 /// How a connection came to its end.
@@ -58,6 +58,12 @@ impl Ending {
             Self::Closed(CloseReason::Refused(refusal)) => {
                 (StreamError::Refused(*refusal), SendFailure::Refused(*refusal))
             }
+            Self::Closed(CloseReason::Revoked) => {
+                (StreamError::Refused(Refusal::Revoked), SendFailure::Refused(Refusal::Revoked))
+            }
+            Self::Closed(CloseReason::Expired) => {
+                (StreamError::Refused(Refusal::Expired), SendFailure::Refused(Refusal::Expired))
+            }
             Self::Closed(CloseReason::LabelMismatch) => (
                 StreamError::Refused(Refusal::LabelMismatch),
                 SendFailure::Refused(Refusal::LabelMismatch),
@@ -73,6 +79,8 @@ impl Ending {
 fn closed_by_peer(error: &quiche::ConnectionError) -> CloseReason {
     match (error.is_app, tls::refusal(error.error_code)) {
         (true, _) if error.error_code == LABEL_MISMATCH => CloseReason::LabelMismatch,
+        (true, _) if error.error_code == REVOKED => CloseReason::Revoked,
+        (true, _) if error.error_code == EXPIRED => CloseReason::Expired,
         (true, _) if error.error_code == WRONG_NAME => CloseReason::Refused(Refusal::WrongName),
         (false, Some(refusal)) => CloseReason::Refused(refusal),
         (false, None) if error.error_code != 0 && error.error_code != APPLICATION_ERROR => {

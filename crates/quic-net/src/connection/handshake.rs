@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::certificates::Certificates;
 use crate::config::EndpointConfig;
 use crate::connection_id::{Id, ResetToken, Secrets};
 use crate::event::{PeerIdentity, Protocol};
@@ -98,20 +99,17 @@ impl Handshake {
     /// close.
     pub(crate) fn establish(
         &mut self,
-        quic: &quiche::Connection,
+        quic: &mut quiche::Connection,
         config: &EndpointConfig,
         address: SocketAddr,
     ) -> Result<Arc<PeerIdentity>, CloseReason> {
-        let leaf = quic.peer_cert().ok_or(CloseReason::Refused(Refusal::NoCertificate))?;
+        let shown = Certificates::of(quic).ok_or(CloseReason::Refused(Refusal::NoCertificate))?;
         let protocol = match quic.application_proto() {
             chosen if chosen == config.extended_protocol => Protocol::Extended,
             chosen if chosen == config.classic_protocol => Protocol::Classic,
             _ => return Err(CloseReason::Refused(Refusal::ProtocolMismatch)),
         };
-        let digest = ring::digest::digest(&ring::digest::SHA256, leaf);
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(digest.as_ref());
-        let names = (config.identify)(leaf);
+        let names = (config.identify)(&shown.leaf);
         let only = match &names[..] {
             [only] => Some(Arc::clone(only)),
             _ => None,
@@ -120,7 +118,9 @@ impl Handshake {
             address,
             names,
             name: only,
-            fingerprint,
+            fingerprint: shown.fingerprint,
+            issuers: shown.issuers,
+            expires: shown.expires,
             protocol,
             dialed: self.dialed,
         });

@@ -2,13 +2,13 @@
 //! follows when one ends.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Endpoint;
 use crate::canonical_address::canonical;
 use crate::connection::{Connection, ConnectionPhase, Ending};
 use crate::connection_key::ConnectionKey;
-use crate::event::{EndpointEvent, Protocol};
+use crate::event::{EndpointEvent, PeerIdentity, Protocol};
 use crate::reason::{CloseReason, Refusal};
 
 impl Endpoint {
@@ -173,6 +173,44 @@ impl Endpoint {
         is_first
     }
 
+    /// Makes connections anew that were begun with a former certificate of ours.
+    pub(super) fn renew(&mut self) {
+        let limits = self.context.limits();
+        let (grace, dial_timeout) = (limits.duplicate_grace, limits.dial_timeout);
+        let steps = self.renewal.look(&self.pool, dial_timeout, self.now);
+        for key in steps.retire {
+            self.context.count().recycled += 1;
+            self.retire(key, CloseReason::Recycled, grace);
+        }
+        for address in steps.dial {
+            self.dial(address);
+        }
+    }
+
+    /// Closes every connection whose peer matches, for revoked certificates; returns how many.
+    pub fn close_where(
+        &mut self,
+        reason: CloseReason,
+        now: Instant,
+        mut matches: impl FnMut(&PeerIdentity) -> bool,
+    ) -> usize {
+        self.now = now;
+        let held = self.pool.iter().filter(|held| held.peer().is_some_and(|peer| matches(peer)));
+        let keys: Vec<_> = held.map(Connection::key).collect();
+        for key in &keys {
+            self.end(*key, &Ending::Closed(reason.clone()));
+        }
+        keys.len()
+    }
+
+    /// Closes every connection of which a certificate, the peer's or ours, has ended by
+    /// `wall_clock`; call it about once a second. Returns how many.
+    pub fn close_expired(&mut self, wall_clock: SystemTime, now: Instant) -> usize {
+        self.close_where(CloseReason::Expired, now, |peer| {
+            peer.expires.is_some_and(|expires| expires <= wall_clock)
+        })
+    }
+
     /// Reports the features of the peer at an address, unless they are what they were.
     fn report_features_unless(&mut self, to: SocketAddr, before: Option<&[u8]>) {
         let features = self.pool.features_at(to);
@@ -330,6 +368,7 @@ fn is_failure(reason: &CloseReason) -> bool {
         | CloseReason::Evicted => false,
         CloseReason::LabelMismatch
         | CloseReason::Revoked
+        | CloseReason::Expired
         | CloseReason::Reset
         | CloseReason::TimedOut
         | CloseReason::TooManyPieces

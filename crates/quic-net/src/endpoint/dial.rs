@@ -153,7 +153,7 @@ impl Endpoint {
         self.dial(to).ok_or(SendFailure::Unavailable)
     }
 
-    fn dial(&mut self, to: SocketAddr) -> Option<ConnectionKey> {
+    pub(super) fn dial(&mut self, to: SocketAddr) -> Option<ConnectionKey> {
         self.make_room()?;
         let key = self.pool.next_key()?;
         let id = self.context.secrets_mut().fresh_id(to);

@@ -11,6 +11,7 @@ mod nat;
 mod path_mtu;
 mod peer_features;
 mod rebinding;
+mod renewal;
 mod retirement;
 mod sockets;
 mod stream_ends;
