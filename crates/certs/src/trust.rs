@@ -85,6 +85,27 @@ impl Trust {
         Ok(revoked.insert(fingerprint))
     }
 
+    /// Refuses what `former` refuses as well, besides its own: for a trust that takes the place of
+    /// another one. Revocations that `former` gets later are not followed.
+    ///
+    /// # Errors
+    ///
+    /// [`RevokeError::Full`] if both together have more than [`MAX_REVOKED`] fingerprints; nothing
+    /// is changed then.
+    pub fn adopt_revocations(&self, former: &Self) -> Result<(), RevokeError> {
+        if Arc::ptr_eq(&self.revoked, &former.revoked) {
+            return Ok(());
+        }
+        // One lock at a time: two that adopt from each other would else wait for ever.
+        let adopted = former.revoked.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        if revoked.union(&adopted).count() > MAX_REVOKED {
+            return Err(RevokeError::Full { limit: MAX_REVOKED });
+        }
+        revoked.extend(adopted);
+        Ok(())
+    }
+
     /// Whether a certificate is revoked.
     pub fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
         self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(fingerprint)

@@ -25,8 +25,8 @@ pub enum CloseReason {
     Evicted,
     /// The peer carries another label.
     LabelMismatch,
-    /// The peer's certificate was revoked, see [`close_where`](crate::Endpoint::close_where), or the
-    /// peer says that ours was.
+    /// The peer's certificate was revoked, see [`close_where`](crate::Endpoint::close_where), or
+    /// the peer says that ours was.
     Revoked,
     /// A certificate with which it was made has ended, the peer's or ours; see
     /// [`close_expired`](crate::Endpoint::close_expired).

@@ -18,6 +18,7 @@ mod process;
 mod session;
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
             output.ready(&cluster);
             let exit_on_eof = arguments.exit_on_eof;
             std::thread::spawn(move || read_lines(&lines_sender, exit_on_eof));
-            run(cluster, events, &lines, &output)
+            run(cluster, events, &lines, &output, arguments.certs)
         }
         Err(error) => arguments::refuse(&error),
     }
@@ -102,6 +103,7 @@ fn run(
     events: Subscription,
     lines: &Receiver<Input>,
     output: &Arc<Output>,
+    certificates: PathBuf,
 ) -> ExitCode {
     let own_name = cluster.name().clone();
     let event_output = Arc::clone(output);
@@ -117,7 +119,7 @@ fn run(
         }
     });
     echo(&cluster, output);
-    let mut session = session::Session::new(cluster, Arc::clone(output));
+    let mut session = session::Session::new(cluster, Arc::clone(output), certificates);
     while let Ok(input) = lines.recv() {
         let go_on = match input {
             Input::Line(line) => session.command(&line),

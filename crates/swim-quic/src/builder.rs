@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use certs::{Identity, NamePolicy, Trust};
 use crossbeam_channel::bounded;
@@ -20,9 +20,9 @@ use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, StartError};
-use crate::expiry::expiry_notices;
 use crate::host_watch::HostWatch;
-use crate::node::{Node, Shared};
+use crate::live_identity::LiveIdentity;
+use crate::node::{Node, NodeParts, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
 use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
@@ -296,8 +296,10 @@ impl Builder {
         host: HostWatch,
         now: Instant,
     ) -> Result<Node, StartError> {
-        let trust = self.trust.unwrap_or_else(|| identity.trust()).with_policy(self.name_policy);
-        let tls = certs::tls_context(identity, &trust)?;
+        let trust = self.trust.unwrap_or_else(|| identity.trust());
+        let live =
+            LiveIdentity::new(self.name.clone(), identity.clone(), &trust, self.name_policy, now);
+        let tls = certs::tls_context(live.identity(), live.trust())?;
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));
         if self.config.label.is_empty() {
@@ -312,22 +314,16 @@ impl Builder {
         transport.name = name.as_bytes().to_vec();
         transport.label = self.config.label.clone();
         transport.limits = self.limits;
-        transport.identify = Arc::new(move |leaf| trust.binding_names(leaf));
+        transport.identify = live.identify();
         let endpoint = Endpoint::new(transport, tls, now)?;
         let me = LocalMember { name, address, meta: self.meta };
         let membership = Membership::new(self.config, me, RngSeed(random_bytes()?), Time::ZERO)?;
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
-        let mut node = Node::new(membership, endpoint, seeds, applications, self.shared, host, now);
-        let validity = (identity.not_before(), identity.not_after());
-        node.warn_of_expiry(expiry_notices(validity, wall_clock(), now));
-        Ok(node)
+        let (identity, shared) = (live, self.shared);
+        let parts = NodeParts { membership, endpoint, identity, seeds, applications, shared, host };
+        Ok(Node::new(parts, now))
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "certificates end by the wall clock")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
 }
 
 fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {

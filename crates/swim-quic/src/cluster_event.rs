@@ -5,8 +5,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use certs::Fingerprint;
 use quic_net::{ConnectionStats, EndpointStats, Protocol};
 use swim_core::{Member, MemberName, MembershipStats};
 
@@ -117,6 +118,27 @@ pub enum Event {
         /// How many of the kind there were since the last one shown: at most one a second is.
         count: u64,
     },
+    /// This member uses another certificate from here on: [`Cluster::rotate`] was called, or the
+    /// files of its identity have changed.
+    ///
+    /// [`Cluster::rotate`]: crate::Cluster::rotate
+    IdentityRotated {
+        /// The former certificate.
+        former: Box<Fingerprint>,
+        /// The one in use.
+        fingerprint: Box<Fingerprint>,
+        /// When that ends.
+        not_after: SystemTime,
+    },
+    /// This member's certificate ends soon, or has ended: issue a new one. Told 14 days, 7 days
+    /// and 1 day before, but not in the first two thirds of its time, and at the end; at the
+    /// start what is past.
+    CertificateExpiring {
+        /// When it ends.
+        not_after: SystemTime,
+        /// How long that is from now; zero once it has ended: peers refuse new connections then.
+        left: Duration,
+    },
     /// This subscriber was too slow and missed events of one kind; [`Cluster::members`] is still
     /// right. Membership events, messages and warnings have room of their own
     /// ([`SubscriptionLimits`]), so that none pushes out another.
@@ -200,6 +222,8 @@ impl Event {
             Self::Seed { .. }
             | Self::Resumed { .. }
             | Self::Warning { .. }
+            | Self::IdentityRotated { .. }
+            | Self::CertificateExpiring { .. }
             | Self::Lagged { .. }
             | Self::Stopped { .. } => EventKind::Notice,
         }
@@ -279,6 +303,10 @@ pub struct ConnectionInfo {
     pub address: SocketAddr,
     /// The names that the peer's certificate proves; empty under the name policy `any`.
     pub names: Vec<MemberName>,
+    /// SHA-256 of the peer's leaf certificate (DER): what [`Cluster::revoke`] takes.
+    ///
+    /// [`Cluster::revoke`]: crate::Cluster::revoke
+    pub fingerprint: Fingerprint,
     /// `swim-quic/1`, or `memberlist-quic/1` with a Go peer.
     pub protocol: &'static str,
     /// Whether we dialed it.
@@ -307,6 +335,7 @@ impl ConnectionInfo {
         Self {
             address: stats.peer.address,
             names: names.filter_map(|name| MemberName::try_from(Arc::clone(name)).ok()).collect(),
+            fingerprint: stats.peer.fingerprint,
             protocol: match stats.peer.protocol {
                 Protocol::Extended => EXTENDED_PROTOCOL,
                 Protocol::Classic => CLASSIC_PROTOCOL,

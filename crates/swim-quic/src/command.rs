@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use certs::{Fingerprint, Identity, Trust};
 use crossbeam_channel::{Receiver, Sender};
 use swim_core::wire::KeyError;
 use swim_core::{
@@ -13,7 +14,7 @@ use swim_core::{
 
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
-use crate::error::{ConnectError, ConnectionError, SendDatagramError};
+use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError, SendDatagramError};
 
 /// What is to happen to an encryption key.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,8 @@ impl Command {
             | Self::PreferredConnection { .. }
             | Self::Connect { .. }
             | Self::Disconnect { .. }
+            | Self::Rotate { .. }
+            | Self::Revoke { .. }
             | Self::ListenRaw { .. }
             | Self::OpenStream { .. }
             | Self::Listen { .. }
@@ -115,6 +118,15 @@ pub(crate) enum Command {
     Disconnect {
         member: MemberName,
         reply: Sender<Result<usize, ConnectionError>>,
+    },
+    Rotate {
+        identity: Identity,
+        trust: Trust,
+        reply: Sender<Result<(), RotateError>>,
+    },
+    Revoke {
+        fingerprint: Fingerprint,
+        reply: Sender<Result<usize, RevokeError>>,
     },
     ListenRaw {
         reply: Sender<Receiver<RawDatagram>>,

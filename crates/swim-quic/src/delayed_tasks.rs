@@ -15,8 +15,6 @@ pub(crate) enum DelayedTask {
     Greet(MemberName),
     /// Close all connections, after our own leave.
     CloseAll,
-    /// Say that the certificate ends.
-    WarnOfExpiry(String),
 }
 
 /// What waits, by the time at which it is due.

@@ -324,7 +324,7 @@ impl Hosted {
 
 #[cfg(test)]
 mod tests {
-    use certs::{Authority, Identity};
+    use certs::{Authority, Identity, NamePolicy};
     use quic_net::{Endpoint, EndpointConfig};
     use swim_core::{Config, Hooks, LocalMember, Member, MemberName, Membership, RngSeed, Time};
 
@@ -332,6 +332,8 @@ mod tests {
     use crate::application::StreamRouter;
     use crate::cluster_event::Event;
     use crate::host_watch::HostWatch;
+    use crate::live_identity::LiveIdentity;
+    use crate::node::NodeParts;
     use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
     use crate::resolve::StandingSeeds;
 
@@ -379,9 +381,11 @@ mod tests {
             let name = MemberName::try_from(name).unwrap();
             let trust = identity.trust();
             let tls = certs::tls_context(&identity, &trust).unwrap();
+            let policy = NamePolicy::Match;
+            let live = LiveIdentity::new(name.to_string(), identity, &trust, policy, now);
             let mut config = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, [1; 32]);
             config.name = name.as_bytes().to_vec();
-            config.identify = Arc::new(move |leaf| trust.binding_names(leaf));
+            config.identify = live.identify();
             let endpoint = Endpoint::new(config, tls, now).unwrap();
             let me = LocalMember { name, address, meta: Vec::new() };
             let seed = RngSeed([2; 32]);
@@ -392,8 +396,16 @@ mod tests {
             tell.send(address).unwrap();
             let applications = StreamRouter::new(Arc::clone(&waker));
             let seeds = StandingSeeds::new(Vec::new(), waker);
-            let host = HostWatch::new(None);
-            Ok(Node::new(machine, endpoint, seeds, applications, node_shared, host, now))
+            let parts = NodeParts {
+                membership: machine,
+                endpoint,
+                identity: live,
+                seeds,
+                applications,
+                shared: node_shared,
+                host: HostWatch::new(None),
+            };
+            Ok(Node::new(parts, now))
         });
         let sender = driver.host("127.0.0.1:0".parse().unwrap(), Arc::clone(&shared), make);
         (sender.unwrap(), shared, address.recv().unwrap())

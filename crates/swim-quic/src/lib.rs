@@ -57,6 +57,7 @@ mod driver;
 mod error;
 mod expiry;
 mod host_watch;
+mod live_identity;
 mod node;
 mod protocol;
 mod resolve;
@@ -68,15 +69,16 @@ mod warnings;
 pub use address::AddressError;
 pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
-pub use certs::{ContextError, Identity, IdentityError, NamePolicy, Trust};
+pub use certs::{ContextError, Fingerprint, Identity, IdentityError, NamePolicy, Trust};
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
 pub use driver::Driver;
 pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
-    DriverError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError, LeaveError,
-    ListenError, OpenStreamError, PingError, RawError, ResolveError, SendDatagramError, SendError,
-    SetMetaError, StartError, StreamIoError,
+    DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
+    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ResolveError,
+    RevokeError, RotateError, SendDatagramError, SendError, SetMetaError, StartError,
+    StreamIoError,
 };
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,

@@ -26,6 +26,7 @@ use crate::application::StreamRouter;
 use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::host_watch::HostWatch;
+use crate::live_identity::LiveIdentity;
 use crate::resolve::StandingSeeds;
 use crate::subscribers::{Offer, Subscribers};
 use crate::transport::{Clock, EndpointTransport, Peers};
@@ -77,12 +78,24 @@ struct RawDatagrams {
     dropped: u64,
 }
 
-/// Operations of the machine under way, and who waits for each.
+/// Operations of the machine and dials under way, and who waits for each.
 #[derive(Default)]
 struct PendingOperations {
     waiting: BTreeMap<OperationId, Sender<Outcome>>,
     /// Our leave, while it is under way; the latest of several.
     leaving: Option<OperationId>,
+    dials: PendingDials,
+}
+
+/// What a node is made of.
+pub(crate) struct NodeParts {
+    pub(crate) membership: Membership,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) identity: LiveIdentity,
+    pub(crate) seeds: StandingSeeds,
+    pub(crate) applications: StreamRouter,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) host: HostWatch,
 }
 
 /// A membership machine and its endpoint.
@@ -92,11 +105,11 @@ pub(crate) struct Node {
     adapter: TransportAdapter,
     clock: Clock,
     host: HostWatch,
+    identity: LiveIdentity,
     seeds: StandingSeeds,
     shared: Arc<Shared>,
     applications: StreamRouter,
     peers: Peers,
-    dials: PendingDials,
     raw: RawDatagrams,
     operations: PendingOperations,
     events: Vec<Event>,
@@ -107,26 +120,19 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(
-        membership: Membership,
-        endpoint: Endpoint,
-        seeds: StandingSeeds,
-        applications: StreamRouter,
-        shared: Arc<Shared>,
-        host: HostWatch,
-        origin: Instant,
-    ) -> Self {
+    pub(crate) fn new(parts: NodeParts, origin: Instant) -> Self {
+        let NodeParts { membership, endpoint, identity, seeds, applications, shared, host } = parts;
         let mut node = Self {
             membership,
             endpoint,
             adapter: TransportAdapter::default(),
             clock: Clock::starting_at(origin),
             host,
+            identity,
             seeds,
             shared,
             applications,
             peers: Peers::default(),
-            dials: PendingDials::default(),
             raw: RawDatagrams::default(),
             operations: PendingOperations::default(),
             events: Vec::new(),
@@ -137,13 +143,6 @@ impl Node {
         node.settle(origin);
         node.publish();
         node
-    }
-
-    /// Says later that the certificate ends.
-    pub(crate) fn warn_of_expiry(&mut self, notices: Vec<(Instant, String)>) {
-        for (at, text) in notices {
-            self.delayed_tasks.add(at, DelayedTask::WarnOfExpiry(text));
-        }
     }
 
     pub(crate) fn endpoint_mut(&mut self) -> &mut Endpoint {
@@ -163,10 +162,9 @@ impl Node {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let machine = [self.membership.poll_timeout(), self.adapter.poll_timeout()];
         let machine = machine.into_iter().flatten().min().map(|time| self.clock.instant(time));
-        [machine, self.endpoint.poll_timeout(), self.delayed_tasks.next(), self.host.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let identity = Some(self.identity.due());
+        let watches = [self.delayed_tasks.next(), self.host.due(), identity];
+        [machine, self.endpoint.poll_timeout()].into_iter().chain(watches).flatten().min()
     }
 
     /// Everything that a turn does between reading and writing the socket.
@@ -179,6 +177,8 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.settle(now);
         self.applications.turn(&mut self.endpoint);
+        self.events.extend(self.identity.look(&mut self.endpoint, now));
+        self.settle(now);
         if let Some(away) = self.host.take_suspension() {
             self.membership.handle_resumed(away, time);
             self.settle(now);
@@ -296,7 +296,6 @@ impl Node {
                 // The round-trip time is nobody's concern, and neither is a failure.
                 let _ = self.membership.ping(&name, self.clock.time(now));
             }
-            DelayedTask::WarnOfExpiry(text) => self.warn("certificate".to_owned(), text, now),
             DelayedTask::CloseAll => {
                 for connection in self.endpoint.connections() {
                     self.endpoint.close(connection.peer.address, CloseReason::Requested, now);

@@ -17,11 +17,11 @@ use std::time::Duration;
 use common::{PATIENCE, Participants, alive, eventually};
 use swim_quic::{
     AdvertiseError, AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError,
-    ConnectError, ConnectionError, DeliveryReport, DriverError, JoinError, JoinFailure,
+    ConnectError, ConnectionError, DeliveryReport, DriverError, Identity, JoinError, JoinFailure,
     JoinFailureReason, JoinFailures, KeysError, LeaveError, Limits, LimitsError, ListenError,
-    NameError, NamePolicy, OpenStreamError, PingError, RawError, ResolveError, SecretKey,
-    SendDatagramError, SendError, SendFailure, SetMetaError, StartError, StreamError,
-    StreamFailure, StreamIoError, UnacceptableAnswer,
+    NameError, NamePolicy, OpenStreamError, PingError, RawError, ResolveError, RevokeError,
+    RotateError, SecretKey, SendDatagramError, SendError, SendFailure, SetMetaError, StartError,
+    StreamError, StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,6 +68,8 @@ variants! {
     PingError { InvalidName, UnknownMember, TimedOut, SendFailed, TooManyOperations, Command }
     RawError { FirstByte, TooLarge, QueueFull, Command }
     ResolveError { Failed, NoAddress, TimedOut, TooManyLookups, NoThread }
+    RevokeError { TooMany, Command }
+    RotateError { NameNotInCertificate, Expired, TooManyRevoked, Tls, Endpoint, Command }
     SendDatagramError {
         Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Left, Command,
     }
@@ -246,6 +248,56 @@ fn a_start_is_refused() {
         ("Driver", resources),
         ("Command", "takes a shared driver whose queue is full at this very moment"),
     ]);
+}
+
+#[test]
+fn another_certificate_is_refused() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let mut seen = Seen::new();
+
+    let bob = participants.identity("bob");
+    seen.expect("NameNotInCertificate", &ada.rotate(&bob, &bob.trust()).unwrap_err());
+    let (then, day) = (std::time::UNIX_EPOCH + 1_000_000 * 1_600 * SECOND, 86_400 * SECOND);
+    let authority = certs::Authority::generate_at("then", day, then).unwrap();
+    let issued = authority.issue_at("ada", &[], day, then).unwrap();
+    let parts = [authority.certificate_pem(), &issued.certificate_pem, &issued.key_pem];
+    let [ca, certificate, key] = parts.map(str::as_bytes);
+    let former = Identity::from_pem_at(ca, certificate, key, then).unwrap();
+    seen.expect("Expired", &ada.rotate(&former, &former.trust()).unwrap_err());
+
+    ada.revoke([7; 32]).unwrap();
+    let renewed = participants.identity("ada");
+    let full = full(&renewed);
+    seen.expect("TooManyRevoked", &ada.rotate(&renewed, &full).unwrap_err());
+    seen.expect("Command", &closed().rotate(&renewed, &renewed.trust()).unwrap_err());
+    seen.complete_but_for(&[
+        ("Tls", "an identity that loads can be used"),
+        ("Endpoint", "quiche takes every context that certs makes"),
+    ]);
+}
+
+/// A trust in which as many certificates are revoked as can be.
+fn full(identity: &Identity) -> Trust {
+    let trust = identity.trust();
+    for number in 0..certs::MAX_REVOKED {
+        let mut fingerprint = [0; 32];
+        fingerprint[..8].copy_from_slice(&number.to_be_bytes());
+        trust.revoke(fingerprint).unwrap();
+    }
+    trust
+}
+
+#[test]
+fn a_certificate_is_not_revoked() {
+    let participants = Participants::new();
+    let full = full(&participants.identity("ada"));
+    let ada = participants.member("ada").trust(full).start().unwrap();
+    let mut seen = Seen::new();
+    seen.expect("TooMany", &ada.revoke([7; 32]).unwrap_err());
+    assert_eq!(ada.revoke([0; 32]).unwrap(), 0, "it is revoked already");
+    seen.expect("Command", &closed().revoke([7; 32]).unwrap_err());
+    seen.complete_but_for(&[]);
 }
 
 #[test]

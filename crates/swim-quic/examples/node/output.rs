@@ -3,7 +3,7 @@
 //! The form of every line is part of the interface: names may be added, none changed.
 
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use swim_quic::{Cluster, Event, IncomingStream, Member, MemberName};
@@ -81,6 +81,13 @@ impl Output {
                 fields.insert("ok".into(), error.is_none().into());
                 fields.insert("error".into(), error.as_ref().map(ToString::to_string).into());
                 self.line("seed", fields);
+            }
+            Event::IdentityRotated { former, fingerprint, not_after } => {
+                self.line("rotated", rotated(&**former, &**fingerprint, *not_after));
+            }
+            Event::CertificateExpiring { left, .. } => {
+                let detail = format!("the certificate ends in {} s", left.as_secs());
+                self.warn("certificate", &detail, 1);
             }
             Event::Warning { what, detail, count } => self.warn(what, detail, *count),
             Event::Lagged { missed, .. } => {
@@ -187,6 +194,15 @@ pub(crate) fn listed(member: &Member) -> Value {
     fields.insert("state".into(), member.state().to_string().into());
     insert_bytes(&mut fields, "meta", "meta_hex", member.meta());
     Value::Object(fields)
+}
+
+fn rotated(former: &[u8], fingerprint: &[u8], not_after: SystemTime) -> Map<String, Value> {
+    let until = not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut fields = Map::new();
+    fields.insert("former".into(), hex(former).into());
+    fields.insert("fingerprint".into(), hex(fingerprint).into());
+    fields.insert("not_after".into(), until.into());
+    fields
 }
 
 /// Text where the bytes are text, else hex under another name.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use swim_quic::{Cluster, DeliveryReport, JoinError, JoinFailure, KeysError, Secr
 
 use crate::arguments::parse_key;
 use crate::output::{Output, listed, milliseconds};
-use crate::{CLOSE_TIMEOUT, LEAVE_TIMEOUT, process};
+use crate::{CLOSE_TIMEOUT, LEAVE_TIMEOUT, files, process};
 
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,14 +25,16 @@ const MAX_COUNT: usize = 10_000_000;
 pub(crate) struct Session {
     cluster: Cluster,
     output: Arc<Output>,
+    certificates: PathBuf,
     has_left: bool,
 }
 
 type Reply = Result<Value, String>;
 
 impl Session {
-    pub(crate) fn new(cluster: Cluster, output: Arc<Output>) -> Self {
-        Self { cluster, output, has_left: false }
+    /// `certificates` is the directory that the identity is from.
+    pub(crate) fn new(cluster: Cluster, output: Arc<Output>, certificates: PathBuf) -> Self {
+        Self { cluster, output, certificates, has_left: false }
     }
 
     /// Carries out one line. `false`: it was `quit`.
@@ -68,13 +71,15 @@ impl Session {
             "bcast" => done(self.cluster.broadcast(rest)),
             "ping" => self.ping(rest),
             "stream" => self.stream(rest),
+            "rotate" => no_arguments(rest).and_then(|()| self.rotate()),
+            "revoke" => self.revoke(rest),
             "stats" => no_arguments(rest).and_then(|()| self.stats()),
             "leave" => no_arguments(rest).and_then(|()| self.leave()),
             "die" => Err(usage("die")),
             other => Err(format!(
                 "unknown command {other:?}: use join, members, meta, send, sendr, sendn, sendrn, \
-                 bcast, ping, stream, stats, keys, key-add, key-use, key-remove, leave, quit \
-                 or die"
+                 bcast, ping, stream, stats, keys, key-add, key-use, key-remove, rotate, revoke, \
+                 leave, quit or die"
             )),
         };
         self.output.reply(command, reply);
@@ -115,6 +120,19 @@ impl Session {
                 self.output.failed_reply("join", &error.to_string(), more);
             }
         }
+    }
+
+    /// Takes what is in the files of the identity into use.
+    fn rotate(&self) -> Reply {
+        let identity = files::identity(&self.certificates, &self.cluster.name().to_string())?;
+        done(self.cluster.rotate(&identity, &identity.trust()))
+    }
+
+    fn revoke(&self, fingerprint: &str) -> Reply {
+        let bytes = files::parse_hex(fingerprint).and_then(|bytes| bytes.try_into().ok());
+        let fingerprint = bytes.ok_or_else(|| usage("revoke FINGERPRINT (64 hex digits)"))?;
+        let closed = self.cluster.revoke(fingerprint).map_err(|error| error.to_string())?;
+        Ok(json!({ "closed": closed }))
     }
 
     fn keys(&self) -> Reply {

@@ -4,6 +4,7 @@
 //! for the answer, with a deadline. No call holds a lock around the machine or the endpoint.
 
 mod connections;
+mod identity_calls;
 mod membership_calls;
 mod messages;
 

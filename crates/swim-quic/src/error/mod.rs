@@ -6,6 +6,7 @@
 //! different variants. The enums are exhaustive on purpose: a new case is one that callers should
 //! decide about.
 
+mod identity_error;
 mod join_error;
 mod send_error;
 mod start_error;
@@ -17,6 +18,7 @@ use swim_core::wire::KeyError;
 use swim_core::{AdvertiseRefusal, MetaRefusal, OperationError};
 use thiserror::Error;
 
+pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
 pub use send_error::{BroadcastError, PingError, SendError};
 pub use start_error::{AnnounceError, DriverError, StartError};

@@ -118,7 +118,7 @@ pub enum AnnounceError {
     SeveralAddresses(Vec<IpAddr>),
 }
 
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
 }
 

@@ -12,7 +12,7 @@ use swim_core::wire::KeyError;
 use swim_core::{AdvertiseRefusal, MemberName, MemberState, OperationId, Outcome, SecretKey};
 
 use super::Node;
-use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
+use crate::cluster_event::{RawDatagram, Stats};
 use crate::command::{Command, KeyChange};
 use crate::error::{OpenStreamError, SendDatagramError};
 
@@ -73,10 +73,7 @@ impl Node {
             Command::ListenDatagrams { protocol, reply } => {
                 answer(&reply, self.applications.listen_datagrams(protocol));
             }
-            Command::Connections { reply } => {
-                let connections = self.endpoint.connections();
-                answer(&reply, connections.iter().map(ConnectionInfo::from_transport).collect());
-            }
+            Command::Connections { reply } => answer(&reply, self.connections()),
             Command::PreferredConnection { member, reply } => {
                 answer(&reply, self.connection(&member));
             }
@@ -84,6 +81,10 @@ impl Node {
             Command::Disconnect { member, reply } => {
                 answer(&reply, self.disconnect(&member, now));
             }
+            Command::Rotate { identity, trust, reply } => {
+                self.rotate(identity, &trust, &reply, now)
+            }
+            Command::Revoke { fingerprint, reply } => self.revoke(fingerprint, &reply, now),
             Command::ListenRaw { reply } => answer(&reply, self.listen_raw()),
             Command::SendRaw { to, payload, reply } => {
                 answer(&reply, self.endpoint.send_raw(to, &payload));

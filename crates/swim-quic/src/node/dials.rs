@@ -1,9 +1,10 @@
-//! Commands of handles about connections: look at one, dial, close.
+//! Commands of handles about connections: look at one, dial, close, make all of them anew.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use certs::{Fingerprint, Identity, Trust};
 use crossbeam_channel::Sender;
 use quic_net::{CloseReason, PeerIdentity};
 use swim_core::MemberName;
@@ -11,9 +12,14 @@ use swim_core::MemberName;
 use super::Node;
 use super::pending_dials::PendingDial;
 use crate::cluster_event::ConnectionInfo;
-use crate::error::{ConnectError, ConnectionError};
+use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError};
 
 impl Node {
+    /// All that are there.
+    pub(super) fn connections(&self) -> Vec<ConnectionInfo> {
+        self.endpoint.connections().iter().map(ConnectionInfo::from_transport).collect()
+    }
+
     /// The connection that packets for a member use.
     pub(super) fn connection(
         &self,
@@ -38,7 +44,9 @@ impl Node {
             Ok((address, Some(peer))) => {
                 let _ = reply.send(self.verified(address, &member, &peer));
             }
-            Ok((address, None)) => self.dials.add(PendingDial { address, member, reply }),
+            Ok((address, None)) => {
+                self.operations.dials.add(PendingDial { address, member, reply })
+            }
             Err(error) => {
                 let _ = reply.send(Err(error));
             }
@@ -55,16 +63,38 @@ impl Node {
         Ok(self.endpoint.close(address, CloseReason::Requested, now))
     }
 
+    /// Uses another certificate and trust from here on.
+    pub(super) fn rotate(
+        &mut self,
+        identity: Identity,
+        trust: &Trust,
+        reply: &Sender<Result<(), RotateError>>,
+        now: Instant,
+    ) {
+        let rotated = self.identity.rotate(identity, trust, &mut self.endpoint, now);
+        let _ = reply.send(rotated.map(|event| self.events.push(event)));
+    }
+
+    /// Refuses a certificate from here on.
+    pub(super) fn revoke(
+        &mut self,
+        fingerprint: Fingerprint,
+        reply: &Sender<Result<usize, RevokeError>>,
+        now: Instant,
+    ) {
+        let _ = reply.send(self.identity.revoke(fingerprint, &mut self.endpoint, now));
+    }
+
     /// Answers those who waited for the connection that `peer` is the other end of.
     pub(super) fn dial_succeeded(&mut self, peer: &Arc<PeerIdentity>) {
-        for PendingDial { address, member, reply } in self.dials.take(peer.address) {
+        for PendingDial { address, member, reply } in self.operations.dials.take(peer.address) {
             let _ = reply.send(self.verified(address, &member, peer));
         }
     }
 
     /// Answers those who waited for a dial to `address` that failed.
     pub(super) fn dial_failed(&mut self, address: SocketAddr, reason: quic_net::SendFailure) {
-        for PendingDial { reply, .. } in self.dials.take(address) {
+        for PendingDial { reply, .. } in self.operations.dials.take(address) {
             let _ = reply.send(Err(ConnectError::Unreachable(reason)));
         }
     }

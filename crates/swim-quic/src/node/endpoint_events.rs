@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quic_net::{EndpointEvent, PeerIdentity};
+use quic_net::{CloseReason, EndpointEvent, PeerIdentity, Refusal};
 use swim_core::{MemberName, MemberState};
 
 use super::Node;
@@ -87,6 +87,12 @@ impl Node {
             }
             EndpointEvent::Connected { peer } => {
                 log::debug!("connected to {}", peer.address);
+                if self.identity.has_revoked(&peer) {
+                    // Its certificate was looked at before it was revoked.
+                    let revoked = |peer: &PeerIdentity| self.identity.has_revoked(peer);
+                    self.endpoint.close_where(CloseReason::Revoked, now, revoked);
+                    return;
+                }
                 self.dial_succeeded(&peer);
                 if peer.name.is_none()
                     && let Some(name) = self.member_behind(&peer)
@@ -99,7 +105,14 @@ impl Node {
                 }
             }
             EndpointEvent::Closed { peer, reason } => {
-                log::debug!("connection to {} closed: {reason}", peer.address);
+                let detail = format!("connection to {} closed: {reason}", peer.address);
+                if reason == CloseReason::Revoked {
+                    self.warn(Refusal::Revoked.name().to_owned(), detail, now);
+                } else if reason == CloseReason::Expired {
+                    self.warn(Refusal::Expired.name().to_owned(), detail, now);
+                } else {
+                    log::debug!("{detail}");
+                }
             }
             EndpointEvent::RawDatagram { from, bytes } => {
                 let datagram = RawDatagram { from, payload: bytes };

@@ -1,0 +1,91 @@
+//! Why a certificate was not taken into use, or not revoked.
+
+use certs::{ContextError, IdentityError};
+use quic_net::EndpointError;
+use thiserror::Error;
+
+use super::CommandError;
+use super::start_error::listed;
+
+/// Why another identity was not taken into use: the former one stays, with its connections.
+#[derive(Clone, Debug, Error)]
+pub enum RotateError {
+    /// The certificate proves other names than the member's.
+    #[error(
+        "the new certificate is for {}, not for {name:?}, so the former one stays: issue one for \
+         this name",
+        listed(.proven)
+    )]
+    NameNotInCertificate {
+        /// The member's name.
+        name: String,
+        /// What the certificate proves.
+        proven: Vec<String>,
+    },
+    /// The certificate has ended since it was loaded.
+    #[error("the new certificate has expired, so the former one stays: issue a new one")]
+    Expired,
+    /// What is revoked already and what the new trust revokes is more than one trust holds.
+    #[error(
+        "more than {limit} certificates would be revoked: start a new authority and reissue the \
+         members that stay"
+    )]
+    TooManyRevoked {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The TLS context could not be made from the identity.
+    #[error(transparent)]
+    Tls(#[from] ContextError),
+    /// The QUIC endpoint did not take the TLS context.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<certs::RevokeError> for RotateError {
+    fn from(error: certs::RevokeError) -> Self {
+        Self::TooManyRevoked { limit: limit_of(error) }
+    }
+}
+
+/// Why what is in the files of an identity was not taken into use: the former one stays.
+#[derive(Clone, Debug, Error)]
+pub enum IdentityFilesError {
+    /// The files hold no identity that can be used.
+    #[error("the former certificate stays in use: {0}")]
+    Unusable(#[from] IdentityError),
+    /// The identity in the files cannot be this member's.
+    #[error(transparent)]
+    Refused(#[from] RotateError),
+}
+
+/// Why a certificate was not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RevokeError {
+    /// As many certificates are revoked as one trust holds.
+    #[error(
+        "{limit} certificates are revoked already: start a new authority and reissue the members \
+         that stay"
+    )]
+    TooMany {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<certs::RevokeError> for RevokeError {
+    fn from(error: certs::RevokeError) -> Self {
+        Self::TooMany { limit: limit_of(error) }
+    }
+}
+
+fn limit_of(error: certs::RevokeError) -> usize {
+    let certs::RevokeError::Full { limit } = error else { return certs::MAX_REVOKED };
+    limit
+}

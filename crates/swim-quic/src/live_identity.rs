@@ -1,0 +1,132 @@
+//! The certificate that a member uses, and whom it trusts, while it runs: renewed, revoked, ended.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use certs::{Fingerprint, Identity, NamePolicy, Trust};
+use quic_net::{CloseReason, Endpoint, Identify, PeerIdentity};
+
+use crate::cluster_event::Event;
+use crate::error::{RevokeError, RotateError};
+use crate::expiry::ExpiryWatch;
+
+/// How long between two looks at the calendar and at what others revoke in the trust.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a member proves itself with, and whom it believes.
+#[derive(Debug)]
+pub(crate) struct LiveIdentity {
+    name: String,
+    policy: NamePolicy,
+    identity: Identity,
+    trust: Trust,
+    expiry: ExpiryWatch,
+    next: Instant,
+}
+
+impl LiveIdentity {
+    /// `trust` is judged under `policy`, whatever its own is.
+    pub(crate) fn new(
+        name: String,
+        identity: Identity,
+        trust: &Trust,
+        policy: NamePolicy,
+        now: Instant,
+    ) -> Self {
+        let expiry = ExpiryWatch::new(&identity);
+        let trust = trust.clone().with_policy(policy);
+        Self { name, policy, identity, trust, expiry, next: now }
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Reads the names in peers' certificates.
+    pub(crate) fn identify(&self) -> Identify {
+        identify(self.trust.clone())
+    }
+
+    /// Takes another identity and trust into use. What was revoked stays so.
+    pub(crate) fn rotate(
+        &mut self,
+        identity: Identity,
+        trust: &Trust,
+        endpoint: &mut Endpoint,
+        now: Instant,
+    ) -> Result<Event, RotateError> {
+        let proven = identity.names();
+        if self.policy == NamePolicy::Match && !proven.contains(&self.name) {
+            let (name, proven) = (self.name.clone(), proven.to_vec());
+            return Err(RotateError::NameNotInCertificate { name, proven });
+        }
+        if identity.not_after() <= wall_clock() {
+            return Err(RotateError::Expired);
+        }
+        let trust = trust.clone().with_policy(self.policy);
+        let tls = certs::tls_context(&identity, &trust)?;
+        trust.adopt_revocations(&self.trust)?;
+        endpoint.replace_tls(tls, identify(trust.clone()), now)?;
+        let (former, not_after) = (self.identity.fingerprint(), identity.not_after());
+        let fingerprint = identity.fingerprint();
+        self.expiry = ExpiryWatch::new(&identity);
+        (self.identity, self.trust, self.next) = (identity, trust, now);
+        log::info!("{} uses a new certificate", self.name);
+        Ok(Event::IdentityRotated {
+            former: Box::new(former),
+            fingerprint: Box::new(fingerprint),
+            not_after,
+        })
+    }
+
+    /// Refuses a certificate from here on, and ends its connections. How many those were.
+    pub(crate) fn revoke(
+        &self,
+        fingerprint: Fingerprint,
+        endpoint: &mut Endpoint,
+        now: Instant,
+    ) -> Result<usize, RevokeError> {
+        self.trust.revoke(fingerprint)?;
+        Ok(endpoint.close_where(CloseReason::Revoked, now, |peer| peer.shows(&fingerprint)))
+    }
+
+    /// Whether the peer's certificate, or one that issued it, is revoked.
+    pub(crate) fn has_revoked(&self, peer: &PeerIdentity) -> bool {
+        self.trust.is_revoked(&peer.fingerprint)
+            || peer.issuers.iter().any(|issuer| self.trust.is_revoked(issuer))
+    }
+
+    /// When to look next.
+    pub(crate) fn due(&self) -> Instant {
+        self.next
+    }
+
+    /// Ends connections whose certificates have ended or were revoked through a clone of the trust,
+    /// and says when our own certificate ends.
+    pub(crate) fn look(&mut self, endpoint: &mut Endpoint, now: Instant) -> Option<Event> {
+        if now < self.next {
+            return None;
+        }
+        self.next = now + INTERVAL;
+        let wall_clock = wall_clock();
+        endpoint.close_expired(wall_clock, now);
+        endpoint.close_where(CloseReason::Revoked, now, |peer| self.has_revoked(peer));
+        let not_after = self.identity.not_after();
+        let left = self.expiry.look(wall_clock)?;
+        log::warn!("{}", certs::Notice::Expiring { not_after, left });
+        Some(Event::CertificateExpiring { not_after, left })
+    }
+}
+
+fn identify(trust: Trust) -> Identify {
+    Arc::new(move |leaf| trust.binding_names(leaf))
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates end by the wall clock")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
