@@ -24,7 +24,9 @@ pub const EXPIRY_NOTICES: [Duration; 3] =
 pub enum Notice {
     /// The files hold another identity, which is in use from here on.
     Renewed(Identity),
-    /// The files changed and cannot be used: the former identity stays. Once per change.
+    /// The files changed and cannot be used: the former identity stays. Once per change, when two
+    /// looks in a row have found the same: files that are replaced one after the other fit again
+    /// a moment later.
     Kept(IdentityError),
     /// The identity in use ends soon. Once at each of [`EXPIRY_NOTICES`] and once when `left` is
     /// zero; a late look announces only the nearest.
@@ -60,25 +62,39 @@ impl fmt::Display for Notice {
     }
 }
 
+/// What becomes of what the files hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is the identity in use.
+    InUse,
+    /// It cannot be used; another look is to show whether it stays so.
+    Doubted,
+    /// It cannot be used, and that was told.
+    Refused,
+}
+
 /// Follows the files of one identity. Call [`poll`](Self::poll) every few seconds: it reads
-/// three small files and does nothing else while they stay the same.
+/// three small files twice and does nothing else while they stay the same.
 pub struct Reloader {
     files: IdentityFiles,
     identity: Identity,
+    /// What the last look found.
     seen: Result<Texts, IdentityError>,
+    standing: Standing,
     announced: usize,
 }
 
 impl Reloader {
-    /// Loads the files and follows them from here on.
+    /// Loads the files and follows them from here on. Files that are being replaced at this very
+    /// moment are read again, up to four times.
     ///
     /// # Errors
     ///
     /// [`IdentityError`], as [`Identity::load`].
     pub fn new(files: IdentityFiles, now: SystemTime) -> Result<Self, IdentityError> {
-        let texts = Texts::read(&files)?;
+        let texts = settled(&files).unwrap_or_else(|| Texts::read(&files))?;
         let identity = Identity::new(texts.parse(now)?);
-        Ok(Self { files, identity, seen: Ok(texts), announced: 0 })
+        Ok(Self { files, identity, seen: Ok(texts), standing: Standing::InUse, announced: 0 })
     }
 
     /// The identity in use.
@@ -86,25 +102,45 @@ impl Reloader {
         &self.identity
     }
 
-    /// Looks at the files and the calendar; at most two notices, a renewal or refusal first.
+    /// Looks at the files and the calendar; at most two notices, a renewal or refusal first. What
+    /// cannot be used is tried again at each look, since it may only not be valid yet.
     pub fn poll(&mut self, now: SystemTime) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let texts = settled(&self.files);
-        if !same(&texts, &self.seen) {
-            notices.extend(self.reload(&texts, now));
-            self.seen = texts;
+        if let Some(texts) = settled(&self.files) {
+            let is_new = !same(&texts, &self.seen);
+            if is_new || self.standing != Standing::InUse {
+                notices.extend(self.reload(&texts, is_new, now));
+                self.seen = texts;
+            }
         }
         notices.extend(self.announce(now));
         notices
     }
 
-    fn reload(&mut self, texts: &Result<Texts, IdentityError>, now: SystemTime) -> Option<Notice> {
+    fn reload(
+        &mut self,
+        texts: &Result<Texts, IdentityError>,
+        is_new: bool,
+        now: SystemTime,
+    ) -> Option<Notice> {
         let loaded = texts.as_ref().map_err(Clone::clone).and_then(|texts| texts.parse(now));
+        let former = self.standing;
         match loaded.map(Identity::new) {
-            Err(error) => Some(Notice::Kept(error)),
+            Err(_) if is_new => {
+                self.standing = Standing::Doubted;
+                None
+            }
+            Err(error) => {
+                self.standing = Standing::Refused;
+                (former == Standing::Doubted).then_some(Notice::Kept(error))
+            }
             // Damage that was undone, or whitespace: the identity in use is the one on disk.
-            Ok(identity) if identity.same_as(&self.identity) => None,
+            Ok(identity) if identity.same_as(&self.identity) => {
+                self.standing = Standing::InUse;
+                None
+            }
             Ok(identity) => {
+                self.standing = Standing::InUse;
                 self.identity = identity.clone();
                 self.announced = 0;
                 Some(Notice::Renewed(identity))
@@ -134,13 +170,23 @@ impl fmt::Debug for Reloader {
     }
 }
 
-/// Reads until two readings agree, so that a set swapped between two files is not taken for a
-/// damaged one. A third reading stands as it is; the next poll looks again.
-fn settled(files: &IdentityFiles) -> Result<Texts, IdentityError> {
-    let first = Texts::read(files);
-    let second = Texts::read(files);
-    if same(&first, &second) { second } else { Texts::read(files) }
+/// Reads until two readings agree: then no file was replaced between the first and the last of
+/// them, and certificate and key are of one generation. `None` if they never do; the next poll
+/// looks again.
+fn settled(files: &IdentityFiles) -> Option<Result<Texts, IdentityError>> {
+    let mut last = Texts::read(files);
+    for _ in 1..MOST_READINGS {
+        let next = Texts::read(files);
+        if same(&last, &next) {
+            return Some(next);
+        }
+        last = next;
+    }
+    None
 }
+
+/// So often the files are read at a time.
+const MOST_READINGS: usize = 4;
 
 /// Whether two readings found the same. Errors of the operating system have no equality of their
 /// own, so they are compared as they are reported.

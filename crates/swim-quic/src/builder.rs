@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use certs::{Identity, NamePolicy, Trust};
+use certs::{Identity, IdentityFiles, NamePolicy, Trust};
 use crossbeam_channel::bounded;
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -19,8 +19,9 @@ use crate::announce::{ThisHost, announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
-use crate::error::{CommandError, StartError};
+use crate::error::{CommandError, DriverError, StartError};
 use crate::host_watch::HostWatch;
+use crate::identity_files::{IdentityFilesWatch, IdentitySource, LoadedIdentity};
 use crate::live_identity::LiveIdentity;
 use crate::node::{Node, NodeParts, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
@@ -64,7 +65,7 @@ pub struct Builder {
     name: String,
     bind: String,
     advertise: Option<SocketAddr>,
-    identity: Option<Identity>,
+    identity: Option<IdentitySource>,
     trust: Option<Trust>,
     name_policy: NamePolicy,
     config: Config,
@@ -155,7 +156,23 @@ impl Builder {
     /// This member's certificate and key, and the roots it trusts.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
-        self.identity = Some(identity);
+        self.identity = Some(IdentitySource::Given(identity));
+        self
+    }
+
+    /// This member's certificate, key and roots, from files that are followed while it runs: looked
+    /// at every 3 s, on a thread of their own, by content. What is renewed is taken into use as by
+    /// [`Cluster::rotate`] ([`Event::IdentityRotated`]), all three files of one generation; what
+    /// cannot be used is told ([`Event::IdentityProblem`]), and the former certificate stays. Links
+    /// that are swapped, as cert-manager does, count like files that are replaced. With
+    /// [`trust`](Self::trust), the roots in the files are not used. Where renewals bring new keys,
+    /// give a [`reset_secret`](Self::reset_secret).
+    ///
+    /// [`Event::IdentityRotated`]: crate::Event::IdentityRotated
+    /// [`Event::IdentityProblem`]: crate::Event::IdentityProblem
+    #[must_use]
+    pub fn identity_files(mut self, files: IdentityFiles) -> Self {
+        self.identity = Some(IdentitySource::Files(files));
         self
     }
 
@@ -249,9 +266,9 @@ impl Builder {
             .collect::<Result<Vec<_>, _>>()?;
         self.config.validate()?;
         self.limits.validate()?;
-        let identity = self.identity.clone().ok_or(StartError::NoIdentity)?;
+        let loaded = self.identity.clone().ok_or(StartError::NoIdentity)?.load()?;
         if self.name_policy == NamePolicy::Match {
-            check_names(&self.name, &identity)?;
+            check_names(&self.name, &loaded.identity)?;
         }
         let announced = announced_address(bind, self.advertise, &seeds, &mut ThisHost::new())?;
         let driver = match &self.driver {
@@ -270,7 +287,7 @@ impl Builder {
             let own = ThisHost::new();
             let watch = AddressWatch::new(bind, address, is_chosen, towards, &own, now);
             let host = HostWatch::new(watch);
-            let node = self.make_node(&identity, (own_name, address), seeds, waker, host, now)?;
+            let node = self.make_node(loaded, (own_name, address), seeds, waker, host, now)?;
             let _ = announce.send(address);
             Ok(node)
         });
@@ -289,16 +306,22 @@ impl Builder {
     /// Runs on the driver thread once the socket is bound.
     fn make_node(
         self,
-        identity: &Identity,
+        loaded: LoadedIdentity,
         (name, address): (MemberName, SocketAddr),
         seeds: Vec<JoinAddress>,
         waker: Arc<LoopWaker>,
         host: HostWatch,
         now: Instant,
     ) -> Result<Node, StartError> {
+        let LoadedIdentity { identity, files } = loaded;
+        let follows_roots = self.trust.is_none();
         let trust = self.trust.unwrap_or_else(|| identity.trust());
-        let live =
-            LiveIdentity::new(self.name.clone(), identity.clone(), &trust, self.name_policy, now);
+        let (own_name, policy) = (self.name.clone(), self.name_policy);
+        let mut live = LiveIdentity::new(own_name, identity.clone(), &trust, policy, now);
+        if let Some(files) = files {
+            let watch = IdentityFilesWatch::start(files, Arc::clone(&waker));
+            live.follow(watch.map_err(DriverError::Thread)?, follows_roots);
+        }
         let tls = certs::tls_context(live.identity(), live.trust())?;
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));

@@ -11,7 +11,7 @@ use certs::Fingerprint;
 use quic_net::{ConnectionStats, EndpointStats, Protocol};
 use swim_core::{Member, MemberName, MembershipStats};
 
-use crate::error::JoinFailureReason;
+use crate::error::{IdentityFilesError, JoinFailureReason};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 
 /// Something that happened to the cluster, or came from it.
@@ -130,6 +130,12 @@ pub enum Event {
         /// When that ends.
         not_after: SystemTime,
     },
+    /// The files of this member's identity have changed and cannot be used: the former certificate
+    /// stays in use. Told once for each change, when two looks in a row, 3 s apart, have found it.
+    IdentityProblem {
+        /// What is wrong, and what to do about it.
+        error: Box<IdentityFilesError>,
+    },
     /// This member's certificate ends soon, or has ended: issue a new one. Told 14 days, 7 days
     /// and 1 day before, but not in the first two thirds of its time, and at the end; at the
     /// start what is past.
@@ -223,6 +229,7 @@ impl Event {
             | Self::Resumed { .. }
             | Self::Warning { .. }
             | Self::IdentityRotated { .. }
+            | Self::IdentityProblem { .. }
             | Self::CertificateExpiring { .. }
             | Self::Lagged { .. }
             | Self::Stopped { .. } => EventKind::Notice,

@@ -57,6 +57,7 @@ mod driver;
 mod error;
 mod expiry;
 mod host_watch;
+mod identity_files;
 mod live_identity;
 mod node;
 mod protocol;
@@ -69,7 +70,9 @@ mod warnings;
 pub use address::AddressError;
 pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
-pub use certs::{ContextError, Fingerprint, Identity, IdentityError, NamePolicy, Trust};
+pub use certs::{
+    ContextError, Fingerprint, Identity, IdentityError, IdentityFiles, NamePolicy, Trust,
+};
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
 pub use driver::Driver;

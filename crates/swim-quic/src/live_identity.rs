@@ -7,8 +7,9 @@ use certs::{Fingerprint, Identity, NamePolicy, Trust};
 use quic_net::{CloseReason, Endpoint, Identify, PeerIdentity};
 
 use crate::cluster_event::Event;
-use crate::error::{RevokeError, RotateError};
+use crate::error::{IdentityFilesError, RevokeError, RotateError};
 use crate::expiry::ExpiryWatch;
+use crate::identity_files::{FoundIdentity, IdentityFilesWatch};
 
 /// How long between two looks at the calendar and at what others revoke in the trust.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -21,6 +22,9 @@ pub(crate) struct LiveIdentity {
     identity: Identity,
     trust: Trust,
     expiry: ExpiryWatch,
+    files: Option<IdentityFilesWatch>,
+    /// Whether the trust is that of the identity in the files, and changes with them.
+    follows_roots: bool,
     next: Instant,
 }
 
@@ -35,7 +39,13 @@ impl LiveIdentity {
     ) -> Self {
         let expiry = ExpiryWatch::new(&identity);
         let trust = trust.clone().with_policy(policy);
-        Self { name, policy, identity, trust, expiry, next: now }
+        let (files, follows_roots) = (None, false);
+        Self { name, policy, identity, trust, expiry, files, follows_roots, next: now }
+    }
+
+    /// Takes what is found in the files into use from here on; its roots too, if `follows_roots`.
+    pub(crate) fn follow(&mut self, files: IdentityFilesWatch, follows_roots: bool) {
+        (self.files, self.follows_roots) = (Some(files), follows_roots);
     }
 
     pub(crate) fn identity(&self) -> &Identity {
@@ -103,6 +113,22 @@ impl LiveIdentity {
     /// When to look next.
     pub(crate) fn due(&self) -> Instant {
         self.next
+    }
+
+    /// Takes up what was found in the files, if anything was.
+    pub(crate) fn reload(&mut self, endpoint: &mut Endpoint, now: Instant) -> Option<Event> {
+        let rotated = match self.files.as_ref()?.take()? {
+            FoundIdentity::Unusable(error) => Err(IdentityFilesError::Unusable(error)),
+            FoundIdentity::Renewed(identity) => {
+                let roots = self.follows_roots.then(|| self.trust.renewed(&identity));
+                let trust = roots.unwrap_or_else(|| self.trust.clone());
+                self.rotate(identity, &trust, endpoint, now).map_err(IdentityFilesError::Refused)
+            }
+        };
+        Some(rotated.unwrap_or_else(|error| {
+            log::error!("{}: {error}", self.name);
+            Event::IdentityProblem { error: Box::new(error) }
+        }))
     }
 
     /// Ends connections whose certificates have ended or were revoked through a clone of the trust,

@@ -177,6 +177,7 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.settle(now);
         self.applications.turn(&mut self.endpoint);
+        self.events.extend(self.identity.reload(&mut self.endpoint, now));
         self.events.extend(self.identity.look(&mut self.endpoint, now));
         self.settle(now);
         if let Some(away) = self.host.take_suspension() {

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use certs::Authority;
 use common::{PATIENCE, Participants, eventually, hear};
 use swim_quic::{
-    Cluster, Config, ConnectError, Event, Fingerprint, Identity, Limits, Refusal, RotateError,
-    SendFailure, Stream, StreamError, StreamIoError, Trust,
+    Cluster, Config, ConnectError, Event, Fingerprint, Identity, IdentityFiles, Limits, Refusal,
+    RotateError, SendFailure, Stream, StreamError, StreamIoError, Trust,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -201,6 +201,56 @@ fn a_rotation_is_told_with_both_certificates_and_the_end_of_the_new_one() {
     assert_eq!(told[1], (first.fingerprint(), second.fingerprint(), second.not_after()));
 }
 
+/// As cert-manager's volumes do it: the files are links into `..data`, which is a link to one
+/// generation, and is swapped as a whole.
+#[cfg(unix)]
+#[test]
+fn files_behind_a_swapped_link_are_taken_up_and_damage_is_told_once() {
+    use std::os::unix::fs::symlink;
+
+    let participants = Participants::new();
+    let volume = tempfile::tempdir().unwrap();
+    let swap = |generation: &str, is_whole: bool| {
+        let directory = volume.path().join(generation);
+        std::fs::create_dir(&directory).unwrap();
+        let issued = participants.authority.issue("ada", &[], DAY).unwrap();
+        let certificate = if is_whole { &issued.certificate_pem } else { "half of it" };
+        std::fs::write(directory.join("ca.pem"), participants.authority.certificate_pem()).unwrap();
+        std::fs::write(directory.join("ada.pem"), certificate).unwrap();
+        std::fs::write(directory.join("ada.key"), &issued.key_pem).unwrap();
+        let next = volume.path().join("..next");
+        symlink(generation, &next).unwrap();
+        std::fs::rename(&next, volume.path().join("..data")).unwrap();
+    };
+    swap("1", true);
+    for file in ["ca.pem", "ada.pem", "ada.key"] {
+        symlink(format!("..data/{file}"), volume.path().join(file)).unwrap();
+    }
+    let files = IdentityFiles::in_directory(volume.path(), "ada");
+    let ada = participants.member("ada").identity_files(files).start().unwrap();
+    let events = ada.subscribe();
+    let rotated = |event: &Event| match event {
+        Event::IdentityRotated { .. } => Some(true),
+        Event::IdentityProblem { .. } => Some(false),
+        _ => None,
+    };
+    for (generation, is_whole) in [("2", true), ("3", false), ("4", true)] {
+        let begun = now();
+        swap(generation, is_whole);
+        assert_eq!(hear("the new files", &events, rotated), is_whole, "generation {generation}");
+        println!("generation {generation} after {:?}", begun.elapsed());
+    }
+    let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
+    eventually("both meet", || [&ada, &bob].iter().all(|one| one.members().len() == 2));
+    let newest = std::fs::read(volume.path().join("ada.pem")).unwrap();
+    let newest = Identity::from_pem(
+        participants.authority.certificate_pem().as_bytes(),
+        &newest,
+        &std::fs::read(volume.path().join("ada.key")).unwrap(),
+    );
+    assert_eq!(seen(&bob, "ada"), Some(newest.unwrap().fingerprint()));
+}
+
 #[test]
 fn a_connection_ends_with_its_certificate_on_both_sides() {
     let participants = Participants::new();
@@ -210,6 +260,7 @@ fn a_connection_ends_with_its_certificate_on_both_sides() {
     let bob = bob.seeds([ada.address().to_string()]).start().unwrap();
     eventually("both meet", || [&ada, &bob].iter().all(|one| one.members().len() == 2));
     let events = [ada.subscribe(), bob.subscribe()];
+    let calendar = bob.subscribe();
     let incoming = bob.listen("echo").unwrap();
     let stream = ada.open_stream("bob", "echo", PATIENCE).unwrap();
     let accepted = incoming.recv_timeout(PATIENCE).unwrap().stream;
@@ -229,7 +280,7 @@ fn a_connection_ends_with_its_certificate_on_both_sides() {
         });
         assert!(detail.contains("expired"), "{detail}");
     }
-    hear("bob's certificate ended", &events[1], |event| {
+    hear("bob's certificate ended", &calendar, |event| {
         matches!(event, Event::CertificateExpiring { left: Duration::ZERO, .. }).then_some(())
     });
 }

@@ -3,9 +3,12 @@
 //! Each error enum is listed once with all its variants: one that is added does not compile until
 //! it is listed, and does not pass until a call here brings it about, or until it is named with
 //! the reason why a test cannot.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and looks at one kind of event"
+)]
 
-#[expect(dead_code, reason = "other tests listen to events")]
 mod common;
 
 use std::collections::BTreeSet;
@@ -17,11 +20,12 @@ use std::time::Duration;
 use common::{PATIENCE, Participants, alive, eventually};
 use swim_quic::{
     AdvertiseError, AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError,
-    ConnectError, ConnectionError, DeliveryReport, DriverError, Identity, JoinError, JoinFailure,
-    JoinFailureReason, JoinFailures, KeysError, LeaveError, Limits, LimitsError, ListenError,
-    NameError, NamePolicy, OpenStreamError, PingError, RawError, ResolveError, RevokeError,
-    RotateError, SecretKey, SendDatagramError, SendError, SendFailure, SetMetaError, StartError,
-    StreamError, StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
+    ConnectError, ConnectionError, DeliveryReport, DriverError, Event, Identity, IdentityFiles,
+    IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError,
+    LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy, OpenStreamError,
+    PingError, RawError, ResolveError, RevokeError, RotateError, SecretKey, SendDatagramError,
+    SendError, SendFailure, SetMetaError, StartError, StreamError, StreamFailure, StreamIoError,
+    Trust, UnacceptableAnswer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,6 +74,7 @@ variants! {
     ResolveError { Failed, NoAddress, TimedOut, TooManyLookups, NoThread }
     RevokeError { TooMany, Command }
     RotateError { NameNotInCertificate, Expired, TooManyRevoked, Tls, Endpoint, Command }
+    IdentityFilesError { Unusable, Refused }
     SendDatagramError {
         Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Left, Command,
     }
@@ -80,8 +85,8 @@ variants! {
     }
     SetMetaError { TooLarge, Left, Command }
     StartError {
-        Name, Address, Bind, NoIdentity, NameNotInCertificate, Config, Limits, Announce, Tls,
-        Endpoint, Socket, Randomness, Driver, Command,
+        Name, Address, Bind, NoIdentity, Identity, NameNotInCertificate, Config, Limits, Announce,
+        Tls, Endpoint, Socket, Randomness, Driver, Command,
     }
     StreamIoError { TimedOut, ShutDown, Failed, Read, Closed }
 }
@@ -212,6 +217,8 @@ fn a_start_is_refused() {
     seen.expect("Bind", &error);
     source::<std::net::AddrParseError>(&error);
     seen.expect("NoIdentity", &Cluster::builder("ada").start().unwrap_err());
+    let nowhere = IdentityFiles::in_directory("/nowhere".as_ref(), "ada");
+    seen.expect("Identity", &ada().identity_files(nowhere).start().unwrap_err());
     let error = ada().identity(participants.identity("bob")).start().unwrap_err();
     seen.expect("NameNotInCertificate", &error);
 
@@ -275,6 +282,37 @@ fn another_certificate_is_refused() {
         ("Tls", "an identity that loads can be used"),
         ("Endpoint", "quiche takes every context that certs makes"),
     ]);
+}
+
+#[test]
+fn what_is_in_the_files_is_refused() {
+    let participants = Participants::new();
+    let directory = tempfile::tempdir().unwrap();
+    let authority = &participants.authority;
+    authority.save(directory.path()).unwrap();
+    let write = |name: &str| {
+        let issued = authority.issue(name, &[], 86_400 * SECOND).unwrap();
+        std::fs::write(directory.path().join("ada.key"), &issued.key_pem).unwrap();
+        std::fs::write(directory.path().join("ada.pem"), &issued.certificate_pem).unwrap();
+    };
+    write("ada");
+    let files = IdentityFiles::in_directory(directory.path(), "ada");
+    let ada = participants.member("ada").identity_files(files).start().unwrap();
+    let events = ada.subscribe();
+    let problem = || {
+        common::hear("a problem", &events, |event| match event {
+            Event::IdentityProblem { error } => Some(IdentityFilesError::clone(error)),
+            _ => None,
+        })
+    };
+    let mut seen = Seen::new();
+    std::fs::write(directory.path().join("ada.pem"), "half of it").unwrap();
+    let error = problem();
+    assert!(error.to_string().contains("ada.pem"), "{error}");
+    seen.expect("Unusable", &error);
+    write("bob");
+    seen.expect("Refused", &problem());
+    seen.complete_but_for(&[]);
 }
 
 /// A trust in which as many certificates are revoked as can be.

@@ -33,12 +33,14 @@ fn damage_leaves_the_old_identity_and_is_reported_once() {
     let whole = fs::read(&file).unwrap();
 
     fs::write(&file, "half a certif").unwrap();
+    assert!(ada.poll(day_one()).is_empty(), "it may be about to be whole");
     let notices = ada.poll(day_one());
     let [Notice::Kept(error)] = &notices[..] else { panic!("{notices:?}") };
     assert!(error.to_string().contains("ada.pem"), "{error}");
     assert!(ada.poll(day_one()).is_empty());
 
     fs::remove_file(&file).unwrap();
+    assert!(ada.poll(day_one()).is_empty(), "it may be about to be replaced");
     let notices = ada.poll(day_one());
     assert!(
         matches!(&notices[..], [Notice::Kept(IdentityError::Unreadable { .. })]),
@@ -59,13 +61,34 @@ fn a_half_replaced_pair_is_not_taken_up() {
     let issued = authority.issue_at("ada", &HOME, 90 * DAY, day_one()).unwrap();
 
     fs::write(directory.path().join("ada.key"), &issued.key_pem).unwrap();
+    assert!(ada.poll(day_one()).is_empty(), "its certificate may be about to come");
+    fs::write(directory.path().join("ada.pem"), &issued.certificate_pem).unwrap();
+    assert!(matches!(ada.poll(day_one())[..], [Notice::Renewed(_)]));
+
+    let later = authority.issue_at("ada", &HOME, 90 * DAY, day_one()).unwrap();
+    fs::write(directory.path().join("ada.key"), &later.key_pem).unwrap();
+    assert!(ada.poll(day_one()).is_empty());
     let notices = ada.poll(day_one());
     assert!(
         matches!(&notices[..], [Notice::Kept(IdentityError::KeyMismatch { .. })]),
         "{notices:?}"
     );
-    fs::write(directory.path().join("ada.pem"), &issued.certificate_pem).unwrap();
-    assert!(matches!(ada.poll(day_one())[..], [Notice::Renewed(_)]));
+    assert!(ada.poll(day_one()).is_empty());
+}
+
+#[test]
+fn a_certificate_of_tomorrow_is_taken_up_tomorrow() {
+    let directory = tempfile::tempdir().unwrap();
+    let (authority, mut ada) = follow(directory.path(), 90 * DAY);
+    issue(&authority, directory.path(), 90 * DAY, day_one() + DAY);
+    assert!(ada.poll(day_one()).is_empty());
+    let notices = ada.poll(day_one());
+    let [Notice::Kept(IdentityError::NotYetValid { .. })] = &notices[..] else {
+        panic!("{notices:?}")
+    };
+    assert!(ada.poll(day_one()).is_empty());
+    assert!(matches!(ada.poll(day_one() + DAY)[..], [Notice::Renewed(_)]));
+    assert!(ada.poll(day_one() + DAY).is_empty());
 }
 
 #[cfg(unix)]

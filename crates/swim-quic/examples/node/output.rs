@@ -85,6 +85,7 @@ impl Output {
             Event::IdentityRotated { former, fingerprint, not_after } => {
                 self.line("rotated", rotated(&**former, &**fingerprint, *not_after));
             }
+            Event::IdentityProblem { error } => self.warn("certificate", &error.to_string(), 1),
             Event::CertificateExpiring { left, .. } => {
                 let detail = format!("the certificate ends in {} s", left.as_secs());
                 self.warn("certificate", &detail, 1);

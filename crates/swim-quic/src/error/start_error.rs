@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{AddrParseError, IpAddr, SocketAddr};
 
-use certs::ContextError;
+use certs::{ContextError, IdentityError};
 use quic_net::{EndpointError, LimitsError};
 use rustix::io::Errno;
 use swim_core::{ConfigError, NameError};
@@ -46,8 +46,13 @@ pub enum StartError {
         source: AddrParseError,
     },
     /// No identity was given.
-    #[error("no identity was given: give every member a certificate with identity()")]
+    #[error(
+        "no identity was given: give every member a certificate with identity() or identity_files()"
+    )]
     NoIdentity,
+    /// The files of the identity hold none that can be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The certificate proves other names than the member's.
     #[error(
         "the certificate is for {}, not for {name:?}: issue one for this name, or use the name \
