@@ -23,6 +23,7 @@ use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 
 use crate::error::{AuthorityError, IdentityError, IssueError, SaveError};
 use crate::files::{self, Existing, Readers};
+use crate::identity::Identity;
 use crate::names::{self, MAX_COMMON_NAME, MAX_NAME_LENGTH};
 use crate::pem;
 use crate::validity::{self, CLOCK_SKEW, Validity};
@@ -246,6 +247,7 @@ impl Authority {
             certificate_pem: text(builder.build().to_pem()?),
             key_pem: text(key.private_key_to_pem_pkcs8()?),
             not_after,
+            authority_pem: self.certificate_pem.clone(),
         })
     }
 }
@@ -268,9 +270,21 @@ pub struct Issued {
     pub key_pem: String,
     /// When the certificate ends.
     pub not_after: SystemTime,
+    authority_pem: String,
 }
 
 impl Issued {
+    /// The member's identity, whose [trust](Identity::trust) is in the authority that issued it.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`] if the authority's certificate, or this one, is not valid now.
+    pub fn identity(&self) -> Result<Identity, IdentityError> {
+        let parts = [&self.authority_pem, &self.certificate_pem, &self.key_pem];
+        let [authority, certificate, key] = parts.map(|part| part.as_bytes());
+        Identity::from_pem(authority, certificate, key)
+    }
+
     /// Writes `NAME.key` (0600) and then `NAME.pem` to a directory, each in one visible step.
     ///
     /// # Errors

@@ -262,6 +262,21 @@ pub enum IssueError {
     Crypto(#[from] ErrorStack),
 }
 
+/// Why there is no identity for development.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum DevelopmentError {
+    /// The authority of this process could not be made.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// It could not issue the certificate.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// What it issued cannot be used: the clock was set back, for example.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
 /// Why nothing, or not everything, was written.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -25,6 +25,7 @@ use crate::x509::Fingerprint;
 #[derive(Clone)]
 pub struct Identity {
     inner: Arc<Credentials>,
+    is_for_development: bool,
 }
 
 impl Identity {
@@ -88,7 +89,16 @@ impl Identity {
     }
 
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { inner: Arc::new(credentials) }
+        Self { inner: Arc::new(credentials), is_for_development: false }
+    }
+
+    pub(crate) fn for_development(self) -> Self {
+        Self { is_for_development: true, ..self }
+    }
+
+    /// Whether it was made by [`development`](Self::development).
+    pub fn is_for_development(&self) -> bool {
+        self.is_for_development
     }
 
     /// The member names that this certificate proves; see [`peer_names`](crate::peer_names).

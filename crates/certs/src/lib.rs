@@ -14,11 +14,7 @@
 //! const DAY: Duration = Duration::from_secs(86_400);
 //! let authority = certs::Authority::generate("Example cluster", 3650 * DAY)?;
 //! let issued = authority.issue("ada", &[IpAddr::from([127, 0, 0, 1])], 90 * DAY)?;
-//! let identity = certs::Identity::from_pem(
-//!     authority.certificate_pem().as_bytes(),
-//!     issued.certificate_pem.as_bytes(),
-//!     issued.key_pem.as_bytes(),
-//! )?;
+//! let identity = issued.identity()?;
 //! assert_eq!(identity.names(), ["ada"]);
 //! let builder = certs::tls_context(&identity, &identity.trust())?;
 //! # drop(builder);
@@ -27,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+mod development;
 mod error;
 mod files;
 mod identity;
@@ -42,8 +39,8 @@ mod x509;
 
 pub use authority::{Authority, Issued};
 pub use error::{
-    AuthorityError, ChainError, ContextError, DamageError, IdentityError, IssueError, MissingUsage,
-    RevokeError, SaveError, UnsupportedKey,
+    AuthorityError, ChainError, ContextError, DamageError, DevelopmentError, IdentityError,
+    IssueError, MissingUsage, RevokeError, SaveError, UnsupportedKey,
 };
 pub use files::Existing;
 pub use identity::Identity;

@@ -66,6 +66,7 @@ pub struct Builder {
     bind: String,
     advertise: Option<SocketAddr>,
     identity: Option<IdentitySource>,
+    allows_development_identity: bool,
     trust: Option<Trust>,
     name_policy: NamePolicy,
     config: Config,
@@ -85,6 +86,7 @@ impl Clone for Builder {
             bind: self.bind.clone(),
             advertise: self.advertise,
             identity: self.identity.clone(),
+            allows_development_identity: self.allows_development_identity,
             trust: self.trust.clone(),
             name_policy: self.name_policy,
             config: self.config.clone(),
@@ -123,6 +125,7 @@ impl Builder {
             bind: format!("0.0.0.0:{DEFAULT_PORT}"),
             advertise: None,
             identity: None,
+            allows_development_identity: false,
             trust: None,
             name_policy: NamePolicy::default(),
             config: Config::lan(),
@@ -173,6 +176,14 @@ impl Builder {
     #[must_use]
     pub fn identity_files(mut self, files: IdentityFiles) -> Self {
         self.identity = Some(IdentitySource::Files(files));
+        self
+    }
+
+    /// Lets this member use an identity of [`Identity::development`], which else is refused at the
+    /// start, as it is on any address but loopback.
+    #[must_use]
+    pub fn allow_development_identity(mut self) -> Self {
+        self.allows_development_identity = true;
         self
     }
 
@@ -267,6 +278,9 @@ impl Builder {
         self.config.validate()?;
         self.limits.validate()?;
         let loaded = self.identity.clone().ok_or(StartError::NoIdentity)?.load()?;
+        if loaded.identity.is_for_development() {
+            check_development(self.allows_development_identity, bind)?;
+        }
         if self.name_policy == NamePolicy::Match {
             check_names(&self.name, &loaded.identity)?;
         }
@@ -355,6 +369,16 @@ fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::NameNotInCertificate { name: name.to_owned(), proven: proven.to_vec() })
+}
+
+fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<(), StartError> {
+    match is_allowed {
+        false => Err(StartError::DevelopmentIdentity),
+        true if !bind.ip().to_canonical().is_loopback() => {
+            Err(StartError::NotLoopback { address: bind })
+        }
+        true => Ok(()),
+    }
 }
 
 fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], StartError> {

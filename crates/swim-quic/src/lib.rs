@@ -35,6 +35,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Three members to try things out with, in one process and without a file:
+//!
+//! ```
+//! use swim_quic::{Cluster, Identity};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut members: Vec<Cluster> = Vec::new();
+//! for name in ["ada", "bob", "cyd"] {
+//!     let member = Cluster::builder(name)
+//!         .bind("127.0.0.1:0")
+//!         .identity(Identity::development(name)?)
+//!         .allow_development_identity()
+//!         .seeds(members.first().map(|first| first.address().to_string()));
+//!     members.push(member.start()?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 /// The README, whose example must compile.
@@ -71,7 +90,8 @@ pub use address::AddressError;
 pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{
-    ContextError, Fingerprint, Identity, IdentityError, IdentityFiles, NamePolicy, Trust,
+    Authority, AuthorityError, ContextError, DevelopmentError, Existing, Fingerprint, Identity,
+    IdentityError, IdentityFiles, IssueError, Issued, NamePolicy, SaveError, Trust,
 };
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};

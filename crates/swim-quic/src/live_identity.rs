@@ -69,6 +69,9 @@ impl LiveIdentity {
         endpoint: &mut Endpoint,
         now: Instant,
     ) -> Result<Event, RotateError> {
+        if identity.is_for_development() && !self.identity.is_for_development() {
+            return Err(RotateError::DevelopmentIdentity);
+        }
         let proven = identity.names();
         if self.policy == NamePolicy::Match && !proven.contains(&self.name) {
             let (name, proven) = (self.name.clone(), proven.to_vec());

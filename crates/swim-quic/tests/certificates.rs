@@ -15,11 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use certs::Authority;
-use common::{PATIENCE, Participants, eventually, hear};
+use common::{PATIENCE, Participants, alive, eventually, hear};
 use swim_quic::{
-    Cluster, Config, ConnectError, Event, Fingerprint, Identity, IdentityFiles, Limits, Refusal,
-    RotateError, SendFailure, Stream, StreamError, StreamIoError, Trust,
+    Authority, Cluster, Config, ConnectError, Event, Fingerprint, Identity, IdentityFiles, Limits,
+    Refusal, RotateError, SendFailure, Stream, StreamError, StreamIoError, Trust,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -35,10 +34,7 @@ fn hasty() -> Limits {
 
 fn issue(authority: &Authority, name: &str, validity: Duration) -> Identity {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let issued = authority.issue(name, &[here], validity).unwrap();
-    let parts = [authority.certificate_pem(), &issued.certificate_pem, &issued.key_pem];
-    let [ca, certificate, key] = parts.map(str::as_bytes);
-    Identity::from_pem(ca, certificate, key).unwrap()
+    authority.issue(name, &[here], validity).unwrap().identity().unwrap()
 }
 
 /// Ten renewals of certificates, or as many as `RENEWALS` says, and five changes of the authority.
@@ -81,6 +77,31 @@ fn rotate(members: &[Cluster; 2], who: &[usize], authority: &Authority, trust: &
             seen(other, name) == Some(fingerprint)
         });
     }
+}
+
+#[test]
+fn three_members_of_one_process_need_no_file() {
+    let mut members: Vec<Cluster> = Vec::new();
+    for name in ["ada", "bob", "cyd"] {
+        let seed = members.first().map(|first| first.address().to_string());
+        let member = Cluster::builder(name)
+            .bind("127.0.0.1:0")
+            .identity(Identity::development(name).unwrap())
+            .allow_development_identity()
+            .seeds(seed);
+        members.push(member.start().unwrap());
+    }
+    eventually("all meet", || members.iter().all(|member| alive(member).len() == 3));
+    let heard = members[1].subscribe();
+    members[2].send_reliable("bob", "hello", PATIENCE).unwrap();
+    hear("hello", &heard, |event| match event {
+        Event::Message { payload, .. } => (**payload == *b"hello").then_some(()),
+        _ => None,
+    });
+    // Another authority's member is a stranger to them.
+    let strangers = Participants::new();
+    let dan = strangers.member("dan").start().unwrap();
+    assert!(dan.join([members[0].address().to_string()], PATIENCE).is_err());
 }
 
 /// The certificate behind the connection that packets for a member use.

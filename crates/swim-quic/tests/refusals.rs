@@ -73,7 +73,9 @@ variants! {
     RawError { FirstByte, TooLarge, QueueFull, Command }
     ResolveError { Failed, NoAddress, TimedOut, TooManyLookups, NoThread }
     RevokeError { TooMany, Command }
-    RotateError { NameNotInCertificate, Expired, TooManyRevoked, Tls, Endpoint, Command }
+    RotateError {
+        NameNotInCertificate, DevelopmentIdentity, Expired, TooManyRevoked, Tls, Endpoint, Command,
+    }
     IdentityFilesError { Unusable, Refused }
     SendDatagramError {
         Protocol, InvalidName, UnknownMember, NotAlive, PeerSpeaksGo, TooLarge, Left, Command,
@@ -85,8 +87,8 @@ variants! {
     }
     SetMetaError { TooLarge, Left, Command }
     StartError {
-        Name, Address, Bind, NoIdentity, Identity, NameNotInCertificate, Config, Limits, Announce,
-        Tls, Endpoint, Socket, Randomness, Driver, Command,
+        Name, Address, Bind, NoIdentity, Identity, NameNotInCertificate, DevelopmentIdentity,
+        NotLoopback, Config, Limits, Announce, Tls, Endpoint, Socket, Randomness, Driver, Command,
     }
     StreamIoError { TimedOut, ShutDown, Failed, Read, Closed }
 }
@@ -222,6 +224,11 @@ fn a_start_is_refused() {
     let error = ada().identity(participants.identity("bob")).start().unwrap_err();
     seen.expect("NameNotInCertificate", &error);
 
+    let development = || ada().identity(Identity::development("ada").unwrap());
+    seen.expect("DevelopmentIdentity", &development().start().unwrap_err());
+    let exposed = development().allow_development_identity().bind("0.0.0.0:0");
+    seen.expect("NotLoopback", &exposed.start().unwrap_err());
+
     let mut config = Config::lan();
     config.packet_budget = 0;
     let error = ada().config(config).start().unwrap_err();
@@ -272,6 +279,10 @@ fn another_certificate_is_refused() {
     let [ca, certificate, key] = parts.map(str::as_bytes);
     let former = Identity::from_pem_at(ca, certificate, key, then).unwrap();
     seen.expect("Expired", &ada.rotate(&former, &former.trust()).unwrap_err());
+
+    let development = Identity::development("ada").unwrap();
+    let error = ada.rotate(&development, &development.trust()).unwrap_err();
+    seen.expect("DevelopmentIdentity", &error);
 
     ada.revoke([7; 32]).unwrap();
     let renewed = participants.identity("ada");

@@ -256,3 +256,19 @@ fn load(authority: &str, certificate: &str, key: &str) -> Result<Identity, Ident
     let [authority, certificate, key] = files;
     Identity::load(&IdentityFiles { authority, certificate, key }, day_one())
 }
+
+#[test]
+fn identities_for_development_share_an_authority_and_are_known_as_such() {
+    let [ada, bob] = ["ada", "bob"].map(|name| Identity::development(name).unwrap());
+    assert_eq!((ada.names(), bob.names()), (&["ada".to_owned()][..], &["bob".to_owned()][..]));
+    assert!(ada.is_for_development() && bob.is_for_development());
+    assert_ne!(ada.fingerprint(), bob.fingerprint());
+    let error = Identity::development("").unwrap_err();
+    assert!(matches!(error, certs::DevelopmentError::Issue(_)), "{error:?}");
+
+    let (authority, here) = (authority(), HOME);
+    let issued = authority.issue("ada", &here, DAY).unwrap();
+    let identity = issued.identity().unwrap();
+    assert_eq!(identity.names(), ["ada"]);
+    assert!(!identity.is_for_development());
+}

@@ -22,6 +22,12 @@ pub enum RotateError {
         /// What the certificate proves.
         proven: Vec<String>,
     },
+    /// The identity is one for development, and the member was not started with one.
+    #[error(
+        "the new identity is for development only, so the former one stays: issue one with an \
+         authority of your own"
+    )]
+    DevelopmentIdentity,
     /// The certificate has ended since it was loaded.
     #[error("the new certificate has expired, so the former one stays: issue a new one")]
     Expired,

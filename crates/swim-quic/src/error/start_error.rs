@@ -65,6 +65,21 @@ pub enum StartError {
         /// What the certificate proves.
         proven: Vec<String>,
     },
+    /// The identity is one for development, which was not allowed.
+    #[error(
+        "the identity is for development only: issue one with an authority of your own, or call \
+         allow_development_identity()"
+    )]
+    DevelopmentIdentity,
+    /// With an identity for development a member listens on loopback only.
+    #[error(
+        "a member with an identity for development listens on loopback only, not on {address}: \
+         bind it to 127.0.0.1 or [::1], or issue an identity with an authority of your own"
+    )]
+    NotLoopback {
+        /// The address that was to be bound.
+        address: SocketAddr,
+    },
     /// The configuration is not usable.
     #[error(transparent)]
     Config(#[from] ConfigError),
