@@ -14,7 +14,8 @@ const PACKAGE: &str = "swim-quic-core";
 /// The digest of a range of seeds, as `A..B HEX`; below the repository's root.
 const REFERENCE: &str = "crates/swim-core/reference-digest";
 /// Where the bugs are kept, below the repository's root. A seed must catch each of them, or, where
-/// a line above a patch says `test: ...`, the test that `cargo test` runs with those arguments.
+/// a line above a patch says `test: ...`, the test that `cargo test` runs with those arguments, or
+/// where it says `hostile: A..B`, one of these hostile seeds.
 const PLANTED: [&str; 2] = ["crates/swim-core/planted", "crates/quic-net/planted"];
 /// All of them take some eight minutes.
 const THIRDS: usize = 3;
@@ -205,9 +206,11 @@ fn run_planted(smoke: bool) -> Result<(), Stop> {
         let copy = planted::plant(&root, bug)?;
         let text = fs::read_to_string(bug)
             .map_err(|error| Stop::cannot(format!("read {}", bug.display()), error))?;
-        let caught = match text.lines().find_map(|line| line.strip_prefix("test: ")) {
-            Some(arguments) => fails_a_test(&copy, arguments, &name)?,
-            None => breaks_a_rule(&root, &copy, &name)?,
+        let said = |what| text.lines().find_map(|line| line.strip_prefix(what));
+        let caught = match (said("test: "), said("hostile: ")) {
+            (Some(arguments), _) => fails_a_test(&copy, arguments, &name)?,
+            (None, Some(seeds)) => breaks_a_rule(&root, &copy, &["--hostile"], (seeds, &name))?,
+            (None, None) => breaks_a_rule(&root, &copy, &[], (PLANTED_SEEDS, &name))?,
         };
         println!("{name:<36}{}", if caught { "caught" } else { "MISSED" });
         if !caught {
@@ -218,10 +221,15 @@ fn run_planted(smoke: bool) -> Result<(), Stop> {
     if missed.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
 }
 
-fn breaks_a_rule(root: &Path, copy: &Path, name: &str) -> Result<bool, Stop> {
+fn breaks_a_rule(
+    root: &Path,
+    copy: &Path,
+    kind: &[&str],
+    (seeds, name): (&str, &str),
+) -> Result<bool, Stop> {
     let program = build(copy, &root.join("target/planted/build"), "release")?;
     let mut hunt = Command::new(program);
-    hunt.args(["--seeds", PLANTED_SEEDS, "--until-broken"]);
+    hunt.args(kind).args(["--seeds", seeds, "--until-broken"]);
     Ok(process::run(&mut hunt, name)?.code() == Some(1))
 }
 

@@ -49,22 +49,25 @@ impl ClaimExaminer<'_> {
         (index != MemberIndex::ME && is_possible).then_some(held)
     }
 
-    /// The same for a suspicion. One that is as old as our own counts as long as that lasts: only
-    /// hearsay has raised what is held since.
+    /// The same for a suspicion. While the member does not answer us either, one that is as old as
+    /// ours counts, since only hearsay has raised what is held meanwhile, and so does one that is
+    /// impossibly far ahead, for the incarnation that is held.
     pub(crate) fn believed_suspicion(
         &mut self,
         index: Option<MemberIndex>,
         incarnation: u32,
         bearer: Option<Bearer<'_>>,
     ) -> Option<u32> {
-        let since = index.and_then(|index| Some((index, self.own_evidence(index)?)));
-        match since {
-            Some((index, since)) if since <= incarnation => {
-                let held = self.members.get(index).incarnation();
-                self.believed_incarnation(Some(index), incarnation.max(held), bearer)
-            }
-            Some(_) | None => self.believed_incarnation(index, incarnation, bearer),
-        }
+        let silent = index.filter(|index| self.own_evidence(*index).is_some());
+        let held = silent.map(|index| self.members.get(index).incarnation());
+        let is_since = silent.is_some_and(|index| self.is_since(index, incarnation));
+        let lifted = incarnation.max(held.filter(|_| is_since).unwrap_or(0));
+        self.believed_incarnation(index, lifted, bearer).or(held)
+    }
+
+    /// Whether a member does not answer us since this incarnation, or a former one.
+    pub(crate) fn is_since(&self, index: MemberIndex, incarnation: u32) -> bool {
+        self.own_evidence(index).is_some_and(|since| since <= incarnation)
     }
 
     /// Whether a claim is near enough to what is held; counted if not.

@@ -139,7 +139,7 @@ impl Membership {
             }
             (Verdict::Refute, _) => self.refute_claim(dead.incarnation, &from, bearer),
             (Verdict::RepeatAlive, _) => source.map_or((), |source| self.repeat_alive(source)),
-            (Verdict::Ignore(Reason::Stale), Some(index)) => self.correct(index, source),
+            (Verdict::Ignore(Reason::Stale), Some(index)) => self.late_death(index, dead, bearer),
             (Verdict::Ignore(_), _) => {}
             (verdict, _) => debug_assert!(false, "{verdict:?} about a dead message"),
         }

@@ -148,6 +148,17 @@ impl Membership {
         is_against
     }
 
+    /// Somebody has found a member dead at a former incarnation. As long as it does not answer us,
+    /// that confirms it: only hearsay has raised its incarnation.
+    pub(super) fn late_death(&mut self, at: MemberIndex, dead: &Dead<'_>, by: Option<Bearer<'_>>) {
+        let Dead { incarnation, node, from } = *dead;
+        if from != node && self.claims().is_since(at, incarnation) {
+            self.handle_suspect(&Suspect { incarnation, node, from }, by);
+        } else {
+            self.correct(at, by.map(Bearer::address));
+        }
+    }
+
     /// Who is to be probed out of turn.
     pub(super) fn next_recheck(&mut self) -> Option<MemberIndex> {
         let next = self.hearsay.rechecks.next()?;
