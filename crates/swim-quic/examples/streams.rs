@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown};
 use std::time::Duration;
 
 use certs::Authority;
-use swim_quic::{Cluster, Event, Identity, Member};
+use swim_quic::{Cluster, Event, Identity};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -59,15 +59,14 @@ fn start(
 
 /// Returns once the member is known.
 fn await_member(cluster: &Cluster, name: &str) {
-    let wanted = |member: &Member| member.name().as_bytes() == name.as_bytes();
     let (members, events) = cluster.subscribe_with_members();
-    if members.iter().any(wanted) {
+    if members.get(name).is_some() {
         return;
     }
     for event in events {
         if let Event::Joined(member) = event {
             println!("{}: {} joined", cluster.name(), member.name());
-            if wanted(&member) {
+            if member.name().as_bytes() == name.as_bytes() {
                 return;
             }
         }

@@ -78,6 +78,7 @@ mod expiry;
 mod host_watch;
 mod identity_files;
 mod live_identity;
+mod members;
 mod node;
 mod protocol;
 mod resolve;
@@ -103,6 +104,7 @@ pub use error::{
     RevokeError, RotateError, SendDatagramError, SendError, SetMetaError, StartError,
     StreamIoError,
 };
+pub use members::Members;
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
     SendFailure, StreamError, WriteError,

@@ -27,6 +27,7 @@ use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::host_watch::HostWatch;
 use crate::live_identity::LiveIdentity;
+use crate::members::Members;
 use crate::resolve::StandingSeeds;
 use crate::subscribers::{Offer, Subscribers};
 use crate::transport::{Clock, EndpointTransport, Peers};
@@ -43,7 +44,7 @@ const LINGER_AFTER_LEAVE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Shared {
     /// The members as of the last turn that changed something.
-    pub(crate) members: ArcSwap<Arc<[Member]>>,
+    pub(crate) members: ArcSwap<Members>,
     pub(crate) subscribers: Subscribers,
     /// The node exists no more: nobody will change what is shown here.
     pub(crate) stopped: AtomicBool,
@@ -338,7 +339,7 @@ impl Node {
         if !changed && self.events.is_empty() && !self.shared.subscribers.owes_notice() {
             return;
         }
-        let members: Option<Arc<[Member]>> = changed.then(|| self.membership.members().collect());
+        let members = changed.then(|| Members::from_ordered(self.membership.members()));
         let show = || members.into_iter().for_each(|all| self.shared.members.store(Arc::new(all)));
         self.shared.subscribers.deliver(show, &self.events);
         self.events.clear();

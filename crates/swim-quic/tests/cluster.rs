@@ -265,5 +265,5 @@ fn now() -> Instant {
 }
 
 fn view(cluster: &Cluster, name: &str) -> Option<Member> {
-    cluster.members().iter().find(|member| member.name().as_bytes() == name.as_bytes()).cloned()
+    cluster.members().get(name).cloned()
 }

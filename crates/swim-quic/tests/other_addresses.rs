@@ -28,11 +28,10 @@ fn now() -> Instant {
 }
 
 fn lists_alive_at(viewer: &Cluster, name: &str, address: SocketAddr) -> bool {
-    viewer.members().iter().any(|member| {
-        member.name().as_bytes() == name.as_bytes()
-            && member.state() == MemberState::Alive
-            && member.address() == address
-    })
+    viewer
+        .members()
+        .get(name)
+        .is_some_and(|member| member.state() == MemberState::Alive && member.address() == address)
 }
 
 /// Why the one address that was tried could not be joined.

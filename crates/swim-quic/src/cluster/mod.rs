@@ -21,6 +21,7 @@ use crate::cluster_event::Stats;
 use crate::command::Command;
 use crate::driver::CommandSender;
 use crate::error::CommandError;
+use crate::members::Members;
 use crate::node::Shared;
 use crate::resolve::Resolver;
 use crate::subscribers::Subscription;
@@ -119,8 +120,8 @@ impl Cluster {
 
     /// Everybody known, ourselves included, ordered by name: alive, suspect, and those dead or
     /// left that are not purged yet. A snapshot: cheap, callable from anywhere.
-    pub fn members(&self) -> Arc<[Member]> {
-        Arc::clone(&self.inner.shared.members.load())
+    pub fn members(&self) -> Members {
+        Members::clone(&self.inner.shared.members.load())
     }
 
     /// A new subscription: every event from here on. What happened before is in
@@ -155,7 +156,7 @@ impl Cluster {
     /// }
     /// # }
     /// ```
-    pub fn subscribe_with_members(&self) -> (Arc<[Member]>, Subscription) {
+    pub fn subscribe_with_members(&self) -> (Members, Subscription) {
         self.inner.shared.subscribers.add_with(|| self.members())
     }
 
