@@ -59,10 +59,13 @@ impl ClaimExaminer<'_> {
         bearer: Option<Bearer<'_>>,
     ) -> Option<u32> {
         let silent = index.filter(|index| self.own_evidence(*index).is_some());
-        let held = silent.map(|index| self.members.get(index).incarnation());
-        let is_since = silent.is_some_and(|index| self.is_since(index, incarnation));
-        let lifted = incarnation.max(held.filter(|_| is_since).unwrap_or(0));
-        self.believed_incarnation(index, lifted, bearer).or(held)
+        let Some(silent) = silent else {
+            return self.believed_incarnation(index, incarnation, bearer);
+        };
+        let held = self.members.get(silent).incarnation();
+        let is_since = self.is_since(silent, incarnation);
+        let raised = if is_since { incarnation.max(held) } else { incarnation };
+        self.believed_incarnation(index, raised, bearer).or(Some(held))
     }
 
     /// Whether a member does not answer us since this incarnation, or a former one.
@@ -179,29 +182,31 @@ impl ClaimExaminer<'_> {
         index: MemberIndex,
         (alive, bearer): Reported<'_>,
     ) -> Revival {
-        let (held, my_port) = (self.members.get(index).record(), self.members.me().record());
+        let (held, me) = (self.members.get(index).record(), self.members.me().record());
         let is_against = self.is_held_against(index);
         let proof = bearer.proof_of(alive.node, self.processes.names_are_proven());
         let is_judged = (is_against || self.detector.is_examining(index, &held.name))
             && proof == Proof::Hearsay
             && self.may_speak_ours(index)
-            && advertised_in(alive, my_port.advertised.port) == Some(held.advertised);
+            && advertised_in(alive, me.advertised.port) == Some(held.advertised);
         if !is_judged {
             return Revival::Believed;
         }
         let revival = self.hearsay.judge_revival(index, self.effects.now());
         self.effects.count().refused_revival += u64::from(revival != Revival::Believed);
         match revival {
-            // It is being asked already.
-            Revival::Asked if !is_against => return Revival::Ignored,
+            Revival::Believed => {}
+            Revival::Doubted | Revival::Asked | Revival::Ignored if !is_against => {
+                return Revival::Doubted;
+            }
             Revival::Asked => self.ask_for_incarnation(index),
-            Revival::Believed | Revival::Ignored => {}
+            Revival::Doubted | Revival::Ignored => {}
         }
         revival
     }
 
     /// Whether we hold against a member that it is gone, or that it did not answer us.
-    pub(crate) fn is_held_against(&self, index: MemberIndex) -> bool {
+    fn is_held_against(&self, index: MemberIndex) -> bool {
         match self.members.get(index).state() {
             MemberState::Alive => false,
             MemberState::Suspect => self.own_evidence(index).is_some(),

@@ -72,7 +72,9 @@ struct Revived {
 pub(crate) enum Revival {
     /// Where that is against what we know, the member has its turn to be probed soon.
     Believed,
-    /// The member is to be asked.
+    /// It may be so, and the probe or the question that is under way goes on.
+    Doubted,
+    /// It is not believed, and the member is to be asked.
     Asked,
     Ignored,
 }

@@ -10,12 +10,14 @@ use crate::version_fit::CommonVersions;
 use crate::wire::{NodeState, encode_push_pull};
 
 /// How many bytes of our state one member may ask for. Members ask each other more seldom the more
-/// there are: a thousand of them, whose state takes 100 kB, ask some member once in 3 minutes, and
-/// 100,000, with 10 MB, once in 6. The shortest state can be asked for 512 times, and 64 times a
-/// second from then on.
+/// there are: a thousand of them, whose state takes 100 kB, ask some member once in 3 minutes.
 const ANSWERS: Share = Share { at_once: 1024 * 1024, a_second: 128 * 1024 };
-/// As how many bytes the shortest state counts.
+/// As how many bytes the shortest state counts: it can be asked for 512 times, and 64 times a
+/// second from then on.
 const LEAST_ANSWER: usize = 2 * 1024;
+/// As how many bytes the longest state counts: two members whose application adds 10 MiB may
+/// exchange it every 8 s.
+const MOST_ANSWER: usize = 1024 * 1024;
 
 /// What push-pulls say of the cluster, and to whom.
 pub(crate) struct OwnState {
@@ -57,8 +59,8 @@ impl OwnState {
         let (payer, now) = (Payer::of(from), effects.now());
         let can_pay = self.answered.has_share(&payer, now);
         if can_pay {
-            let len = u64::try_from(self.length.max(LEAST_ANSWER)).unwrap_or(u64::MAX);
-            self.answered.charge(payer, len, now);
+            let length = self.length.clamp(LEAST_ANSWER, MOST_ANSWER);
+            self.answered.charge(payer, u64::try_from(length).unwrap_or(u64::MAX), now);
         }
         effects.count().refused_exchanges += u64::from(!can_pay);
         can_pay

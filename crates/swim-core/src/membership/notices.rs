@@ -21,7 +21,7 @@ use crate::suspicion::SuspicionTimeout;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::update_queue::Urgency;
-use crate::wire::{Ack, Dead, Message, Suspect};
+use crate::wire::{Ack, Alive, Dead, Message, Suspect};
 
 impl Membership {
     /// Something arrived from a peer. If it is a member that we hold suspect, dead or left, it is
@@ -137,15 +137,14 @@ impl Membership {
 
     /// Whether what we found ourselves of a member outweighs that somebody says it is alive. A
     /// suspicion of our own goes on at the incarnation that is claimed; a probe goes on.
-    pub(super) fn evidence_outweighs(&mut self, index: MemberIndex, it: Reported<'_>) -> bool {
-        let revival = self.claims().judge_revival(index, it);
-        let is_against = revival != Revival::Believed && self.claims().is_held_against(index);
-        if revival == Revival::Believed {
-            self.detector.note_alive(index, self.members.get(index).name());
-        } else if is_against && self.members.get(index).state().is_live() {
-            self.suspect_on(index, it.0.incarnation, revival);
+    pub(super) fn evidence_outweighs(&mut self, index: MemberIndex, said: Reported<'_>) -> bool {
+        let revival = self.claims().judge_revival(index, said);
+        match revival {
+            Revival::Believed => self.detector.note_alive(index, self.members.get(index).name()),
+            Revival::Doubted => {}
+            Revival::Asked | Revival::Ignored => self.suspect_on(index, said.0, revival),
         }
-        is_against
+        matches!(revival, Revival::Asked | Revival::Ignored)
     }
 
     /// Somebody has found a member dead at a former incarnation. As long as it does not answer us,
@@ -165,15 +164,19 @@ impl Membership {
         self.members.get(next).state().is_live().then_some(next)
     }
 
-    /// Others have heard of a later incarnation of a member than the one that we suspect.
-    fn suspect_on(&mut self, index: MemberIndex, incarnation: u32, revival: Revival) {
-        self.members.raise_incarnation(index, incarnation);
-        if revival == Revival::Asked {
-            let (name, me) = (self.members.get(index).name().clone(), self.members.me().name());
-            let (me, node) = (me.clone(), name.as_bytes());
-            let suspect = Suspect { incarnation, node, from: me.as_bytes() };
-            self.queue_update(index, &Message::Suspect(suspect), None);
+    /// If we suspect a member, that goes on at a later incarnation, of which others have heard.
+    fn suspect_on(&mut self, index: MemberIndex, alive: &Alive<'_>, revival: Revival) {
+        if self.members.get(index).state().is_live() {
+            self.members.raise_incarnation(index, alive.incarnation);
+            if revival == Revival::Asked {
+                self.repeat_suspicion(index);
+            }
         }
+    }
+
+    fn repeat_suspicion(&mut self, index: MemberIndex) {
+        let (member, me) = (self.members.get(index).clone(), self.members.me().name().clone());
+        self.queue_update(index, &held_claim(&member, &me), None);
     }
 
     /// Who was said to be gone has not answered. A later incarnation that was heard of meanwhile is
@@ -181,8 +184,9 @@ impl Membership {
     pub(super) fn asked_in_vain(&mut self, claim: &GoneClaim) {
         let dead = claim.as_dead();
         self.handle_dead(&dead, None);
-        if let Some(index) = self.members.find(dead.node) {
-            self.hearsay.rechecks.add(index);
+        let index = self.members.find(dead.node);
+        if let Some(live) = index.filter(|index| self.members.get(*index).state().is_live()) {
+            self.hearsay.rechecks.add(live);
         }
     }
 

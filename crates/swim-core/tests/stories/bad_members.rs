@@ -365,4 +365,10 @@ fn whoever_asks_for_our_state_again_and_again_leaves_time_for_others() {
     assert_eq!(ask(&mut cluster, "cyd", 10), (10, 0));
     cluster.run_for(seconds(1));
     assert_eq!(ask(&mut cluster, "bob", 100), (64, 36), "128 KiB of a second");
+    // A long state can be had more often than members ask each other.
+    cluster.tell("ada", |machine, _| machine.set_user_state(vec![7; 8 << 20])).unwrap();
+    for _ in 0..6 {
+        cluster.run_for(seconds(10));
+        assert_eq!(ask(&mut cluster, "cyd", 1), (1, 0));
+    }
 }

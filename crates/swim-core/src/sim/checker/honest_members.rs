@@ -139,6 +139,45 @@ struct SeenGone {
     revived: Option<Time>,
 }
 
+impl SeenGone {
+    fn since(now: Time) -> Self {
+        Self { is_live: false, since: now, revived: None }
+    }
+
+    /// The viewer holds the one that crashed as live, or as gone.
+    fn look(
+        &mut self,
+        is_live: bool,
+        (viewer, subject): (HostId, HostId),
+        bounds: &HonestBounds,
+        now: Time,
+    ) -> Result<(), HonestViolation> {
+        let (viewer, subject, since) = (viewer.index(), subject.index(), self.since);
+        if is_live == self.is_live {
+            let bound = bounds.death;
+            if is_live && now - since > bound {
+                return Err(HonestViolation::StaysRevived { viewer, subject, since, bound });
+            }
+            return Ok(());
+        }
+        (self.is_live, self.since) = (is_live, now);
+        if !is_live {
+            return Ok(());
+        }
+        if now - since >= bounds.remembered {
+            // Whoever has forgotten it hears of it as of a new member.
+            self.revived = None;
+            return Ok(());
+        }
+        match self.revived.replace(now) {
+            Some(before) if now - before < BETWEEN_REVIVALS => {
+                Err(HonestViolation::Revived { viewer, subject, before })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// Something that must become known, and whom it has reached so far.
 struct Expectation {
     what: AwaitedBelief,
@@ -214,43 +253,17 @@ impl HonestMembers {
     }
 
     fn check_crashed(&mut self, views: &[HonestView], now: Time) -> Result<(), HonestViolation> {
-        let HonestBounds { death: bound, remembered, .. } = self.bounds;
         for (subject, seen) in &mut self.crashed {
             for view in views {
-                let (viewer, host) = (view.viewer.index(), subject.index());
                 let Some((state, _)) = view.others.get(subject) else { continue };
-                let is_live = state.is_live();
-                let Some(seen) = seen.get_mut(&view.viewer) else {
-                    if !is_live {
-                        let gone = SeenGone { is_live: false, since: now, revived: None };
-                        seen.insert(view.viewer, gone);
+                let between = (view.viewer, *subject);
+                match seen.get_mut(&view.viewer) {
+                    Some(seen) => seen.look(state.is_live(), between, &self.bounds, now)?,
+                    None if state.is_live() => {}
+                    None => {
+                        seen.insert(view.viewer, SeenGone::since(now));
                     }
-                    continue;
-                };
-                if is_live == seen.is_live {
-                    let since = seen.since;
-                    if is_live && now - since > bound {
-                        let subject = host;
-                        return Err(HonestViolation::StaysRevived {
-                            viewer,
-                            subject,
-                            since,
-                            bound,
-                        });
-                    }
-                    continue;
                 }
-                // Whoever has forgotten it hears of it as of a new member.
-                let is_new = is_live && now - seen.since >= remembered;
-                if let Some(before) = seen.revived.filter(|_| is_live && !is_new)
-                    && now - before < BETWEEN_REVIVALS
-                {
-                    return Err(HonestViolation::Revived { viewer, subject: host, before });
-                }
-                if is_live {
-                    seen.revived = (!is_new).then_some(now);
-                }
-                (seen.is_live, seen.since) = (is_live, now);
             }
         }
         Ok(())
