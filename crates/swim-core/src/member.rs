@@ -190,6 +190,15 @@ impl MemberRecord {
         self.meta.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an alive message changes nothing, whoever brings it: the member is held alive there,
+    /// as late and with the same versions. Gossip repeats itself, so most messages are like that.
+    pub(crate) fn covers(&self, alive: &Alive<'_>, advertised: Advertised) -> bool {
+        self.state == MemberState::Alive
+            && alive.incarnation <= self.incarnation
+            && advertised == self.advertised
+            && alive.vsn.is_none_or(|vsn| vsn.first_chunk() == self.versions.as_ref())
+    }
+
     /// What is held of it as an alive message. The versions are zeros where it announced none, as
     /// in Go.
     pub(crate) fn to_alive(&self) -> Alive<'_> {

@@ -32,6 +32,10 @@ impl Membership {
             self.effects.count().refused_claim += 1;
             return;
         };
+        let others = index.filter(|index| *index != MemberIndex::ME);
+        if others.is_some_and(|index| self.members.get(index).record().covers(alive, advertised)) {
+            return;
+        }
         let claim = Claim::Alive {
             incarnation: alive.incarnation,
             address: index
