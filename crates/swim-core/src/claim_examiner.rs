@@ -6,7 +6,7 @@ use crate::bearer::Bearer;
 use crate::effects::Effects;
 use crate::failure_detector::{FailureDetector, GoneClaim};
 use crate::hearsay::{HALF_OF_ALL, Hearsay, Lead, Revival};
-use crate::member::{Member, MemberState};
+use crate::member::{Advertised, Member, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
@@ -145,14 +145,19 @@ impl ClaimExaminer<'_> {
         }
     }
 
-    /// Whether an alive message is believable as far as its bearer goes; counted if not. What Go
-    /// members say of themselves travels by hearsay only, so their incarnations have no bound.
+    /// Whether an alive message may change anything: not where it says what is held already, nor
+    /// where its bearer is not believed, which is counted. What Go members say of themselves
+    /// travels by hearsay only, so their incarnations have no bound.
     pub(crate) fn admits_alive(
         &mut self,
         index: Option<MemberIndex>,
-        alive: &Alive<'_>,
+        (alive, advertised): (&Alive<'_>, Advertised),
         bearer: Bearer<'_>,
     ) -> bool {
+        let other = index.filter(|index| *index != MemberIndex::ME);
+        if other.is_some_and(|index| self.members.get(index).record().covers(alive, advertised)) {
+            return false;
+        }
         let proof = bearer.proof_of(alive.node, self.processes.names_are_proven());
         if index != Some(MemberIndex::ME) && !self.understands(alive, bearer, proof) {
             return false;

@@ -32,21 +32,17 @@ impl Membership {
             self.effects.count().refused_claim += 1;
             return;
         };
-        let others = index.filter(|index| *index != MemberIndex::ME);
-        if others.is_some_and(|index| self.members.get(index).record().covers(alive, advertised)) {
+        let (source, incarnation) = (bearer.address(), alive.incarnation);
+        if !self.claims().admits_alive(index, (alive, advertised), bearer) {
             return;
         }
         let claim = Claim::Alive {
-            incarnation: alive.incarnation,
+            incarnation,
             address: index
                 .map_or(AddressMatch::Same, |index| self.match_address(index, advertised)),
             proof: self.proof_of(bearer, alive.node),
             differs: index == Some(MemberIndex::ME) && self.differs_from_me(alive),
         };
-        let (source, incarnation) = (bearer.address(), alive.incarnation);
-        if !self.claims().admits_alive(index, alive, bearer) {
-            return;
-        }
         match (judge(self.held(index), claim), index) {
             (Verdict::Refute, _) => self.refute(incarnation),
             (Verdict::NotifyStale, Some(index)) => self.notify_stale(index, source),
