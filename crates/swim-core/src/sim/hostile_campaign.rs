@@ -12,23 +12,18 @@ use crate::sim::campaign::{Verbosity, convergence_bound, gossip_bound};
 use crate::sim::checker::honest_members::{AwaitedBelief, HonestBounds, HonestMembers, HonestView};
 use crate::sim::checker::table_bounds;
 use crate::sim::fault::{FaultId, HostId};
-use crate::sim::hostile::{self, Known, Line, Scene, Strategy, StrategyKind};
+use crate::sim::hostile::{HostileMembers, StrategyKind};
 use crate::sim::hostile_plan::{self, HonestStep};
-use crate::sim::packet_inspector::wire_settings;
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::Simulation;
 use crate::sim::violation::{BrokenRule, Violation};
 use crate::time::Time;
-use crate::wire::WireSettings;
 
 /// The random stream that clusters, plans and hostile members draw from.
 const HOSTILE_PLAN: u64 = 3;
 /// How often hostile members act, and how often the rules are checked.
 const TICK: Duration = Duration::from_millis(100);
-/// The streams of hostile members themselves have numbers from here on; those of their machines
-/// begin at 0.
-const FIRST_STREAM: u64 = 1 << 40;
 
 /// What one hostile seed did.
 #[derive(Clone, Debug)]
@@ -51,24 +46,15 @@ pub struct HostileReport {
     pub last_lines: Vec<String>,
 }
 
-/// A hostile host, and what it does.
-struct HostileHost {
-    host: HostId,
-    strategies: Vec<(StrategyKind, Option<Box<dyn Strategy>>)>,
-    next_stream: u64,
-}
-
 /// A run under way.
 struct HostileRun {
     sim: Simulation,
     rng: SimRng,
     config: Config,
-    settings: WireSettings,
     honest: Vec<HostId>,
-    hostile: Vec<HostileHost>,
+    hostile: HostileMembers,
     rules: HonestMembers,
     faults: BTreeMap<usize, FaultId>,
-    acts: BTreeMap<StrategyKind, u64>,
 }
 
 /// Runs one hostile seed from beginning to end.
@@ -83,7 +69,7 @@ pub fn run_hostile_seed(seed: u64, verbosity: Verbosity) -> HostileReport {
         seed,
         hosts: run.honest.len() + run.hostile.len(),
         hostile: run.hostile.len(),
-        acts: run.acts,
+        acts: run.hostile.acts(&run.sim),
         virtual_time: run.sim.now() - Time::ZERO,
         digest: run.sim.digest(),
         violation: run.sim.violation().cloned(),
@@ -110,7 +96,10 @@ impl HostileRun {
         let number = rng.between(1, count / 3);
         let (first, others) = hosts.split_at(1);
         let chosen = rng.sample(others, number);
-        let hostile = chosen.iter().map(|host| HostileHost::draw(*host, &mut rng)).collect();
+        let mut hostile = HostileMembers::new(&config);
+        for host in &chosen {
+            hostile.add(*host, draw_strategies(&mut rng));
+        }
         let honest: Vec<HostId> =
             hosts.iter().copied().filter(|host| !chosen.contains(host)).collect();
         for host in &hosts {
@@ -118,10 +107,8 @@ impl HostileRun {
         }
         let bounds = HonestBounds::of(&config, gossip_bound(&config, count), count);
         Self {
-            settings: wire_settings(&config),
             rules: HonestMembers::new(bounds),
             faults: BTreeMap::new(),
-            acts: BTreeMap::new(),
             sim,
             rng,
             config,
@@ -141,22 +128,7 @@ impl HostileRun {
         if let Err(disagreement) = self.sim.agreement() {
             self.sim.report(BrokenRule::Formation(disagreement));
         }
-        for hostile in &self.hostile {
-            for (kind, _) in &hostile.strategies {
-                match kind {
-                    StrategyKind::SilentRelay => self.sim.refuse_relays(hostile.host, false),
-                    StrategyKind::NackingRelay => self.sim.refuse_relays(hostile.host, true),
-                    StrategyKind::Forger
-                    | StrategyKind::Inflater
-                    | StrategyKind::Squatter
-                    | StrategyKind::Flooder
-                    | StrategyKind::VersionLiar
-                    | StrategyKind::Drainer
-                    | StrategyKind::SlowReader
-                    | StrategyKind::Slanderer => {}
-                }
-            }
-        }
+        self.hostile.begin(&mut self.sim);
     }
 
     /// Hostile members act until the plan has ended and everything that is true is known.
@@ -170,16 +142,9 @@ impl HostileRun {
             {
                 self.take(step);
             }
-            self.let_hostile_act();
+            self.hostile.act(&mut self.sim, &mut self.rng, &self.honest);
             self.sim.run_to(now + TICK);
             self.check();
-        }
-        for hostile in &self.hostile {
-            for (kind, _) in &hostile.strategies {
-                if matches!(kind, StrategyKind::SilentRelay | StrategyKind::NackingRelay) {
-                    *self.acts.entry(*kind).or_default() += self.sim.dropped_relays(hostile.host);
-                }
-            }
         }
     }
 
@@ -224,36 +189,6 @@ impl HostileRun {
         self.sim.membership(host).is_some()
     }
 
-    fn let_hostile_act(&mut self) {
-        for index in 0..self.hostile.len() {
-            let scene = self.scene(self.hostile[index].host);
-            let Self { sim, rng, settings, config, acts, .. } = self;
-            let HostileHost { host, strategies, next_stream } = &mut self.hostile[index];
-            for (kind, strategy) in strategies {
-                let Some(strategy) = strategy else { continue };
-                sim.act_as(*host, |transport, now| {
-                    let around = (&*settings, config.stream_timeout);
-                    let mut line = Line::new(transport, around, next_stream, now);
-                    *acts.entry(*kind).or_default() += strategy.act(&scene, rng, &mut line);
-                });
-            }
-        }
-    }
-
-    fn scene(&self, me: HostId) -> Scene {
-        let known = |host: &HostId| Known {
-            name: self.sim.name(*host).clone(),
-            address: self.sim.address(*host),
-            incarnation: self.sim.member(me, *host).map_or(1, |member| member.incarnation()),
-            is_up: self.is_up(*host),
-        };
-        Scene {
-            me: self.sim.name(me).clone(),
-            my_address: self.sim.address(me),
-            honest: self.honest.iter().map(known).collect(),
-        }
-    }
-
     fn check(&mut self) {
         let up: Vec<HostId> =
             self.honest.iter().copied().filter(|host| self.is_up(*host)).collect();
@@ -281,14 +216,10 @@ impl HostileRun {
     }
 }
 
-impl HostileHost {
-    /// One to three strategies.
-    fn draw(host: HostId, rng: &mut SimRng) -> Self {
-        let count = rng.between(1, 3);
-        let kinds = rng.sample(StrategyKind::ALL, count);
-        let strategies = kinds.into_iter().map(|kind| (kind, hostile::new(kind))).collect();
-        Self { host, strategies, next_stream: FIRST_STREAM }
-    }
+/// One to three strategies.
+fn draw_strategies(rng: &mut SimRng) -> Vec<StrategyKind> {
+    let count = rng.between(1, 3);
+    rng.sample(StrategyKind::ALL, count)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod drainer;
 mod flooder;
 mod forger;
+mod hostile_members;
 mod inflater;
 mod inventions;
 mod line;
@@ -16,8 +17,7 @@ mod squatter;
 mod strategy;
 mod version_liar;
 
-pub(crate) use line::{Known, Line, Scene};
-pub(crate) use strategy::Strategy;
+pub(crate) use hostile_members::HostileMembers;
 pub use strategy::StrategyKind;
 
 use drainer::Drainer;
@@ -27,11 +27,12 @@ use inflater::Inflater;
 use slanderer::Slanderer;
 use slow_reader::SlowReader;
 use squatter::Squatter;
+use strategy::Strategy;
 use version_liar::VersionLiar;
 
 /// A strategy of that kind; `None` for those that only leave something out, which the simulation
 /// does for them.
-pub(crate) fn new(kind: StrategyKind) -> Option<Box<dyn Strategy>> {
+fn new(kind: StrategyKind) -> Option<Box<dyn Strategy>> {
     Some(match kind {
         StrategyKind::Forger => Box::new(Forger),
         StrategyKind::Inflater => Box::new(Inflater),

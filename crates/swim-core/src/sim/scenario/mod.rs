@@ -4,6 +4,7 @@
 //! and a way to make one table of their measures.
 
 mod experiment;
+mod hostile_figures;
 mod large_clusters;
 mod lifeguard_intervals;
 mod scenario_cluster;
@@ -27,6 +28,7 @@ pub const NAMES: &[&str] = &[
     "one-link",
     "freeze",
     "send-outage",
+    "hostile",
 ];
 
 /// The scenario of that name.
@@ -46,6 +48,7 @@ pub fn named(name: &str, size: Size) -> Option<Scenario> {
         "one-link" => single_links::one_link(size),
         "freeze" => short_outages::freeze(&size),
         "send-outage" => short_outages::send_outage(&size),
+        "hostile" => hostile_figures::scenario(size),
         _ => return None,
     })
 }
