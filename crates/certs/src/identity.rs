@@ -16,6 +16,7 @@ use ring::hkdf;
 
 use crate::error::IdentityError;
 use crate::load::{self, Credentials, IdentityFiles, Origins, Texts};
+use crate::names::{NameFields, NameReading};
 use crate::trust::Trust;
 use crate::validity;
 use crate::x509::Fingerprint;
@@ -101,9 +102,15 @@ impl Identity {
         self.is_for_development
     }
 
-    /// The member names that this certificate proves; see [`peer_names`](crate::peer_names).
+    /// The member names that this certificate proves under [`NameFields::default`]; see
+    /// [`peer_names`](crate::peer_names).
     pub fn names(&self) -> &[String] {
         &self.inner.names
+    }
+
+    /// What the certificate holds, and proves, where these fields count.
+    pub fn read_names(&self, fields: &NameFields) -> NameReading {
+        NameReading::of(&self.inner.leaf, fields)
     }
 
     /// The IP addresses among the alternative names. Go members only dial an address that is
@@ -174,7 +181,8 @@ impl Identity {
 }
 
 impl Trust {
-    /// The same policy and the same shared revocations, with the roots of a renewed identity.
+    /// The same rules for names and the same shared revocations, with the roots of a renewed
+    /// identity.
     #[must_use]
     pub fn renewed(&self, identity: &Identity) -> Self {
         self.with_roots(&identity.inner.roots)

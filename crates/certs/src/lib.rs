@@ -31,6 +31,7 @@ mod load;
 mod names;
 mod pem;
 mod reload;
+mod spiffe;
 mod tls_context;
 mod trust;
 mod usage;
@@ -45,8 +46,9 @@ pub use error::{
 pub use files::Existing;
 pub use identity::Identity;
 pub use load::IdentityFiles;
-pub use names::{MAX_NAME_LENGTH, NamesError, peer_names};
+pub use names::{MAX_NAME_LENGTH, NameFields, NameReading, NamesError, peer_names};
 pub use reload::{EXPIRY_NOTICES, Notice, Reloader};
+pub use spiffe::{SpiffePattern, SpiffePatternError};
 pub use tls_context::{KeyExchange, tls_context, tls_context_with};
 pub use trust::{MAX_REVOKED, NamePolicy, Trust};
 pub use x509::Fingerprint;

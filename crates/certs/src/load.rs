@@ -13,9 +13,10 @@ use boring::x509::{X509, X509Ref, X509StoreContext};
 use ring::hkdf;
 
 use crate::error::{ChainError, DamageError, IdentityError};
+use crate::names::{self, NameFields, NameReading};
 use crate::validity::{self, Validity};
 use crate::x509::Fingerprint;
-use crate::{files, names, pem, usage, x509};
+use crate::{files, pem, usage, x509};
 
 /// A leaf certificate, its chain, key and roots, checked to fit together.
 pub(crate) struct Credentials {
@@ -150,7 +151,8 @@ pub(crate) fn parse(
     let fingerprint = x509::fingerprint(&leaf).map_err(|error| damaged(error.into()))?;
     let encoded = key.private_key_to_der_pkcs8().map_err(|error| damaged(error.into()))?;
     let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&encoded);
-    let (names, addresses) = (names::of(&leaf), names::addresses_of(&leaf));
+    let names = NameReading::of(&leaf, &NameFields::default()).proven().to_vec();
+    let addresses = names::addresses_of(&leaf);
     Ok(Credentials {
         leaf,
         intermediates,

@@ -1,16 +1,18 @@
-//! Which member names a certificate proves.
+//! Which member names a certificate proves: which of its fields count, and what they hold.
 //!
-//! Three places count: the common name, DNS alternative names, and the last path segment of a
-//! `spiffe://` URI. Names are compared as bytes by whoever uses them: no wildcards, no case
-//! folding, no trailing dots. Nothing here checks a signature; only ask about certificates that
-//! the handshake accepted.
+//! Names are compared as bytes by whoever uses them: no wildcards, no case folding, no trailing
+//! dots. Nothing here checks a signature; only ask about certificates that the handshake accepted.
 
+use std::fmt;
 use std::net::IpAddr;
 
+use boring::asn1::Asn1StringRef;
 use boring::error::ErrorStack;
 use boring::nid::Nid;
 use boring::x509::{X509, X509Ref};
 use thiserror::Error;
+
+use crate::spiffe::SpiffePattern;
 
 /// The longest member name in bytes; a longer one in a certificate proves nothing.
 pub const MAX_NAME_LENGTH: usize = 255;
@@ -21,6 +23,69 @@ const MAX_NAMES: usize = 64;
 /// The longest common name, in characters (RFC 5280, appendix A.1, `ub-common-name`).
 pub(crate) const MAX_COMMON_NAME: usize = 64;
 
+/// Which fields of a certificate prove a member's name. By default its DNS names do, and its common
+/// name where it has neither DNS names nor URIs, as certificates of Go's helpers are. A member that
+/// is to be known by its SPIFFE ID needs a [pattern](SpiffePattern).
+///
+/// - DNS names: letters, digits, `-` and `_` in labels of at most 63, joined by dots, 253 in all.
+///   A wildcard is no name.
+/// - SPIFFE IDs: the URI fits one of the patterns, and it is the only one of the certificate
+///   (X509-SVID, section 2); of several none counts.
+/// - The common name: it is the only one, and the alternative names are addresses at most (RFC
+///   6125, section 6.4.4). One with `*` or a NUL is no name.
+///
+/// ```
+/// use certs::NameFields;
+///
+/// let by_spiffe_id = NameFields::spiffe("spiffe://example.org/member/{name}".parse()?);
+/// let either = NameFields::default().and_spiffe("spiffe://example.org/member/{name}".parse()?);
+/// assert_ne!(by_spiffe_id, either);
+/// # Ok::<(), certs::SpiffePatternError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameFields {
+    dns_names: bool,
+    spiffe: Vec<SpiffePattern>,
+    common_name: bool,
+}
+
+impl Default for NameFields {
+    fn default() -> Self {
+        Self { dns_names: true, spiffe: Vec::new(), common_name: true }
+    }
+}
+
+impl NameFields {
+    /// SPIFFE IDs that fit this pattern, and nothing else.
+    pub fn spiffe(pattern: SpiffePattern) -> Self {
+        Self { dns_names: false, spiffe: vec![pattern], common_name: false }
+    }
+
+    /// SPIFFE IDs that fit this pattern as well. Of two patterns, as while a trust domain is
+    /// renamed, both prove one name.
+    #[must_use]
+    pub fn and_spiffe(mut self, pattern: SpiffePattern) -> Self {
+        self.spiffe.push(pattern);
+        self
+    }
+
+    /// DNS names no longer.
+    #[must_use]
+    pub fn without_dns_names(self) -> Self {
+        Self { dns_names: false, ..self }
+    }
+
+    /// The common name no longer.
+    #[must_use]
+    pub fn without_common_name(self) -> Self {
+        Self { common_name: false, ..self }
+    }
+
+    fn fits_uri<'a>(&self, uri: &'a str) -> Option<&'a str> {
+        self.spiffe.iter().find_map(|pattern| pattern.name_in(uri))
+    }
+}
+
 /// Why the names of a certificate could not be read.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
@@ -30,34 +95,183 @@ pub enum NamesError {
     NotACertificate(#[from] ErrorStack),
 }
 
-/// The member names that a leaf certificate (DER) proves, in the order common name, DNS names,
-/// SPIFFE names, each once. At most 64, each of 1 to [`MAX_NAME_LENGTH`] bytes; others are
-/// skipped. Empty when the certificate names nobody.
+/// The member names that a leaf certificate (DER) proves under [`NameFields::default`], each once.
+/// At most 64, each of 1 to [`MAX_NAME_LENGTH`] bytes; others are skipped. Empty when the
+/// certificate names nobody.
 ///
 /// # Errors
 ///
 /// [`NamesError::NotACertificate`] when the bytes do not parse.
 pub fn peer_names(leaf_der: &[u8]) -> Result<Vec<String>, NamesError> {
-    let leaf = X509::from_der(leaf_der)?;
-    Ok(of(&leaf))
+    read_der(leaf_der, &NameFields::default()).map(|reading| reading.proven)
 }
 
-/// As [`peer_names`], of a parsed certificate.
-pub(crate) fn of(leaf: &X509Ref) -> Vec<String> {
-    let mut names = Vec::new();
-    // Read as raw UTF-8, which holds for every string type in use; boring's own conversion stops
-    // at a NUL, so that "ada\0evil" would prove "ada".
-    for entry in leaf.subject_name().entries_by_nid(Nid::COMMONNAME) {
-        admit(&mut names, std::str::from_utf8(entry.data().as_slice()).ok());
+/// What a leaf certificate (DER) holds, and proves under these fields.
+///
+/// # Errors
+///
+/// [`NamesError::NotACertificate`] when the bytes do not parse.
+pub(crate) fn read_der(leaf_der: &[u8], fields: &NameFields) -> Result<NameReading, NamesError> {
+    Ok(NameReading::of(&*X509::from_der(leaf_der)?, fields))
+}
+
+/// What the fields of a certificate hold, and which names they prove. `Display` tells of every
+/// field, on one line, what it holds and why that proves nothing where it does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameReading {
+    fields: NameFields,
+    proven: Vec<String>,
+    dns_names: Vec<String>,
+    uris: Vec<String>,
+    /// `None` for one that is not text, or has a NUL.
+    common_names: Vec<Option<String>>,
+    /// Alternative names that are addresses at most, and can be read.
+    only_addresses: bool,
+}
+
+impl NameReading {
+    pub(crate) fn of(leaf: &X509Ref, fields: &NameFields) -> Self {
+        let alternatives = leaf.subject_alt_names();
+        let only_addresses = match &alternatives {
+            Some(names) => {
+                names.iter().all(|name| name.ipaddress().is_some() || name.email().is_some())
+            }
+            None => !mentions_alternative_names(leaf),
+        };
+        let each = || alternatives.iter().flatten();
+        let owned = |name: &str| name.to_owned();
+        let common = leaf.subject_name().entries_by_nid(Nid::COMMONNAME);
+        let mut reading = Self {
+            fields: fields.clone(),
+            proven: Vec::new(),
+            dns_names: each().filter_map(|name| name.dnsname().map(owned)).collect(),
+            uris: each().filter_map(|name| name.uri().map(owned)).collect(),
+            common_names: common.map(|entry| plain_text(entry.data())).collect(),
+            only_addresses,
+        };
+        reading.proven = reading.prove();
+        reading
     }
-    let alternatives = leaf.subject_alt_names();
-    for alternative in alternatives.iter().flatten() {
-        admit(&mut names, alternative.dnsname());
+
+    /// The names that are proven, each once: DNS names, then the SPIFFE ID's, or the common name.
+    pub fn proven(&self) -> &[String] {
+        &self.proven
     }
-    for alternative in alternatives.iter().flatten() {
-        admit(&mut names, alternative.uri().and_then(spiffe_name));
+
+    fn prove(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if self.fields.dns_names {
+            for name in self.dns_names.iter().filter(|name| fits_dns(name)) {
+                admit(&mut names, name);
+            }
+        }
+        if let [uri] = &self.uris[..]
+            && let Some(name) = self.fields.fits_uri(uri)
+        {
+            admit(&mut names, name);
+        }
+        if self.fields.common_name
+            && self.only_addresses
+            && let [Some(name)] = &self.common_names[..]
+            && !name.contains('*')
+        {
+            admit(&mut names, name);
+        }
+        names
     }
-    names
+
+    fn of_dns_names(&self) -> String {
+        let fault = |name: &str| match name {
+            _ if !self.fields.dns_names => None,
+            name if name.contains('*') => Some("a wildcard is no name"),
+            name => (!fits_dns(name)).then_some("no letters, digits, '-', '_' joined by dots"),
+        };
+        let names = self.dns_names.iter().map(|name| (name.as_str(), fault(name)));
+        format!("DNS names{}: {}", unless_looked_at(self.fields.dns_names), listed(names))
+    }
+
+    fn of_uris(&self) -> String {
+        let is_looked_at = !self.fields.spiffe.is_empty();
+        let fault = |uri: &str| match self.uris.len() {
+            _ if !is_looked_at => None,
+            1 if self.fields.fits_uri(uri).is_none() => Some("does not fit the pattern"),
+            1 => None,
+            _ => Some("of several none counts"),
+        };
+        let uris = self.uris.iter().map(|uri| (uri.as_str(), fault(uri)));
+        let patterns: Vec<String> = self.fields.spiffe.iter().map(ToString::to_string).collect();
+        let patterns = match is_looked_at {
+            true => format!(" (pattern {})", patterns.join(" or ")),
+            false => unless_looked_at(false).to_owned(),
+        };
+        format!("URIs{patterns}: {}", listed(uris))
+    }
+
+    fn of_common_name(&self) -> String {
+        let fault = |name: &Option<String>| match name {
+            _ if !self.fields.common_name => None,
+            _ if !self.only_addresses => Some("counts only without DNS names and URIs"),
+            _ if self.common_names.len() > 1 => Some("of several none counts"),
+            Some(name) if name.contains('*') => Some("a wildcard is no name"),
+            Some(name) if !fits_length(name) => Some("too long or empty"),
+            Some(_) => None,
+            None => Some("not plain text"),
+        };
+        let text = |name: &'_ Option<String>| name.clone().unwrap_or_default();
+        let names: Vec<_> =
+            self.common_names.iter().map(|name| (text(name), fault(name))).collect();
+        let names = names.iter().map(|(name, fault)| (name.as_str(), *fault));
+        format!("common name{}: {}", unless_looked_at(self.fields.common_name), listed(names))
+    }
+}
+
+impl fmt::Display for NameReading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [self.of_dns_names(), self.of_uris(), self.of_common_name()];
+        formatter.write_str(&parts.join("; "))
+    }
+}
+
+fn unless_looked_at(is_looked_at: bool) -> &'static str {
+    if is_looked_at { "" } else { " (not looked at)" }
+}
+
+/// Values of a field, each with why it proves nothing: at most eight of at most 100 characters.
+fn listed<'a>(values: impl Iterator<Item = (&'a str, Option<&'static str>)>) -> String {
+    const MOST: usize = 8;
+    let mut texts: Vec<String> = values
+        .map(|(value, fault)| {
+            let (cut, rest) = value
+                .char_indices()
+                .nth(100)
+                .map_or((value, ""), |(end, _)| (value.get(..end).unwrap_or_default(), "…"));
+            match fault {
+                Some(fault) => format!("{cut:?}{rest} ({fault})"),
+                None => format!("{cut:?}{rest}"),
+            }
+        })
+        .collect();
+    if texts.len() > MOST {
+        let more = texts.len() - MOST;
+        texts.truncate(MOST);
+        texts.push(format!("{more} more"));
+    }
+    if texts.is_empty() { String::from("none") } else { texts.join(", ") }
+}
+
+/// The text of a field whose bytes are the text itself. Other types hold other bytes than UTF-8,
+/// and could be read as two names; boring's conversion stops at a NUL, so that "ada\0evil" would
+/// prove "ada".
+fn plain_text(field: &Asn1StringRef) -> Option<String> {
+    let text = field.as_utf8().ok()?;
+    (text.as_bytes() == field.as_slice()).then(|| text.to_owned())
+}
+
+/// Whether the certificate's bytes hold the identifier of alternative names, 2.5.29.17: then it has
+/// some that cannot be read. (By accident other bytes are the same in one of 10^9 certificates.)
+fn mentions_alternative_names(leaf: &X509Ref) -> bool {
+    const IDENTIFIER: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x11];
+    leaf.to_der().map_or(true, |der| der.windows(IDENTIFIER.len()).any(|found| found == IDENTIFIER))
 }
 
 /// The IP addresses among the alternative names.
@@ -83,48 +297,19 @@ pub(crate) fn fits_dns(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label_ok)
 }
 
-fn admit(names: &mut Vec<String>, name: Option<&str>) {
-    let Some(name) = name else { return };
-    let fits = (1..=MAX_NAME_LENGTH).contains(&name.len()) && !name.contains('\0');
-    if fits && names.len() < MAX_NAMES && !names.iter().any(|known| known == name) {
+fn admit(names: &mut Vec<String>, name: &str) {
+    if fits_length(name) && names.len() < MAX_NAMES && !names.iter().any(|known| known == name) {
         names.push(name.to_owned());
     }
 }
 
-/// The last path segment of a SPIFFE ID, which has neither query nor fragment (SPIFFE-ID,
-/// section 2). Segments hold no percent-encoding, so none is undone.
-fn spiffe_name(uri: &str) -> Option<&str> {
-    let (scheme, rest) = uri.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("spiffe") || rest.contains(['?', '#']) {
-        return None;
-    }
-    let (trust_domain, path) = rest.split_once('/')?;
-    let segment = path.rsplit('/').next()?;
-    (!trust_domain.is_empty() && !segment.is_empty()).then_some(segment)
+fn fits_length(name: &str) -> bool {
+    (1..=MAX_NAME_LENGTH).contains(&name.len()) && !name.contains('\0')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spiffe_names_are_the_last_segment() {
-        let cases = [
-            ("spiffe://example.org/ns/prod/sa/ada", Some("ada")),
-            ("SPIFFE://example.org/ada", Some("ada")),
-            ("spiffe://example.org/ada/", None),
-            ("spiffe://example.org/", None),
-            ("spiffe://example.org", None),
-            ("spiffe:///ada", None),
-            ("spiffe://example.org/bob?/ada", None),
-            ("spiffe://example.org/bob#/ada", None),
-            ("https://example.org/ada", None),
-            ("ada", None),
-        ];
-        for (uri, expected) in cases {
-            assert_eq!(spiffe_name(uri), expected, "{uri}");
-        }
-    }
 
     #[test]
     fn dns_names_are_those_that_every_verifier_parses() {
@@ -144,11 +329,11 @@ mod tests {
         let mut names = Vec::new();
         let (longest, longer) = ("x".repeat(255), "x".repeat(256));
         for name in ["ada", "", "ada", "ada\0evil", &longest, &longer] {
-            admit(&mut names, Some(name));
+            admit(&mut names, name);
         }
         assert_eq!(names, ["ada", &longest]);
         for number in 0..100 {
-            admit(&mut names, Some(&number.to_string()));
+            admit(&mut names, &number.to_string());
         }
         assert_eq!(names.len(), MAX_NAMES);
     }

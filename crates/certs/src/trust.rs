@@ -1,4 +1,4 @@
-//! Whom to believe: roots, the name policy, and the certificates that were revoked.
+//! Whom to believe: roots, the rules for names, and the certificates that were revoked.
 //!
 //! In each handshake the chain's verdict comes first, then revocation, then whether the leaf
 //! names anybody. Names are not compared with members here: that takes knowing whom one meant to
@@ -13,8 +13,9 @@ use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509, X509StoreContextRef, X509VerifyError};
 
 use crate::error::{IdentityError, RevokeError};
+use crate::names::{self, NameFields, NameReading};
+use crate::pem;
 use crate::x509::{self, Fingerprint};
-use crate::{names, pem};
 
 /// The most fingerprints that one [`Trust`] can hold revoked (2 MiB of them).
 pub const MAX_REVOKED: usize = 65_536;
@@ -22,8 +23,8 @@ pub const MAX_REVOKED: usize = 65_536;
 /// Whether a peer's certificate must name the member behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NamePolicy {
-    /// A member speaks only for the names in its certificate; a certificate without any is
-    /// refused in the handshake.
+    /// A member speaks only for the names that its certificate proves, by the fields that count
+    /// ([`NameFields`]); a certificate without any is refused in the handshake.
     #[default]
     Match,
     /// Any certificate of the authority may speak for any member, as in Go's memberlist-quic.
@@ -36,12 +37,13 @@ pub enum NamePolicy {
 pub struct Trust {
     roots: Arc<[X509]>,
     policy: NamePolicy,
+    fields: Arc<NameFields>,
     revoked: Arc<RwLock<BTreeSet<Fingerprint>>>,
 }
 
 impl Trust {
     /// Trust in the certificates of a PEM text. Each is an anchor of its own, self-signed or
-    /// not, as in Go. Policy [`NamePolicy::Match`], nothing revoked.
+    /// not, as in Go. Policy [`NamePolicy::Match`], [`NameFields::default`], nothing revoked.
     ///
     /// # Errors
     ///
@@ -51,7 +53,12 @@ impl Trust {
     }
 
     pub(crate) fn new(roots: Vec<X509>) -> Self {
-        Self { roots: roots.into(), policy: NamePolicy::default(), revoked: Arc::default() }
+        Self {
+            roots: roots.into(),
+            policy: NamePolicy::default(),
+            fields: Arc::default(),
+            revoked: Arc::default(),
+        }
     }
 
     /// The same trust under another name policy.
@@ -60,7 +67,13 @@ impl Trust {
         Self { policy, ..self }
     }
 
-    /// The same policy and the same shared revocations, with other roots.
+    /// The same trust with other fields that prove names.
+    #[must_use]
+    pub fn with_name_fields(self, fields: NameFields) -> Self {
+        Self { fields: Arc::new(fields), ..self }
+    }
+
+    /// The same rules for names and the same shared revocations, with other roots.
     pub(crate) fn with_roots(&self, roots: &[X509]) -> Self {
         Self { roots: roots.into(), ..self.clone() }
     }
@@ -68,6 +81,11 @@ impl Trust {
     /// The name policy.
     pub fn policy(&self) -> NamePolicy {
         self.policy
+    }
+
+    /// Which fields of a certificate prove names.
+    pub fn name_fields(&self) -> &NameFields {
+        &self.fields
     }
 
     /// Refuses this certificate, leaf or intermediate, in every handshake from here on. `true`
@@ -111,18 +129,16 @@ impl Trust {
         self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(fingerprint)
     }
 
-    /// The names that bind a peer with this leaf (DER): those of
-    /// [`peer_names`](crate::peer_names) under [`NamePolicy::Match`], none under
+    /// The names that bind a peer with this leaf (DER): those that the
+    /// [fields](Self::name_fields) prove under [`NamePolicy::Match`], none under
     /// [`NamePolicy::Any`], where empty means that names are not enforced. Under `Match` an
     /// empty answer cannot come from a peer whose handshake these rules accepted.
     pub fn binding_names(&self, leaf_der: &[u8]) -> Vec<Arc<[u8]>> {
         match self.policy {
             NamePolicy::Any => Vec::new(),
-            NamePolicy::Match => names::peer_names(leaf_der)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|name| Arc::from(name.into_bytes()))
-                .collect(),
+            NamePolicy::Match => names::read_der(leaf_der, &self.fields)
+                .map(|read| read.proven().iter().map(|name| Arc::from(name.as_bytes())).collect())
+                .unwrap_or_default(),
         }
     }
 
@@ -157,7 +173,7 @@ impl Trust {
             Ok(_) => {}
         }
         let must_name = context.error_depth() == 0 && self.policy == NamePolicy::Match;
-        (must_name && names::of(certificate).is_empty())
+        (must_name && NameReading::of(certificate, &self.fields).proven().is_empty())
             .then_some(X509VerifyError::HOSTNAME_MISMATCH)
     }
 }
@@ -167,6 +183,7 @@ impl fmt::Debug for Trust {
         f.debug_struct("Trust")
             .field("roots", &self.roots.len())
             .field("policy", &self.policy)
+            .field("fields", &self.fields)
             .finish_non_exhaustive()
     }
 }

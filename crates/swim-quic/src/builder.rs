@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use certs::{Identity, IdentityFiles, NamePolicy, Trust};
+use certs::{Identity, IdentityFiles, NameFields, NamePolicy, Trust};
 use crossbeam_channel::bounded;
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -22,7 +22,7 @@ use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, DriverError, StartError};
 use crate::host_watch::HostWatch;
 use crate::identity_files::{IdentityFilesWatch, IdentitySource, LoadedIdentity};
-use crate::live_identity::LiveIdentity;
+use crate::live_identity::{LiveIdentity, check_development, unproven};
 use crate::node::{Node, NodeParts, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
@@ -69,6 +69,7 @@ pub struct Builder {
     allows_development_identity: bool,
     trust: Option<Trust>,
     name_policy: NamePolicy,
+    name_fields: Option<NameFields>,
     config: Config,
     limits: Limits,
     seeds: Vec<String>,
@@ -89,6 +90,7 @@ impl Clone for Builder {
             allows_development_identity: self.allows_development_identity,
             trust: self.trust.clone(),
             name_policy: self.name_policy,
+            name_fields: self.name_fields.clone(),
             config: self.config.clone(),
             limits: self.limits.clone(),
             seeds: self.seeds.clone(),
@@ -128,6 +130,7 @@ impl Builder {
             allows_development_identity: false,
             trust: None,
             name_policy: NamePolicy::default(),
+            name_fields: None,
             config: Config::lan(),
             limits: Limits::default(),
             seeds: Vec::new(),
@@ -198,6 +201,15 @@ impl Builder {
     #[must_use]
     pub fn name_policy(mut self, policy: NamePolicy) -> Self {
         self.name_policy = policy;
+        self
+    }
+
+    /// Which fields of a certificate prove a name, ours and our peers', dialed and accepted
+    /// (default: those of the [`trust`](Self::trust), else [`NameFields::default`]). All members
+    /// should have the same.
+    #[must_use]
+    pub fn name_fields(mut self, fields: NameFields) -> Self {
+        self.name_fields = Some(fields);
         self
     }
 
@@ -281,8 +293,9 @@ impl Builder {
         if loaded.identity.is_for_development() {
             check_development(self.allows_development_identity, bind)?;
         }
-        if self.name_policy == NamePolicy::Match {
-            check_names(&self.name, &loaded.identity)?;
+        let trust = self.judging_trust(&loaded.identity);
+        if let Some(reading) = unproven(&self.name, &loaded.identity, &trust) {
+            return Err(StartError::NameNotInCertificate { name: self.name, reading });
         }
         let announced = announced_address(bind, self.advertise, &seeds, &mut ThisHost::new())?;
         let driver = match &self.driver {
@@ -317,6 +330,16 @@ impl Builder {
         }))
     }
 
+    /// Whom to trust, under the rules for names.
+    fn judging_trust(&self, identity: &Identity) -> Trust {
+        let trust = self.trust.clone().unwrap_or_else(|| identity.trust());
+        let trust = trust.with_policy(self.name_policy);
+        match &self.name_fields {
+            Some(fields) => trust.with_name_fields(fields.clone()),
+            None => trust,
+        }
+    }
+
     /// Runs on the driver thread once the socket is bound.
     fn make_node(
         self,
@@ -329,9 +352,8 @@ impl Builder {
     ) -> Result<Node, StartError> {
         let LoadedIdentity { identity, files } = loaded;
         let follows_roots = self.trust.is_none();
-        let trust = self.trust.unwrap_or_else(|| identity.trust());
-        let (own_name, policy) = (self.name.clone(), self.name_policy);
-        let mut live = LiveIdentity::new(own_name, identity.clone(), &trust, policy, now);
+        let trust = self.judging_trust(&identity);
+        let mut live = LiveIdentity::new(self.name.clone(), identity.clone(), trust, now);
         if let Some(files) = files {
             let watch = IdentityFilesWatch::start(files, Arc::clone(&waker));
             live.follow(watch.map_err(DriverError::Thread)?, follows_roots);
@@ -360,24 +382,6 @@ impl Builder {
         let (identity, shared) = (live, self.shared);
         let parts = NodeParts { membership, endpoint, identity, seeds, applications, shared, host };
         Ok(Node::new(parts, now))
-    }
-}
-
-fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {
-    let proven = identity.names();
-    if proven.iter().any(|proven| proven == name) {
-        return Ok(());
-    }
-    Err(StartError::NameNotInCertificate { name: name.to_owned(), proven: proven.to_vec() })
-}
-
-fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<(), StartError> {
-    match is_allowed {
-        false => Err(StartError::DevelopmentIdentity),
-        true if !bind.ip().to_canonical().is_loopback() => {
-            Err(StartError::NotLoopback { address: bind })
-        }
-        true => Ok(()),
     }
 }
 

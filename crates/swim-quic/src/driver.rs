@@ -324,7 +324,7 @@ impl Hosted {
 
 #[cfg(test)]
 mod tests {
-    use certs::{Authority, Identity, NamePolicy};
+    use certs::{Authority, Identity};
     use quic_net::{Endpoint, EndpointConfig};
     use swim_core::{Config, Hooks, LocalMember, Member, MemberName, Membership, RngSeed, Time};
 
@@ -381,8 +381,7 @@ mod tests {
             let name = MemberName::try_from(name).unwrap();
             let trust = identity.trust();
             let tls = certs::tls_context(&identity, &trust).unwrap();
-            let policy = NamePolicy::Match;
-            let live = LiveIdentity::new(name.to_string(), identity, &trust, policy, now);
+            let live = LiveIdentity::new(name.to_string(), identity, trust, now);
             let mut config = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, [1; 32]);
             config.name = name.as_bytes().to_vec();
             config.identify = live.identify();

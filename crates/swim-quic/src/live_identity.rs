@@ -1,13 +1,14 @@
 //! The certificate that a member uses, and whom it trusts, while it runs: renewed, revoked, ended.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use certs::{Fingerprint, Identity, NamePolicy, Trust};
+use certs::{Fingerprint, Identity, NamePolicy, NameReading, Trust};
 use quic_net::{CloseReason, Endpoint, Identify, PeerIdentity};
 
 use crate::cluster_event::Event;
-use crate::error::{IdentityFilesError, RevokeError, RotateError};
+use crate::error::{IdentityFilesError, RevokeError, RotateError, StartError};
 use crate::expiry::ExpiryWatch;
 use crate::identity_files::{FoundIdentity, IdentityFilesWatch};
 
@@ -18,7 +19,6 @@ const INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct LiveIdentity {
     name: String,
-    policy: NamePolicy,
     identity: Identity,
     trust: Trust,
     expiry: ExpiryWatch,
@@ -29,18 +29,11 @@ pub(crate) struct LiveIdentity {
 }
 
 impl LiveIdentity {
-    /// `trust` is judged under `policy`, whatever its own is.
-    pub(crate) fn new(
-        name: String,
-        identity: Identity,
-        trust: &Trust,
-        policy: NamePolicy,
-        now: Instant,
-    ) -> Self {
+    /// The rules for names are those of this trust, whatever those of later ones are.
+    pub(crate) fn new(name: String, identity: Identity, trust: Trust, now: Instant) -> Self {
         let expiry = ExpiryWatch::new(&identity);
-        let trust = trust.clone().with_policy(policy);
         let (files, follows_roots) = (None, false);
-        Self { name, policy, identity, trust, expiry, files, follows_roots, next: now }
+        Self { name, identity, trust, expiry, files, follows_roots, next: now }
     }
 
     /// Takes what is found in the files into use from here on; its roots too, if `follows_roots`.
@@ -72,15 +65,14 @@ impl LiveIdentity {
         if identity.is_for_development() && !self.identity.is_for_development() {
             return Err(RotateError::DevelopmentIdentity);
         }
-        let proven = identity.names();
-        if self.policy == NamePolicy::Match && !proven.contains(&self.name) {
-            let (name, proven) = (self.name.clone(), proven.to_vec());
-            return Err(RotateError::NameNotInCertificate { name, proven });
+        if let Some(reading) = unproven(&self.name, &identity, &self.trust) {
+            return Err(RotateError::NameNotInCertificate { name: self.name.clone(), reading });
         }
         if identity.not_after() <= wall_clock() {
             return Err(RotateError::Expired);
         }
-        let trust = trust.clone().with_policy(self.policy);
+        let trust = trust.clone().with_policy(self.trust.policy());
+        let trust = trust.with_name_fields(self.trust.name_fields().clone());
         let tls = certs::tls_context(&identity, &trust)?;
         trust.adopt_revocations(&self.trust)?;
         endpoint.replace_tls(tls, identify(trust.clone()), now)?;
@@ -148,6 +140,25 @@ impl LiveIdentity {
         let left = self.expiry.look(wall_clock)?;
         log::warn!("{}", certs::Notice::Expiring { not_after, left });
         Some(Event::CertificateExpiring { not_after, left })
+    }
+}
+
+/// What the certificate holds, if names are to be proven and it does not prove this one.
+pub(crate) fn unproven(name: &str, identity: &Identity, trust: &Trust) -> Option<Box<NameReading>> {
+    let reading = identity.read_names(trust.name_fields());
+    let must_prove = trust.policy() == NamePolicy::Match;
+    let proves = reading.proven().iter().any(|proven| proven == name);
+    (must_prove && !proves).then(|| Box::new(reading))
+}
+
+/// Whether an identity for development may be used here.
+pub(crate) fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<(), StartError> {
+    match is_allowed {
+        false => Err(StartError::DevelopmentIdentity),
+        true if !bind.ip().to_canonical().is_loopback() => {
+            Err(StartError::NotLoopback { address: bind })
+        }
+        true => Ok(()),
     }
 }
 

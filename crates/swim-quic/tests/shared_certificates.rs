@@ -8,19 +8,14 @@
 
 #[expect(dead_code, reason = "the identities of this test have certificates of another kind")]
 mod common;
+#[path = "common/issuer.rs"]
+mod issuer;
 
 use std::time::{Duration, Instant};
 
-use boring::asn1::Asn1Time;
-use boring::bn::{BigNum, MsbOption};
-use boring::ec::{EcGroup, EcKey};
-use boring::hash::MessageDigest;
-use boring::nid::Nid;
-use boring::pkey::{PKey, Private};
-use boring::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 use common::{PATIENCE, alive, eventually, hear, quick};
 use crossbeam_channel::RecvTimeoutError;
+use issuer::Issuer;
 use swim_quic::{Cluster, Event, Identity, Subscription};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,16 +23,16 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn members_that_share_one_certificate_are_each_reached_at_their_address() {
     let names = ["ada", "bob", "cyd", "dan"];
-    let shared = Authority::new().identity("ada", &names);
+    let shared = Issuer::new().identity("ada", &dns_names(&names));
     let members = start(&names, |_| shared.clone());
     everybody_reaches_everybody(&members);
 }
 
 #[test]
 fn members_whose_common_name_is_the_service_s_go_by_their_own_name_everywhere() {
-    let authority = Authority::new();
+    let authority = Issuer::new();
     let names = ["ada", "bob", "cyd"];
-    let members = start(&names, |name| authority.identity("shared-service", &[name]));
+    let members = start(&names, |name| authority.identity("shared-service", &dns_names(&[name])));
     everybody_reaches_everybody(&members);
     for member in &members {
         for connection in member.connections().unwrap() {
@@ -58,10 +53,10 @@ fn twenty_members_of_one_certificate_stay_together() {
 fn twenty_members_stay_together(span: Duration) {
     let names: Vec<String> = (0..20).map(|number| format!("member-{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let authority = Authority::new();
-    let shared = authority.identity("shared-service", &names);
+    let authority = Issuer::new();
+    let shared = authority.identity("shared-service", &dns_names(&names));
     let one_certificate: &dyn Fn(&str) -> Identity = &|_| shared.clone();
-    let one_common_name = &|name: &str| authority.identity("shared-service", &[name]);
+    let one_common_name = &|name: &str| authority.identity("shared-service", &dns_names(&[name]));
     for identity in [one_certificate, one_common_name] {
         let members = start(&names, identity);
         let heard: Vec<_> = members.iter().map(Cluster::subscribe).collect();
@@ -161,74 +156,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// An authority that issues what ours does not: several names in one certificate.
-struct Authority {
-    certificate: X509,
-    key: PKey<Private>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = key();
-        let name = subject("test authority");
-        let certificate = certificate(&name, &name, &key, &key, |builder| {
-            let extension = BasicConstraints::new().critical().ca().build().unwrap();
-            builder.append_extension(&extension).unwrap();
-        });
-        Self { certificate, key }
-    }
-
-    fn identity(&self, common_name: &str, names: &[&str]) -> Identity {
-        let key = key();
-        let issuer = self.certificate.subject_name();
-        let leaf = certificate(&subject(common_name), issuer, &key, &self.key, |builder| {
-            let mut alternatives = SubjectAlternativeName::new();
-            for name in names {
-                alternatives.dns(name);
-            }
-            alternatives.ip("127.0.0.1");
-            let context = builder.x509v3_context(Some(&self.certificate), None);
-            let extension = alternatives.build(&context).unwrap();
-            builder.append_extension(&extension).unwrap();
-        });
-        Identity::from_pem(
-            &self.certificate.to_pem().unwrap(),
-            &leaf.to_pem().unwrap(),
-            &key.private_key_to_pem_pkcs8().unwrap(),
-        )
-        .unwrap()
-    }
-}
-
-fn key() -> PKey<Private> {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
-}
-
-fn subject(common_name: &str) -> X509Name {
-    let mut name = X509Name::builder().unwrap();
-    name.append_entry_by_nid(Nid::COMMONNAME, common_name).unwrap();
-    name.build()
-}
-
-fn certificate(
-    subject: &X509NameRef,
-    issuer: &X509NameRef,
-    key: &PKey<Private>,
-    issuer_key: &PKey<Private>,
-    extend: impl Fn(&mut X509Builder),
-) -> X509 {
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    let mut serial = BigNum::new().unwrap();
-    serial.rand(127, MsbOption::MAYBE_ZERO, false).unwrap();
-    builder.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
-    builder.set_subject_name(subject).unwrap();
-    builder.set_issuer_name(issuer).unwrap();
-    builder.set_pubkey(key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(30).unwrap()).unwrap();
-    extend(&mut builder);
-    builder.sign(issuer_key, MessageDigest::sha256()).unwrap();
-    builder.build()
+fn dns_names(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
+    names.join(",") + ",IP:127.0.0.1"
 }

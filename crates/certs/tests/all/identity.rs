@@ -43,7 +43,7 @@ fn certificates_and_keys_of_every_kind_load() {
         ("intermediate.pem", "below.pem", "below.key"),
     ] {
         let identity = ada(authority, certificate, key);
-        assert_eq!(identity.names(), ["ada", "ada-spiffe"], "{certificate}");
+        assert_eq!(identity.names(), ["ada"], "{certificate}");
         assert_eq!(identity.addresses(), HOME, "{certificate}");
     }
 }

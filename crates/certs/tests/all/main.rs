@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod name_fields;
+#[cfg(test)]
 mod participants;
 #[cfg(test)]
 mod reload;

@@ -28,9 +28,9 @@ impl Cluster {
     /// former one makes way: it closes when its streams have ended, and nothing under way is
     /// lost. A connection whose peer cannot be dialed goes on until its certificate ends.
     ///
-    /// What was revoked stays so, and the name policy is the builder's, whatever that of `trust`
-    /// is. The secret behind stateless resets stays as well, so that peers notice a restart of
-    /// this process. A process that starts with another key derives another secret:
+    /// What was revoked stays so, and the rules for names are the builder's, whatever those of
+    /// `trust` are. The secret behind stateless resets stays as well, so that peers notice a
+    /// restart of this process. A process that starts with another key derives another secret:
     /// [`Builder::reset_secret`](crate::Builder::reset_secret) gives one that outlasts both.
     ///
     /// To change the authority, first rotate every member to a trust in both, then every member

@@ -1,6 +1,6 @@
 //! Why a certificate was not taken into use, or not revoked.
 
-use certs::{ContextError, IdentityError};
+use certs::{ContextError, IdentityError, NameReading};
 use quic_net::EndpointError;
 use thiserror::Error;
 
@@ -12,15 +12,15 @@ use super::start_error::listed;
 pub enum RotateError {
     /// The certificate proves other names than the member's.
     #[error(
-        "the new certificate is for {}, not for {name:?}, so the former one stays: issue one for \
-         this name",
-        listed(.proven)
+        "the new certificate is for {}, not for {name:?} ({reading}), so the former one stays: \
+         issue one for this name",
+        listed(.reading.proven())
     )]
     NameNotInCertificate {
         /// The member's name.
         name: String,
-        /// What the certificate proves.
-        proven: Vec<String>,
+        /// What the certificate holds and proves.
+        reading: Box<NameReading>,
     },
     /// The identity is one for development, and the member was not started with one.
     #[error(

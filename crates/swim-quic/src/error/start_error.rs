@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{AddrParseError, IpAddr, SocketAddr};
 
-use certs::{ContextError, IdentityError};
+use certs::{ContextError, IdentityError, NameReading};
 use quic_net::{EndpointError, LimitsError};
 use rustix::io::Errno;
 use swim_core::{ConfigError, NameError};
@@ -55,15 +55,15 @@ pub enum StartError {
     Identity(#[from] IdentityError),
     /// The certificate proves other names than the member's.
     #[error(
-        "the certificate is for {}, not for {name:?}: issue one for this name, or use the name \
-         policy `any`",
-        listed(.proven)
+        "the certificate is for {}, not for {name:?} ({reading}): issue one for this name, let \
+         another field count (Builder::name_fields), or use the name policy `any`",
+        listed(.reading.proven())
     )]
     NameNotInCertificate {
         /// The name asked for.
         name: String,
-        /// What the certificate proves.
-        proven: Vec<String>,
+        /// What the certificate holds and proves.
+        reading: Box<NameReading>,
     },
     /// The identity is one for development, which was not allowed.
     #[error(
