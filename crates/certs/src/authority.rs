@@ -21,10 +21,11 @@ use boring::x509::extension::{
 };
 use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 
-use crate::error::{AuthorityError, IdentityError, IssueError, SaveError};
+use crate::error::IdentityError;
 use crate::files::{self, Existing, Readers};
-use crate::identity::Identity;
-use crate::names::{self, MAX_COMMON_NAME, MAX_NAME_LENGTH};
+use crate::issue_error::{AuthorityError, IssueError, SaveError};
+use crate::issued::{Issued, MemberRequest};
+use crate::names;
 use crate::pem;
 use crate::validity::{self, CLOCK_SKEW, Validity};
 
@@ -132,14 +133,23 @@ impl Authority {
         validity: Duration,
         now: SystemTime,
     ) -> Result<Issued, IssueError> {
-        if name.is_empty() || name.len() > MAX_NAME_LENGTH || name.contains('\0') {
-            return Err(IssueError::Name { length: name.len() });
-        }
-        let common = name.chars().count() <= MAX_COMMON_NAME;
-        if !common && !names::fits_dns(name) {
-            return Err(IssueError::LongName { length: name.chars().count() });
-        }
-        Ok(self.member(name, common, addresses, validity, now)?)
+        let addresses = addresses.to_vec();
+        self.issue_request(&MemberRequest { addresses, ..MemberRequest::new(name) }, validity, now)
+    }
+
+    /// As [`issue_at`](Self::issue_at), with further names in the certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`] for a name that fits no certificate, or if BoringSSL fails.
+    pub fn issue_request(
+        &self,
+        request: &MemberRequest,
+        validity: Duration,
+        now: SystemTime,
+    ) -> Result<Issued, IssueError> {
+        request.check()?;
+        Ok(self.member(request, validity, now)?)
     }
 
     /// The authority's certificate in PEM: what every member needs as `ca.pem`.
@@ -199,29 +209,31 @@ impl Authority {
 
     fn member(
         &self,
-        name: &str,
-        common: bool,
-        addresses: &[IpAddr],
+        request: &MemberRequest,
         validity: Duration,
         now: SystemTime,
     ) -> Result<Issued, ErrorStack> {
+        let name = &*request.name;
         let key = generate_key()?;
         let end = Validity::of(&self.certificate)?.not_after;
         let not_after = validity::add(now, validity).min(end);
 
         let mut subject = X509Name::builder()?;
         let mut alternatives = SubjectAlternativeName::new();
-        if common {
+        if request.fits_common_name() {
             subject.append_entry_by_nid(Nid::COMMONNAME, name)?;
         } else {
             // RFC 5280, section 4.2.1.6: an empty subject makes the alternative names critical.
             alternatives.critical();
         }
-        let dns = names::fits_dns(name);
-        if dns {
+        let own = Some(name).filter(|name| names::fits_dns(name));
+        for name in own.into_iter().chain(request.dns_names.iter().map(String::as_str)) {
             alternatives.dns(name);
         }
-        for address in addresses {
+        if let Some(id) = &request.spiffe_id {
+            alternatives.uri(id);
+        }
+        for address in &request.addresses {
             alternatives.ip(&address.to_canonical().to_string());
         }
 
@@ -236,7 +248,7 @@ impl Authority {
             let issuer_key = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
             builder.append_extension(&issuer_key)?;
         }
-        if dns || !addresses.is_empty() {
+        if own.is_some() || !request.addresses.is_empty() {
             let context = builder.x509v3_context(Some(&self.certificate), None);
             let alternatives = alternatives.build(&context)?;
             builder.append_extension(&alternatives)?;
@@ -255,58 +267,6 @@ impl Authority {
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").field("certificate", &self.certificate).finish_non_exhaustive()
-    }
-}
-
-/// A member's new certificate and key. `Debug` shows no key material.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Issued {
-    /// The member's name.
-    pub name: String,
-    /// The leaf certificate in PEM.
-    pub certificate_pem: String,
-    /// Its private key in PEM (PKCS#8).
-    pub key_pem: String,
-    /// When the certificate ends.
-    pub not_after: SystemTime,
-    authority_pem: String,
-}
-
-impl Issued {
-    /// The member's identity, whose [trust](Identity::trust) is in the authority that issued it.
-    ///
-    /// # Errors
-    ///
-    /// [`IdentityError`] if the authority's certificate, or this one, is not valid now.
-    pub fn identity(&self) -> Result<Identity, IdentityError> {
-        let parts = [&self.authority_pem, &self.certificate_pem, &self.key_pem];
-        let [authority, certificate, key] = parts.map(|part| part.as_bytes());
-        Identity::from_pem(authority, certificate, key)
-    }
-
-    /// Writes `NAME.key` (0600) and then `NAME.pem` to a directory, each in one visible step.
-    ///
-    /// # Errors
-    ///
-    /// [`SaveError`], naming the file; with [`Existing::Keep`] nothing is written if either is
-    /// there.
-    pub fn save(&self, directory: &Path, existing: Existing) -> Result<(), SaveError> {
-        let (certificate, key) = files::member_paths(directory, &self.name)?;
-        if existing == Existing::Keep && certificate.exists() {
-            return Err(SaveError::Exists { file: certificate });
-        }
-        files::write(&key, &self.key_pem, Readers::Owner, existing)?;
-        files::write(&certificate, &self.certificate_pem, Readers::All, existing)
-    }
-}
-
-impl fmt::Debug for Issued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
-            .field("name", &self.name)
-            .field("not_after", &self.not_after)
-            .finish_non_exhaustive()
     }
 }
 

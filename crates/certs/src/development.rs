@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::authority::Authority;
-use crate::error::DevelopmentError;
 use crate::identity::Identity;
+use crate::issue_error::DevelopmentError;
 
 /// Longer than anybody tries things out in one process.
 const VALIDITY: Duration = Duration::from_secs(365 * 86_400);

@@ -1,4 +1,4 @@
-//! Why an identity, an authority, a certificate or a file could not be had.
+//! Why an identity or a TLS context could not be had, or a certificate not be revoked.
 //!
 //! One enum per operation. Each message is one line: what is wrong, where, and the remedy. None
 //! shows key material. What BoringSSL or the operating system said is the
@@ -13,7 +13,6 @@ use boring::error::ErrorStack;
 use boring::x509::X509VerifyError;
 use thiserror::Error;
 
-use crate::names::{MAX_COMMON_NAME, MAX_NAME_LENGTH};
 use crate::validity;
 use crate::x509::MAX_CERTIFICATES;
 
@@ -30,6 +29,30 @@ pub enum IdentityError {
         file: PathBuf,
         /// What the operating system said. Shared, so that this error can be cloned.
         source: Arc<io::Error>,
+    },
+    /// It is a directory.
+    #[error("{} is a directory: give the file in it", .file.display())]
+    Directory {
+        /// Its path, as given.
+        file: PathBuf,
+    },
+    /// There is nothing in it.
+    #[error(
+        "{origin} is empty: make it or copy it again; it needs a block -----BEGIN {expected}-----"
+    )]
+    Empty {
+        /// The file, or which of the texts.
+        origin: String,
+        /// The kind of block that belongs there, such as `CERTIFICATE`.
+        expected: &'static str,
+    },
+    /// It is in DER, the binary form: a certificate, a key, or a PKCS#12 store.
+    #[error("{origin} is in DER, not PEM: {}", from_der(.origin, .expected))]
+    Der {
+        /// The file, or which of the texts.
+        origin: String,
+        /// The kind of block that belongs there, such as `CERTIFICATE`.
+        expected: &'static str,
     },
     /// More than 1 MiB, or more than 64 certificates.
     #[error(
@@ -85,6 +108,17 @@ pub enum IdentityError {
         /// Where the key is from.
         key: String,
     },
+    /// The private key belongs to another certificate of the file than the first one.
+    #[error(
+        "{key} is the private key of a certificate further down in {certificate}: put that one \
+         first, and its issuers behind it"
+    )]
+    LeafNotFirst {
+        /// Where the certificates are from.
+        certificate: String,
+        /// Where the key is from.
+        key: String,
+    },
     /// The certificate ended before the time of the check.
     #[error("{certificate} expired at {}: issue a new one", validity::display(*.not_after))]
     Expired {
@@ -116,11 +150,19 @@ pub enum IdentityError {
         /// What it does not allow.
         missing: MissingUsage,
     },
-    /// The certificate does not lead to any of the roots.
+    /// The extensions of one that issued it do not allow what every member does.
     #[error(
-        "{certificate} does not lead to {authority} ({source}): use the authority that issued \
-         it, and append its intermediates"
+        "an issuer of {certificate} may not issue for {missing}, and a member is on both sides: \
+         use an issuer with the extended key usages serverAuth and clientAuth, or with none"
     )]
+    IssuerUsage {
+        /// Where the certificate is from.
+        certificate: String,
+        /// What its issuer does not allow.
+        missing: MissingUsage,
+    },
+    /// The certificate does not lead to any of the roots.
+    #[error("{certificate} does not lead to {authority}: {source}")]
     Untrusted {
         /// Where the certificate is from.
         certificate: String,
@@ -167,9 +209,45 @@ pub enum DamageError {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ChainError {
-    /// The verifier refused a certificate of the chain.
-    #[error("{}{}", .source.error_string(), above_the_leaf(*.depth))]
+    /// The issuer of a certificate is neither among the roots nor among the intermediates.
+    #[error(
+        "the issuer {issuer:?} of {subject:?} is missing: use the authority that issued it, and \
+         append its intermediates"
+    )]
+    MissingIssuer {
+        /// Whose issuer.
+        subject: String,
+        /// The name of the issuer.
+        issuer: String,
+        /// What the verifier said.
+        source: X509VerifyError,
+        /// 0 if the issuer of the leaf is missing, 1 if that one's is, and so on.
+        depth: u32,
+    },
+    /// The issuer of a certificate is there by name, with another key.
+    #[error(
+        "{subject:?} was issued with another key than that of {issuer:?} here: use the authority \
+         that issued it (one that was made anew is another one), and its intermediates"
+    )]
+    AnotherKey {
+        /// Whose issuer.
+        subject: String,
+        /// The name of the issuer.
+        issuer: String,
+        /// What the verifier said.
+        source: X509VerifyError,
+        /// 0 if it is the issuer of the leaf, 1 if it is that one's, and so on.
+        depth: u32,
+    },
+    /// The verifier refused a certificate of the chain for another reason: it has ended, may issue
+    /// nothing, ...
+    #[error(
+        "{} ({subject:?}{}): renew that certificate, or issue it without this fault",
+        .source.error_string(), above_the_leaf(*.depth)
+    )]
     Refused {
+        /// Of which certificate.
+        subject: String,
         /// Why.
         source: X509VerifyError,
         /// Which: 0 is the leaf, 1 its issuer, and so on.
@@ -204,114 +282,6 @@ pub enum UnsupportedKey {
     },
 }
 
-/// Why there is no authority.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum AuthorityError {
-    /// The organisation is empty, longer than 64 characters, or holds a NUL.
-    #[error(
-        "the organisation {organisation:?} does not fit a certificate: give it 1 to 64 \
-         characters without NUL"
-    )]
-    Organisation {
-        /// What was given.
-        organisation: String,
-    },
-    /// The certificate or key cannot be used.
-    #[error("no usable authority: {0}")]
-    Unusable(#[from] IdentityError),
-    /// The key is Ed25519: good to verify and to be verified, but not to issue with.
-    #[error(
-        "an authority with an Ed25519 key cannot issue here: issue with openssl, or use an \
-         authority with an EC or RSA key"
-    )]
-    Ed25519,
-    /// BoringSSL failed.
-    #[error(
-        "BoringSSL could not make or load the authority ({0}): check that the authority's files \
-         are whole"
-    )]
-    Crypto(#[from] ErrorStack),
-}
-
-/// Why a member was not issued.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum IssueError {
-    /// The name is empty, longer than [`MAX_NAME_LENGTH`] bytes, or holds a NUL.
-    #[error("a member's name of {length} bytes: give it 1 to {MAX_NAME_LENGTH} bytes without NUL")]
-    Name {
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// The name is too long for a common name and has not the form of a DNS name.
-    #[error(
-        "a member's name of {length} characters must have the form of a DNS name (letters, \
-         digits, '-', '_' in labels of up to 63, joined by dots, 253 in all): shorten it to \
-         {MAX_COMMON_NAME} characters or rename it"
-    )]
-    LongName {
-        /// Its length in characters.
-        length: usize,
-    },
-    /// BoringSSL failed.
-    #[error(
-        "BoringSSL could not issue the certificate ({0}): check that the authority's files are \
-         whole"
-    )]
-    Crypto(#[from] ErrorStack),
-}
-
-/// Why there is no identity for development.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum DevelopmentError {
-    /// The authority of this process could not be made.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// It could not issue the certificate.
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-    /// What it issued cannot be used: the clock was set back, for example.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-}
-
-/// Why nothing, or not everything, was written.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SaveError {
-    /// The file is there and was to be kept.
-    #[error(
-        "{} exists and is kept: choose another directory or name, or ask for replacement",
-        .file.display()
-    )]
-    Exists {
-        /// Its path.
-        file: PathBuf,
-    },
-    /// The member's name cannot be a file name in the directory.
-    #[error(
-        "{name:?} cannot be a file name here: use a name without '/', other than \".\", \"..\" \
-         and \"ca\", or write the PEM texts yourself"
-    )]
-    FileName {
-        /// The member's name.
-        name: String,
-    },
-    /// The operating system refused.
-    #[error(
-        "cannot write {}: {source}; check that the directory exists and is yours",
-        .file.display()
-    )]
-    Unwritable {
-        /// Its path.
-        file: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-}
-
 /// BoringSSL refused to take the identity or the roots into a TLS context.
 #[derive(Clone, Debug, Error)]
 #[error("cannot set up TLS with this identity: {0}; issue a new certificate")]
@@ -337,11 +307,16 @@ fn not_pem(origin: &str, expected: &str, found: Option<&str>) -> String {
         Some(found) => format!(
             "{origin} holds a PEM block {found} where {expected} belongs: were two files swapped?"
         ),
-        None => format!(
-            "{origin} is not PEM: it needs a block -----BEGIN {expected}----- (openssl converts \
-             DER with -inform DER)"
-        ),
+        None => format!("{origin} is not PEM: it needs a block -----BEGIN {expected}-----"),
     }
+}
+
+fn from_der(origin: &str, expected: &str) -> String {
+    let kind = if expected == "CERTIFICATE" { "x509" } else { "pkey" };
+    format!(
+        "convert it (openssl {kind} -inform DER -in {origin} -out NEW; a PKCS#12 store: openssl \
+         pkcs12 -in {origin} -nodes -out NEW)"
+    )
 }
 
 fn above_the_leaf(depth: u32) -> String {

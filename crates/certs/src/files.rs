@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::SaveError;
+use crate::issue_error::SaveError;
 
 /// What to do with a file that is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

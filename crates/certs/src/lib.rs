@@ -27,6 +27,8 @@ mod development;
 mod error;
 mod files;
 mod identity;
+mod issue_error;
+mod issued;
 mod load;
 mod names;
 mod pem;
@@ -36,19 +38,22 @@ mod tls_context;
 mod trust;
 mod usage;
 mod validity;
+mod verification;
 mod x509;
 
-pub use authority::{Authority, Issued};
+pub use authority::Authority;
 pub use error::{
-    AuthorityError, ChainError, ContextError, DamageError, DevelopmentError, IdentityError,
-    IssueError, MissingUsage, RevokeError, SaveError, UnsupportedKey,
+    ChainError, ContextError, DamageError, IdentityError, MissingUsage, RevokeError, UnsupportedKey,
 };
 pub use files::Existing;
 pub use identity::Identity;
+pub use issue_error::{AuthorityError, DevelopmentError, IssueError, SaveError};
+pub use issued::{Issued, MemberRequest};
 pub use load::IdentityFiles;
 pub use names::{MAX_NAME_LENGTH, NameFields, NameReading, NamesError, peer_names};
 pub use reload::{EXPIRY_NOTICES, Notice, Reloader};
 pub use spiffe::{SpiffePattern, SpiffePatternError};
 pub use tls_context::{KeyExchange, tls_context, tls_context_with};
 pub use trust::{MAX_REVOKED, NamePolicy, Trust};
-pub use x509::Fingerprint;
+pub use verification::{Objection, ObjectionCause, RefusedBy, Remark, Verification};
+pub use x509::{EncodedCertificate, Fingerprint};

@@ -103,16 +103,7 @@ pub enum NamesError {
 ///
 /// [`NamesError::NotACertificate`] when the bytes do not parse.
 pub fn peer_names(leaf_der: &[u8]) -> Result<Vec<String>, NamesError> {
-    read_der(leaf_der, &NameFields::default()).map(|reading| reading.proven)
-}
-
-/// What a leaf certificate (DER) holds, and proves under these fields.
-///
-/// # Errors
-///
-/// [`NamesError::NotACertificate`] when the bytes do not parse.
-pub(crate) fn read_der(leaf_der: &[u8], fields: &NameFields) -> Result<NameReading, NamesError> {
-    Ok(NameReading::of(&*X509::from_der(leaf_der)?, fields))
+    NameReading::from_der(leaf_der, &NameFields::default()).map(|reading| reading.proven)
 }
 
 /// What the fields of a certificate hold, and which names they prove. `Display` tells of every
@@ -130,6 +121,16 @@ pub struct NameReading {
 }
 
 impl NameReading {
+    /// What a leaf certificate (DER) holds, and proves under these fields: at most 64 names, each
+    /// of 1 to [`MAX_NAME_LENGTH`] bytes; others are skipped.
+    ///
+    /// # Errors
+    ///
+    /// [`NamesError::NotACertificate`] when the bytes do not parse.
+    pub fn from_der(leaf_der: &[u8], fields: &NameFields) -> Result<Self, NamesError> {
+        Ok(Self::of(&*X509::from_der(leaf_der)?, fields))
+    }
+
     pub(crate) fn of(leaf: &X509Ref, fields: &NameFields) -> Self {
         let alternatives = leaf.subject_alt_names();
         let only_addresses = match &alternatives {

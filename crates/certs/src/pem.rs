@@ -14,7 +14,7 @@ use boring::pkey::{Id, PKey, PKeyRef, Private};
 use boring::x509::X509;
 
 use crate::error::{DamageError, IdentityError, UnsupportedKey};
-use crate::x509::MAX_CERTIFICATES;
+use crate::x509::{EncodedCertificate, MAX_CERTIFICATES};
 
 /// The largest PEM file that is read, in bytes.
 pub(crate) const MAX_FILE: u64 = 1 << 20;
@@ -29,6 +29,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(IdentityError::Directory { file: path.to_owned() });
+    }
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
         return Err(IdentityError::TooLarge { origin: path.display().to_string() });
@@ -41,6 +44,23 @@ pub(crate) fn certificates(pem: &[u8], origin: &str) -> Result<Vec<X509>, Identi
     let (first, mut all) = chain(pem, origin)?;
     all.insert(0, first);
     Ok(all)
+}
+
+impl EncodedCertificate {
+    /// The certificates of a PEM file of at most 1 MiB: at least one, at most 64, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`], with the file, the cause and the remedy on one line.
+    pub fn read(file: &Path) -> Result<Vec<Self>, IdentityError> {
+        let origin = file.display().to_string();
+        let certificates = certificates(&read(file)?, &origin)?;
+        certificates
+            .iter()
+            .map(|certificate| Self::of(certificate))
+            .collect::<Result<_, _>>()
+            .map_err(|error| IdentityError::Malformed { origin, source: error.into() })
+    }
 }
 
 /// The first certificate of a PEM text, and those that follow it.
@@ -78,7 +98,13 @@ pub(crate) fn private_key(pem: &[u8], origin: &str) -> Result<PKey<Private>, Ide
 }
 
 fn not_pem(pem: &[u8], expected: &'static str, origin: &str) -> IdentityError {
-    IdentityError::NotPem { origin: origin.into(), expected, found: first_label(pem) }
+    let origin = origin.to_owned();
+    match pem {
+        _ if pem.trim_ascii().is_empty() => IdentityError::Empty { origin, expected },
+        // A SEQUENCE with a length of its own, as each of these is.
+        [0x30, 0x30..=0x84, ..] => IdentityError::Der { origin, expected },
+        _ => IdentityError::NotPem { origin, expected, found: first_label(pem) },
+    }
 }
 
 fn not_a_key(error: ErrorStack, origin: &str) -> IdentityError {

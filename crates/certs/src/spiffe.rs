@@ -111,6 +111,18 @@ impl SpiffePattern {
     }
 }
 
+/// Whether a text is a SPIFFE ID with a path.
+///
+/// # Errors
+///
+/// [`SpiffePatternError`], of all but [`Name`](SpiffePatternError::Name).
+pub(crate) fn check_id(id: &str) -> Result<(), SpiffePatternError> {
+    match path(id)?.into_iter().find(|part| !is_part(part)) {
+        Some(part) => Err(SpiffePatternError::Part { part: part.to_owned() }),
+        None => Ok(()),
+    }
+}
+
 /// The parts of the path, behind a scheme and a trust domain that are in order.
 fn path(id: &str) -> Result<Vec<&str>, SpiffePatternError> {
     if id.len() > MAX_ID {
@@ -216,5 +228,14 @@ mod tests {
         assert_eq!(long.parse::<SpiffePattern>(), Err(E::TooLong { length: long.len() }));
         let long = format!("spiffe://{}/{NAME}", "a".repeat(MAX_TRUST_DOMAIN + 1));
         assert!(matches!(long.parse::<SpiffePattern>(), Err(E::TrustDomain { .. })));
+    }
+
+    #[test]
+    fn an_id_needs_a_path_and_no_open_part() {
+        assert_eq!(check_id("spiffe://example.org/member/ada"), Ok(()));
+        for id in ["spiffe://example.org", "spiffe://example.org/{name}", "spiffe://a/b,DNS:c", "a"]
+        {
+            assert!(check_id(id).is_err(), "{id}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509, X509StoreContextRef, X509VerifyError};
 
 use crate::error::{IdentityError, RevokeError};
-use crate::names::{self, NameFields, NameReading};
+use crate::names::{NameFields, NameReading};
 use crate::pem;
 use crate::x509::{self, Fingerprint};
 
@@ -136,7 +136,7 @@ impl Trust {
     pub fn binding_names(&self, leaf_der: &[u8]) -> Vec<Arc<[u8]>> {
         match self.policy {
             NamePolicy::Any => Vec::new(),
-            NamePolicy::Match => names::read_der(leaf_der, &self.fields)
+            NamePolicy::Match => NameReading::from_der(leaf_der, &self.fields)
                 .map(|read| read.proven().iter().map(|name| Arc::from(name.as_bytes())).collect())
                 .unwrap_or_default(),
         }

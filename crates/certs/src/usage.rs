@@ -21,8 +21,14 @@ use crate::error::MissingUsage;
 /// Flights of a handshake, and some more: each side acts at most so often.
 const MOST_STEPS: usize = 8;
 
-/// Looks for a usage that the certificate does not allow. Everything else about it is judged
-/// elsewhere.
+/// Whose usages count. Those of an issuer that may not issue at all are a fault of the chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    Leaf,
+    Chain,
+}
+
+/// The usages that the certificates do not allow. Everything else about them is judged elsewhere.
 ///
 /// # Errors
 /// BoringSSL cannot make the two sides.
@@ -30,11 +36,24 @@ pub(crate) fn missing(
     leaf: &X509Ref,
     intermediates: &[X509],
     key: &PKeyRef<Private>,
-) -> Result<Option<MissingUsage>, ErrorStack> {
-    match handshake(leaf, intermediates, key) {
-        Err(error) if is_key_usage(&error) => Ok(Some(MissingUsage::Signature)),
-        judged => judged,
+    judged: Judged,
+) -> Result<Vec<MissingUsage>, ErrorStack> {
+    let mut missing = Vec::new();
+    // One that refuses ends the handshake, before the other one could: each judges alone.
+    for judges in [Judges::Dialer, Judges::Acceptor] {
+        match handshake(leaf, intermediates, key, (judges, judged)) {
+            Err(error) if is_key_usage(&error) => return Ok(vec![MissingUsage::Signature]),
+            found => missing.extend(found?),
+        }
     }
+    Ok(missing)
+}
+
+/// Who looks at what the other one's certificate may be used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Judges {
+    Dialer,
+    Acceptor,
 }
 
 /// BoringSSL looks at the key usage of a certificate when it is to be used, and again in the peer.
@@ -46,11 +65,13 @@ fn handshake(
     leaf: &X509Ref,
     intermediates: &[X509],
     key: &PKeyRef<Private>,
+    (judges, judged): (Judges, Judged),
 ) -> Result<Option<MissingUsage>, ErrorStack> {
-    let context = context(leaf, intermediates, key)?;
+    let of = |side| context(leaf, intermediates, key, (judges == side).then_some(judged));
+    let (dials, accepts) = (of(Judges::Dialer)?, of(Judges::Acceptor)?);
     let (near, far) = Pipe::pair();
-    let mut dialer = Side::begin(Ssl::new(&context)?.setup_connect(near).handshake())?;
-    let mut acceptor = Side::begin(Ssl::new(&context)?.setup_accept(far).handshake())?;
+    let mut dialer = Side::begin(Ssl::new(&dials)?.setup_connect(near).handshake())?;
+    let mut acceptor = Side::begin(Ssl::new(&accepts)?.setup_accept(far).handshake())?;
     for _ in 0..MOST_STEPS {
         dialer = dialer.step()?;
         acceptor = acceptor.step()?;
@@ -63,11 +84,12 @@ fn handshake(
     })
 }
 
-/// A context that objects to nothing but the usage.
+/// A context that objects to nothing but the usage, of what it judges.
 fn context(
     leaf: &X509Ref,
     intermediates: &[X509],
     key: &PKeyRef<Private>,
+    judged: Option<Judged>,
 ) -> Result<SslContext, ErrorStack> {
     let mut builder = SslContext::builder(SslMethod::tls())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_3))?;
@@ -78,7 +100,17 @@ fn context(
     }
     builder.set_verify_callback(
         SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
-        |_, context| context.verify_result() != Err(X509VerifyError::INVALID_PURPOSE),
+        move |_, context| {
+            let is_judged = match judged {
+                Some(Judged::Chain) => true,
+                Some(Judged::Leaf) => context.error_depth() == 0,
+                None => false,
+            };
+            if !is_judged {
+                context.set_error(Ok(()));
+            }
+            context.verify_result() != Err(X509VerifyError::INVALID_PURPOSE)
+        },
     );
     Ok(builder.build())
 }

@@ -4,10 +4,26 @@ use boring::error::ErrorStack;
 use boring::hash::MessageDigest;
 use boring::x509::store::X509StoreBuilder;
 use boring::x509::verify::X509VerifyFlags;
-use boring::x509::{X509, X509Ref};
+use boring::x509::{X509, X509NameRef, X509Ref};
 
 /// The SHA-256 digest of a certificate's DER encoding: how revocation and logs name it.
 pub type Fingerprint = [u8; 32];
+
+/// One certificate of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EncodedCertificate {
+    /// Its DER form.
+    pub der: Vec<u8>,
+    /// The SHA-256 digest of that: what [`Trust::revoke`](crate::Trust::revoke) takes.
+    pub fingerprint: Fingerprint,
+}
+
+impl EncodedCertificate {
+    pub(crate) fn of(certificate: &X509Ref) -> Result<Self, ErrorStack> {
+        Ok(Self { der: certificate.to_der()?, fingerprint: fingerprint(certificate)? })
+    }
+}
 
 /// The most certificates in one PEM file: a chain has a handful, a bundle of roots for a
 /// rotation a few more. Bounds the work that a wrong file can cause.
@@ -27,4 +43,14 @@ pub(crate) fn store(roots: &[X509]) -> Result<X509StoreBuilder, ErrorStack> {
     }
     store.try_set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
     Ok(store)
+}
+
+/// A subject or an issuer as people read it: `O=Example, CN=ada`.
+pub(crate) fn name_text(name: &X509NameRef) -> String {
+    let text = |entry: &boring::x509::X509NameEntryRef| {
+        let kind = entry.object().nid().short_name().unwrap_or("?").to_owned();
+        let value = entry.data().as_utf8().map(|value| value.to_string()).unwrap_or_default();
+        format!("{kind}={value}")
+    };
+    name.entries().map(text).collect::<Vec<_>>().join(", ")
 }

@@ -92,8 +92,8 @@ pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{
     Authority, AuthorityError, ContextError, DevelopmentError, Existing, Fingerprint, Identity,
-    IdentityError, IdentityFiles, IssueError, Issued, NameFields, NamePolicy, NameReading,
-    SaveError, SpiffePattern, SpiffePatternError, Trust,
+    IdentityError, IdentityFiles, IssueError, Issued, MemberRequest, NameFields, NamePolicy,
+    NameReading, SaveError, SpiffePattern, SpiffePatternError, Trust,
 };
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};

@@ -14,3 +14,7 @@ mod name_fields;
 mod participants;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod tool;
+#[cfg(test)]
+mod verification;
