@@ -56,7 +56,7 @@ enum Command {
     Bench(bench::Arguments),
     /// Check what the architecture and the style of this repository promise
     Tidy(tidy::Arguments),
-    /// Write certificates for one member (and an authority if there is none)
+    /// Write certificates for one member (and an authority if there is none), show, verify
     Certs(certs::Arguments),
 }
 
