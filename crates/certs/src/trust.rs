@@ -43,7 +43,9 @@ pub struct Trust {
 
 impl Trust {
     /// Trust in the certificates of a PEM text. Each is an anchor of its own, self-signed or
-    /// not, as in Go. Policy [`NamePolicy::Match`], [`NameFields::default`], nothing revoked.
+    /// not, as in Go. Of several with the same name, the key identifiers tell which one issued a
+    /// certificate; without those only the first one counts. Policy [`NamePolicy::Match`],
+    /// [`NameFields::default`], nothing revoked.
     ///
     /// # Errors
     ///
