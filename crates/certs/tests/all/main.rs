@@ -11,6 +11,8 @@ mod identity;
 #[cfg(test)]
 mod name_fields;
 #[cfg(test)]
+mod others;
+#[cfg(test)]
 mod participants;
 #[cfg(test)]
 mod reload;
