@@ -8,6 +8,7 @@ mod outcomes;
 mod pending_acks;
 mod pings;
 mod probe_round;
+mod round_end;
 mod saved_by_stream;
 mod unheard_targets;
 
@@ -233,31 +234,6 @@ impl FailureDetector {
             return Some(ProbeStep::End(end));
         }
         Some(ProbeStep::Suspect { target: round.target, end })
-    }
-
-    /// A member was purged.
-    pub(crate) fn forget(&mut self, name: &MemberName) {
-        self.saved_by_stream.forget(name);
-    }
-
-    fn end_round(&mut self, round: &ProbeRound, effects: &mut Effects) -> RoundEnd {
-        effects.clear_timer(Timer::ProbePhase);
-        let probe_overdue = std::mem::take(&mut self.probe_overdue);
-        RoundEnd { stream: round.stream, probe_overdue }
-    }
-
-    /// Ends the round under way without a verdict: we ourselves were not there.
-    pub(crate) fn abandon_round(&mut self, effects: &mut Effects) -> Option<RoundEnd> {
-        let round = self.round.take()?;
-        Some(self.end_round(&round, effects))
-    }
-
-    /// Ends all probing.
-    pub(crate) fn stop(&mut self, effects: &mut Effects) -> Option<RoundEnd> {
-        self.probe_overdue = false;
-        effects.clear_timer(Timer::Probe);
-        let round = self.round.take()?;
-        Some(self.end_round(&round, effects))
     }
 
     pub(crate) fn receive_ack(

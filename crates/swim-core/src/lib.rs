@@ -79,7 +79,7 @@ pub use error::{
     SendRefusal, StreamFailure, UnacceptableAnswer,
 };
 pub use features::Features;
-pub use hooks::Hooks;
+pub use hooks::{Hooks, StateSender};
 pub use ip_network::IpNetwork;
 pub use member::{LocalMember, Member, MemberState, Peer, ProtocolVersions};
 pub use member_name::{MemberName, NameError};

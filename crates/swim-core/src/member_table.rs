@@ -8,6 +8,7 @@ mod conflicts;
 mod draw;
 mod name_index;
 mod probe_order;
+mod removal;
 mod suspected;
 
 use std::net::SocketAddr;
@@ -301,42 +302,6 @@ impl MemberTable {
     /// Begins a round: a new shuffle.
     pub(crate) fn begin_round(&mut self, rng: &mut Rng) {
         self.probe_order.begin_round(rng);
-    }
-
-    /// Forgets and returns all members that are not live, and not newer in that than `before`.
-    pub(crate) fn purge(&mut self, before: Time) -> Vec<(MemberIndex, Member)> {
-        let gone: Vec<MemberIndex> = self
-            .iter()
-            .filter(|(index, member)| {
-                *index != MemberIndex::ME
-                    && !member.state().is_live()
-                    && member.record().changed < before
-            })
-            .map(|(index, _)| index)
-            .collect();
-        if gone.is_empty() {
-            return Vec::new();
-        }
-        let gone: Vec<(MemberIndex, Member)> =
-            gone.into_iter().filter_map(|index| self.remove(index)).collect();
-        let members = &self.members;
-        let taken = |index: &MemberIndex| members[index.index()].is_some();
-        self.by_name.retain(taken);
-        self.by_address.retain(taken);
-        self.probe_order.retain(taken);
-        self.free.extend(gone.iter().map(|(index, _)| *index));
-        gone
-    }
-
-    /// Leaves the ordered lists to [`purge`](Self::purge).
-    fn remove(&mut self, index: MemberIndex) -> Option<(MemberIndex, Member)> {
-        let member = self.members.get_mut(index.index())?.take()?;
-        self.generation += 1;
-        self.by_state[member.state() as usize] -= 1;
-        self.suspected.remove(index);
-        self.conflicts.forget(index);
-        self.names.remove(index, member.name().as_bytes());
-        Some((index, member))
     }
 
     /// At most `count` distinct members that pass, drawn at random as Go does: small clusters are

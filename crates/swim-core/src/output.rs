@@ -215,6 +215,14 @@ pub enum MembershipEvent {
         /// How long it had been suspected, by our clock; zero when we only heard the end.
         after: Duration,
     },
+    /// The application refused a member that was there, when asked again: it was forgotten, and
+    /// nobody was told, see [`review_member`](crate::Membership::review_member).
+    Removed {
+        /// Who, as last known: it may well be alive.
+        member: Member,
+        /// The application's reason.
+        reason: String,
+    },
     /// It is suspected.
     Suspected {
         /// Who.

@@ -274,6 +274,7 @@ impl Watch {
             | MembershipEvent::Restarted(_)
             | MembershipEvent::Message { .. }
             | MembershipEvent::RemoteState { .. }
+            | MembershipEvent::Removed { .. }
             | MembershipEvent::ProbeAnswered { .. }
             | MembershipEvent::SeedTried { .. }
             | MembershipEvent::Resumed { .. }

@@ -13,11 +13,7 @@ use crate::output::StreamId;
 use crate::secret_key::SecretKey;
 use crate::stats::MembershipStats;
 use crate::time::Time;
-use crate::wire::MAX_META;
-use crate::wire::{KeyError, MAX_USER_STATE};
-
-/// The most application state that a push-pull carries: it has room for 20 MiB, members included.
-const MAX_STATE: usize = MAX_USER_STATE / 2;
+use crate::wire::{KeyError, MAX_META};
 
 impl Membership {
     /// The largest payload that still fits one datagram to `peer` is `limit` bytes from here on.
@@ -137,19 +133,6 @@ impl Membership {
             return Err(PayloadTooLarge { len: payload.len(), limit: MAX_META });
         }
         self.detector.set_ack_payload(payload);
-        Ok(())
-    }
-
-    /// What we send along in push-pulls from here on; the other side gets it with
-    /// [`RemoteState`](crate::MembershipEvent::RemoteState).
-    ///
-    /// # Errors
-    /// Above 10 MiB: a push-pull carries at most 20 MiB, members included.
-    pub fn set_user_state(&mut self, state: Vec<u8>) -> Result<(), PayloadTooLarge> {
-        if state.len() > MAX_STATE {
-            return Err(PayloadTooLarge { len: state.len(), limit: MAX_STATE });
-        }
-        self.exchanges.own_state().set_user_state(state);
         Ok(())
     }
 

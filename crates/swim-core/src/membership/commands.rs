@@ -181,6 +181,7 @@ impl Membership {
         if self.lifecycle.is_leaving() {
             return self.push_pull_failed(to.address, purpose, OperationError::HasLeft);
         }
+        self.refresh_user_state(purpose.is_join());
         let Self { exchanges, members, config, effects, .. } = self;
         if let Err(error) = exchanges.begin_push_pull(&to, purpose, members, config, effects) {
             self.push_pull_failed(to.address, purpose, error);

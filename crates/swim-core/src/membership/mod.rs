@@ -14,6 +14,8 @@ mod notices;
 mod receive;
 mod reliable_messages;
 mod relocating;
+mod removal;
+mod user_state;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -280,16 +282,11 @@ impl Membership {
         let oldest = self.effects.now().before(self.config.gossip_to_the_dead);
         for (index, member) in self.members.purge(oldest) {
             log::debug!("purging {}, {}", member.name(), member.state());
-            let address = member.address();
-            self.detector.forget(member.name());
             // Alone we have no other way back.
             if self.members.live_others() > 0 {
-                self.bootstrap.forget_joined(address);
+                self.bootstrap.forget_joined(member.address());
             }
-            self.clear_suspicion_timers(index);
-            self.forget_claim(index);
-            self.dissemination.forget(index, address);
-            self.effects.push(Output::ForgetPeer { address });
+            self.forget(index, &member);
         }
     }
 

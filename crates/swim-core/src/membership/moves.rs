@@ -107,7 +107,7 @@ impl Membership {
 
     fn answer_with_state(&mut self, mut examined: ExaminedClaim) {
         for stream in examined.take_waiting() {
-            let state = self.exchanges.own_state().encode(true, &self.members);
+            let state = self.encode_state(true);
             self.exchanges.answer_held(stream, &state, &mut self.effects);
         }
     }
@@ -134,7 +134,7 @@ impl Membership {
     /// listed at its new address.
     pub(super) fn answer_claimant(&mut self, id: StreamId, who: Claimant, join: bool) -> Answer {
         if self.members.get(who.index).record().advertised == who.claimed {
-            let state = self.exchanges.own_state().encode(join, &self.members);
+            let state = self.encode_state(join);
             self.exchanges.answer(id, &state, &mut self.effects);
             return Answer::Given;
         }

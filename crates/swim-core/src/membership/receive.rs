@@ -246,7 +246,7 @@ impl Membership {
         }
         let claimant = claimant_of(&self.members, from, theirs);
         if claimant.is_none() {
-            let answer = self.exchanges.own_state().encode(theirs.join, &self.members);
+            let answer = self.encode_state(theirs.join);
             self.exchanges.answer(id, &answer, &mut self.effects);
         }
         match self.merge(theirs, Bearer::Peer(from)) {
@@ -333,9 +333,7 @@ impl Membership {
             self.merge_entry(&node, bearer);
         }
         if !theirs.user_state.is_empty() {
-            let state = theirs.user_state.to_vec();
-            let join = theirs.join;
-            self.effects.emit(MembershipEvent::RemoteState { address, join, state });
+            self.deliver_user_state(theirs, bearer);
         }
         Ok(())
     }

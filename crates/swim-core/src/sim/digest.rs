@@ -152,6 +152,10 @@ impl Digest {
                 self.word(26 | error.as_ref().map_or(0, error_code) << 8);
                 self.address(*address);
             }
+            MembershipEvent::Removed { member, reason } => {
+                self.member(30, member);
+                self.bytes(reason.as_bytes());
+            }
             MembershipEvent::Resumed { away } => {
                 self.word(29);
                 self.span(*away);

@@ -1,5 +1,8 @@
 //! Who may enter, and who may say what.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use swim_core::wire::{Ack, Alive, Dead, Message, Ping, Suspect};
 use swim_core::{Config, Hooks, Member, MemberState, MembershipEvent, WarningKind};
 
@@ -185,4 +188,56 @@ fn a_veto_keeps_a_member_out() {
     cluster.run_for(seconds(1) / 10);
     assert_eq!(cluster.state("ada", "zoe"), None);
     assert_eq!(cluster.state("ada", "yan"), Some(MemberState::Alive));
+}
+
+/// Refuses bob for as long as it is told to.
+struct Revocable(Arc<AtomicBool>);
+
+impl Hooks for Revocable {
+    fn admit_member(&mut self, candidate: &Member) -> Result<(), String> {
+        let refuses = self.0.load(Ordering::Relaxed) && *candidate.name() == name("bob");
+        if refuses { Err("not him".into()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn who_is_refused_when_asked_again_is_forgotten_and_nobody_is_told() {
+    // At other moments of a probe round each time.
+    for offset in 0..12 {
+        let mut cluster = Cluster::joined(&["ada", "bob", "cyd"]);
+        let refuses = Arc::new(AtomicBool::new(false));
+        let hooks = Box::new(Revocable(Arc::clone(&refuses)));
+        cluster.tell("ada", |machine, _| machine.set_hooks(hooks));
+        cluster.wire.block_packets("bob", "ada");
+        cluster.run_for(seconds(offset) / 4);
+        let review = |cluster: &mut Cluster| {
+            cluster.tell("ada", |machine, now| machine.review_member(&name("bob"), now));
+        };
+        review(&mut cluster);
+        assert!(cluster.state("ada", "bob").is_some_and(MemberState::is_live), "{offset}");
+        refuses.store(true, Ordering::Relaxed);
+        review(&mut cluster);
+        cluster.wire.heal();
+        assert_eq!(cluster.state("ada", "bob"), None);
+        let removed = cluster.events("ada").filter(|event| {
+            matches!(event, MembershipEvent::Removed { member, reason }
+                if *member.name() == name("bob") && reason == "not him")
+        });
+        assert_eq!(removed.count(), 1);
+        let suspected = |cluster: &Cluster| {
+            let is_it = |event: &&MembershipEvent| {
+                matches!(event, MembershipEvent::Suspected { .. } | MembershipEvent::Failed { .. })
+            };
+            cluster.events("cyd").filter(is_it).count()
+        };
+        let before = suspected(&cluster);
+        cluster.run_for(seconds(60));
+        assert_eq!(cluster.state("ada", "bob"), None, "gossip does not bring it back");
+        assert_eq!(cluster.state("cyd", "bob"), Some(MemberState::Alive));
+        assert_eq!(cluster.state("bob", "ada"), Some(MemberState::Alive));
+        assert_eq!(suspected(&cluster), before, "nobody suspects it because of the refusal");
+        refuses.store(false, Ordering::Relaxed);
+        cluster.run_for(seconds(60));
+        assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Alive), "it may come back");
+    }
 }

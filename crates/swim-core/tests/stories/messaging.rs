@@ -1,6 +1,11 @@
 //! What applications say to each other.
 
-use swim_core::{DeliveryReport, MembershipEvent, OperationError, Outcome, SendRefusal};
+use std::sync::{Arc, Mutex};
+
+use swim_core::{
+    DeliveryReport, Hooks, MemberName, MembershipEvent, OperationError, Outcome, SendRefusal,
+    StateSender, WarningKind,
+};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -111,4 +116,72 @@ fn acks_and_exchanges_carry_the_applications_bytes() {
         MembershipEvent::RemoteState { state, join: true, .. } if state == b"state"
     )));
     assert!(cluster.tell("ada", |machine, _| machine.set_ack_payload(vec![0; 513])).is_err());
+}
+
+/// Who sent a state, whether in a join, and the state.
+type Merged = (Option<MemberName>, bool, Vec<u8>);
+
+/// Numbers the states that it gives, and keeps those that it gets.
+#[derive(Clone, Default)]
+struct Numbering {
+    given: Arc<Mutex<usize>>,
+    merged: Arc<Mutex<Vec<Merged>>>,
+}
+
+impl Hooks for Numbering {
+    fn local_state(&mut self, join: bool) -> Option<Vec<u8>> {
+        let mut given = self.given.lock().unwrap();
+        *given += 1;
+        Some(format!("{given}, join {join}").into_bytes())
+    }
+
+    fn merge_remote_state(&mut self, state: &[u8], join: bool, from: StateSender<'_>) {
+        let merged = (from.name.cloned(), join, state.to_vec());
+        self.merged.lock().unwrap().push(merged);
+    }
+}
+
+#[test]
+fn the_application_is_asked_for_each_state_and_gets_the_peers() {
+    let mut cluster = Cluster::of(&["ada", "bob"]);
+    let (ada, bob) = (Numbering::default(), Numbering::default());
+    for (who, hooks) in [("ada", &ada), ("bob", &bob)] {
+        let hooks = Box::new(hooks.clone());
+        cluster.tell(who, |machine, _| machine.set_hooks(hooks));
+    }
+    cluster.join("bob", "ada");
+    cluster.run_for(seconds(60));
+    let of_join = |who: &Numbering| who.merged.lock().unwrap()[0].clone();
+    let state = |text: &str| text.as_bytes().to_vec();
+    assert_eq!(of_join(&ada), (Some(name("bob")), true, state("1, join true")));
+    assert_eq!(of_join(&bob), (Some(name("ada")), true, state("1, join true")));
+    let later = bob.merged.lock().unwrap()[1].clone();
+    assert_eq!(later, (Some(name("ada")), false, state("2, join false")));
+}
+
+/// Gives more than a push-pull carries.
+struct Oversized;
+
+impl Hooks for Oversized {
+    fn local_state(&mut self, _: bool) -> Option<Vec<u8>> {
+        Some(vec![1; 10 * 1024 * 1024 + 1])
+    }
+}
+
+#[test]
+fn a_state_that_is_too_long_is_left_out_and_said() {
+    let mut cluster = Cluster::of(&["ada", "bob"]);
+    cluster.tell("ada", |machine, _| machine.set_hooks(Box::new(Oversized)));
+    let operation = cluster.join("bob", "ada");
+    cluster.run_for(seconds(1));
+    assert_eq!(cluster.outcome("bob", operation), Some(&Outcome::Joined));
+    let is_state = |event: &MembershipEvent| matches!(event, MembershipEvent::RemoteState { .. });
+    assert!(!cluster.events("bob").any(is_state));
+    assert!(cluster.events("ada").any(|event| matches!(
+        event,
+        MembershipEvent::Warning { kind: WarningKind::Overload, detail, .. }
+            if detail.contains("10485761") && detail.contains("local_state")
+    )));
+    let long = vec![1; 10 * 1024 * 1024 + 1];
+    assert!(cluster.tell("bob", |machine, _| machine.set_user_state(long)).is_err());
 }

@@ -279,6 +279,7 @@ impl Checkers {
             }
             MembershipEvent::Failed { member, .. }
             | MembershipEvent::Cleared { member, .. }
+            | MembershipEvent::Removed { member, .. }
             | MembershipEvent::Left(member) => {
                 self.suspicions.end(host, member.name());
             }
