@@ -4,13 +4,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use certs::{Identity, IdentityFiles, NameFields, NamePolicy, Trust};
 use crossbeam_channel::bounded;
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
-use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::{Config, Features, LocalMember, MemberName, Membership, RngSeed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
@@ -20,12 +19,15 @@ use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, DriverError, StartError};
+use crate::hook_runner::{SharedHooks, install_hooks};
+use crate::hooks::Hooks;
 use crate::host_watch::HostWatch;
 use crate::identity_files::{IdentityFilesWatch, IdentitySource, LoadedIdentity};
 use crate::live_identity::{LiveIdentity, check_development, unproven};
 use crate::node::{Node, NodeParts, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
+use crate::start_checks::{check_development, check_names, random_bytes};
 use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
 
 /// A member that is not running yet.
@@ -76,6 +78,7 @@ pub struct Builder {
     meta: Vec<u8>,
     reset_secret: Option<[u8; 32]>,
     driver: Option<Driver>,
+    hooks: Option<SharedHooks>,
     shared: Arc<Shared>,
 }
 
@@ -97,6 +100,7 @@ impl Clone for Builder {
             meta: self.meta.clone(),
             reset_secret: self.reset_secret,
             driver: self.driver.clone(),
+            hooks: self.hooks.clone(),
             shared: Arc::new(Shared::with_subscribers(subscribers)),
         }
     }
@@ -137,6 +141,7 @@ impl Builder {
             meta: Vec::new(),
             reset_secret: None,
             driver: None,
+            hooks: None,
             shared: Arc::default(),
         }
     }
@@ -259,6 +264,16 @@ impl Builder {
         self
     }
 
+    /// Rules and state of the application: who may be a member, and what travels with the states
+    /// that members exchange. Members started from clones of this builder share them, and wait for
+    /// each other's calls. Hooks that hold a [`Cluster`] keep the member from ending with its last
+    /// other handle: then [`close`](Cluster::close) ends it.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks + Send + 'static) -> Self {
+        self.hooks = Some(Arc::new(Mutex::new(hooks)));
+        self
+    }
+
     /// How far subscriptions may be behind, those made before this call included (default
     /// [`SubscriptionLimits::default`]).
     #[must_use]
@@ -376,18 +391,13 @@ impl Builder {
         transport.identify = live.identify();
         let endpoint = Endpoint::new(transport, tls, now)?;
         let me = LocalMember { name, address, meta: self.meta };
-        let membership = Membership::new(self.config, me, RngSeed(random_bytes()?), Time::ZERO)?;
+        let seed = RngSeed(random_bytes()?);
+        let mut membership = Membership::new(self.config, me, seed, Time::ZERO)?;
+        install_hooks(self.hooks, &mut membership, &self.shared);
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
         let (identity, shared) = (live, self.shared);
         let parts = NodeParts { membership, endpoint, identity, seeds, applications, shared, host };
         Ok(Node::new(parts, now))
     }
-}
-
-fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], StartError> {
-    let mut bytes = [0; LENGTH];
-    // The error says nothing: ring keeps causes to itself.
-    SystemRandom::new().fill(&mut bytes).map_err(|_| StartError::Randomness)?;
-    Ok(bytes)
 }

@@ -49,6 +49,16 @@ pub enum Event {
         /// only the end was heard.
         after: Duration,
     },
+    /// The application's hooks refused a member that was there, when its certificate was seen:
+    /// this member has forgotten it, and told nobody. See [`Hooks::admit_member`].
+    ///
+    /// [`Hooks::admit_member`]: crate::Hooks::admit_member
+    Removed {
+        /// The member, as last known.
+        member: Member,
+        /// The hook's reason.
+        reason: String,
+    },
     /// A member did not answer its probes; it may still clear itself.
     Suspected {
         /// The member, as last known.
@@ -85,8 +95,10 @@ pub enum Event {
         /// The bytes that were sent.
         payload: Arc<[u8]>,
     },
-    /// The application state that a peer sent along in a full state exchange. Members of this
-    /// library send none; Go's memberlist sends what its delegate's `LocalState` returns.
+    /// The application state that a peer sent along in a full state exchange: what it
+    /// gave to [`set_user_state`](crate::Cluster::set_user_state), what its
+    /// [`Hooks::local_state`](crate::Hooks::local_state) returned or, with Go, its delegate's
+    /// `LocalState`.
     RemoteState {
         /// The address of the connection.
         address: SocketAddr,
@@ -221,6 +233,7 @@ impl Event {
             | Self::Updated(_)
             | Self::Left(_)
             | Self::Failed { .. }
+            | Self::Removed { .. }
             | Self::Suspected { .. }
             | Self::Cleared { .. }
             | Self::Conflict { .. } => EventKind::Membership,
@@ -258,6 +271,7 @@ impl Event {
             Core::Failed { member, suspected_by, after, .. } => {
                 Self::Failed { member, suspected_by, after }
             }
+            Core::Removed { member, reason } => Self::Removed { member, reason },
             Core::Suspected { member, by } => Self::Suspected { member, by },
             Core::Cleared { member, by } => Self::Cleared { member, by },
             Core::Conflict { member, other } => Self::Conflict { member, other },

@@ -7,22 +7,12 @@ use std::time::{Duration, Instant};
 
 use certs::{Fingerprint, Identity, Trust};
 use crossbeam_channel::{Receiver, Sender};
-use swim_core::wire::KeyError;
-use swim_core::{
-    AdvertiseRefusal, BroadcastRefusal, MemberName, MetaRefusal, Outcome, SecretKey, SendRefusal,
-};
+use swim_core::{BroadcastRefusal, MemberName, Outcome, SendRefusal};
 
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError, SendDatagramError};
-
-/// What is to happen to an encryption key.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum KeyChange {
-    Add,
-    Use,
-    Remove,
-}
+use crate::settings_command::SettingsCommand;
 
 impl Command {
     /// Bytes of the caller that the driver has to work through.
@@ -33,12 +23,9 @@ impl Command {
             | Self::Broadcast { payload, .. }
             | Self::SendRaw { payload, .. }
             | Self::SendDatagram { payload, .. } => payload.len(),
+            Self::Settings(command) => command.payload_len(),
             Self::Join { .. }
             | Self::Leave { .. }
-            | Self::SetMeta { .. }
-            | Self::SetAdvertise { .. }
-            | Self::Keys { .. }
-            | Self::ChangeKeys { .. }
             | Self::Ping { .. }
             | Self::Stats { .. }
             | Self::Connections { .. }
@@ -66,22 +53,7 @@ pub(crate) enum Command {
     Leave {
         reply: Sender<Outcome>,
     },
-    SetMeta {
-        meta: Vec<u8>,
-        reply: Sender<Result<(), MetaRefusal>>,
-    },
-    SetAdvertise {
-        address: SocketAddr,
-        reply: Sender<Result<(), AdvertiseRefusal>>,
-    },
-    Keys {
-        reply: Sender<Vec<SecretKey>>,
-    },
-    ChangeKeys {
-        change: KeyChange,
-        key: SecretKey,
-        reply: Sender<Result<(), KeyError>>,
-    },
+    Settings(SettingsCommand),
     Send {
         to: MemberName,
         payload: Vec<u8>,

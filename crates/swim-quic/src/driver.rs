@@ -13,6 +13,7 @@ use quic_net::{EventLoop, LoopWaker, SocketId};
 
 use crate::cluster_event::StopReason;
 use crate::command::Command;
+use crate::driver_thread;
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::{Node, Shared};
 
@@ -74,6 +75,9 @@ impl Driver {
         shared: Arc<Shared>,
         make: MakeNode,
     ) -> Result<CommandSender, StartError> {
+        if driver_thread::is_present() {
+            return Err(CommandError::OnDriverThread.into());
+        }
         let (queue, commands) = bounded(COMMAND_QUEUE);
         let (lives, ended) = bounded(0);
         let (reply, hosted) = bounded(1);
@@ -130,9 +134,12 @@ impl CommandSender {
         }
     }
 
-    /// Returns when the node is gone and its port free, at `deadline` at the latest.
+    /// Returns when the node is gone and its port free, at `deadline` at the latest; at once on a
+    /// driver thread, which would wait for itself.
     pub(crate) fn wait_for_end(&self, deadline: Instant) {
-        let _ = self.ended.recv_deadline(deadline);
+        if !driver_thread::is_present() {
+            let _ = self.ended.recv_deadline(deadline);
+        }
     }
 }
 
@@ -159,6 +166,7 @@ struct Hosted {
 
 impl DriverThread {
     fn run(mut self) {
+        driver_thread::mark();
         loop {
             if self.hosted.is_empty() {
                 match self.new_nodes.recv() {

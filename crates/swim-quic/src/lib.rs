@@ -73,8 +73,12 @@ mod command;
 mod conformance;
 mod delayed_tasks;
 mod driver;
+mod driver_thread;
 mod error;
 mod expiry;
+mod hook_link;
+mod hook_runner;
+mod hooks;
 mod host_watch;
 mod identity_files;
 mod live_identity;
@@ -82,6 +86,8 @@ mod members;
 mod node;
 mod protocol;
 mod resolve;
+mod settings_command;
+mod start_checks;
 mod subscribers;
 mod suspension;
 mod transport;
@@ -93,7 +99,7 @@ pub use builder::Builder;
 pub use certs::{
     Authority, AuthorityError, ContextError, DevelopmentError, Existing, Fingerprint, Identity,
     IdentityError, IdentityFiles, IssueError, Issued, MemberRequest, NameFields, NamePolicy,
-    NameReading, SaveError, SpiffePattern, SpiffePatternError, Trust,
+    NameReading, PeerCertificate, SaveError, SpiffePattern, SpiffePatternError, Trust,
 };
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
@@ -102,9 +108,10 @@ pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
     DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
     KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ResolveError,
-    RevokeError, RotateError, SendDatagramError, SendError, SetMetaError, StartError,
-    StreamIoError,
+    RevokeError, RotateError, SendDatagramError, SendError, SetMetaError, SetUserStateError,
+    StartError, StreamIoError,
 };
+pub use hooks::Hooks;
 pub use members::Members;
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
@@ -113,5 +120,5 @@ pub use quic_net::{
 pub use subscribers::{Subscription, SubscriptionIter, SubscriptionLimits};
 pub use swim_core::{
     Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
-    MembershipStats, NameError, SecretKey, StreamFailure, UnacceptableAnswer,
+    MembershipStats, NameError, SecretKey, StateSender, StreamFailure, UnacceptableAnswer,
 };

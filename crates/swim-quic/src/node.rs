@@ -6,11 +6,12 @@
 mod commands;
 mod dials;
 mod endpoint_events;
+mod hook_events;
 mod pending_dials;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -25,6 +26,7 @@ use crate::address_watch::AddressChange;
 use crate::application::StreamRouter;
 use crate::cluster_event::{Event, RawDatagram, StopReason};
 use crate::delayed_tasks::{DelayedTask, DelayedTasks};
+use crate::hook_link::HookLink;
 use crate::host_watch::HostWatch;
 use crate::live_identity::LiveIdentity;
 use crate::members::Members;
@@ -50,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) stopped: AtomicBool,
     /// The last handle is gone: stop hosting, send nothing.
     pub(crate) abandoned: AtomicBool,
+    /// Given where the application has hooks.
+    pub(crate) hook_link: OnceLock<Arc<HookLink>>,
     /// Somebody asked for a polite end, until this moment. No queue is in its way.
     close_deadline: Mutex<Option<Instant>>,
 }
@@ -198,6 +202,7 @@ impl Node {
             self.run(task, now);
             self.settle(now);
         }
+        self.report_hooks(now);
         self.publish();
     }
 
@@ -267,8 +272,7 @@ impl Node {
         };
         let time = self.clock.time(now);
         self.membership.acknowledge(id, status, time);
-        let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
-        self.adapter.perform(&mut self.membership, &mut transport, time);
+        self.perform(time);
     }
 
     /// The announced address is no longer one of this machine's.

@@ -24,8 +24,8 @@ use swim_quic::{
     IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError,
     LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy, OpenStreamError,
     PingError, RawError, ResolveError, RevokeError, RotateError, SecretKey, SendDatagramError,
-    SendError, SendFailure, SetMetaError, StartError, StreamError, StreamFailure, StreamIoError,
-    Trust, UnacceptableAnswer,
+    SendError, SendFailure, SetMetaError, SetUserStateError, StartError, StreamError,
+    StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ variants! {
     AdvertiseError { NotDialable, Left, Command }
     AnnounceError { Unspecified, NoAddress, SeveralAddresses }
     BroadcastError { TooLarge, QueueFull, Left, Command }
-    CommandError { Busy, Unanswered, Closed }
+    CommandError { Busy, Unanswered, OnDriverThread, Closed }
     ConnectError { InvalidName, UnknownMember, OwnName, Unreachable, Closed, TimedOut, Command }
     ConnectionError { InvalidName, UnknownMember, OwnName, Command }
     DriverError { Poll, Thread }
@@ -86,6 +86,7 @@ variants! {
         Command,
     }
     SetMetaError { TooLarge, Left, Command }
+    SetUserStateError { TooLarge, Command }
     StartError {
         Name, Address, Bind, NoIdentity, Identity, NameNotInCertificate, DevelopmentIdentity,
         NotLoopback, Config, Limits, Announce, Tls, Endpoint, Socket, Randomness, Driver, Command,
@@ -460,7 +461,10 @@ fn a_command_is_not_taken() {
         }
     }
     seen.expect("Busy", &full.unwrap());
-    seen.complete_but_for(&[("Unanswered", "takes a driver thread that stands still for 5 s")]);
+    seen.complete_but_for(&[
+        ("Unanswered", "takes a driver thread that stands still for 5 s"),
+        ("OnDriverThread", "takes a hook: see `no_call_from_a_hook_waits`"),
+    ]);
 }
 
 #[test]
@@ -495,6 +499,18 @@ fn metadata_is_refused() {
     assert_eq!(error, SetMetaError::TooLarge { len: 513, limit: 512 });
     seen.expect("Left", &left().set_meta("x").unwrap_err());
     seen.expect("Command", &closed().set_meta("x").unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn a_state_for_exchanges_is_refused() {
+    let mut seen = Seen::new();
+    let ada = Participants::new().member("ada").start().unwrap();
+    let error = ada.set_user_state(vec![0; (10 << 20) + 1]).unwrap_err();
+    seen.expect("TooLarge", &error);
+    assert_eq!(error, SetUserStateError::TooLarge { len: (10 << 20) + 1, limit: 10 << 20 });
+    ada.set_user_state(vec![0; 10 << 20]).unwrap();
+    seen.expect("Command", &closed().set_user_state("x").unwrap_err());
     seen.complete_but_for(&[]);
 }
 

@@ -51,6 +51,11 @@ impl Connection {
         self.handshake.peer()
     }
 
+    /// The peer's leaf certificate in DER, once it has shown one.
+    pub(crate) fn leaf_certificate(&self) -> Option<&[u8]> {
+        self.quic.peer_cert()
+    }
+
     pub(crate) fn protocol(&self) -> Option<Protocol> {
         self.handshake.protocol()
     }

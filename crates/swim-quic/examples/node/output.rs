@@ -48,6 +48,7 @@ impl Output {
                 fields.insert("from".into(), from.to_string().into());
                 self.line("moved", fields);
             }
+            Event::Removed { member, reason } => self.line("removed", removed(member, reason)),
             Event::Resumed { away } => {
                 self.line(
                     "resumed",
@@ -180,6 +181,12 @@ fn concerning(member: &Member) -> Map<String, Value> {
 fn with_meta(member: &Member) -> Map<String, Value> {
     let mut fields = concerning(member);
     insert_bytes(&mut fields, "meta", "meta_hex", member.meta());
+    fields
+}
+
+fn removed(member: &Member, reason: &str) -> Map<String, Value> {
+    let mut fields = concerning(member);
+    fields.insert("reason".into(), reason.into());
     fields
 }
 

@@ -8,11 +8,13 @@ use swim_core::{Outcome, SecretKey};
 
 use super::{Cluster, deadline_after, misplaced};
 use crate::address::JoinAddress;
-use crate::command::{Command, KeyChange};
+use crate::command::Command;
+use crate::driver_thread;
 use crate::error::{
     AdvertiseError, CommandError, JoinError, JoinFailure, JoinFailureReason, KeysError, LeaveError,
-    ResolveError, SetMetaError,
+    ResolveError, SetMetaError, SetUserStateError,
 };
+use crate::settings_command::{KeyChange, SettingsCommand};
 
 /// What a join achieved.
 #[derive(Clone, Debug)]
@@ -81,6 +83,9 @@ impl Cluster {
             .collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(JoinError::NoAddress);
+        }
+        if driver_thread::is_present() {
+            return Err(CommandError::OnDriverThread.into());
         }
         let deadline = deadline_after(timeout);
         let attempts = self.begin_joins(addresses, deadline)?;
@@ -171,7 +176,7 @@ impl Cluster {
     ///
     /// [`AdvertiseError`] when nobody can dial the address, or this member has left.
     pub fn set_advertise(&self, address: SocketAddr) -> Result<(), AdvertiseError> {
-        Ok(self.ask(|reply| Command::SetAdvertise { address, reply })??)
+        Ok(self.settings(|reply| SettingsCommand::Advertise { address, reply })??)
     }
 
     /// Replaces this member's metadata, at most 512 bytes, and gossips it.
@@ -181,7 +186,21 @@ impl Cluster {
     /// [`SetMetaError`] when it is too long or this member has left.
     pub fn set_meta(&self, meta: impl Into<Vec<u8>>) -> Result<(), SetMetaError> {
         let meta = meta.into();
-        Ok(self.ask(|reply| Command::SetMeta { meta, reply })??)
+        Ok(self.settings(|reply| SettingsCommand::Meta { meta, reply })??)
+    }
+
+    /// Replaces what this member's application adds to the states that it exchanges with others in
+    /// joins and from time to time, at most 10 MiB: Go's `LocalState`. Its peers get it with
+    /// [`Event::RemoteState`](crate::Event::RemoteState), in each exchange, and with
+    /// [`Hooks::merge_remote_state`](crate::Hooks::merge_remote_state). Nothing is sent at once.
+    /// [`Hooks::local_state`](crate::Hooks::local_state) takes the place of it.
+    ///
+    /// # Errors
+    ///
+    /// [`SetUserStateError`] when it is too long.
+    pub fn set_user_state(&self, state: impl Into<Vec<u8>>) -> Result<(), SetUserStateError> {
+        let state = state.into();
+        Ok(self.settings(|reply| SettingsCommand::UserState { state, reply })??)
     }
 }
 
@@ -238,12 +257,12 @@ impl Cluster {
     ///
     /// [`CommandError`] when the driver thread does not take or answer the question.
     pub fn keys(&self) -> Result<Vec<SecretKey>, CommandError> {
-        self.ask(|reply| Command::Keys { reply })
+        self.settings(|reply| SettingsCommand::Keys { reply })
     }
 
     fn change_keys(&self, change: KeyChange, key: &SecretKey) -> Result<(), KeysError> {
         let key = key.clone();
-        Ok(self.ask(|reply| Command::ChangeKeys { change, key, reply })??)
+        Ok(self.settings(|reply| SettingsCommand::ChangeKeys { change, key, reply })??)
     }
 }
 

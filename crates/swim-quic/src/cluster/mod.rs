@@ -20,10 +20,12 @@ use swim_core::{Member, MemberName, Outcome};
 use crate::cluster_event::Stats;
 use crate::command::Command;
 use crate::driver::CommandSender;
+use crate::driver_thread;
 use crate::error::CommandError;
 use crate::members::Members;
 use crate::node::Shared;
 use crate::resolve::Resolver;
+use crate::settings_command::SettingsCommand;
 use crate::subscribers::Subscription;
 
 pub use connections::RawSocket;
@@ -41,8 +43,8 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 /// and sends nothing: its peers will find it dead. To be seen leaving,
 /// [`leave`](Self::leave) first.
 ///
-/// Calls that wait take a timeout. None of the calls may be made from a hook, which runs on the
-/// driver thread that would have to answer.
+/// Calls that wait take a timeout. From a hook, which runs on the driver thread that would have to
+/// answer, they fail at once with [`CommandError::OnDriverThread`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -178,8 +180,8 @@ impl Cluster {
     }
 
     /// Closes all connections politely and stops the member; waits at most `timeout`. Other
-    /// handles find the cluster closed. Without a [`leave`](Self::leave) before it, peers see a
-    /// failure.
+    /// handles find the cluster closed. From a hook it does not wait. Without a
+    /// [`leave`](Self::leave) before it, peers see a failure.
     pub fn close(&self, timeout: Duration) {
         let deadline = deadline_after(timeout);
         self.inner.shared.close_until(deadline);
@@ -187,7 +189,11 @@ impl Cluster {
         self.inner.sender.wait_for_end(deadline + REPORT_MARGIN);
     }
 
+    /// Gives a command whose answer is waited for.
     fn send_command(&self, command: Command) -> Result<(), CommandError> {
+        if driver_thread::is_present() {
+            return Err(CommandError::OnDriverThread);
+        }
         self.inner.sender.send(command)
     }
 
@@ -195,6 +201,14 @@ impl Cluster {
     fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, CommandError> {
         let answer = self.ask_within(command, LOCAL_ANSWER)?;
         answer.ok_or(CommandError::Unanswered)
+    }
+
+    /// A command about settings, answered in the same turn.
+    fn settings<T>(
+        &self,
+        command: impl FnOnce(Sender<T>) -> SettingsCommand,
+    ) -> Result<T, CommandError> {
+        self.ask(|reply| Command::Settings(command(reply)))
     }
 
     /// A command that ends when its operation does. `None`: not within `timeout`.

@@ -15,7 +15,7 @@ mod stream_error;
 use std::net::SocketAddr;
 
 use swim_core::wire::KeyError;
-use swim_core::{AdvertiseRefusal, MetaRefusal, OperationError};
+use swim_core::{AdvertiseRefusal, MetaRefusal, OperationError, PayloadTooLarge};
 use thiserror::Error;
 
 pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
@@ -37,6 +37,10 @@ pub enum CommandError {
     /// hook of the application blocks it. The command may still be carried out.
     #[error("the driver thread does not answer: is the machine overloaded, or a hook blocked?")]
     Unanswered,
+    /// The call was made from a hook, on a driver thread, which would wait for itself. The command
+    /// was not given.
+    #[error("called on a driver thread, from a hook: hand the call to another thread")]
+    OnDriverThread,
     /// The cluster was closed, or its driver thread ended.
     #[error("the cluster is closed: start a new one")]
     Closed,
@@ -87,6 +91,28 @@ pub enum SetMetaError {
     /// The driver thread did not take the command.
     #[error(transparent)]
     Command(#[from] CommandError),
+}
+
+/// Why the state that an application adds to exchanges was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SetUserStateError {
+    /// More bytes than an exchange has room for (10 MiB).
+    #[error("a state of {len} bytes: shorten it to at most {limit}, or send it on a stream")]
+    TooLarge {
+        /// How many bytes there are.
+        len: usize,
+        /// How many an exchange carries.
+        limit: usize,
+    },
+    /// The driver thread did not take the command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl From<PayloadTooLarge> for SetUserStateError {
+    fn from(PayloadTooLarge { len, limit }: PayloadTooLarge) -> Self {
+        Self::TooLarge { len, limit }
+    }
 }
 
 /// Why an address is not announced.

@@ -13,8 +13,9 @@ use swim_core::{AdvertiseRefusal, MemberName, MemberState, OperationId, Outcome,
 
 use super::Node;
 use crate::cluster_event::{RawDatagram, Stats};
-use crate::command::{Command, KeyChange};
+use crate::command::Command;
 use crate::error::{OpenStreamError, SendDatagramError};
+use crate::settings_command::{KeyChange, SettingsCommand};
 
 /// Raw datagrams that may wait to be received; further ones are dropped.
 const RAW_QUEUE: usize = 256;
@@ -34,16 +35,7 @@ impl Node {
                 self.operations.waiting.insert(operation, reply);
                 self.operations.leaving = Some(operation);
             }
-            Command::SetAdvertise { address, reply } => {
-                answer(&reply, self.set_advertise(address, now));
-            }
-            Command::SetMeta { meta, reply } => {
-                answer(&reply, self.membership.set_meta(meta, time));
-            }
-            Command::Keys { reply } => answer(&reply, self.membership.keys()),
-            Command::ChangeKeys { change, key, reply } => {
-                answer(&reply, self.change_keys(change, &key));
-            }
+            Command::Settings(command) => self.change_settings(command, now),
             Command::Send { to, payload, reply } => {
                 answer(&reply, self.membership.send(&to, &payload, time));
             }
@@ -94,14 +86,6 @@ impl Node {
         self.settle(now);
     }
 
-    fn change_keys(&mut self, change: KeyChange, key: &SecretKey) -> Result<(), KeyError> {
-        match change {
-            KeyChange::Add => self.membership.add_key(key),
-            KeyChange::Use => self.membership.use_key(key),
-            KeyChange::Remove => self.membership.remove_key(key),
-        }
-    }
-
     /// From here on raw datagrams go to this receiver, and to no earlier one.
     fn listen_raw(&mut self) -> Receiver<RawDatagram> {
         let (sender, receiver) = bounded(RAW_QUEUE);
@@ -114,6 +98,33 @@ impl Node {
             membership: self.membership.stats(),
             transport: self.endpoint.stats(),
             raw_datagrams_dropped: self.raw.dropped,
+        }
+    }
+
+    fn change_settings(&mut self, command: SettingsCommand, now: Instant) {
+        let time = self.clock.time(now);
+        match command {
+            SettingsCommand::Meta { meta, reply } => {
+                answer(&reply, self.membership.set_meta(meta, time));
+            }
+            SettingsCommand::UserState { state, reply } => {
+                answer(&reply, self.membership.set_user_state(state));
+            }
+            SettingsCommand::Advertise { address, reply } => {
+                answer(&reply, self.set_advertise(address, now));
+            }
+            SettingsCommand::Keys { reply } => answer(&reply, self.membership.keys()),
+            SettingsCommand::ChangeKeys { change, key, reply } => {
+                answer(&reply, self.change_keys(change, &key));
+            }
+        }
+    }
+
+    fn change_keys(&mut self, change: KeyChange, key: &SecretKey) -> Result<(), KeyError> {
+        match change {
+            KeyChange::Add => self.membership.add_key(key),
+            KeyChange::Use => self.membership.use_key(key),
+            KeyChange::Remove => self.membership.remove_key(key),
         }
     }
 

@@ -94,6 +94,7 @@ impl Node {
                     return;
                 }
                 self.dial_succeeded(&peer);
+                self.certificate_shown(&peer, now);
                 if peer.name.is_none()
                     && let Some(name) = self.member_behind(&peer)
                     && self.is_at(&name, peer.address)
@@ -147,7 +148,7 @@ impl Node {
 
     /// The member behind a connection: the one that it belongs to, else the one that announces its
     /// address, if the certificate allows it.
-    fn member_behind(&mut self, identity: &Arc<PeerIdentity>) -> Option<MemberName> {
+    pub(super) fn member_behind(&mut self, identity: &Arc<PeerIdentity>) -> Option<MemberName> {
         let peer = self.peers.get(identity);
         if let [name] = &*peer.names {
             return Some(name.clone());

@@ -1,0 +1,37 @@
+//! What a handle asks of its node about what the member says of itself, and its keys.
+
+use std::net::SocketAddr;
+
+use crossbeam_channel::Sender;
+use swim_core::wire::KeyError;
+use swim_core::{AdvertiseRefusal, MetaRefusal, PayloadTooLarge, SecretKey};
+
+/// What is to happen to an encryption key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyChange {
+    Add,
+    Use,
+    Remove,
+}
+
+/// A change of what may change while a member runs, or a question about it.
+pub(crate) enum SettingsCommand {
+    Meta { meta: Vec<u8>, reply: Sender<Result<(), MetaRefusal>> },
+    UserState { state: Vec<u8>, reply: Sender<Result<(), PayloadTooLarge>> },
+    Advertise { address: SocketAddr, reply: Sender<Result<(), AdvertiseRefusal>> },
+    Keys { reply: Sender<Vec<SecretKey>> },
+    ChangeKeys { change: KeyChange, key: SecretKey, reply: Sender<Result<(), KeyError>> },
+}
+
+impl SettingsCommand {
+    /// Bytes of the caller that the driver has to work through.
+    pub(crate) fn payload_len(&self) -> usize {
+        match self {
+            Self::UserState { state, .. } => state.len(),
+            Self::Meta { .. }
+            | Self::Advertise { .. }
+            | Self::Keys { .. }
+            | Self::ChangeKeys { .. } => 0,
+        }
+    }
+}
