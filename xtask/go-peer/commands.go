@@ -41,6 +41,9 @@ func (p *peer) execute(command, rest string) (fields, error) {
 		return fields{"members": p.memberLines()}, nil
 	case "meta":
 		return nil, p.commandMeta(rest)
+	case "state":
+		p.setState([]byte(rest))
+		return nil, nil
 	case "send":
 		return p.commandSend(rest, p.list.SendBestEffort)
 	case "sendr":

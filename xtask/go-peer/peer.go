@@ -32,6 +32,7 @@ type peer struct {
 
 	mutex sync.Mutex
 	meta  []byte
+	state []byte
 
 	leaveOnce sync.Once
 	leaveErr  error
@@ -218,11 +219,24 @@ func (p *peer) GetBroadcasts(overhead, limit int) [][]byte {
 	return p.queue.GetBroadcasts(overhead, limit)
 }
 
-// LocalState is empty: this peer has no state of its own to exchange.
-func (p *peer) LocalState(bool) []byte { return nil }
+// LocalState is what the command `state` has set; empty before.
+func (p *peer) LocalState(bool) []byte {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.state
+}
 
-// MergeRemoteState ignores the state of others.
-func (p *peer) MergeRemoteState([]byte, bool) {}
+func (p *peer) setState(state []byte) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.state = state
+}
+
+// MergeRemoteState reports the state that another member's application has added.
+func (p *peer) MergeRemoteState(state []byte, join bool) {
+	body := fields{"join": join, "len": len(state)}
+	p.report.event("state", body.putBytes("text", "hex", state))
+}
 
 // broadcast is a user message on its way to everybody.
 type broadcast []byte

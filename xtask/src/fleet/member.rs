@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::Observed;
-use super::event::{EventKind, Reply, SeenState, UserMessage};
+use super::event::{EventKind, Reply, SeenState, UserMessage, text_or_hex};
 
 /// How a member's process is meant to fare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +40,8 @@ pub(crate) struct Member {
     /// Every change of a state that it told, in order.
     pub(crate) changes: Vec<(String, SeenState)>,
     pub(crate) messages: Vec<UserMessage>,
+    /// What peers' applications added to their states, and whether in a join.
+    pub(crate) states: Vec<(String, bool)>,
     /// Replies that nobody has taken yet.
     pub(crate) replies: VecDeque<Reply>,
     /// Ended attempts to join a seed; with the reason where they failed.
@@ -128,6 +130,10 @@ impl Member {
                 }
             }
             EventKind::Msg(message) => self.messages.push(message.clone()),
+            EventKind::State { join, text, hex } => {
+                let state = text_or_hex(text.as_ref(), hex.as_ref()).unwrap_or_default();
+                self.states.push((state, *join));
+            }
             EventKind::Seed { ok, error } => {
                 let reason = error.as_deref().unwrap_or("no reason given");
                 self.seeds.push((!ok).then(|| reason.to_owned()));

@@ -47,6 +47,12 @@ pub(crate) enum EventKind {
         away_ms: u64,
     },
     Msg(UserMessage),
+    /// What a peer's application added to the state that it exchanged, in a join or another time.
+    State {
+        join: bool,
+        text: Option<String>,
+        hex: Option<String>,
+    },
     Stream {
         from: String,
         protocol: String,
@@ -237,7 +243,7 @@ impl MemberEvent {
     }
 }
 
-fn text_or_hex(text: Option<&String>, hex: Option<&String>) -> Option<String> {
+pub(super) fn text_or_hex(text: Option<&String>, hex: Option<&String>) -> Option<String> {
     text.cloned().or_else(|| Some(format!("hex {}", hex?)))
 }
 
@@ -287,6 +293,7 @@ mod tests {
             r#""ev":"moved","node":"b","addr":"127.0.0.1:1""#,
             r#""ev":"resumed","away_ms":1200"#,
             r#""ev":"conflict","node":"b","other":"127.0.0.1:1""#,
+            r#""ev":"state","join":true,"text":"load=3","len":6"#,
             r#""ev":"stream","from":"a","protocol":"echo""#,
             r#""ev":"seed","addr":"x","ok":false,"error":"timed out""#,
             r#""ev":"deaf","why":"dial","ms":5000"#,

@@ -9,7 +9,7 @@ use super::lifecycle_cases::{
 };
 use super::message_cases::{
     KEY_16, KEY_24, KEY_32, OTHER_KEY, all_ways, cluster, compression, credit, key_rotation,
-    old_format, refused,
+    old_format, refused, states,
 };
 use super::steps::Told;
 use crate::fleet::stage::Stage;
@@ -80,6 +80,9 @@ pub(super) const CASES: &[Case] = cases! {
     "messages" 4 true all_ways =>
         "user messages, best effort and reliable, 1 B to 64 KiB, and broadcasts",
         "one message is not sent" => "is received";
+    "state" 4 true states =>
+        "the applications' states travel with joins, from each kind to the other",
+        "the node is given no state" => "gets the state of r1";
     "leave" 6 false leave =>
         "a node leaves, then a Go peer does",
         "nobody leaves" => "see r2 left";

@@ -52,6 +52,26 @@ pub(super) fn all_ways(stage: &mut Stage, sabotaged: bool) -> Told {
     broadcasts(stage, &all)
 }
 
+/// Each kind joins the other once, and both sides of a join get the other's state.
+pub(super) fn states(stage: &mut Stage, sabotaged: bool) -> Told {
+    let mut addresses = Vec::new();
+    for name in ["g1", "r1", "g2"] {
+        addresses.push(stage.start(name, &[])?);
+        if !(sabotaged && name == "r1") {
+            stage.ask(name, &format!("state of {name}"))?;
+        }
+    }
+    for (newcomer, member, address) in [("r1", "g1", 0), ("g2", "r1", 1)] {
+        stage.ask(newcomer, &format!("join {}", addresses[address]))?;
+        for (to, from) in [(member, newcomer), (newcomer, member)] {
+            let state = (format!("of {from}"), true);
+            let what = format!("{to} gets the state of {from}");
+            stage.wait(&what, GATHER, |stage| stage.member(to).states.contains(&state))?;
+        }
+    }
+    stage.gathered(&["r1", "g1", "g2"], GATHER)
+}
+
 fn broadcasts(stage: &mut Stage, all: &[&str]) -> Told {
     let mut sent = Vec::new();
     for from in ["r1", "g1", "r2"] {

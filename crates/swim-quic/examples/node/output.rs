@@ -38,10 +38,8 @@ impl Output {
             Event::Left(member) if member.name() != own_name => {
                 self.line("leave", concerning(member));
             }
-            Event::Joined(_)
-            | Event::Left(_)
-            | Event::RemoteState { .. }
-            | Event::Stopped { .. } => {}
+            Event::RemoteState { join, state, .. } => self.line("state", exchanged(*join, state)),
+            Event::Joined(_) | Event::Left(_) | Event::Stopped { .. } => {}
             Event::Restarted(member) => self.line("restarted", concerning(member)),
             Event::Moved { member, from } => {
                 let mut fields = concerning(member);
@@ -181,6 +179,15 @@ fn concerning(member: &Member) -> Map<String, Value> {
 fn with_meta(member: &Member) -> Map<String, Value> {
     let mut fields = concerning(member);
     insert_bytes(&mut fields, "meta", "meta_hex", member.meta());
+    fields
+}
+
+/// What a peer's application added to its state.
+fn exchanged(join: bool, state: &[u8]) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("join".into(), join.into());
+    insert_bytes(&mut fields, "text", "hex", state);
+    fields.insert("len".into(), state.len().into());
     fields
 }
 

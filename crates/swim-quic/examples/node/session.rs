@@ -55,6 +55,7 @@ impl Session {
                 json!({ "members": members })
             }),
             "meta" => done(self.cluster.set_meta(rest)),
+            "state" => done(self.cluster.set_user_state(rest)),
             "advertise" => match rest.parse() {
                 Ok(address) => done(self.cluster.set_advertise(address)),
                 Err(_) => Err(usage("advertise IP:PORT")),
@@ -77,9 +78,9 @@ impl Session {
             "leave" => no_arguments(rest).and_then(|()| self.leave()),
             "die" => Err(usage("die")),
             other => Err(format!(
-                "unknown command {other:?}: use join, members, meta, send, sendr, sendn, sendrn, \
-                 bcast, ping, stream, stats, keys, key-add, key-use, key-remove, rotate, revoke, \
-                 leave, quit or die"
+                "unknown command {other:?}: use join, members, meta, state, send, sendr, sendn, \
+                 sendrn, bcast, ping, stream, stats, keys, key-add, key-use, key-remove, rotate, \
+                 revoke, leave, quit or die"
             )),
         };
         self.output.reply(command, reply);
