@@ -14,7 +14,10 @@ use boring::nid::Nid;
 use boring::pkey::PKey;
 use boring::x509::extension::{ExtendedKeyUsage, KeyUsage};
 use boring::x509::{X509, X509Extension, X509Name};
-use certs::{ChainError, Identity, IdentityError, IdentityFiles, MissingUsage, Trust, tls_context};
+use certs::{
+    ChainError, Identity, IdentityError, IdentityFiles, MissingUsage, PeerCertificate, Trust,
+    tls_context,
+};
 
 use crate::participants::{CENTURY, DAY, HOME, authority, data, day_one, member};
 
@@ -271,4 +274,19 @@ fn identities_for_development_share_an_authority_and_are_known_as_such() {
     let identity = issued.identity().unwrap();
     assert_eq!(identity.names(), ["ada"]);
     assert!(!identity.is_for_development());
+}
+
+#[test]
+fn a_peers_certificate_shows_its_names_of_each_kind() {
+    let read = |file: &str| {
+        let certificate = X509::from_pem(&fs::read(data(file)).unwrap()).unwrap();
+        PeerCertificate::from_der(&certificate.to_der().unwrap()).unwrap()
+    };
+    let rsa = read("rsa.pem");
+    assert_eq!(rsa.dns_names(), ["ada"]);
+    assert_eq!(rsa.uris(), ["spiffe://example.org/ns/prod/ada-spiffe"]);
+    let go = read("go.pem");
+    assert_eq!(go.common_names(), ["ada"]);
+    assert!(go.dns_names().is_empty() && go.uris().is_empty());
+    assert_ne!(go.fingerprint(), rsa.fingerprint());
 }
