@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use certs::{Fingerprint, Identity, Trust};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use swim_core::wire::KeyError;
 use swim_core::{
     AdvertiseRefusal, BroadcastRefusal, MemberName, MetaRefusal, Outcome, SecretKey, SendRefusal,
@@ -15,6 +15,7 @@ use swim_core::{
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError, SendDatagramError};
+use crate::receiver::Incoming;
 
 /// What is to happen to an encryption key.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +130,7 @@ pub(crate) enum Command {
         reply: Sender<Result<usize, RevokeError>>,
     },
     ListenRaw {
-        reply: Sender<Receiver<RawDatagram>>,
+        reply: Sender<Incoming<RawDatagram>>,
     },
     SendRaw {
         to: SocketAddr,
@@ -145,7 +146,7 @@ pub(crate) enum Command {
     },
     Listen {
         protocol: String,
-        reply: Sender<Receiver<IncomingStream>>,
+        reply: Sender<Incoming<IncomingStream>>,
     },
     SendDatagram {
         to: MemberName,
@@ -155,6 +156,6 @@ pub(crate) enum Command {
     },
     ListenDatagrams {
         protocol: String,
-        reply: Sender<Receiver<IncomingDatagram>>,
+        reply: Sender<Incoming<IncomingDatagram>>,
     },
 }

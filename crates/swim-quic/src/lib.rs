@@ -71,6 +71,7 @@ mod cluster_event;
 mod command;
 #[cfg(test)]
 mod conformance;
+mod deadline;
 mod delayed_tasks;
 mod driver;
 mod error;
@@ -81,6 +82,7 @@ mod live_identity;
 mod members;
 mod node;
 mod protocol;
+mod receiver;
 mod resolve;
 mod subscribers;
 mod suspension;
@@ -100,16 +102,17 @@ pub use driver::Driver;
 pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
     DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
-    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ResolveError,
-    RevokeError, RotateError, SendDatagramError, SendError, SetMetaError, StartError,
-    StreamIoError,
+    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, RecvError,
+    RecvTimeoutError, ResolveError, RevokeError, RotateError, SendDatagramError, SendError,
+    SetMetaError, StartError, StreamIoError, TryRecvError,
 };
 pub use members::Members;
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
     SendFailure, StreamError, WriteError,
 };
-pub use subscribers::{Subscription, SubscriptionIter, SubscriptionLimits};
+pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter, Receiver, wait_any};
+pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{
     Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
     MembershipStats, NameError, SecretKey, StreamFailure, UnacceptableAnswer,

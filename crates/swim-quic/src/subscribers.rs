@@ -4,13 +4,12 @@
 //! has room of its own in a queue, so that unread messages never cost a membership event.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::{IntoIter, Iter, Receiver, Sender, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 
 use crate::cluster_event::{Event, EventKind, StopReason};
+use crate::receiver::Incoming;
 
 /// Warnings and reports of seeds that a subscriber may leave unread. They come at most once a
 /// second and kind, so that this is minutes of the worst.
@@ -41,65 +40,30 @@ impl Default for SubscriptionLimits {
 
 /// The events of a member, in the order in which they happened.
 ///
-/// It can be used as the [`Receiver`] of crossbeam-channel that it holds: `recv`, `try_recv`,
-/// `recv_timeout`, `iter`, `select!`. Clones share one queue: each event goes to one of them. The
-/// queue is freed when the last clone is dropped. It ends with the member, after
-/// [`Event::Stopped`]; one that is made later has ended already.
-#[derive(Clone)]
-pub struct Subscription {
-    receiver: Receiver<Event>,
-    /// Takes the subscription off the list when the last clone goes.
-    _registration: Arc<Registration>,
-}
+/// By the time an event about a member comes, [`Cluster::members`](crate::Cluster::members) shows
+/// what it tells, or something later. Of one member the events come in the order in which its
+/// states followed each other, and a message after what happened to the member before the message
+/// arrived. A gap is never silent: [`Event::Lagged`] stands where events were missed.
+///
+/// Clones share one queue: each event goes to one of them. The queue is freed when the last clone
+/// is dropped. It ends with the member, after [`Event::Stopped`]; one that is made later has ended
+/// already.
+///
+/// ```no_run
+/// # use swim_quic::{Cluster, Event};
+/// # fn example(cluster: &Cluster) {
+/// for event in cluster.subscribe() {
+///     match event {
+///         Event::Joined(member) => println!("{} is at {}", member.name(), member.address()),
+///         Event::Stopped { reason } => println!("the end: {reason}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
+pub type Subscription = Incoming<Event>;
 
-impl Deref for Subscription {
-    type Target = Receiver<Event>;
-
-    fn deref(&self) -> &Receiver<Event> {
-        &self.receiver
-    }
-}
-
-impl<'a> IntoIterator for &'a Subscription {
-    type Item = Event;
-    type IntoIter = Iter<'a, Event>;
-
-    fn into_iter(self) -> Iter<'a, Event> {
-        self.receiver.iter()
-    }
-}
-
-impl IntoIterator for Subscription {
-    type Item = Event;
-    type IntoIter = SubscriptionIter;
-
-    fn into_iter(self) -> SubscriptionIter {
-        let Self { receiver, _registration } = self;
-        SubscriptionIter { events: receiver.into_iter(), _registration }
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("waiting", &self.receiver.len()).finish()
-    }
-}
-
-/// Waits for the events of a [`Subscription`] until it ends.
-#[derive(Debug)]
-pub struct SubscriptionIter {
-    events: IntoIter<Event>,
-    _registration: Arc<Registration>,
-}
-
-impl Iterator for SubscriptionIter {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        self.events.next()
-    }
-}
-
+/// Takes the subscription off the list when the last clone goes.
 struct Registration {
     list: Arc<Mutex<List>>,
     number: u64,
@@ -108,12 +72,6 @@ struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         lock(&self.list).subscribers.remove(&self.number);
-    }
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
@@ -175,7 +133,7 @@ impl Subscribers {
         let seen = look();
         drop(list);
         let registration = Arc::new(Registration { list: Arc::clone(&self.list), number });
-        (seen, Subscription { receiver, _registration: registration })
+        (seen, Incoming::owning(receiver, registration))
     }
 
     /// Publishes a snapshot, then hands `events` to every subscriber, in order.

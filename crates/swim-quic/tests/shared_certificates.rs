@@ -20,8 +20,7 @@ use boring::pkey::{PKey, Private};
 use boring::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 use common::{PATIENCE, alive, eventually, hear, quick};
-use crossbeam_channel::RecvTimeoutError;
-use swim_quic::{Cluster, Event, Identity, Subscription};
+use swim_quic::{Cluster, Event, Identity, RecvTimeoutError, Subscription};
 
 const SECOND: Duration = Duration::from_secs(1);
 

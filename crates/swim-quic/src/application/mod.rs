@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use quic_net::{Endpoint, LoopWaker, StreamError, StreamToken};
 use swim_core::MemberName;
 
 use crate::error::{OpenStreamError, StreamIoError};
 use crate::protocol::{NotAHeader, split_header};
+use crate::receiver::Incoming;
 pub use app_stream::{IncomingDatagram, IncomingStream, Stream};
 use pipe::{PIPE_CAPACITY, Pipe, WakeSet};
 
@@ -83,16 +84,16 @@ impl StreamRouter {
         }
     }
 
-    pub(crate) fn listen(&mut self, protocol: String) -> Receiver<IncomingStream> {
+    pub(crate) fn listen(&mut self, protocol: String) -> Incoming<IncomingStream> {
         let (sender, receiver) = bounded(LISTEN_QUEUE);
         self.stream_listeners.insert(protocol, sender);
-        receiver
+        Incoming::new(receiver)
     }
 
-    pub(crate) fn listen_datagrams(&mut self, protocol: String) -> Receiver<IncomingDatagram> {
+    pub(crate) fn listen_datagrams(&mut self, protocol: String) -> Incoming<IncomingDatagram> {
         let (sender, receiver) = bounded(LISTEN_QUEUE);
         self.datagram_listeners.insert(protocol, sender);
-        receiver
+        Incoming::new(receiver)
     }
 
     /// The token of the next stream that an application opens.

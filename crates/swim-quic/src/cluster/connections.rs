@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use quic_net::{FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
 use swim_core::MemberName;
 
@@ -11,6 +10,7 @@ use super::{Cluster, REPORT_MARGIN};
 use crate::cluster_event::{ConnectionInfo, RawDatagram};
 use crate::command::Command;
 use crate::error::{CommandError, ConnectError, ConnectionError, RawError};
+use crate::receiver::Incoming;
 
 /// # Connections
 ///
@@ -115,7 +115,7 @@ impl Cluster {
 #[derive(Clone, Debug)]
 pub struct RawSocket {
     cluster: Cluster,
-    incoming: Receiver<RawDatagram>,
+    incoming: Incoming<RawDatagram>,
 }
 
 impl RawSocket {
@@ -137,7 +137,7 @@ impl RawSocket {
     }
 
     /// What arrives. Ends with the member, or when another raw socket takes its place.
-    pub fn incoming(&self) -> &Receiver<RawDatagram> {
+    pub fn incoming(&self) -> &Incoming<RawDatagram> {
         &self.incoming
     }
 }

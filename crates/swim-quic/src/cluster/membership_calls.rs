@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use swim_core::{Outcome, SecretKey};
 
-use super::{Cluster, deadline_after, misplaced};
+use super::{Cluster, misplaced};
 use crate::address::JoinAddress;
 use crate::command::{Command, KeyChange};
+use crate::deadline::deadline_after;
 use crate::error::{
     AdvertiseError, CommandError, JoinError, JoinFailure, JoinFailureReason, KeysError, LeaveError,
     ResolveError, SetMetaError,

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use swim_core::{DeliveryReport, MemberName, Outcome};
 
-use super::{Cluster, REPORT_MARGIN, deadline_after, misplaced};
+use super::{Cluster, REPORT_MARGIN, misplaced};
 use crate::application::{IncomingDatagram, IncomingStream, Stream};
 use crate::command::Command;
+use crate::deadline::deadline_after;
 use crate::error::{
     BroadcastError, ListenError, OpenStreamError, PingError, SendDatagramError, SendError,
 };
 use crate::protocol;
+use crate::receiver::Incoming;
 
 /// # Messages
 ///
@@ -171,7 +172,7 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ListenError::Protocol`] for a name that is not 1 to 255 bytes long.
-    pub fn listen(&self, protocol: &str) -> Result<Receiver<IncomingStream>, ListenError> {
+    pub fn listen(&self, protocol: &str) -> Result<Incoming<IncomingStream>, ListenError> {
         protocol::header(protocol).ok_or(ListenError::Protocol)?;
         let protocol = protocol.to_owned();
         Ok(self.ask(|reply| Command::Listen { protocol, reply })?)
@@ -205,7 +206,7 @@ impl Cluster {
     pub fn listen_datagrams(
         &self,
         protocol: &str,
-    ) -> Result<Receiver<IncomingDatagram>, ListenError> {
+    ) -> Result<Incoming<IncomingDatagram>, ListenError> {
         protocol::header(protocol).ok_or(ListenError::Protocol)?;
         let protocol = protocol.to_owned();
         Ok(self.ask(|reply| Command::ListenDatagrams { protocol, reply })?)

@@ -12,13 +12,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use swim_core::{Member, MemberName, Outcome};
 
 use crate::cluster_event::Stats;
 use crate::command::Command;
+use crate::deadline::deadline_after;
 use crate::driver::CommandSender;
 use crate::error::CommandError;
 use crate::members::Members;
@@ -227,11 +228,4 @@ impl Cluster {
 fn misplaced(outcome: &Outcome) -> CommandError {
     debug_assert!(false, "another operation's outcome: {outcome:?}");
     CommandError::Unanswered
-}
-
-#[expect(clippy::disallowed_methods, reason = "a caller's timeout starts when the caller calls")]
-fn deadline_after(timeout: Duration) -> Instant {
-    let now = Instant::now();
-    // A timeout beyond what the clock can hold means: as long as it takes.
-    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400 * 365))
 }

@@ -8,6 +8,7 @@
 
 mod identity_error;
 mod join_error;
+mod receive_error;
 mod send_error;
 mod start_error;
 mod stream_error;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
+pub use receive_error::{RecvError, RecvTimeoutError, TryRecvError};
 pub use send_error::{BroadcastError, PingError, SendError};
 pub use start_error::{AnnounceError, DriverError, StartError};
 pub use stream_error::{

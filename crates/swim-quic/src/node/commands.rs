@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use quic_net::{CloseReason, MAX_PACKET, Protocol, StreamToken};
 use swim_core::wire::KeyError;
 use swim_core::{AdvertiseRefusal, MemberName, MemberState, OperationId, Outcome, SecretKey};
@@ -15,6 +15,7 @@ use super::Node;
 use crate::cluster_event::{RawDatagram, Stats};
 use crate::command::{Command, KeyChange};
 use crate::error::{OpenStreamError, SendDatagramError};
+use crate::receiver::Incoming;
 
 /// Raw datagrams that may wait to be received; further ones are dropped.
 const RAW_QUEUE: usize = 256;
@@ -103,10 +104,10 @@ impl Node {
     }
 
     /// From here on raw datagrams go to this receiver, and to no earlier one.
-    fn listen_raw(&mut self) -> Receiver<RawDatagram> {
+    fn listen_raw(&mut self) -> Incoming<RawDatagram> {
         let (sender, receiver) = bounded(RAW_QUEUE);
         self.raw.listener = Some(sender);
-        receiver
+        Incoming::new(receiver)
     }
 
     fn stats(&self) -> Stats {
