@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use quic_net::{EventLoop, LoopWaker, SocketId};
 
+use crate::answer::{Answer, GiveUps, Reply, answer};
 use crate::cluster_event::StopReason;
 use crate::command::Command;
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::{Node, Shared};
+use crate::receiver::{self, Feed, Incoming};
 
 /// Commands that can wait for one node; beyond it callers get [`CommandError::Busy`]. Each node has
 /// a queue of its own, so that one with many callers takes no place of another.
@@ -75,14 +77,16 @@ impl Driver {
         make: MakeNode,
     ) -> Result<CommandSender, StartError> {
         let (queue, commands) = bounded(COMMAND_QUEUE);
-        let (lives, ended) = bounded(0);
+        let (lives, ended) = receiver::bounded(0);
         let (reply, hosted) = bounded(1);
-        let new = NewNode { bind, make, commands, shared, lives, reply };
+        let give_ups = GiveUps::new(self.waker());
+        let heard = Arc::clone(&give_ups);
+        let new = NewNode { bind, make, commands, give_ups: heard, shared, lives, reply };
         self.nodes.try_send(new).map_err(|error| match error {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Disconnected(_) => CommandError::Closed,
         })?;
-        let sender = CommandSender { queue, ended, waker: self.waker() };
+        let sender = CommandSender { queue, ended, give_ups, waker: self.waker() };
         sender.wake();
         hosted.recv().map_err(|_| CommandError::Closed)??;
         Ok(sender)
@@ -97,8 +101,9 @@ struct NewNode {
     bind: SocketAddr,
     make: MakeNode,
     commands: Receiver<Command>,
+    give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
-    lives: Sender<Never>,
+    lives: Feed<Never>,
     reply: Sender<Result<(), StartError>>,
 }
 
@@ -108,7 +113,8 @@ enum Never {}
 /// The way to one node on a driver thread.
 pub(crate) struct CommandSender {
     queue: Sender<Command>,
-    ended: Receiver<Never>,
+    ended: Incoming<Never>,
+    give_ups: Arc<GiveUps>,
     waker: Arc<LoopWaker>,
 }
 
@@ -123,6 +129,16 @@ impl CommandSender {
         queued
     }
 
+    /// Queues a command that is answered.
+    pub(crate) fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<Answer<T>, CommandError> {
+        let (reply, answered) = answer(Some(Arc::clone(&self.give_ups)));
+        self.send(command(reply))?;
+        Ok(answered)
+    }
+
     /// Makes the driver run a turn.
     pub(crate) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
@@ -133,6 +149,11 @@ impl CommandSender {
     /// Returns when the node is gone and its port free, at `deadline` at the latest.
     pub(crate) fn wait_for_end(&self, deadline: Instant) {
         let _ = self.ended.recv_deadline(deadline);
+    }
+
+    /// Ready when the node is gone and its port free.
+    pub(crate) async fn ended(&self) {
+        let _ = self.ended.recv_async().await;
     }
 }
 
@@ -147,6 +168,7 @@ struct Hosted {
     node: Node,
     socket: SocketId,
     commands: Receiver<Command>,
+    give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
     /// Until when its connections may take to close.
     closing: Option<Instant>,
@@ -154,7 +176,7 @@ struct Hosted {
     due: Option<Instant>,
     panicked: bool,
     /// Ends with the node: who waits for its end waits for this.
-    _lives: Sender<Never>,
+    _lives: Feed<Never>,
 }
 
 impl DriverThread {
@@ -190,7 +212,7 @@ impl DriverThread {
     }
 
     fn host(&mut self, new: NewNode, now: Instant) {
-        let NewNode { bind, make, commands, shared, lives, reply } = new;
+        let NewNode { bind, make, commands, give_ups, shared, lives, reply } = new;
         let bound = self.event_loop.bind(bind);
         let (socket, local) = match bound {
             Ok(bound) => bound,
@@ -205,6 +227,7 @@ impl DriverThread {
                     node,
                     socket,
                     commands,
+                    give_ups,
                     shared,
                     closing: None,
                     due: Some(now),
@@ -270,6 +293,9 @@ impl Hosted {
                 log::error!("the driver thread cannot wake itself: {error}");
             }
         }
+        if self.give_ups.take() {
+            self.node.forget_given_up();
+        }
         self.close_if_asked(now);
         let received = event_loop.receive(self.socket, self.node.endpoint_mut(), now);
         self.node.turn(now);
@@ -331,6 +357,7 @@ mod tests {
     use super::*;
     use crate::application::StreamRouter;
     use crate::cluster_event::Event;
+    use crate::deadline::wait_until;
     use crate::host_watch::HostWatch;
     use crate::live_identity::LiveIdentity;
     use crate::node::NodeParts;
@@ -412,8 +439,8 @@ mod tests {
     }
 
     fn answers(node: &CommandSender) -> bool {
-        let (reply, answer) = bounded(1);
-        node.send(Command::Stats { reply }).is_ok() && answer.recv_timeout(PATIENCE).is_ok()
+        let asked = node.ask(|reply| Command::Stats { reply });
+        asked.is_ok_and(|asked| matches!(wait_until(asked, deadline()), Some(Ok(_))))
     }
 
     #[test]
@@ -423,7 +450,7 @@ mod tests {
         let (bad, bad_shared, address) = host(&driver, &authority, "bad", true);
         let events = bad_shared.subscribers.add();
         let (good, good_shared, _) = host(&driver, &authority, "good", false);
-        let join = Command::Join { address, name: None, reply: bounded(1).0 };
+        let join = Command::Join { address, name: None, reply: answer(None).0 };
         good.send(join).unwrap();
         let last = std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).last();
         assert!(matches!(last, Some(Event::Stopped { reason: StopReason::Panicked })), "{last:?}");
@@ -453,7 +480,7 @@ mod tests {
             stopper.host("127.0.0.1:0".parse().unwrap(), Arc::default(), make).err()
         });
         reaches.recv_timeout(PATIENCE).unwrap();
-        let stats = || Command::Stats { reply: bounded(1).0 };
+        let stats = || Command::Stats { reply: answer(None).0 };
         for _ in 0..COMMAND_QUEUE {
             busy.send(stats()).unwrap();
         }

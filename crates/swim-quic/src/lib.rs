@@ -64,6 +64,7 @@ pub struct Readme;
 mod address;
 mod address_watch;
 mod announce;
+mod answer;
 mod application;
 mod builder;
 mod cluster;
@@ -87,6 +88,7 @@ mod resolve;
 mod subscribers;
 mod suspension;
 mod transport;
+mod wakers;
 mod warnings;
 
 pub use address::AddressError;

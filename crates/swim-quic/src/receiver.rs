@@ -1,10 +1,15 @@
 //! The receiving ends that applications hold, of events as of streams and datagrams.
 //!
-//! They are made of a channel of crossbeam's, which does not show: what it is can change.
+//! They are made of a channel of crossbeam's, which does not show: what it is can change. Tasks
+//! wait beside the channel: a [`Feed`] wakes them when it has sent something, and at its end.
 
 use std::any::Any;
 use std::fmt;
+use std::future::poll_fn;
+#[cfg(feature = "async")]
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel as channel;
@@ -12,6 +17,73 @@ use crossbeam_channel::Select;
 
 use crate::deadline::deadline_after;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::wakers::{WakerPlace, Wakers};
+
+/// The end at which a member puts in what an [`Incoming`] brings.
+pub(crate) struct Feed<T> {
+    // Dropped first: who is woken then must find the end.
+    sender: channel::Sender<T>,
+    waiting: WakesAtTheEnd,
+}
+
+struct WakesAtTheEnd(Arc<Wakers>);
+
+impl Drop for WakesAtTheEnd {
+    fn drop(&mut self) {
+        self.0.wake_all();
+    }
+}
+
+impl<T> Feed<T> {
+    /// Puts one item in, if there is room and a receiver.
+    pub(crate) fn try_send(&self, item: T) -> Result<(), channel::TrySendError<T>> {
+        let sent = self.sender.try_send(item);
+        if sent.is_ok() {
+            self.waiting.0.wake_all();
+        }
+        sent
+    }
+
+    /// The same for whoever holds a lock and wakes [`wakers`](Self::wakers) after it.
+    pub(crate) fn send_silently(&self, item: T) -> Result<(), channel::TrySendError<T>> {
+        self.sender.try_send(item)
+    }
+
+    /// The tasks to wake after [`send_silently`](Self::send_silently).
+    pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> + use<T> {
+        self.waiting.0.take()
+    }
+
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.sender.len()
+    }
+}
+
+/// A queue in which at most so many items wait.
+pub(crate) fn bounded<T>(capacity: usize) -> (Feed<T>, Incoming<T>) {
+    queue(channel::bounded(capacity))
+}
+
+/// A queue whose sender bounds it.
+pub(crate) fn unbounded<T>() -> (Feed<T>, Incoming<T>) {
+    queue(channel::unbounded())
+}
+
+fn queue<T>(
+    (sender, receiver): (channel::Sender<T>, channel::Receiver<T>),
+) -> (Feed<T>, Incoming<T>) {
+    let wakers = Arc::<Wakers>::default();
+    let feed = Feed { sender, waiting: WakesAtTheEnd(Arc::clone(&wakers)) };
+    let incoming = Incoming {
+        receiver,
+        wakers,
+        owned: None,
+        #[cfg(feature = "async")]
+        place: None,
+    };
+    (feed, incoming)
+}
 
 /// What comes to this member for the application: the receiving end of a queue that the member
 /// fills.
@@ -39,21 +111,18 @@ use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 /// ```
 pub struct Incoming<T> {
     receiver: channel::Receiver<T>,
+    wakers: Arc<Wakers>,
+    /// Where the task waits that polls this clone as a stream.
+    #[cfg(feature = "async")]
+    place: Option<WakerPlace>,
     /// What the last clone takes along when it goes, after the queue.
     owned: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl<T> Incoming<T> {
-    pub(crate) fn new(receiver: channel::Receiver<T>) -> Self {
-        Self { receiver, owned: None }
-    }
-
-    /// One whose last clone drops `owned`.
-    pub(crate) fn owning(
-        receiver: channel::Receiver<T>,
-        owned: Arc<dyn Any + Send + Sync>,
-    ) -> Self {
-        Self { receiver, owned: Some(owned) }
+    /// The same, and the last clone drops `owned`.
+    pub(crate) fn owning(self, owned: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { owned: Some(owned), ..self }
     }
 
     /// Waits for the next item, for ever if need be.
@@ -98,6 +167,40 @@ impl<T> Incoming<T> {
         })
     }
 
+    /// Waits for the next item in a task, on any executor. A future that is dropped has taken
+    /// nothing and leaves no waker behind.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] once it has ended.
+    pub async fn recv_async(&self) -> Result<T, RecvError> {
+        let mut place = WakerPlace::new(&self.wakers);
+        poll_fn(|context| self.poll_recv(context, &mut place)).await
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        place: &mut WakerPlace,
+    ) -> Poll<Result<T, RecvError>> {
+        let mut received = self.received();
+        if received.is_none() {
+            place.set(context.waker());
+            received = self.received();
+        }
+        let Some(received) = received else { return Poll::Pending };
+        place.clear();
+        Poll::Ready(received)
+    }
+
+    fn received(&self) -> Option<Result<T, RecvError>> {
+        match self.try_recv() {
+            Ok(item) => Some(Ok(item)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
     /// Waits for one item after the other, until it ends.
     pub fn iter(&self) -> IncomingIter<'_, T> {
         IncomingIter { incoming: self }
@@ -123,7 +226,31 @@ impl<T> Incoming<T> {
 
 impl<T> Clone for Incoming<T> {
     fn clone(&self) -> Self {
-        Self { receiver: self.receiver.clone(), owned: self.owned.clone() }
+        Self {
+            receiver: self.receiver.clone(),
+            wakers: Arc::clone(&self.wakers),
+            #[cfg(feature = "async")]
+            place: None,
+            owned: self.owned.clone(),
+        }
+    }
+}
+
+/// Nothing that it holds is pinned.
+impl<T> Unpin for Incoming<T> {}
+
+/// Under the feature `async`. The waker of a task that waits stays until the next item, or until
+/// this clone is dropped; [`recv_async`](Incoming::recv_async) keeps none.
+#[cfg(feature = "async")]
+impl<T> futures_core::Stream for Incoming<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let place = self.place.take();
+        let mut place = place.unwrap_or_else(|| WakerPlace::new(&self.wakers));
+        let received = self.poll_recv(context, &mut place);
+        self.place = Some(place);
+        received.map(Result::ok)
     }
 }
 
@@ -256,22 +383,20 @@ pub fn wait_any(receivers: &[&dyn Receiver], timeout: Duration) -> Option<usize>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+    use crate::deadline::wait_until;
 
     const PATIENCE: Duration = Duration::from_secs(30);
     const MOMENT: Duration = Duration::from_millis(20);
 
-    fn pair<T>() -> (channel::Sender<T>, Incoming<T>) {
-        let (sender, receiver) = channel::unbounded();
-        (sender, Incoming::new(receiver))
-    }
-
     #[test]
     fn it_receives_in_every_way_and_says_how_it_ends() {
-        let (sender, numbers) = pair();
+        let (sender, numbers) = unbounded();
         assert_eq!(numbers.try_recv(), Err(TryRecvError::Empty));
         assert_eq!(numbers.recv_timeout(MOMENT), Err(RecvTimeoutError::Timeout));
-        (1..=8).for_each(|number| sender.send(number).unwrap());
+        (1..=8).for_each(|number| sender.try_send(number).unwrap());
         assert_eq!((numbers.len(), numbers.is_empty()), (8, false));
         assert_eq!((numbers.recv(), numbers.try_recv()), (Ok(1), Ok(2)));
         assert_eq!(numbers.recv_timeout(Duration::MAX), Ok(3));
@@ -288,9 +413,8 @@ mod tests {
 
     #[test]
     fn the_last_clone_drops_what_it_owns() {
-        let (_sender, receiver) = channel::unbounded::<u8>();
         let owned = Arc::new(());
-        let first = Incoming::owning(receiver, Arc::<()>::clone(&owned));
+        let first = unbounded::<u8>().1.owning(Arc::<()>::clone(&owned));
         let second = first.clone();
         drop(first);
         assert_eq!(Arc::strong_count(&owned), 2);
@@ -300,20 +424,50 @@ mod tests {
         assert_eq!(Arc::strong_count(&owned), 1);
     }
 
+    /// Each item is sent at about the moment at which its receiver looks: before, after, or between
+    /// the look and the wait.
+    #[test]
+    fn an_item_that_comes_as_the_task_begins_to_wait_wakes_it() {
+        const ROUNDS: usize = 100_000;
+        let (feed, incoming) = unbounded();
+        let begun = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..ROUNDS {
+                    let mut turns = 0_u32;
+                    while begun.load(Ordering::Acquire) <= number {
+                        turns = turns.wrapping_add(1);
+                        if turns.is_multiple_of(1_000) {
+                            std::thread::yield_now();
+                        }
+                    }
+                    feed.try_send(number).unwrap();
+                }
+            });
+            for number in 0..ROUNDS {
+                begun.store(number + 1, Ordering::Release);
+                (0..number % 100).for_each(|_| std::hint::spin_loop());
+                let received = wait_until(incoming.recv_async(), deadline_after(PATIENCE));
+                assert_eq!(received, Some(Ok(number)));
+            }
+        });
+        assert_eq!(incoming.wakers.count(), 0);
+    }
+
     #[test]
     fn of_several_the_one_with_something_is_told() {
-        let ((numbers, first), (words, second)) = (pair::<u8>(), pair::<&str>());
+        let ((numbers, first), (words, second)) = (unbounded::<u8>(), unbounded::<&str>());
         let both: [&dyn Receiver; 2] = [&first, &second];
         assert_eq!(wait_any(&[], PATIENCE), None);
         assert_eq!(wait_any(&both, MOMENT), None);
-        words.send("here").unwrap();
+        words.try_send("here").unwrap();
         assert_eq!(wait_any(&both, PATIENCE), Some(1));
         assert_eq!(wait_any(&both, PATIENCE), Some(1), "nothing was taken");
         assert_eq!(second.try_recv(), Ok("here"));
         assert_eq!(wait_any(&both, MOMENT), None);
         let told = std::thread::scope(|scope| {
             let waits = scope.spawn(|| wait_any(&[&first, &second], PATIENCE));
-            numbers.send(1).unwrap();
+            numbers.try_send(1).unwrap();
             waits.join().unwrap()
         });
         assert_eq!((told, first.try_recv()), (Some(0), Ok(1)));

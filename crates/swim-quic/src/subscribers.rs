@@ -1,15 +1,15 @@
 //! Fan-out of events: every subscription has its own bounded queue and none can slow the cluster.
 //!
-//! A slow subscriber misses events and is told how many. Delivery never blocks. Each kind of event
+//! A slow subscriber misses events and is told how many. Delivery never blocks, and it wakes tasks
+//! with no lock held. Each kind of event
 //! has room of its own in a queue, so that unread messages never cost a membership event.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use crossbeam_channel::{Sender, unbounded};
+use std::task::Waker;
 
 use crate::cluster_event::{Event, EventKind, StopReason};
-use crate::receiver::Incoming;
+use crate::receiver::{Feed, Incoming, unbounded};
 
 /// Warnings and reports of seeds that a subscriber may leave unread. They come at most once a
 /// second and kind, so that this is minutes of the worst.
@@ -71,7 +71,8 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        lock(&self.list).subscribers.remove(&self.number);
+        let removed = lock(&self.list).subscribers.remove(&self.number);
+        drop(removed);
     }
 }
 
@@ -123,17 +124,17 @@ impl Subscribers {
     /// A new subscription, and what `look` returns at the same moment: no event is delivered
     /// between the two.
     pub(crate) fn add_with<T>(&self, look: impl FnOnce() -> T) -> (T, Subscription) {
-        let (sender, receiver) = unbounded();
+        let (feed, incoming) = unbounded();
         let mut list = lock(&self.list);
         list.added += 1;
         let number = list.added;
         if !list.closed {
-            list.subscribers.insert(number, Subscriber::new(sender));
+            list.subscribers.insert(number, Subscriber::new(feed));
         }
         let seen = look();
         drop(list);
         let registration = Arc::new(Registration { list: Arc::clone(&self.list), number });
-        (seen, Incoming::owning(receiver, registration))
+        (seen, incoming.owning(registration))
     }
 
     /// Publishes a snapshot, then hands `events` to every subscriber, in order.
@@ -141,9 +142,13 @@ impl Subscribers {
         let mut list = lock(&self.list);
         publish();
         let limits = list.limits;
+        let mut wakers = Vec::new();
         for subscriber in list.subscribers.values_mut() {
             subscriber.deliver(events, &limits);
+            wakers.extend(subscriber.feed.wakers());
         }
+        drop(list);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Hands `event` to every subscription if all have room for it, else to none.
@@ -156,9 +161,13 @@ impl Subscribers {
         if !list.subscribers.values_mut().all(|subscriber| subscriber.has_room(event, &limits)) {
             return Offer::NoRoom;
         }
+        let mut wakers = Vec::new();
         for subscriber in list.subscribers.values_mut() {
             subscriber.deliver(std::slice::from_ref(event), &limits);
+            wakers.extend(subscriber.feed.wakers());
         }
+        drop(list);
+        wakers.into_iter().for_each(Waker::wake);
         Offer::Taken
     }
 
@@ -172,7 +181,9 @@ impl Subscribers {
     pub(crate) fn close(&self, reason: &StopReason) {
         let mut list = lock(&self.list);
         list.closed = true;
-        for (_, mut subscriber) in std::mem::take(&mut list.subscribers) {
+        let ended = std::mem::take(&mut list.subscribers);
+        drop(list);
+        for (_, mut subscriber) in ended {
             subscriber.end(reason);
         }
     }
@@ -192,7 +203,7 @@ fn lock(list: &Mutex<List>) -> MutexGuard<'_, List> {
 /// The sending side of one subscription.
 struct Subscriber {
     /// Unbounded by itself, so that it takes memory for what waits only; `usage` bounds it.
-    sender: Sender<Event>,
+    feed: Feed<Event>,
     /// What waits in the channel, in its order: once the receiver took an event, its entry goes.
     waiting: VecDeque<Entry>,
     usage: [Usage; EventKind::COUNT],
@@ -227,8 +238,8 @@ impl Usage {
 }
 
 impl Subscriber {
-    fn new(sender: Sender<Event>) -> Self {
-        Self { sender, waiting: VecDeque::new(), usage: Default::default() }
+    fn new(feed: Feed<Event>) -> Self {
+        Self { feed, waiting: VecDeque::new(), usage: Default::default() }
     }
 
     fn deliver(&mut self, events: &[Event], limits: &SubscriptionLimits) {
@@ -272,7 +283,7 @@ impl Subscriber {
 
     fn push(&mut self, event: Event, kind: EventKind, bytes: usize) {
         // The receiver goes together with this entry of the list, or a moment before.
-        if self.sender.send(event).is_ok() {
+        if self.feed.send_silently(event).is_ok() {
             let usage = self.usage(kind);
             usage.count += 1;
             usage.bytes += bytes;
@@ -282,7 +293,7 @@ impl Subscriber {
 
     /// What is gone from the channel was taken from its front.
     fn forget_what_was_taken(&mut self) {
-        let unread = self.sender.len();
+        let unread = self.feed.len();
         while self.waiting.len() > unread {
             let Some(Entry { kind, bytes }) = self.waiting.pop_front() else { break };
             let usage = self.usage(kind);

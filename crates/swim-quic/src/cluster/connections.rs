@@ -6,7 +6,8 @@ use std::time::Duration;
 use quic_net::{FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
 use swim_core::MemberName;
 
-use super::{Cluster, REPORT_MARGIN};
+use super::{Cluster, wait};
+use crate::answer::Answer;
 use crate::cluster_event::{ConnectionInfo, RawDatagram};
 use crate::command::Command;
 use crate::error::{CommandError, ConnectError, ConnectionError, RawError};
@@ -63,10 +64,15 @@ impl Cluster {
     ///
     /// [`ConnectError`], with the reason.
     pub fn connect(&self, member: &str, timeout: Duration) -> Result<ConnectionInfo, ConnectError> {
+        wait(self.begin_connect(member)?, timeout)?.unwrap_or(Err(ConnectError::TimedOut))
+    }
+
+    pub(super) fn begin_connect(
+        &self,
+        member: &str,
+    ) -> Result<Answer<Result<ConnectionInfo, ConnectError>>, ConnectError> {
         let member = MemberName::try_from(member)?;
-        let connect = |reply| Command::Connect { member, reply };
-        self.ask_within(connect, timeout.saturating_add(REPORT_MARGIN))?
-            .unwrap_or(Err(ConnectError::TimedOut))
+        Ok(self.begin(|reply| Command::Connect { member, reply })?)
     }
 
     /// Closes every connection to a member, dropping what was not sent, and returns how many

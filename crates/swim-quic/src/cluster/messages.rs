@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use swim_core::{DeliveryReport, MemberName, Outcome};
 
-use super::{Cluster, REPORT_MARGIN, misplaced};
-use crate::application::{IncomingDatagram, IncomingStream, Stream};
+use super::{Cluster, misplaced, wait};
+use crate::answer::Answer;
+use crate::application::{IncomingDatagram, IncomingStream, OpenReply, Stream};
 use crate::command::Command;
 use crate::deadline::deadline_after;
 use crate::error::{
@@ -68,15 +69,18 @@ impl Cluster {
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Result<DeliveryReport, SendError> {
-        let (to, payload) = (MemberName::try_from(to)?, payload.into());
-        match self
-            .operate(|reply| Command::SendReliable { to, payload, timeout, reply }, timeout)?
-        {
-            Some(Outcome::Delivered(report)) => Ok(report),
-            Some(Outcome::Failed(error)) => Err(error.into()),
-            Some(other) => Err(misplaced(&other).into()),
-            None => Err(SendError::Unknown),
-        }
+        let sending = self.begin_reliable(to, payload.into(), timeout)?;
+        delivered(wait(sending, timeout)?)
+    }
+
+    pub(super) fn begin_reliable(
+        &self,
+        to: &str,
+        payload: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Answer<Outcome>, SendError> {
+        let to = MemberName::try_from(to)?;
+        Ok(self.begin(|reply| Command::SendReliable { to, payload, timeout, reply })?)
     }
 
     /// Sends a message once to every member alive at this moment, best effort. It must fit one
@@ -99,13 +103,32 @@ impl Cluster {
     /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] with the cause
     /// when the transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
     pub fn ping(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
+        pong(wait(self.begin_ping(to)?, timeout)?)
+    }
+
+    pub(super) fn begin_ping(&self, to: &str) -> Result<Answer<Outcome>, PingError> {
         let to = MemberName::try_from(to)?;
-        match self.operate(|reply| Command::Ping { to, reply }, timeout)? {
-            Some(Outcome::Pong { rtt }) => Ok(rtt),
-            Some(Outcome::Failed(error)) => Err(error.into()),
-            Some(other) => Err(misplaced(&other).into()),
-            None => Err(PingError::TimedOut),
-        }
+        Ok(self.begin(|reply| Command::Ping { to, reply })?)
+    }
+}
+
+/// What a reliable message ended in; `None`: not in time.
+pub(super) fn delivered(outcome: Option<Outcome>) -> Result<DeliveryReport, SendError> {
+    match outcome {
+        Some(Outcome::Delivered(report)) => Ok(report),
+        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(other) => Err(misplaced(&other).into()),
+        None => Err(SendError::Unknown),
+    }
+}
+
+/// What a ping ended in; `None`: not in time.
+pub(super) fn pong(outcome: Option<Outcome>) -> Result<Duration, PingError> {
+    match outcome {
+        Some(Outcome::Pong { rtt }) => Ok(rtt),
+        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(other) => Err(misplaced(&other).into()),
+        None => Err(PingError::TimedOut),
     }
 }
 
@@ -157,13 +180,21 @@ impl Cluster {
         protocol: &str,
         timeout: Duration,
     ) -> Result<Stream, OpenStreamError> {
+        let opening = self.begin_stream(to, protocol, timeout)?;
+        wait(opening, timeout)?.unwrap_or(Err(OpenStreamError::TimedOut))
+    }
+
+    pub(super) fn begin_stream(
+        &self,
+        to: &str,
+        protocol: &str,
+        timeout: Duration,
+    ) -> Result<Answer<OpenReply>, OpenStreamError> {
         let to = MemberName::try_from(to)?;
         let header = protocol::header(protocol).ok_or(OpenStreamError::Protocol)?;
-        let protocol = protocol.to_owned();
-        let deadline = deadline_after(timeout);
+        let (protocol, deadline) = (protocol.to_owned(), deadline_after(timeout));
         let open = |reply| Command::OpenStream { to, protocol, header, deadline, reply };
-        self.ask_within(open, timeout.saturating_add(REPORT_MARGIN))?
-            .unwrap_or(Err(OpenStreamError::TimedOut))
+        Ok(self.begin(open)?)
     }
 
     /// Takes the streams that other members open for `protocol`. At most 256 wait to be received;

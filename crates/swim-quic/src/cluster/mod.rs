@@ -3,8 +3,10 @@
 //! A call either reads the published snapshot or sends a command to the driver thread and waits
 //! for the answer, with a deadline. No call holds a lock around the machine or the endpoint.
 
+mod async_calls;
 mod connections;
 mod identity_calls;
+mod joining;
 mod membership_calls;
 mod messages;
 
@@ -12,14 +14,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
 use swim_core::{Member, MemberName, Outcome};
 
+use crate::answer::{Answer, Reply};
 use crate::cluster_event::Stats;
 use crate::command::Command;
-use crate::deadline::deadline_after;
+use crate::deadline::{deadline_after, wait_until};
 use crate::driver::CommandSender;
 use crate::error::CommandError;
 use crate::members::Members;
@@ -28,7 +30,8 @@ use crate::resolve::Resolver;
 use crate::subscribers::Subscription;
 
 pub use connections::RawSocket;
-pub use membership_calls::{JoinReport, LeaveReport};
+pub use joining::JoinReport;
+pub use membership_calls::LeaveReport;
 
 /// How long a command that only changes local state may take before the driver counts as stuck.
 const LOCAL_ANSWER: Duration = Duration::from_secs(5);
@@ -46,7 +49,7 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 /// driver thread that would have to answer.
 ///
 /// ```no_run
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use swim_quic::{Cluster, Event, Identity};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -183,45 +186,35 @@ impl Cluster {
     /// failure.
     pub fn close(&self, timeout: Duration) {
         let deadline = deadline_after(timeout);
-        self.inner.shared.close_until(deadline);
-        self.inner.sender.wake();
+        self.begin_close(deadline);
         self.inner.sender.wait_for_end(deadline + REPORT_MARGIN);
     }
 
-    fn send_command(&self, command: Command) -> Result<(), CommandError> {
-        self.inner.sender.send(command)
+    fn begin_close(&self, deadline: Instant) {
+        self.inner.shared.close_until(deadline);
+        self.inner.sender.wake();
+    }
+
+    /// Sends a command that is answered.
+    fn begin<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<Answer<T>, CommandError> {
+        self.inner.sender.ask(command)
     }
 
     /// A command that is answered in the same turn.
-    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, CommandError> {
-        let answer = self.ask_within(command, LOCAL_ANSWER)?;
-        answer.ok_or(CommandError::Unanswered)
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {
+        let answered = wait_until(self.begin(command)?, deadline_after(LOCAL_ANSWER));
+        answered.ok_or(CommandError::Unanswered)?
     }
+}
 
-    /// A command that ends when its operation does. `None`: not within `timeout`.
-    fn operate(
-        &self,
-        command: impl FnOnce(Sender<Outcome>) -> Command,
-        timeout: Duration,
-    ) -> Result<Option<Outcome>, CommandError> {
-        self.ask_within(command, timeout.saturating_add(REPORT_MARGIN))
-    }
-
-    fn ask_within<T>(
-        &self,
-        command: impl FnOnce(Sender<T>) -> Command,
-        timeout: Duration,
-    ) -> Result<Option<T>, CommandError> {
-        use crossbeam_channel::RecvTimeoutError::{Disconnected, Timeout};
-        let (reply, receiver) = bounded(1);
-        self.send_command(command(reply))?;
-        match receiver.recv_timeout(timeout) {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Timeout) => Ok(None),
-            // The node is gone, and the reply with it.
-            Err(Disconnected) => Err(CommandError::Closed),
-        }
-    }
+/// Waits for the answer of an operation, which reports its own timeout. `None`: not within
+/// `timeout`.
+fn wait<T>(answered: Answer<T>, timeout: Duration) -> Result<Option<T>, CommandError> {
+    let deadline = deadline_after(timeout.saturating_add(REPORT_MARGIN));
+    wait_until(answered, deadline).transpose()
 }
 
 /// An outcome that does not belong to the operation that was asked for.
