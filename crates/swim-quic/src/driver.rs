@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -21,6 +22,10 @@ use crate::receiver::{self, Feed, Incoming};
 /// Commands that can wait for one node; beyond it callers get [`CommandError::Busy`]. Each node has
 /// a queue of its own, so that one with many callers takes no place of another.
 const COMMAND_QUEUE: usize = 1_024;
+
+/// Bytes of payloads that can wait for one node, a few of the longest messages: callers that do not
+/// wait would fill the queue with gigabytes.
+const COMMAND_QUEUE_BYTES: usize = 64 << 20;
 
 /// Nodes that can wait to be hosted by one driver thread.
 const HOST_QUEUE: usize = 1_024;
@@ -80,13 +85,23 @@ impl Driver {
         let (lives, ended) = receiver::bounded(0);
         let (reply, hosted) = bounded(1);
         let give_ups = GiveUps::new(self.waker());
-        let heard = Arc::clone(&give_ups);
-        let new = NewNode { bind, make, commands, give_ups: heard, shared, lives, reply };
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let new = NewNode {
+            bind,
+            make,
+            commands,
+            queued_bytes: Arc::clone(&queued_bytes),
+            give_ups: Arc::clone(&give_ups),
+            shared,
+            lives,
+            reply,
+        };
         self.nodes.try_send(new).map_err(|error| match error {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Disconnected(_) => CommandError::Closed,
         })?;
-        let sender = CommandSender { queue, ended, give_ups, waker: self.waker() };
+        let waker = self.waker();
+        let sender = CommandSender { queue, queued_bytes, ended, give_ups, waker };
         sender.wake();
         hosted.recv().map_err(|_| CommandError::Closed)??;
         Ok(sender)
@@ -101,6 +116,7 @@ struct NewNode {
     bind: SocketAddr,
     make: MakeNode,
     commands: Receiver<Command>,
+    queued_bytes: Arc<AtomicUsize>,
     give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
     lives: Feed<Never>,
@@ -113,6 +129,8 @@ enum Never {}
 /// The way to one node on a driver thread.
 pub(crate) struct CommandSender {
     queue: Sender<Command>,
+    /// Of the payloads that wait in it.
+    queued_bytes: Arc<AtomicUsize>,
     ended: Incoming<Never>,
     give_ups: Arc<GiveUps>,
     waker: Arc<LoopWaker>,
@@ -121,10 +139,20 @@ pub(crate) struct CommandSender {
 impl CommandSender {
     /// Queues a command and wakes the driver. Never waits.
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
-        let queued = self.queue.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Disconnected(_) => CommandError::Closed,
-        });
+        let bytes = command.payload_len();
+        let before = self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let is_full = bytes > 0 && before > 0 && before + bytes > COMMAND_QUEUE_BYTES;
+        let queued = if is_full {
+            Err(CommandError::Busy)
+        } else {
+            self.queue.try_send(command).map_err(|error| match error {
+                TrySendError::Full(_) => CommandError::Busy,
+                TrySendError::Disconnected(_) => CommandError::Closed,
+            })
+        };
+        if queued.is_err() {
+            self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        }
         self.wake();
         queued
     }
@@ -168,6 +196,7 @@ struct Hosted {
     node: Node,
     socket: SocketId,
     commands: Receiver<Command>,
+    queued_bytes: Arc<AtomicUsize>,
     give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
     /// Until when its connections may take to close.
@@ -212,7 +241,7 @@ impl DriverThread {
     }
 
     fn host(&mut self, new: NewNode, now: Instant) {
-        let NewNode { bind, make, commands, give_ups, shared, lives, reply } = new;
+        let NewNode { bind, make, commands, queued_bytes, give_ups, shared, lives, reply } = new;
         let bound = self.event_loop.bind(bind);
         let (socket, local) = match bound {
             Ok(bound) => bound,
@@ -227,6 +256,7 @@ impl DriverThread {
                     node,
                     socket,
                     commands,
+                    queued_bytes,
                     give_ups,
                     shared,
                     closing: None,
@@ -314,7 +344,9 @@ impl Hosted {
         let mut bytes = 0;
         for _ in 0..COMMANDS_PER_TURN {
             let Ok(command) = self.commands.try_recv() else { return true };
-            bytes += command.payload_len();
+            let length = command.payload_len();
+            self.queued_bytes.fetch_sub(length, Ordering::AcqRel);
+            bytes += length;
             self.node.command(command, now);
             if bytes >= COMMAND_BYTES_PER_TURN {
                 break;
@@ -456,7 +488,7 @@ mod tests {
         assert!(matches!(last, Some(Event::Stopped { reason: StopReason::Panicked })), "{last:?}");
         bad.wait_for_end(deadline());
         assert!(!answers(&bad), "its callers do not wait for ever");
-        assert!(answers(&good) && !good_shared.stopped.load(std::sync::atomic::Ordering::Acquire));
+        assert!(answers(&good) && !good_shared.stopped.load(Ordering::Acquire));
         let (late, ..) = host(&driver, &authority, "late", false);
         assert!(answers(&late), "the thread takes new nodes");
     }
@@ -486,14 +518,19 @@ mod tests {
         }
         assert_eq!(busy.send(stats()), Err(CommandError::Busy));
         assert_eq!(other.send(stats()), Ok(()), "its queue is not the busy one's");
+        let long = |bytes| Command::Broadcast { payload: vec![0; bytes], reply: answer(None).0 };
+        assert_eq!(other.send(long(COMMAND_QUEUE_BYTES + 1)), Ok(()), "the first one always fits");
+        assert_eq!(other.send(long(1)), Err(CommandError::Busy), "there is no room for its bytes");
+        assert_eq!(other.send(stats()), Ok(()), "one without a payload has room");
         busy_shared.close_until(deadline());
         busy.wake();
         drop(go_on);
         assert!(matches!(standstill.join().unwrap(), Some(StartError::Randomness)));
         busy.wait_for_end(deadline());
-        assert!(busy_shared.stopped.load(std::sync::atomic::Ordering::Acquire));
+        assert!(busy_shared.stopped.load(Ordering::Acquire));
         assert_eq!(busy.send(stats()), Err(CommandError::Closed));
         assert!(answers(&other));
+        assert_eq!(other.send(long(1)), Ok(()), "the long one has been taken");
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests with a thread wait in real time")]

@@ -83,6 +83,7 @@ mod live_identity;
 mod members;
 mod node;
 mod protocol;
+mod receipt;
 mod receiver;
 mod resolve;
 mod subscribers;
@@ -113,6 +114,7 @@ pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
     SendFailure, StreamError, WriteError,
 };
+pub use receipt::Receipt;
 pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter, Receiver, wait_any};
 pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{

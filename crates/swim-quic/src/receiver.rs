@@ -428,7 +428,7 @@ mod tests {
     /// the look and the wait.
     #[test]
     fn an_item_that_comes_as_the_task_begins_to_wait_wakes_it() {
-        const ROUNDS: usize = 100_000;
+        const ROUNDS: usize = 30_000;
         let (feed, incoming) = unbounded();
         let begun = AtomicUsize::new(0);
         std::thread::scope(|scope| {

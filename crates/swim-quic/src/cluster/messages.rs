@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use swim_core::{DeliveryReport, MemberName, Outcome};
+use swim_core::{BroadcastRefusal, DeliveryReport, MemberName, Outcome, SendRefusal};
 
-use super::{Cluster, misplaced, wait};
+use super::{Cluster, local, misplaced, wait};
 use crate::answer::Answer;
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply, Stream};
 use crate::command::Command;
@@ -17,7 +17,9 @@ use crate::receiver::Incoming;
 
 /// # Messages
 ///
-/// They arrive as [`Event::Message`](crate::Event::Message), at Go members too.
+/// They arrive as [`Event::Message`](crate::Event::Message), at Go members too. `send_reliable` and
+/// `ping` wait for an answer of the peer; `send` and `broadcast` until the driver thread has taken
+/// the message, which takes it no longer than a turn. Those that begin with `queue_` do not wait.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -46,8 +48,16 @@ impl Cluster {
     /// [`SendError`] when the member is unknown or not alive, the payload too large, or this
     /// member has left. What is lost on the way is no error.
     pub fn send(&self, to: &str, payload: impl Into<Vec<u8>>) -> Result<(), SendError> {
-        let (to, payload) = (MemberName::try_from(to)?, payload.into());
-        Ok(self.ask(|reply| Command::Send { to, payload, reply })??)
+        Ok(local(self.begin_send(to, payload.into())?)??)
+    }
+
+    pub(super) fn begin_send(
+        &self,
+        to: &str,
+        payload: Vec<u8>,
+    ) -> Result<Answer<Result<(), SendRefusal>>, SendError> {
+        let to = MemberName::try_from(to)?;
+        Ok(self.begin(|reply| Command::Send { to, payload, reply })?)
     }
 
     /// Sends a message over a stream and waits until the application there has it, at most
@@ -91,8 +101,14 @@ impl Cluster {
     ///
     /// [`BroadcastError`] when it is too large, too many are under way, or this member has left.
     pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> Result<(), BroadcastError> {
-        let payload = payload.into();
-        Ok(self.ask(|reply| Command::Broadcast { payload, reply })??)
+        Ok(local(self.begin_broadcast(payload.into())?)??)
+    }
+
+    pub(super) fn begin_broadcast(
+        &self,
+        payload: Vec<u8>,
+    ) -> Result<Answer<Result<(), BroadcastRefusal>>, BroadcastError> {
+        Ok(self.begin(|reply| Command::Broadcast { payload, reply })?)
     }
 
     /// Measures the round trip to a member with one ping, without effect on its state. It waits
@@ -222,10 +238,18 @@ impl Cluster {
         protocol: &str,
         payload: impl Into<Vec<u8>>,
     ) -> Result<(), SendDatagramError> {
+        local(self.begin_datagram(to, protocol, payload.into())?)?
+    }
+
+    pub(super) fn begin_datagram(
+        &self,
+        to: &str,
+        protocol: &str,
+        payload: Vec<u8>,
+    ) -> Result<Answer<Result<(), SendDatagramError>>, SendDatagramError> {
         let to = MemberName::try_from(to)?;
         let header = protocol::header(protocol).ok_or(SendDatagramError::Protocol)?;
-        let payload = payload.into();
-        self.ask(|reply| Command::SendDatagram { to, header, payload, reply })?
+        Ok(self.begin(|reply| Command::SendDatagram { to, header, payload, reply })?)
     }
 
     /// Takes the datagrams that other members send for `protocol`. At most 256 wait to be

@@ -9,6 +9,7 @@ mod identity_calls;
 mod joining;
 mod membership_calls;
 mod messages;
+mod queued_calls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -205,9 +206,13 @@ impl Cluster {
 
     /// A command that is answered in the same turn.
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {
-        let answered = wait_until(self.begin(command)?, deadline_after(LOCAL_ANSWER));
-        answered.ok_or(CommandError::Unanswered)?
+        local(self.begin(command)?)
     }
+}
+
+/// Waits for an answer that takes the driver thread one turn.
+fn local<T>(answered: Answer<T>) -> Result<T, CommandError> {
+    wait_until(answered, deadline_after(LOCAL_ANSWER)).ok_or(CommandError::Unanswered)?
 }
 
 /// Waits for the answer of an operation, which reports its own timeout. `None`: not within

@@ -32,7 +32,8 @@ pub use stream_error::{
 /// Why a command had no effect, whatever it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
-    /// As many commands as the queue of the driver thread holds (1,024) wait already.
+    /// As many commands as the queue of this member holds wait for the driver thread already:
+    /// 1,024, or their payloads would have more than 64 MiB with this one.
     #[error("the command queue is full: wait a moment and try again")]
     Busy,
     /// The driver thread took the command and did not answer within 5 s: it is overloaded, or a
