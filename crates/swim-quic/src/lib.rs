@@ -88,6 +88,7 @@ mod receiver;
 mod resolve;
 mod subscribers;
 mod suspension;
+mod to_member_name;
 mod transport;
 mod wakers;
 mod warnings;
@@ -121,3 +122,4 @@ pub use swim_core::{
     Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
     MembershipStats, NameError, SecretKey, StreamFailure, UnacceptableAnswer,
 };
+pub use to_member_name::ToMemberName;

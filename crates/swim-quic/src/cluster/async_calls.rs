@@ -18,6 +18,7 @@ use crate::deadline::deadline_after;
 use crate::error::{
     CommandError, ConnectError, JoinError, LeaveError, OpenStreamError, PingError, SendError,
 };
+use crate::to_member_name::ToMemberName;
 
 /// # Calls that wait, in tasks
 ///
@@ -74,7 +75,11 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`ping`](Self::ping).
-    pub async fn ping_async(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
+    pub async fn ping_async(
+        &self,
+        to: impl ToMemberName,
+        timeout: Duration,
+    ) -> Result<Duration, PingError> {
         let pinging = self.begin_ping(to)?;
         let outcome = self.within(pinging, timeout.saturating_add(REPORT_MARGIN)).await?;
         messages::pong(outcome.transpose()?)
@@ -87,7 +92,7 @@ impl Cluster {
     /// As [`send_reliable`](Self::send_reliable).
     pub async fn send_reliable_async(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Result<DeliveryReport, SendError> {
@@ -104,7 +109,7 @@ impl Cluster {
     /// As [`open_stream`](Self::open_stream).
     pub async fn open_stream_async(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         timeout: Duration,
     ) -> Result<Stream, OpenStreamError> {
@@ -119,7 +124,7 @@ impl Cluster {
     /// As [`connect`](Self::connect).
     pub async fn connect_async(
         &self,
-        member: &str,
+        member: impl ToMemberName,
         timeout: Duration,
     ) -> Result<ConnectionInfo, ConnectError> {
         let dialing = self.begin_connect(member)?;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use quic_net::{FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
-use swim_core::MemberName;
 
 use super::{Cluster, wait};
 use crate::answer::Answer;
@@ -12,6 +11,7 @@ use crate::cluster_event::{ConnectionInfo, RawDatagram};
 use crate::command::Command;
 use crate::error::{CommandError, ConnectError, ConnectionError, RawError};
 use crate::receiver::Incoming;
+use crate::to_member_name::{ToMemberName, member_name};
 
 /// # Connections
 ///
@@ -51,8 +51,11 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectionError`] when nobody else has that name.
-    pub fn connection(&self, member: &str) -> Result<Option<ConnectionInfo>, ConnectionError> {
-        let member = MemberName::try_from(member)?;
+    pub fn connection(
+        &self,
+        member: impl ToMemberName,
+    ) -> Result<Option<ConnectionInfo>, ConnectionError> {
+        let member = member_name(&member)?;
         self.ask(|reply| Command::PreferredConnection { member, reply })?
     }
 
@@ -63,15 +66,19 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectError`], with the reason.
-    pub fn connect(&self, member: &str, timeout: Duration) -> Result<ConnectionInfo, ConnectError> {
+    pub fn connect(
+        &self,
+        member: impl ToMemberName,
+        timeout: Duration,
+    ) -> Result<ConnectionInfo, ConnectError> {
         wait(self.begin_connect(member)?, timeout)?.unwrap_or(Err(ConnectError::TimedOut))
     }
 
     pub(super) fn begin_connect(
         &self,
-        member: &str,
+        member: impl ToMemberName,
     ) -> Result<Answer<Result<ConnectionInfo, ConnectError>>, ConnectError> {
-        let member = MemberName::try_from(member)?;
+        let member = member_name(&member)?;
         Ok(self.begin(|reply| Command::Connect { member, reply })?)
     }
 
@@ -81,8 +88,8 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectionError`] when nobody else has that name.
-    pub fn disconnect(&self, member: &str) -> Result<usize, ConnectionError> {
-        let member = MemberName::try_from(member)?;
+    pub fn disconnect(&self, member: impl ToMemberName) -> Result<usize, ConnectionError> {
+        let member = member_name(&member)?;
         self.ask(|reply| Command::Disconnect { member, reply })?
     }
 }

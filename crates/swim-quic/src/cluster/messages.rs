@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use swim_core::{BroadcastRefusal, DeliveryReport, MemberName, Outcome, SendRefusal};
+use swim_core::{BroadcastRefusal, DeliveryReport, Outcome, SendRefusal};
 
 use super::{Cluster, local, misplaced, wait};
 use crate::answer::Answer;
@@ -14,6 +14,7 @@ use crate::error::{
 };
 use crate::protocol;
 use crate::receiver::Incoming;
+use crate::to_member_name::{ToMemberName, member_name};
 
 /// # Messages
 ///
@@ -47,16 +48,20 @@ impl Cluster {
     ///
     /// [`SendError`] when the member is unknown or not alive, the payload too large, or this
     /// member has left. What is lost on the way is no error.
-    pub fn send(&self, to: &str, payload: impl Into<Vec<u8>>) -> Result<(), SendError> {
+    pub fn send(
+        &self,
+        to: impl ToMemberName,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<(), SendError> {
         Ok(local(self.begin_send(to, payload.into())?)??)
     }
 
     pub(super) fn begin_send(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: Vec<u8>,
     ) -> Result<Answer<Result<(), SendRefusal>>, SendError> {
-        let to = MemberName::try_from(to)?;
+        let to = member_name(&to)?;
         Ok(self.begin(|reply| Command::Send { to, payload, reply })?)
     }
 
@@ -75,7 +80,7 @@ impl Cluster {
     /// [`SendError::Unknown`], and [`SendError::Unreachable`] from a Go member: then it may be.
     pub fn send_reliable(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Result<DeliveryReport, SendError> {
@@ -85,11 +90,11 @@ impl Cluster {
 
     pub(super) fn begin_reliable(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: Vec<u8>,
         timeout: Duration,
     ) -> Result<Answer<Outcome>, SendError> {
-        let to = MemberName::try_from(to)?;
+        let to = member_name(&to)?;
         Ok(self.begin(|reply| Command::SendReliable { to, payload, timeout, reply })?)
     }
 
@@ -118,12 +123,12 @@ impl Cluster {
     ///
     /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] with the cause
     /// when the transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
-    pub fn ping(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
+    pub fn ping(&self, to: impl ToMemberName, timeout: Duration) -> Result<Duration, PingError> {
         pong(wait(self.begin_ping(to)?, timeout)?)
     }
 
-    pub(super) fn begin_ping(&self, to: &str) -> Result<Answer<Outcome>, PingError> {
-        let to = MemberName::try_from(to)?;
+    pub(super) fn begin_ping(&self, to: impl ToMemberName) -> Result<Answer<Outcome>, PingError> {
+        let to = member_name(&to)?;
         Ok(self.begin(|reply| Command::Ping { to, reply })?)
     }
 }
@@ -192,7 +197,7 @@ impl Cluster {
     /// [`OpenStreamError`], with the reason. Go peers have no application streams.
     pub fn open_stream(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         timeout: Duration,
     ) -> Result<Stream, OpenStreamError> {
@@ -202,11 +207,11 @@ impl Cluster {
 
     pub(super) fn begin_stream(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         timeout: Duration,
     ) -> Result<Answer<OpenReply>, OpenStreamError> {
-        let to = MemberName::try_from(to)?;
+        let to = member_name(&to)?;
         let header = protocol::header(protocol).ok_or(OpenStreamError::Protocol)?;
         let (protocol, deadline) = (protocol.to_owned(), deadline_after(timeout));
         let open = |reply| Command::OpenStream { to, protocol, header, deadline, reply };
@@ -234,7 +239,7 @@ impl Cluster {
     /// lost on the way is no error.
     pub fn send_datagram(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         payload: impl Into<Vec<u8>>,
     ) -> Result<(), SendDatagramError> {
@@ -243,11 +248,11 @@ impl Cluster {
 
     pub(super) fn begin_datagram(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         payload: Vec<u8>,
     ) -> Result<Answer<Result<(), SendDatagramError>>, SendDatagramError> {
-        let to = MemberName::try_from(to)?;
+        let to = member_name(&to)?;
         let header = protocol::header(protocol).ok_or(SendDatagramError::Protocol)?;
         Ok(self.begin(|reply| Command::SendDatagram { to, header, payload, reply })?)
     }

@@ -8,6 +8,7 @@ use super::{Cluster, messages};
 use crate::answer::Answer;
 use crate::error::{BroadcastError, CommandError, SendDatagramError, SendError};
 use crate::receipt::Receipt;
+use crate::to_member_name::ToMemberName;
 
 /// # Messages that are queued
 ///
@@ -30,7 +31,7 @@ impl Cluster {
     /// [`send`](Self::send), queued.
     pub fn queue_send(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
     ) -> Receipt<Result<(), SendError>> {
         receipt(self.begin_send(to, payload.into()), |sent| Ok(sent?))
@@ -40,7 +41,7 @@ impl Cluster {
     /// or the receipt says why not.
     pub fn queue_reliable(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Receipt<Result<DeliveryReport, SendError>> {
@@ -59,7 +60,7 @@ impl Cluster {
     /// [`send_datagram`](Self::send_datagram), queued.
     pub fn queue_datagram(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         payload: impl Into<Vec<u8>>,
     ) -> Receipt<Result<(), SendDatagramError>> {
