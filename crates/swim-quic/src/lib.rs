@@ -36,6 +36,10 @@
 //! # }
 //! ```
 //!
+//! On an async runtime the same is awaited, with no thread for it: `recv_async` and the calls that
+//! end in `_async`, as the example `tokio_service` shows. With the feature `async` what arrives is
+//! a `futures_core::Stream`, for its combinators.
+//!
 //! Three members to try things out with, in one process and without a file:
 //!
 //! ```

@@ -44,13 +44,19 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 ///
 /// Clones are handles to the same member. When the last one is dropped the member stops at once
 /// and sends nothing: its peers will find it dead. To be seen leaving,
-/// [`leave`](Self::leave) first.
+/// [`shutdown`](Self::shutdown) it.
 ///
-/// Calls that wait take a timeout. None of the calls may be made from a hook, which runs on the
-/// driver thread that would have to answer.
+/// Calls that wait take a timeout, and block their thread; those that end in `_async` let a task
+/// wait instead, and those that begin with `queue_` return at once, with a [`Receipt`].
+///
+/// [`Receipt`]: crate::Receipt
+///
+/// No call waits for an event to be read, so that any may be made from a thread or task that reads
+/// events. None of the calls may be made from a hook, which runs on the driver thread that would
+/// have to answer.
 ///
 /// ```no_run
-/// use std::time::{Duration, Instant};
+/// use std::time::Duration;
 /// use swim_quic::{Cluster, Event, Identity};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -70,8 +76,7 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 /// }
 /// println!("{} members", cluster.members().len());
 /// println!("{} suspicions so far", cluster.stats()?.membership.counters.suspicions);
-/// cluster.leave(Duration::from_secs(5))?;
-/// cluster.close(Duration::from_secs(1));
+/// cluster.shutdown(Duration::from_secs(5))?;
 /// # Ok(())
 /// # }
 /// ```
