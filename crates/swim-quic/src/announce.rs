@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::bounded;
-
 use crate::address::{DEFAULT_PORT, JoinAddress};
+use crate::answer::answer;
+use crate::deadline::{deadline_after, wait_until};
 use crate::error::{AnnounceError, StartError};
 use crate::resolve::Resolver;
 
@@ -130,12 +130,11 @@ impl Host for ThisHost {
         (!ip.is_unspecified()).then_some(ip)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a start has no turn whose time it could take")]
     fn resolve(&mut self, seed: &JoinAddress) -> Vec<SocketAddr> {
-        let until = *self.until.get_or_insert_with(|| Instant::now() + RESOLVE_TIME);
-        let (sender, answer) = bounded(1);
-        self.resolver.look_up(seed.clone(), &sender, None);
-        let resolved = answer.recv_deadline(until).ok();
+        let until = *self.until.get_or_insert_with(|| deadline_after(RESOLVE_TIME));
+        let (reply, answered) = answer(None);
+        self.resolver.look_up(seed.clone(), |resolved| reply.send(resolved));
+        let resolved = wait_until(answered, until).and_then(Result::ok);
         resolved.and_then(|resolved| resolved.found.ok()).unwrap_or_default()
     }
 

@@ -23,11 +23,11 @@ use crate::hook_runner::{SharedHooks, install_hooks};
 use crate::hooks::Hooks;
 use crate::host_watch::HostWatch;
 use crate::identity_files::{IdentityFilesWatch, IdentitySource, LoadedIdentity};
-use crate::live_identity::{LiveIdentity, check_development, unproven};
+use crate::live_identity::{LiveIdentity, unproven};
 use crate::node::{Node, NodeParts, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 use crate::resolve::{Resolver, StandingSeeds};
-use crate::start_checks::{check_development, check_names, random_bytes};
+use crate::start_checks::{check_development, note_label, random_bytes};
 use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
 
 /// A member that is not running yet.
@@ -376,12 +376,7 @@ impl Builder {
         let tls = certs::tls_context(live.identity(), live.trust())?;
         let secret =
             self.reset_secret.unwrap_or_else(|| identity.reset_secret(&self.name, address.port()));
-        if self.config.label.is_empty() {
-            log::info!(
-                "{name} has no cluster label: a member of another cluster of the same authority \
-                 would be let in; set a label"
-            );
-        }
+        note_label(&name, &self.config.label);
         let mut transport = EndpointConfig::new(EXTENDED_PROTOCOL, CLASSIC_PROTOCOL, secret);
         let start = u64::from_le_bytes(random_bytes()?);
         transport.features = Features::SUPPORTED.to_bytes_with_start(start);

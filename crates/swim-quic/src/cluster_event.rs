@@ -314,6 +314,10 @@ pub struct Stats {
     pub transport: EndpointStats,
     /// Raw datagrams that nobody took, or not in time.
     pub raw_datagrams_dropped: u64,
+    /// Calls of handles that wait for an outcome at this moment: joins (one for each socket
+    /// address), leaves, pings, reliable messages, dials, streams that are being opened, and times.
+    /// Those whose callers gave up do not count.
+    pub pending_calls: usize,
 }
 
 /// One connection of a member's pool, for people and metrics.

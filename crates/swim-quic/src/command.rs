@@ -1,17 +1,18 @@
 //! What a handle asks of its node on the driver thread.
 //!
-//! Each command brings a channel along for its answer.
+//! Each command brings along where its answer goes.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use certs::{Fingerprint, Identity, Trust};
-use crossbeam_channel::{Receiver, Sender};
 use swim_core::{BroadcastRefusal, MemberName, Outcome, SendRefusal};
 
+use crate::answer::Reply;
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError, SendDatagramError};
+use crate::receiver::Incoming;
 use crate::settings_command::SettingsCommand;
 
 impl Command {
@@ -37,7 +38,8 @@ impl Command {
             | Self::ListenRaw { .. }
             | Self::OpenStream { .. }
             | Self::Listen { .. }
-            | Self::ListenDatagrams { .. } => 0,
+            | Self::ListenDatagrams { .. }
+            | Self::AwaitTime { .. } => 0,
         }
     }
 }
@@ -48,85 +50,90 @@ pub(crate) enum Command {
     Join {
         address: SocketAddr,
         name: Option<MemberName>,
-        reply: Sender<Outcome>,
+        reply: Reply<Outcome>,
     },
     Leave {
-        reply: Sender<Outcome>,
+        reply: Reply<Outcome>,
     },
     Settings(SettingsCommand),
     Send {
         to: MemberName,
         payload: Vec<u8>,
-        reply: Sender<Result<(), SendRefusal>>,
+        reply: Reply<Result<(), SendRefusal>>,
     },
     SendReliable {
         to: MemberName,
         payload: Vec<u8>,
         timeout: Duration,
-        reply: Sender<Outcome>,
+        reply: Reply<Outcome>,
     },
     Broadcast {
         payload: Vec<u8>,
-        reply: Sender<Result<(), BroadcastRefusal>>,
+        reply: Reply<Result<(), BroadcastRefusal>>,
     },
     Ping {
         to: MemberName,
-        reply: Sender<Outcome>,
+        reply: Reply<Outcome>,
     },
     Stats {
-        reply: Sender<Stats>,
+        reply: Reply<Stats>,
     },
     Connections {
-        reply: Sender<Vec<ConnectionInfo>>,
+        reply: Reply<Vec<ConnectionInfo>>,
     },
     PreferredConnection {
         member: MemberName,
-        reply: Sender<Result<Option<ConnectionInfo>, ConnectionError>>,
+        reply: Reply<Result<Option<ConnectionInfo>, ConnectionError>>,
     },
     Connect {
         member: MemberName,
-        reply: Sender<Result<ConnectionInfo, ConnectError>>,
+        reply: Reply<Result<ConnectionInfo, ConnectError>>,
     },
     Disconnect {
         member: MemberName,
-        reply: Sender<Result<usize, ConnectionError>>,
+        reply: Reply<Result<usize, ConnectionError>>,
     },
     Rotate {
         identity: Identity,
         trust: Trust,
-        reply: Sender<Result<(), RotateError>>,
+        reply: Reply<Result<(), RotateError>>,
     },
     Revoke {
         fingerprint: Fingerprint,
-        reply: Sender<Result<usize, RevokeError>>,
+        reply: Reply<Result<usize, RevokeError>>,
     },
     ListenRaw {
-        reply: Sender<Receiver<RawDatagram>>,
+        reply: Reply<Incoming<RawDatagram>>,
     },
     SendRaw {
         to: SocketAddr,
         payload: Vec<u8>,
-        reply: Sender<bool>,
+        reply: Reply<bool>,
     },
     OpenStream {
         to: MemberName,
         protocol: String,
         header: Vec<u8>,
         deadline: Instant,
-        reply: Sender<OpenReply>,
+        reply: Reply<OpenReply>,
     },
     Listen {
         protocol: String,
-        reply: Sender<Receiver<IncomingStream>>,
+        reply: Reply<Incoming<IncomingStream>>,
     },
     SendDatagram {
         to: MemberName,
         header: Vec<u8>,
         payload: Vec<u8>,
-        reply: Sender<Result<(), SendDatagramError>>,
+        reply: Reply<Result<(), SendDatagramError>>,
+    },
+    /// For callers that wait without a thread, and so without a clock.
+    AwaitTime {
+        time: Instant,
+        reply: Reply<()>,
     },
     ListenDatagrams {
         protocol: String,
-        reply: Sender<Receiver<IncomingDatagram>>,
+        reply: Reply<Incoming<IncomingDatagram>>,
     },
 }

@@ -6,20 +6,27 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use quic_net::{EventLoop, LoopWaker, SocketId};
 
+use crate::answer::{Answer, GiveUps, Reply, answer};
 use crate::cluster_event::StopReason;
 use crate::command::Command;
 use crate::driver_thread;
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::{Node, Shared};
+use crate::receiver::{self, Feed, Incoming};
 
 /// Commands that can wait for one node; beyond it callers get [`CommandError::Busy`]. Each node has
 /// a queue of its own, so that one with many callers takes no place of another.
 const COMMAND_QUEUE: usize = 1_024;
+
+/// Bytes of payloads that can wait for one node, a few of the longest messages: callers that do not
+/// wait would fill the queue with gigabytes.
+const COMMAND_QUEUE_BYTES: usize = 64 << 20;
 
 /// Nodes that can wait to be hosted by one driver thread.
 const HOST_QUEUE: usize = 1_024;
@@ -79,14 +86,26 @@ impl Driver {
             return Err(CommandError::OnDriverThread.into());
         }
         let (queue, commands) = bounded(COMMAND_QUEUE);
-        let (lives, ended) = bounded(0);
+        let (lives, ended) = receiver::bounded(0);
         let (reply, hosted) = bounded(1);
-        let new = NewNode { bind, make, commands, shared, lives, reply };
+        let give_ups = GiveUps::new(self.waker());
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let new = NewNode {
+            bind,
+            make,
+            commands,
+            queued_bytes: Arc::clone(&queued_bytes),
+            give_ups: Arc::clone(&give_ups),
+            shared,
+            lives,
+            reply,
+        };
         self.nodes.try_send(new).map_err(|error| match error {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Disconnected(_) => CommandError::Closed,
         })?;
-        let sender = CommandSender { queue, ended, waker: self.waker() };
+        let waker = self.waker();
+        let sender = CommandSender { queue, queued_bytes, ended, give_ups, waker };
         sender.wake();
         hosted.recv().map_err(|_| CommandError::Closed)??;
         Ok(sender)
@@ -101,8 +120,10 @@ struct NewNode {
     bind: SocketAddr,
     make: MakeNode,
     commands: Receiver<Command>,
+    queued_bytes: Arc<AtomicUsize>,
+    give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
-    lives: Sender<Never>,
+    lives: Feed<Never>,
     reply: Sender<Result<(), StartError>>,
 }
 
@@ -112,19 +133,42 @@ enum Never {}
 /// The way to one node on a driver thread.
 pub(crate) struct CommandSender {
     queue: Sender<Command>,
-    ended: Receiver<Never>,
+    /// Of the payloads that wait in it.
+    queued_bytes: Arc<AtomicUsize>,
+    ended: Incoming<Never>,
+    give_ups: Arc<GiveUps>,
     waker: Arc<LoopWaker>,
 }
 
 impl CommandSender {
     /// Queues a command and wakes the driver. Never waits.
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
-        let queued = self.queue.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Disconnected(_) => CommandError::Closed,
-        });
+        let bytes = command.payload_len();
+        let before = self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let is_full = bytes > 0 && before > 0 && before + bytes > COMMAND_QUEUE_BYTES;
+        let queued = if is_full {
+            Err(CommandError::Busy)
+        } else {
+            self.queue.try_send(command).map_err(|error| match error {
+                TrySendError::Full(_) => CommandError::Busy,
+                TrySendError::Disconnected(_) => CommandError::Closed,
+            })
+        };
+        if queued.is_err() {
+            self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        }
         self.wake();
         queued
+    }
+
+    /// Queues a command that is answered.
+    pub(crate) fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<Answer<T>, CommandError> {
+        let (reply, answered) = answer(Some(Arc::clone(&self.give_ups)));
+        self.send(command(reply))?;
+        Ok(answered)
     }
 
     /// Makes the driver run a turn.
@@ -141,6 +185,11 @@ impl CommandSender {
             let _ = self.ended.recv_deadline(deadline);
         }
     }
+
+    /// Ready when the node is gone and its port free.
+    pub(crate) async fn ended(&self) {
+        let _ = self.ended.recv_async().await;
+    }
 }
 
 struct DriverThread {
@@ -154,6 +203,8 @@ struct Hosted {
     node: Node,
     socket: SocketId,
     commands: Receiver<Command>,
+    queued_bytes: Arc<AtomicUsize>,
+    give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
     /// Until when its connections may take to close.
     closing: Option<Instant>,
@@ -161,7 +212,7 @@ struct Hosted {
     due: Option<Instant>,
     panicked: bool,
     /// Ends with the node: who waits for its end waits for this.
-    _lives: Sender<Never>,
+    _lives: Feed<Never>,
 }
 
 impl DriverThread {
@@ -198,7 +249,7 @@ impl DriverThread {
     }
 
     fn host(&mut self, new: NewNode, now: Instant) {
-        let NewNode { bind, make, commands, shared, lives, reply } = new;
+        let NewNode { bind, make, commands, queued_bytes, give_ups, shared, lives, reply } = new;
         let bound = self.event_loop.bind(bind);
         let (socket, local) = match bound {
             Ok(bound) => bound,
@@ -213,6 +264,8 @@ impl DriverThread {
                     node,
                     socket,
                     commands,
+                    queued_bytes,
+                    give_ups,
                     shared,
                     closing: None,
                     due: Some(now),
@@ -278,6 +331,9 @@ impl Hosted {
                 log::error!("the driver thread cannot wake itself: {error}");
             }
         }
+        if self.give_ups.take() {
+            self.node.forget_given_up();
+        }
         self.close_if_asked(now);
         let received = event_loop.receive(self.socket, self.node.endpoint_mut(), now);
         self.node.turn(now);
@@ -296,7 +352,9 @@ impl Hosted {
         let mut bytes = 0;
         for _ in 0..COMMANDS_PER_TURN {
             let Ok(command) = self.commands.try_recv() else { return true };
-            bytes += command.payload_len();
+            let length = command.payload_len();
+            self.queued_bytes.fetch_sub(length, Ordering::AcqRel);
+            bytes += length;
             self.node.command(command, now);
             if bytes >= COMMAND_BYTES_PER_TURN {
                 break;
@@ -339,6 +397,7 @@ mod tests {
     use super::*;
     use crate::application::StreamRouter;
     use crate::cluster_event::Event;
+    use crate::deadline::wait_until;
     use crate::host_watch::HostWatch;
     use crate::live_identity::LiveIdentity;
     use crate::node::NodeParts;
@@ -419,8 +478,8 @@ mod tests {
     }
 
     fn answers(node: &CommandSender) -> bool {
-        let (reply, answer) = bounded(1);
-        node.send(Command::Stats { reply }).is_ok() && answer.recv_timeout(PATIENCE).is_ok()
+        let asked = node.ask(|reply| Command::Stats { reply });
+        asked.is_ok_and(|asked| matches!(wait_until(asked, deadline()), Some(Ok(_))))
     }
 
     #[test]
@@ -430,13 +489,13 @@ mod tests {
         let (bad, bad_shared, address) = host(&driver, &authority, "bad", true);
         let events = bad_shared.subscribers.add();
         let (good, good_shared, _) = host(&driver, &authority, "good", false);
-        let join = Command::Join { address, name: None, reply: bounded(1).0 };
+        let join = Command::Join { address, name: None, reply: answer(None).0 };
         good.send(join).unwrap();
         let last = std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).last();
         assert!(matches!(last, Some(Event::Stopped { reason: StopReason::Panicked })), "{last:?}");
         bad.wait_for_end(deadline());
         assert!(!answers(&bad), "its callers do not wait for ever");
-        assert!(answers(&good) && !good_shared.stopped.load(std::sync::atomic::Ordering::Acquire));
+        assert!(answers(&good) && !good_shared.stopped.load(Ordering::Acquire));
         let (late, ..) = host(&driver, &authority, "late", false);
         assert!(answers(&late), "the thread takes new nodes");
     }
@@ -460,20 +519,25 @@ mod tests {
             stopper.host("127.0.0.1:0".parse().unwrap(), Arc::default(), make).err()
         });
         reaches.recv_timeout(PATIENCE).unwrap();
-        let stats = || Command::Stats { reply: bounded(1).0 };
+        let stats = || Command::Stats { reply: answer(None).0 };
         for _ in 0..COMMAND_QUEUE {
             busy.send(stats()).unwrap();
         }
         assert_eq!(busy.send(stats()), Err(CommandError::Busy));
         assert_eq!(other.send(stats()), Ok(()), "its queue is not the busy one's");
+        let long = |bytes| Command::Broadcast { payload: vec![0; bytes], reply: answer(None).0 };
+        assert_eq!(other.send(long(COMMAND_QUEUE_BYTES + 1)), Ok(()), "the first one always fits");
+        assert_eq!(other.send(long(1)), Err(CommandError::Busy), "there is no room for its bytes");
+        assert_eq!(other.send(stats()), Ok(()), "one without a payload has room");
         busy_shared.close_until(deadline());
         busy.wake();
         drop(go_on);
         assert!(matches!(standstill.join().unwrap(), Some(StartError::Randomness)));
         busy.wait_for_end(deadline());
-        assert!(busy_shared.stopped.load(std::sync::atomic::Ordering::Acquire));
+        assert!(busy_shared.stopped.load(Ordering::Acquire));
         assert_eq!(busy.send(stats()), Err(CommandError::Closed));
         assert!(answers(&other));
+        assert_eq!(other.send(long(1)), Ok(()), "the long one has been taken");
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests with a thread wait in real time")]

@@ -36,6 +36,10 @@
 //! # }
 //! ```
 //!
+//! On an async runtime the same is awaited, with no thread for it: `recv_async` and the calls that
+//! end in `_async`, as the example `tokio_service` shows. With the feature `async` what arrives is
+//! a `futures_core::Stream`, for its combinators.
+//!
 //! Three members to try things out with, in one process and without a file:
 //!
 //! ```
@@ -64,6 +68,7 @@ pub struct Readme;
 mod address;
 mod address_watch;
 mod announce;
+mod answer;
 mod application;
 mod builder;
 mod cluster;
@@ -71,6 +76,7 @@ mod cluster_event;
 mod command;
 #[cfg(test)]
 mod conformance;
+mod deadline;
 mod delayed_tasks;
 mod driver;
 mod driver_thread;
@@ -85,12 +91,16 @@ mod live_identity;
 mod members;
 mod node;
 mod protocol;
+mod receipt;
+mod receiver;
 mod resolve;
 mod settings_command;
 mod start_checks;
 mod subscribers;
 mod suspension;
+mod to_member_name;
 mod transport;
+mod wakers;
 mod warnings;
 
 pub use address::AddressError;
@@ -107,9 +117,9 @@ pub use driver::Driver;
 pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
     DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
-    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ResolveError,
-    RevokeError, RotateError, SendDatagramError, SendError, SetMetaError, SetUserStateError,
-    StartError, StreamIoError,
+    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, RecvError,
+    RecvTimeoutError, ResolveError, RevokeError, RotateError, SendDatagramError, SendError,
+    SetMetaError, SetUserStateError, StartError, StreamIoError, TryRecvError,
 };
 pub use hooks::Hooks;
 pub use members::Members;
@@ -117,8 +127,11 @@ pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
     SendFailure, StreamError, WriteError,
 };
-pub use subscribers::{Subscription, SubscriptionIter, SubscriptionLimits};
+pub use receipt::Receipt;
+pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter, Receiver, wait_any};
+pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{
     Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
     MembershipStats, NameError, SecretKey, StateSender, StreamFailure, UnacceptableAnswer,
 };
+pub use to_member_name::ToMemberName;

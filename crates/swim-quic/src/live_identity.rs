@@ -1,6 +1,5 @@
 //! The certificate that a member uses, and whom it trusts, while it runs: renewed, revoked, ended.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +7,7 @@ use certs::{Fingerprint, Identity, NamePolicy, NameReading, Trust};
 use quic_net::{CloseReason, Endpoint, Identify, PeerIdentity};
 
 use crate::cluster_event::Event;
-use crate::error::{IdentityFilesError, RevokeError, RotateError, StartError};
+use crate::error::{IdentityFilesError, RevokeError, RotateError};
 use crate::expiry::ExpiryWatch;
 use crate::identity_files::{FoundIdentity, IdentityFilesWatch};
 
@@ -149,17 +148,6 @@ pub(crate) fn unproven(name: &str, identity: &Identity, trust: &Trust) -> Option
     let must_prove = trust.policy() == NamePolicy::Match;
     let proves = reading.proven().iter().any(|proven| proven == name);
     (must_prove && !proves).then(|| Box::new(reading))
-}
-
-/// Whether an identity for development may be used here.
-pub(crate) fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<(), StartError> {
-    match is_allowed {
-        false => Err(StartError::DevelopmentIdentity),
-        true if !bind.ip().to_canonical().is_loopback() => {
-            Err(StartError::NotLoopback { address: bind })
-        }
-        true => Ok(()),
-    }
 }
 
 fn identify(trust: Trust) -> Identify {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use swim_core::Member;
 
+use crate::to_member_name::{ToMemberName, name_bytes};
+
 /// The members that one of them knew at one moment, from
 /// [`Cluster::members`](crate::Cluster::members).
 ///
@@ -39,8 +41,9 @@ impl Members {
     /// The member of this name, whatever its state; the time grows with the logarithm of the
     /// number of members.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Member> {
-        let by_name = |member: &Member| member.name().as_bytes().cmp(name.as_bytes());
+    pub fn get(&self, name: impl ToMemberName) -> Option<&Member> {
+        let name = name_bytes(&name);
+        let by_name = |member: &Member| member.name().as_bytes().cmp(name);
         self.ordered.binary_search_by(by_name).ok().and_then(|index| self.ordered.get(index))
     }
 
@@ -98,6 +101,10 @@ mod tests {
         let members = Members::from_ordered(names.map(member).into_iter());
         for name in names {
             assert_eq!(members.get(name).unwrap().name().as_bytes(), name.as_bytes());
+        }
+        let ada = members.get("ada").unwrap();
+        for found in [members.get(ada), members.get(ada.name()), members.get("ada".to_owned())] {
+            assert_eq!(found.unwrap().name(), ada.name());
         }
         for name in ["", "ad", "ada-", "ada-20", "zz", "BOB"] {
             assert!(members.get(name).is_none(), "{name}");

@@ -8,18 +8,17 @@ mod dials;
 mod endpoint_events;
 mod hook_events;
 mod pending_dials;
+mod pending_operations;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::Sender;
 use quic_net::{CloseReason, Endpoint, PeerIdentity, Protocol};
 use swim_core::{
-    AcknowledgementId, DeliveryStatus, Member, MemberName, Membership, MembershipEvent,
-    OperationId, Outcome, Output, TransportAdapter,
+    AcknowledgementId, DeliveryStatus, Member, MemberName, Membership, MembershipEvent, Output,
+    TransportAdapter,
 };
 
 use crate::address_watch::AddressChange;
@@ -30,11 +29,12 @@ use crate::hook_link::HookLink;
 use crate::host_watch::HostWatch;
 use crate::live_identity::LiveIdentity;
 use crate::members::Members;
+use crate::receiver::Feed;
 use crate::resolve::StandingSeeds;
 use crate::subscribers::{Offer, Subscribers};
 use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
-use pending_dials::PendingDials;
+use pending_operations::PendingOperations;
 
 /// How long after its start a member greets Go peers, and when it repeats the greeting.
 const GREETING_PERIOD: Duration = Duration::from_secs(60);
@@ -78,18 +78,9 @@ impl Shared {
 /// Datagrams that are not QUIC, and who takes them.
 #[derive(Default)]
 struct RawDatagrams {
-    listener: Option<Sender<RawDatagram>>,
+    listener: Option<Feed<RawDatagram>>,
     /// Those that nobody took.
     dropped: u64,
-}
-
-/// Operations of the machine and dials under way, and who waits for each.
-#[derive(Default)]
-struct PendingOperations {
-    waiting: BTreeMap<OperationId, Sender<Outcome>>,
-    /// Our leave, while it is under way; the latest of several.
-    leaving: Option<OperationId>,
-    dials: PendingDials,
 }
 
 /// What a node is made of.
@@ -168,7 +159,7 @@ impl Node {
         let machine = [self.membership.poll_timeout(), self.adapter.poll_timeout()];
         let machine = machine.into_iter().flatten().min().map(|time| self.clock.instant(time));
         let identity = Some(self.identity.due());
-        let watches = [self.delayed_tasks.next(), self.host.due(), identity];
+        let watches = [self.delayed_tasks.next(), self.host.due(), identity, self.operations.due()];
         [machine, self.endpoint.poll_timeout()].into_iter().chain(watches).flatten().min()
     }
 
@@ -198,6 +189,7 @@ impl Node {
         }
         let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
         self.adapter.handle_timeout(&self.membership, &mut transport, time);
+        self.operations.handle_timeout(now);
         while let Some(task) = self.delayed_tasks.take_due(now) {
             self.run(task, now);
             self.settle(now);
@@ -230,10 +222,7 @@ impl Node {
                 if self.operations.leaving.take_if(|leaving| *leaving == operation).is_some() {
                     self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
                 }
-                if let Some(reply) = self.operations.waiting.remove(&operation) {
-                    // A caller that gave up has dropped its receiver.
-                    let _ = reply.send(outcome);
-                }
+                self.operations.finish(operation, outcome);
             }
             Output::Event(MembershipEvent::Warning { kind, address, detail }) => {
                 self.warn(kind.to_string(), format!("{address}: {detail}"), now);

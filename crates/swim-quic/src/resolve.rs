@@ -5,8 +5,8 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::LoopWaker;
@@ -33,18 +33,16 @@ pub(crate) struct Resolved {
 }
 
 impl Resolver {
-    /// Looks one address up and sends the result to `reply`, then wakes `waker`, if there is one.
-    /// Literals are answered at once.
+    /// Looks one address up and calls `deliver` with the result. Literals are answered at once.
     pub(crate) fn look_up(
         &self,
         address: JoinAddress,
-        reply: &Sender<Resolved>,
-        waker: Option<Arc<LoopWaker>>,
+        deliver: impl FnOnce(Resolved) + Send + 'static,
     ) {
         let host = match &address.host {
             Host::Ip(ip) => {
                 let found = Ok(vec![SocketAddr::new(*ip, address.port)]);
-                deliver(reply, Resolved { address, found });
+                deliver(Resolved { address, found });
                 return;
             }
             Host::Name(name) => name.clone(),
@@ -52,23 +50,21 @@ impl Resolver {
         if self.running.fetch_add(1, Ordering::AcqRel) >= CONCURRENT_LOOKUPS {
             self.running.fetch_sub(1, Ordering::AcqRel);
             let found = Err(ResolveError::TooManyLookups { limit: CONCURRENT_LOOKUPS });
-            deliver(reply, Resolved { address, found });
+            deliver(Resolved { address, found });
             return;
         }
         let slot = Slot(Arc::clone(&self.running));
-        let (thread_reply, thread_address) = (reply.clone(), address.clone());
+        // Taken by the thread, or by us if there is none.
+        let deliver = Arc::new(Mutex::new(Some(deliver)));
+        let (thread_deliver, thread_address) = (Arc::clone(&deliver), address.clone());
         let started = std::thread::Builder::new().name("swim-resolver".into()).spawn(move || {
             let found = look_up_now(&host, thread_address.port);
             drop(slot);
-            deliver(&thread_reply, Resolved { address: thread_address, found });
-            if let Some(waker) = waker {
-                // The next turn finds the result even without the wake-up.
-                let _ = waker.wake();
-            }
+            deliver_once(&thread_deliver, Resolved { address: thread_address, found });
         });
         if let Err(error) = started {
             let found = Err(ResolveError::NoThread(Arc::new(error)));
-            deliver(reply, Resolved { address, found });
+            deliver_once(&deliver, Resolved { address, found });
         }
     }
 }
@@ -109,8 +105,12 @@ impl StandingSeeds {
         for (seed, _) in &self.seeds {
             if seed.socket_address().is_none() {
                 self.in_flight += 1;
-                let waker = Some(Arc::clone(&self.waker));
-                self.resolver.look_up(seed.clone(), &self.sender, waker);
+                let (sender, waker) = (self.sender.clone(), Arc::clone(&self.waker));
+                self.resolver.look_up(seed.clone(), move |resolved| {
+                    // The member may be gone; and the next turn finds it without the wake-up.
+                    let _ = sender.try_send(resolved);
+                    let _ = waker.wake();
+                });
             }
         }
     }
@@ -154,9 +154,11 @@ impl Drop for Slot {
     }
 }
 
-fn deliver(reply: &Sender<Resolved>, resolved: Resolved) {
-    // Nobody waits any more when the caller gave up or the cluster is gone.
-    let _ = reply.try_send(resolved);
+fn deliver_once(deliver: &Mutex<Option<impl FnOnce(Resolved)>>, resolved: Resolved) {
+    let deliver = deliver.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(deliver) = deliver {
+        deliver(resolved);
+    }
 }
 
 fn look_up_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
@@ -180,10 +182,14 @@ mod tests {
     fn a_literal_is_answered_at_once_and_a_name_by_a_thread() {
         let (reply, answers) = bounded(4);
         let resolver = Resolver::default();
-        resolver.look_up("127.0.0.1:7001".parse().unwrap(), &reply, None);
+        let deliver = || {
+            let reply = reply.clone();
+            move |resolved| reply.send(resolved).unwrap()
+        };
+        resolver.look_up("127.0.0.1:7001".parse().unwrap(), deliver());
         let literal = answers.try_recv().unwrap();
         assert_eq!(literal.found.unwrap(), ["127.0.0.1:7001".parse().unwrap()]);
-        resolver.look_up("localhost:7001".parse().unwrap(), &reply, None);
+        resolver.look_up("localhost:7001".parse().unwrap(), deliver());
         let named = answers.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
         let found = named.found.unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7001));
@@ -195,7 +201,8 @@ mod tests {
         let (reply, answers) = bounded(4);
         let resolver = Resolver::default();
         resolver.running.store(CONCURRENT_LOOKUPS, Ordering::Release);
-        resolver.look_up("localhost:7001".parse().unwrap(), &reply, None);
+        resolver
+            .look_up("localhost:7001".parse().unwrap(), move |found| reply.send(found).unwrap());
         let refusal = answers.try_recv().unwrap().found.unwrap_err();
         assert!(matches!(refusal, ResolveError::TooManyLookups { .. }), "{refusal:?}");
         assert!(refusal.to_string().contains("try again"), "{refusal}");

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crossbeam_channel::Sender;
 use swim_core::wire::KeyError;
 use swim_core::{AdvertiseRefusal, MetaRefusal, PayloadTooLarge, SecretKey};
+
+use crate::answer::Reply;
 
 /// What is to happen to an encryption key.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +17,11 @@ pub(crate) enum KeyChange {
 
 /// A change of what may change while a member runs, or a question about it.
 pub(crate) enum SettingsCommand {
-    Meta { meta: Vec<u8>, reply: Sender<Result<(), MetaRefusal>> },
-    UserState { state: Vec<u8>, reply: Sender<Result<(), PayloadTooLarge>> },
-    Advertise { address: SocketAddr, reply: Sender<Result<(), AdvertiseRefusal>> },
-    Keys { reply: Sender<Vec<SecretKey>> },
-    ChangeKeys { change: KeyChange, key: SecretKey, reply: Sender<Result<(), KeyError>> },
+    Meta { meta: Vec<u8>, reply: Reply<Result<(), MetaRefusal>> },
+    UserState { state: Vec<u8>, reply: Reply<Result<(), PayloadTooLarge>> },
+    Advertise { address: SocketAddr, reply: Reply<Result<(), AdvertiseRefusal>> },
+    Keys { reply: Reply<Vec<SecretKey>> },
+    ChangeKeys { change: KeyChange, key: SecretKey, reply: Reply<Result<(), KeyError>> },
 }
 
 impl SettingsCommand {

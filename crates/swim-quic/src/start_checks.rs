@@ -2,19 +2,12 @@
 
 use std::net::SocketAddr;
 
-use certs::Identity;
 use ring::rand::{SecureRandom, SystemRandom};
+use swim_core::MemberName;
 
 use crate::error::StartError;
 
-pub(crate) fn check_names(name: &str, identity: &Identity) -> Result<(), StartError> {
-    let proven = identity.names();
-    if proven.iter().any(|proven| proven == name) {
-        return Ok(());
-    }
-    Err(StartError::NameNotInCertificate { name: name.to_owned(), proven: proven.to_vec() })
-}
-
+/// Whether an identity for development may be used here.
 pub(crate) fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<(), StartError> {
     match is_allowed {
         false => Err(StartError::DevelopmentIdentity),
@@ -22,6 +15,16 @@ pub(crate) fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<()
             Err(StartError::NotLoopback { address: bind })
         }
         true => Ok(()),
+    }
+}
+
+/// Says so if nothing keeps clusters of one authority apart.
+pub(crate) fn note_label(name: &MemberName, label: &[u8]) {
+    if label.is_empty() {
+        log::info!(
+            "{name} has no cluster label: a member of another cluster of the same authority would \
+             be let in; set a label"
+        );
     }
 }
 

@@ -1,16 +1,15 @@
 //! Fan-out of events: every subscription has its own bounded queue and none can slow the cluster.
 //!
-//! A slow subscriber misses events and is told how many. Delivery never blocks. Each kind of event
+//! A slow subscriber misses events and is told how many. Delivery never blocks, and it wakes tasks
+//! with no lock held. Each kind of event
 //! has room of its own in a queue, so that unread messages never cost a membership event.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use crossbeam_channel::{IntoIter, Iter, Receiver, Sender, unbounded};
+use std::task::Waker;
 
 use crate::cluster_event::{Event, EventKind, StopReason};
+use crate::receiver::{Feed, Incoming, unbounded};
 
 /// Warnings and reports of seeds that a subscriber may leave unread. They come at most once a
 /// second and kind, so that this is minutes of the worst.
@@ -41,65 +40,30 @@ impl Default for SubscriptionLimits {
 
 /// The events of a member, in the order in which they happened.
 ///
-/// It can be used as the [`Receiver`] of crossbeam-channel that it holds: `recv`, `try_recv`,
-/// `recv_timeout`, `iter`, `select!`. Clones share one queue: each event goes to one of them. The
-/// queue is freed when the last clone is dropped. It ends with the member, after
-/// [`Event::Stopped`]; one that is made later has ended already.
-#[derive(Clone)]
-pub struct Subscription {
-    receiver: Receiver<Event>,
-    /// Takes the subscription off the list when the last clone goes.
-    _registration: Arc<Registration>,
-}
+/// By the time an event about a member comes, [`Cluster::members`](crate::Cluster::members) shows
+/// what it tells, or something later. Of one member the events come in the order in which its
+/// states followed each other, and a message after what happened to the member before the message
+/// arrived. A gap is never silent: [`Event::Lagged`] stands where events were missed.
+///
+/// Clones share one queue: each event goes to one of them. The queue is freed when the last clone
+/// is dropped. It ends with the member, after [`Event::Stopped`]; one that is made later has ended
+/// already.
+///
+/// ```no_run
+/// # use swim_quic::{Cluster, Event};
+/// # fn example(cluster: &Cluster) {
+/// for event in cluster.subscribe() {
+///     match event {
+///         Event::Joined(member) => println!("{} is at {}", member.name(), member.address()),
+///         Event::Stopped { reason } => println!("the end: {reason}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
+pub type Subscription = Incoming<Event>;
 
-impl Deref for Subscription {
-    type Target = Receiver<Event>;
-
-    fn deref(&self) -> &Receiver<Event> {
-        &self.receiver
-    }
-}
-
-impl<'a> IntoIterator for &'a Subscription {
-    type Item = Event;
-    type IntoIter = Iter<'a, Event>;
-
-    fn into_iter(self) -> Iter<'a, Event> {
-        self.receiver.iter()
-    }
-}
-
-impl IntoIterator for Subscription {
-    type Item = Event;
-    type IntoIter = SubscriptionIter;
-
-    fn into_iter(self) -> SubscriptionIter {
-        let Self { receiver, _registration } = self;
-        SubscriptionIter { events: receiver.into_iter(), _registration }
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("waiting", &self.receiver.len()).finish()
-    }
-}
-
-/// Waits for the events of a [`Subscription`] until it ends.
-#[derive(Debug)]
-pub struct SubscriptionIter {
-    events: IntoIter<Event>,
-    _registration: Arc<Registration>,
-}
-
-impl Iterator for SubscriptionIter {
-    type Item = Event;
-
-    fn next(&mut self) -> Option<Event> {
-        self.events.next()
-    }
-}
-
+/// Takes the subscription off the list when the last clone goes.
 struct Registration {
     list: Arc<Mutex<List>>,
     number: u64,
@@ -107,13 +71,8 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        lock(&self.list).subscribers.remove(&self.number);
-    }
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration").field("number", &self.number).finish_non_exhaustive()
+        let removed = lock(&self.list).subscribers.remove(&self.number);
+        drop(removed);
     }
 }
 
@@ -165,17 +124,17 @@ impl Subscribers {
     /// A new subscription, and what `look` returns at the same moment: no event is delivered
     /// between the two.
     pub(crate) fn add_with<T>(&self, look: impl FnOnce() -> T) -> (T, Subscription) {
-        let (sender, receiver) = unbounded();
+        let (feed, incoming) = unbounded();
         let mut list = lock(&self.list);
         list.added += 1;
         let number = list.added;
         if !list.closed {
-            list.subscribers.insert(number, Subscriber::new(sender));
+            list.subscribers.insert(number, Subscriber::new(feed));
         }
         let seen = look();
         drop(list);
         let registration = Arc::new(Registration { list: Arc::clone(&self.list), number });
-        (seen, Subscription { receiver, _registration: registration })
+        (seen, incoming.owning(registration))
     }
 
     /// Publishes a snapshot, then hands `events` to every subscriber, in order.
@@ -183,9 +142,13 @@ impl Subscribers {
         let mut list = lock(&self.list);
         publish();
         let limits = list.limits;
+        let mut wakers = Vec::new();
         for subscriber in list.subscribers.values_mut() {
             subscriber.deliver(events, &limits);
+            wakers.extend(subscriber.feed.wakers());
         }
+        drop(list);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Hands `event` to every subscription if all have room for it, else to none.
@@ -198,9 +161,13 @@ impl Subscribers {
         if !list.subscribers.values_mut().all(|subscriber| subscriber.has_room(event, &limits)) {
             return Offer::NoRoom;
         }
+        let mut wakers = Vec::new();
         for subscriber in list.subscribers.values_mut() {
             subscriber.deliver(std::slice::from_ref(event), &limits);
+            wakers.extend(subscriber.feed.wakers());
         }
+        drop(list);
+        wakers.into_iter().for_each(Waker::wake);
         Offer::Taken
     }
 
@@ -214,7 +181,9 @@ impl Subscribers {
     pub(crate) fn close(&self, reason: &StopReason) {
         let mut list = lock(&self.list);
         list.closed = true;
-        for (_, mut subscriber) in std::mem::take(&mut list.subscribers) {
+        let ended = std::mem::take(&mut list.subscribers);
+        drop(list);
+        for (_, mut subscriber) in ended {
             subscriber.end(reason);
         }
     }
@@ -234,7 +203,7 @@ fn lock(list: &Mutex<List>) -> MutexGuard<'_, List> {
 /// The sending side of one subscription.
 struct Subscriber {
     /// Unbounded by itself, so that it takes memory for what waits only; `usage` bounds it.
-    sender: Sender<Event>,
+    feed: Feed<Event>,
     /// What waits in the channel, in its order: once the receiver took an event, its entry goes.
     waiting: VecDeque<Entry>,
     usage: [Usage; EventKind::COUNT],
@@ -269,8 +238,8 @@ impl Usage {
 }
 
 impl Subscriber {
-    fn new(sender: Sender<Event>) -> Self {
-        Self { sender, waiting: VecDeque::new(), usage: Default::default() }
+    fn new(feed: Feed<Event>) -> Self {
+        Self { feed, waiting: VecDeque::new(), usage: Default::default() }
     }
 
     fn deliver(&mut self, events: &[Event], limits: &SubscriptionLimits) {
@@ -314,7 +283,7 @@ impl Subscriber {
 
     fn push(&mut self, event: Event, kind: EventKind, bytes: usize) {
         // The receiver goes together with this entry of the list, or a moment before.
-        if self.sender.send(event).is_ok() {
+        if self.feed.send_silently(event).is_ok() {
             let usage = self.usage(kind);
             usage.count += 1;
             usage.bytes += bytes;
@@ -324,7 +293,7 @@ impl Subscriber {
 
     /// What is gone from the channel was taken from its front.
     fn forget_what_was_taken(&mut self) {
-        let unread = self.sender.len();
+        let unread = self.feed.len();
         while self.waiting.len() > unread {
             let Some(Entry { kind, bytes }) = self.waiting.pop_front() else { break };
             let usage = self.usage(kind);

@@ -38,6 +38,28 @@ fn three_members_find_each_other_and_see_metadata() {
 }
 
 #[test]
+fn a_member_is_named_by_a_text_its_name_or_its_entry() {
+    let members = Participants::new().cluster(&["ada", "bob"]);
+    let (ada, bob) = (&members[0], &members[1]);
+    let (snapshot, events) = (ada.members(), bob.subscribe());
+    let entry = snapshot.get(bob.name()).unwrap();
+    let text = "bob".to_owned();
+    for rtt in [
+        ada.ping("bob", PATIENCE),
+        ada.ping(&text, PATIENCE),
+        ada.ping(bob.name(), PATIENCE),
+        ada.ping(entry, PATIENCE),
+    ] {
+        assert!(rtt.unwrap() < PATIENCE);
+    }
+    ada.send_reliable(entry, "by its entry", PATIENCE).unwrap();
+    hear("the message", &events, |event| matches!(event, Event::Message { .. }).then_some(()));
+    assert_eq!(ada.connection(entry).unwrap().unwrap().address, bob.address());
+    assert!(matches!(ada.send("", "nobody"), Err(SendError::InvalidName(_))));
+    assert!(matches!(ada.send("x".repeat(256), "nobody"), Err(SendError::InvalidName(_))));
+}
+
+#[test]
 fn a_leave_is_no_failure() {
     let participants = Participants::new();
     let members = participants.cluster(&["ada", "bob", "cyd"]);

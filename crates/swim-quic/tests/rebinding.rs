@@ -110,7 +110,7 @@ fn longest_pause(members: &[Cluster], span: Duration, rebind: impl Fn()) -> Dura
         }
         for from in members {
             for to in members.iter().filter(|to| to.name() != from.name()) {
-                let _ = from.send(&to.name().to_string(), "tick");
+                let _ = from.send(to.name(), "tick");
             }
         }
         std::thread::sleep(Duration::from_millis(50));

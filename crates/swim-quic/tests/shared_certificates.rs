@@ -14,9 +14,8 @@ mod issuer;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, alive, eventually, hear, quick};
-use crossbeam_channel::RecvTimeoutError;
 use issuer::Issuer;
-use swim_quic::{Cluster, Event, Identity, Subscription};
+use swim_quic::{Cluster, Event, Identity, RecvTimeoutError, Subscription};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -12,7 +12,9 @@ mod common;
 use std::time::Duration;
 
 use common::{PATIENCE, Participants, alive, eventually, hear};
-use swim_quic::{Cluster, CommandError, Event, Member, StopReason, SubscriptionLimits};
+use swim_quic::{
+    Cluster, CommandError, Event, Member, RecvTimeoutError, StopReason, SubscriptionLimits,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -106,10 +108,12 @@ fn who_subscribes_after_the_end_does_not_wait_for_ever() {
     ada.close(SECOND);
     assert!(matches!(events.iter().last(), Some(Event::Stopped { reason: StopReason::Closed })));
     assert!(!ada.is_running());
-    assert!(ada.subscribe().recv_timeout(PATIENCE).unwrap_err().is_disconnected());
+    let ended = ada.subscribe().recv_timeout(PATIENCE).unwrap_err();
+    assert_eq!(ended, RecvTimeoutError::Disconnected);
     let (members, events) = ada.subscribe_with_members();
     assert_eq!(members.len(), 1, "the last view stays");
-    assert!(events.recv_timeout(PATIENCE).unwrap_err().is_disconnected());
+    let ended = events.recv_timeout(PATIENCE).unwrap_err();
+    assert_eq!(ended, RecvTimeoutError::Disconnected);
 
     let bob = participants.member("bob").start().unwrap();
     let events = bob.subscribe();

@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
             "swim-quic-net",
             "thiserror",
         ],
-        siblings_in_tests: &["swim-quic-certs", "swim-quic-core", "swim-quic-net"],
+        siblings_in_tests: &["swim-quic", "swim-quic-certs", "swim-quic-core", "swim-quic-net"],
     },
     Layer {
         manifest: "fuzz/checks/Cargo.toml",

@@ -11,6 +11,7 @@ mod documents;
 mod modules;
 mod names;
 mod parts;
+mod public_api;
 mod purity;
 mod shape;
 mod source;
@@ -31,6 +32,7 @@ const RULES: &[(&str, &str)] = &[
     ("circles", "no two files of a crate import each other"),
     ("types", "fields of a struct, and files that hold a type's logic"),
     ("parts", "no part of the membership machine changes another"),
+    ("api", "no type of another library in the public API of the facade"),
     ("shape", "lines in a file, columns"),
     ("purity", "what the code of a layer must not mention"),
     ("words", "words that are not said here, and what is said instead"),
@@ -75,6 +77,7 @@ impl<'a> Workspace<'a> {
             "circles" => modules::check(parsed),
             "types" => types::check(parsed),
             "parts" => parts::check(parsed),
+            "api" => public_api::check(parsed),
             "comments" => sources.iter().flat_map(comments::check).collect(),
             "shape" => sources.iter().flat_map(shape::check).collect(),
             "purity" => sources.iter().flat_map(purity::check).collect(),
@@ -134,6 +137,7 @@ mod tests {
             ("a/src/lib.rs", "mod b; use b::B; pub struct A; #[ignore] fn f() {}\n"),
             ("a/src/b.rs", "use crate::A; pub struct B;\n"),
             ("b/b.rs", "mod pulse;"),
+            ("crates/swim-quic/src/a.rs", "pub use mio::Poll;"),
             ("c/b.rs", ""),
             ("a/src/long.rs", &"// x\n".repeat(1_000)),
             ("a/src/wide.rs", &format!("/// Wide.\nstruct Wide {{ {} }}", "a: u8, ".repeat(99))),

@@ -1,6 +1,7 @@
 //! The handle of an application stream: `Read + Write` with timeouts.
 //!
-//! Blocks its caller, never the driver thread; the bytes wait in a pipe between the two.
+//! Blocks its caller, or makes its task wait, never the driver thread; the bytes wait in a pipe
+//! between the two.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -13,6 +14,7 @@ use swim_core::MemberName;
 use super::pipe::Pipe;
 #[cfg(doc)]
 use crate::error::StreamIoError;
+use crate::wakers::WakerPlace;
 
 /// A bidirectional stream to another member, multiplexed with everything else between the two.
 ///
@@ -47,13 +49,16 @@ use crate::error::StreamIoError;
 /// # }
 /// ```
 pub struct Stream {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
+    /// Where a task waits for this handle's reads, and its writes.
+    pub(super) reading: WakerPlace,
+    pub(super) writing: WakerPlace,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
 
-struct Inner {
-    pipe: Arc<Pipe>,
+pub(super) struct Inner {
+    pub(super) pipe: Arc<Pipe>,
     peer: MemberName,
     protocol: String,
 }
@@ -66,8 +71,17 @@ impl Drop for Inner {
 
 impl Stream {
     pub(super) fn new(pipe: Arc<Pipe>, peer: MemberName, protocol: String) -> Self {
-        let inner = Arc::new(Inner { pipe, peer, protocol });
-        Self { inner, read_timeout: None, write_timeout: None }
+        Self::with(Arc::new(Inner { pipe, peer, protocol }), None, None)
+    }
+
+    fn with(
+        inner: Arc<Inner>,
+        read_timeout: Option<Duration>,
+        write_timeout: Option<Duration>,
+    ) -> Self {
+        let place = || WakerPlace::new(inner.pipe.wakers());
+        let (reading, writing) = (place(), place());
+        Self { inner, reading, writing, read_timeout, write_timeout }
     }
 
     /// The member at the other end.
@@ -96,7 +110,7 @@ impl Stream {
     /// another writes.
     #[must_use]
     pub fn try_clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), ..*self }
+        Self::with(Arc::clone(&self.inner), self.read_timeout, self.write_timeout)
     }
 
     /// Ends one or both directions: the peer reads the end of the stream after what was written.

@@ -5,18 +5,21 @@
 //! between the endpoint and the [`Pipe`] of each stream's handle.
 
 mod app_stream;
+mod async_stream;
 mod pipe;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::TrySendError;
 use quic_net::{Endpoint, LoopWaker, StreamError, StreamToken};
 use swim_core::MemberName;
 
+use crate::answer::Reply;
 use crate::error::{OpenStreamError, StreamIoError};
 use crate::protocol::{NotAHeader, split_header};
+use crate::receiver::{Feed, Incoming, bounded};
 pub use app_stream::{IncomingDatagram, IncomingStream, Stream};
 use pipe::{PIPE_CAPACITY, Pipe, WakeSet};
 
@@ -36,15 +39,15 @@ const FIRST_TOKEN: u64 = 1 << 61;
 pub(crate) struct StreamRouter {
     wake_set: WakeSet,
     streams: BTreeMap<StreamToken, Role>,
-    stream_listeners: BTreeMap<String, Sender<IncomingStream>>,
-    datagram_listeners: BTreeMap<String, Sender<IncomingDatagram>>,
+    stream_listeners: BTreeMap<String, Feed<IncomingStream>>,
+    datagram_listeners: BTreeMap<String, Feed<IncomingDatagram>>,
     opened: u64,
     copy_buffer: Vec<u8>,
 }
 
 enum Role {
     /// We opened it and wait until the peer has it.
-    Opening { peer: MemberName, protocol: String, reply: Sender<OpenReply> },
+    Opening { peer: MemberName, protocol: String, reply: Reply<OpenReply> },
     /// The peer opened it and has not named its protocol yet.
     Unnamed { from: MemberName, header: Vec<u8> },
     /// A handle exists, or existed.
@@ -83,16 +86,16 @@ impl StreamRouter {
         }
     }
 
-    pub(crate) fn listen(&mut self, protocol: String) -> Receiver<IncomingStream> {
-        let (sender, receiver) = bounded(LISTEN_QUEUE);
-        self.stream_listeners.insert(protocol, sender);
-        receiver
+    pub(crate) fn listen(&mut self, protocol: String) -> Incoming<IncomingStream> {
+        let (feed, incoming) = bounded(LISTEN_QUEUE);
+        self.stream_listeners.insert(protocol, feed);
+        incoming
     }
 
-    pub(crate) fn listen_datagrams(&mut self, protocol: String) -> Receiver<IncomingDatagram> {
-        let (sender, receiver) = bounded(LISTEN_QUEUE);
-        self.datagram_listeners.insert(protocol, sender);
-        receiver
+    pub(crate) fn listen_datagrams(&mut self, protocol: String) -> Incoming<IncomingDatagram> {
+        let (feed, incoming) = bounded(LISTEN_QUEUE);
+        self.datagram_listeners.insert(protocol, feed);
+        incoming
     }
 
     /// The token of the next stream that an application opens.
@@ -108,9 +111,25 @@ impl StreamRouter {
         stream: StreamToken,
         peer: MemberName,
         protocol: String,
-        reply: Sender<OpenReply>,
+        reply: Reply<OpenReply>,
     ) {
         self.streams.insert(stream, Role::Opening { peer, protocol, reply });
+    }
+
+    /// Resets the streams that are being opened for callers who have given up.
+    pub(crate) fn forget_given_up(&mut self, endpoint: &mut Endpoint) {
+        self.streams.retain(|stream, role| {
+            let given_up = matches!(role, Role::Opening { reply, .. } if reply.is_given_up());
+            if given_up {
+                endpoint.reset(*stream);
+            }
+            !given_up
+        });
+    }
+
+    /// How many streams are being opened.
+    pub(crate) fn opening_count(&self) -> usize {
+        self.streams.values().filter(|role| matches!(role, Role::Opening { .. })).count()
     }
 
     /// A peer opened an application stream.
@@ -161,7 +180,7 @@ impl StreamRouter {
         match self.streams.remove(&stream) {
             None => return false,
             Some(Role::Opening { reply, .. }) => {
-                let _ = reply.try_send(Err((*reason).into()));
+                reply.send(Err((*reason).into()));
             }
             Some(Role::Unnamed { .. }) => {}
             Some(Role::Open(open)) => open.pipe.fail((*reason).into()),
@@ -207,7 +226,7 @@ impl StreamRouter {
         let pipe = Arc::new(Pipe::new(stream, self.wake_set.clone()));
         self.streams.insert(stream, Role::Open(OpenStream::new(Arc::clone(&pipe))));
         // If the caller has given up, the handle is dropped here, which ends the stream.
-        let _ = reply.try_send(Ok(Stream::new(pipe, peer, protocol)));
+        reply.send(Ok(Stream::new(pipe, peer, protocol)));
     }
 
     /// Reads byte by byte, so that nothing of what follows the header is taken.

@@ -7,11 +7,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use quic_net::{LoopWaker, StreamToken};
 
+use crate::deadline::{deadline_after, time_until};
 use crate::error::StreamIoError;
+use crate::wakers::{WakerPlace, Wakers};
 
 /// Bytes that one direction of one stream buffers in the facade, beside QUIC's own windows; twice
 /// as many for a moment while the driver carries them.
@@ -49,6 +52,7 @@ impl WakeSet {
 pub(crate) struct Pipe {
     state: Mutex<State>,
     changed: Condvar,
+    wakers: Arc<Wakers>,
     stream: StreamToken,
     wake_set: WakeSet,
 }
@@ -78,20 +82,55 @@ impl State {
     fn discards(&self) -> bool {
         self.inbound_unwanted || self.abandoned
     }
+
+    /// A read has to wait.
+    fn blocks_reading(&self) -> bool {
+        self.inbound.is_empty()
+            && !self.inbound_finished
+            && !self.inbound_unwanted
+            && self.failed.is_none()
+    }
+
+    /// A write has to wait.
+    fn blocks_writing(&self) -> bool {
+        self.outbound.len() >= PIPE_CAPACITY
+            && !self.outbound_finished
+            && self.write_failed.is_none()
+            && self.failed.is_none()
+    }
 }
 
 impl Pipe {
     pub(super) fn new(stream: StreamToken, wake_set: WakeSet) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), stream, wake_set }
+        let (state, changed, wakers) = (Mutex::default(), Condvar::new(), Arc::default());
+        Self { state, changed, wakers, stream, wake_set }
+    }
+
+    /// Who waits in tasks for a change.
+    pub(super) fn wakers(&self) -> &Arc<Wakers> {
+        &self.wakers
     }
 
     pub(super) fn read(&self, buffer: &mut [u8], timeout: Option<Duration>) -> io::Result<usize> {
-        let mut state = self.wait_while(timeout, |state| {
-            state.inbound.is_empty()
-                && !state.inbound_finished
-                && !state.inbound_unwanted
-                && state.failed.is_none()
-        })?;
+        let state = self.wait_while(timeout, State::blocks_reading)?;
+        self.take_inbound(state, buffer)
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        buffer: &mut [u8],
+        context: &mut Context<'_>,
+        place: &mut WakerPlace,
+    ) -> Poll<io::Result<usize>> {
+        self.poll(State::blocks_reading, context, place)
+            .map(|state| self.take_inbound(state, buffer))
+    }
+
+    fn take_inbound(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
         if state.inbound.is_empty() {
             return match state.failed {
                 Some(error) if !state.inbound_finished && !state.inbound_unwanted => {
@@ -118,12 +157,24 @@ impl Pipe {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let mut state = self.wait_while(timeout, |state| {
-            state.outbound.len() >= PIPE_CAPACITY
-                && !state.outbound_finished
-                && state.write_failed.is_none()
-                && state.failed.is_none()
-        })?;
+        let state = self.wait_while(timeout, State::blocks_writing)?;
+        self.put_outbound(state, bytes)
+    }
+
+    pub(super) fn poll_write(
+        &self,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+        place: &mut WakerPlace,
+    ) -> Poll<io::Result<usize>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll(State::blocks_writing, context, place)
+            .map(|state| self.put_outbound(state, bytes))
+    }
+
+    fn put_outbound(&self, mut state: MutexGuard<'_, State>, bytes: &[u8]) -> io::Result<usize> {
         if let Some(error) = state.write_failed.or(state.failed) {
             return Err(error.into());
         }
@@ -184,7 +235,7 @@ impl Pipe {
             state.inbound.extend(bytes);
         }
         drop(state);
-        self.changed.notify_all();
+        self.tell();
     }
 
     /// The driver's side: what is to be sent, and whether it is the last of it.
@@ -199,7 +250,7 @@ impl Pipe {
         rest.append(&mut state.outbound);
         state.outbound = rest;
         drop(state);
-        self.changed.notify_all();
+        self.tell();
     }
 
     /// The driver's side: whether the application awaits nothing from the peer.
@@ -214,17 +265,23 @@ impl Pipe {
         state.outbound.clear();
         state.write_failed.get_or_insert(error);
         drop(state);
-        self.changed.notify_all();
+        self.tell();
     }
 
     /// The driver's side: the stream is gone.
     pub(super) fn fail(&self, error: StreamIoError) {
         self.lock().failed = Some(error);
+        self.tell();
+    }
+
+    /// Lets the threads and tasks that wait look again.
+    fn tell(&self) {
         self.changed.notify_all();
+        self.wakers.wake_all();
     }
 
     fn notify_both(&self) {
-        self.changed.notify_all();
+        self.tell();
         self.wake_set.wake(self.stream);
     }
 
@@ -233,23 +290,36 @@ impl Pipe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a caller's timeout starts when the caller calls"
-    )]
+    /// The task looks once more after it is put among those that are woken, or a change between the
+    /// two would be lost. Its waker is put there, and another one dropped, without the lock.
+    fn poll(
+        &self,
+        blocked: impl Fn(&State) -> bool,
+        context: &mut Context<'_>,
+        place: &mut WakerPlace,
+    ) -> Poll<MutexGuard<'_, State>> {
+        let mut state = self.lock();
+        if blocked(&state) {
+            drop(state);
+            place.set(context.waker());
+            state = self.lock();
+        }
+        if blocked(&state) { Poll::Pending } else { Poll::Ready(state) }
+    }
+
     fn wait_while(
         &self,
         timeout: Option<Duration>,
-        mut blocked: impl FnMut(&State) -> bool,
+        blocked: impl Fn(&State) -> bool,
     ) -> io::Result<MutexGuard<'_, State>> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = timeout.map(deadline_after);
         let mut state = self.lock();
         while blocked(&state) {
             let Some(deadline) = deadline else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = time_until(deadline);
             if left.is_zero() {
                 return Err(StreamIoError::TimedOut.into());
             }

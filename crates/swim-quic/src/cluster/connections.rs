@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use quic_net::{FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM};
-use swim_core::MemberName;
 
-use super::{Cluster, REPORT_MARGIN};
+use super::{Cluster, wait};
+use crate::answer::Answer;
 use crate::cluster_event::{ConnectionInfo, RawDatagram};
 use crate::command::Command;
 use crate::error::{CommandError, ConnectError, ConnectionError, RawError};
+use crate::receiver::Incoming;
+use crate::to_member_name::{ToMemberName, member_name};
 
 /// # Connections
 ///
@@ -50,8 +51,11 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectionError`] when nobody else has that name.
-    pub fn connection(&self, member: &str) -> Result<Option<ConnectionInfo>, ConnectionError> {
-        let member = MemberName::try_from(member)?;
+    pub fn connection(
+        &self,
+        member: impl ToMemberName,
+    ) -> Result<Option<ConnectionInfo>, ConnectionError> {
+        let member = member_name(&member)?;
         self.ask(|reply| Command::PreferredConnection { member, reply })?
     }
 
@@ -62,11 +66,20 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectError`], with the reason.
-    pub fn connect(&self, member: &str, timeout: Duration) -> Result<ConnectionInfo, ConnectError> {
-        let member = MemberName::try_from(member)?;
-        let connect = |reply| Command::Connect { member, reply };
-        self.ask_within(connect, timeout.saturating_add(REPORT_MARGIN))?
-            .unwrap_or(Err(ConnectError::TimedOut))
+    pub fn connect(
+        &self,
+        member: impl ToMemberName,
+        timeout: Duration,
+    ) -> Result<ConnectionInfo, ConnectError> {
+        wait(self.begin_connect(member)?, timeout)?.unwrap_or(Err(ConnectError::TimedOut))
+    }
+
+    pub(super) fn begin_connect(
+        &self,
+        member: impl ToMemberName,
+    ) -> Result<Answer<Result<ConnectionInfo, ConnectError>>, ConnectError> {
+        let member = member_name(&member)?;
+        Ok(self.begin(|reply| Command::Connect { member, reply })?)
     }
 
     /// Closes every connection to a member, dropping what was not sent, and returns how many
@@ -75,8 +88,8 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectionError`] when nobody else has that name.
-    pub fn disconnect(&self, member: &str) -> Result<usize, ConnectionError> {
-        let member = MemberName::try_from(member)?;
+    pub fn disconnect(&self, member: impl ToMemberName) -> Result<usize, ConnectionError> {
+        let member = member_name(&member)?;
         self.ask(|reply| Command::Disconnect { member, reply })?
     }
 }
@@ -115,7 +128,7 @@ impl Cluster {
 #[derive(Clone, Debug)]
 pub struct RawSocket {
     cluster: Cluster,
-    incoming: Receiver<RawDatagram>,
+    incoming: Incoming<RawDatagram>,
 }
 
 impl RawSocket {
@@ -137,7 +150,7 @@ impl RawSocket {
     }
 
     /// What arrives. Ends with the member, or when another raw socket takes its place.
-    pub fn incoming(&self) -> &Receiver<RawDatagram> {
+    pub fn incoming(&self) -> &Incoming<RawDatagram> {
         &self.incoming
     }
 }

@@ -1,29 +1,20 @@
 //! The calls of a [`Cluster`] that concern membership: join, leave, metadata, encryption keys.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
 use swim_core::{Outcome, SecretKey};
 
-use super::{Cluster, deadline_after, misplaced};
+use super::joining::{JoinReport, Joining};
+use super::{Cluster, misplaced, wait};
 use crate::address::JoinAddress;
 use crate::command::Command;
+use crate::deadline::{deadline_after, time_until, wait_until};
 use crate::driver_thread;
 use crate::error::{
-    AdvertiseError, CommandError, JoinError, JoinFailure, JoinFailureReason, KeysError, LeaveError,
-    ResolveError, SetMetaError, SetUserStateError,
+    AdvertiseError, CommandError, JoinError, KeysError, LeaveError, SetMetaError, SetUserStateError,
 };
 use crate::settings_command::{KeyChange, SettingsCommand};
-
-/// What a join achieved.
-#[derive(Clone, Debug)]
-pub struct JoinReport {
-    /// How many addresses answered as members.
-    pub joined: usize,
-    /// The addresses that did not, and why.
-    pub failed: Vec<JoinFailure>,
-}
 
 /// What a leave achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +68,17 @@ impl Cluster {
         addresses: impl IntoIterator<Item = A>,
         timeout: Duration,
     ) -> Result<JoinReport, JoinError> {
+        let mut joining = self.begin_join(addresses)?;
+        if let Some(Err(error)) = wait_until(&mut joining, deadline_after(timeout)) {
+            return Err(error.into());
+        }
+        joining.report()
+    }
+
+    pub(super) fn begin_join<A: AsRef<str>>(
+        &self,
+        addresses: impl IntoIterator<Item = A>,
+    ) -> Result<Joining<'_>, JoinError> {
         let addresses = addresses
             .into_iter()
             .map(|address| address.as_ref().parse::<JoinAddress>())
@@ -87,68 +89,7 @@ impl Cluster {
         if driver_thread::is_present() {
             return Err(CommandError::OnDriverThread.into());
         }
-        let deadline = deadline_after(timeout);
-        let attempts = self.begin_joins(addresses, deadline)?;
-        let mut report = JoinReport { joined: 0, failed: Vec::new() };
-        for attempt in attempts {
-            match attempt.wait(deadline)? {
-                Ok(()) => report.joined += 1,
-                Err(reason) => {
-                    report.failed.push(JoinFailure { address: attempt.text, reason });
-                }
-            }
-        }
-        if report.joined == 0 {
-            return Err(JoinError::NobodyAnswered(report.failed.into()));
-        }
-        Ok(report)
-    }
-
-    /// Resolves all addresses at once and begins a join of each as soon as it is resolved.
-    fn begin_joins(
-        &self,
-        addresses: Vec<JoinAddress>,
-        deadline: Instant,
-    ) -> Result<Vec<JoinAttempt>, CommandError> {
-        let (reply, resolved) = bounded(addresses.len());
-        let mut attempts = Vec::new();
-        let mut pending = addresses.clone();
-        for address in addresses {
-            self.inner.resolver.look_up(address, &reply, None);
-        }
-        while !pending.is_empty() {
-            let Ok(answer) = resolved.recv_deadline(deadline) else {
-                break;
-            };
-            if let Some(index) = pending.iter().position(|address| *address == answer.address) {
-                pending.swap_remove(index);
-            }
-            let attempt = match answer.found {
-                Ok(found) => self.begin_join(&answer.address, found)?,
-                Err(error) => JoinAttempt::unresolved(answer.address.text, error),
-            };
-            attempts.push(attempt);
-        }
-        attempts.extend(pending.into_iter().map(|address| {
-            let error = ResolveError::TimedOut(address.text.clone());
-            JoinAttempt::unresolved(address.text, error)
-        }));
-        Ok(attempts)
-    }
-
-    fn begin_join(
-        &self,
-        address: &JoinAddress,
-        found: Vec<SocketAddr>,
-    ) -> Result<JoinAttempt, CommandError> {
-        let mut tries = Vec::new();
-        for socket_address in found {
-            let (reply, outcome) = bounded(1);
-            let name = address.name.clone();
-            self.send_command(Command::Join { address: socket_address, name, reply })?;
-            tries.push(outcome);
-        }
-        Ok(JoinAttempt { text: address.text.clone(), tries: Ok(tries) })
+        Ok(Joining::begin(self, addresses))
     }
 
     /// Tells the cluster that this member leaves. Returns when enough distinct peers have
@@ -160,12 +101,25 @@ impl Cluster {
     ///
     /// [`LeaveError::TimedOut`] when that took longer than `timeout`.
     pub fn leave(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
-        match self.operate(|reply| Command::Leave { reply }, timeout)? {
-            Some(Outcome::Left { told, wanted }) => Ok(LeaveReport { told, wanted }),
-            Some(Outcome::Failed(error)) => Err(error.into()),
-            Some(other) => Err(misplaced(&other).into()),
-            None => Err(LeaveError::TimedOut),
-        }
+        let leaving = self.begin(|reply| Command::Leave { reply })?;
+        left(wait(leaving, timeout)?)
+    }
+
+    /// Leaves and closes: the end of a service. Waits at most `timeout`, and half a second for each
+    /// of the two if the driver thread is late. The member is closed in any case; subscriptions end
+    /// with [`Event::Stopped`](crate::Event::Stopped).
+    ///
+    /// To shut a service down: take no more work, finish what is under way, then call this. Tasks
+    /// and threads that wait at a receiver, or for a call, see its end.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaveError`] when the leave did not succeed: peers may find the member dead instead.
+    pub fn shutdown(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
+        let deadline = deadline_after(timeout);
+        let left = self.leave(timeout);
+        self.close(time_until(deadline));
+        left
     }
 
     /// Announces another address from here on: this machine, or what stands before it, has got
@@ -266,36 +220,12 @@ impl Cluster {
     }
 }
 
-/// One address of a join, under way.
-struct JoinAttempt {
-    /// The address as given.
-    text: String,
-    /// One exchange for each socket address behind it.
-    tries: Result<Vec<Receiver<Outcome>>, ResolveError>,
-}
-
-impl JoinAttempt {
-    fn unresolved(text: String, error: ResolveError) -> Self {
-        Self { text, tries: Err(error) }
-    }
-
-    /// Waits until one of its addresses was joined, or until all have failed; then the last
-    /// failure is the reason.
-    fn wait(&self, deadline: Instant) -> Result<Result<(), JoinFailureReason>, CommandError> {
-        let tries = match &self.tries {
-            Ok(tries) => tries,
-            Err(error) => return Ok(Err(error.clone().into())),
-        };
-        let mut last = JoinFailureReason::TimedOut;
-        for outcome in tries {
-            last = match outcome.recv_deadline(deadline) {
-                Ok(Outcome::Joined) => return Ok(Ok(())),
-                Ok(Outcome::Failed(error)) => error.into(),
-                Ok(other) => return Err(misplaced(&other)),
-                Err(error) if error.is_timeout() => JoinFailureReason::TimedOut,
-                Err(_) => return Err(CommandError::Closed),
-            };
-        }
-        Ok(Err(last))
+/// What a leave ended in; `None`: not in time.
+pub(super) fn left(outcome: Option<Outcome>) -> Result<LeaveReport, LeaveError> {
+    match outcome {
+        Some(Outcome::Left { told, wanted }) => Ok(LeaveReport { told, wanted }),
+        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(other) => Err(misplaced(&other).into()),
+        None => Err(LeaveError::TimedOut),
     }
 }

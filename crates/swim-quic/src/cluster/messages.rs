@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
-use swim_core::{DeliveryReport, MemberName, Outcome};
+use swim_core::{BroadcastRefusal, DeliveryReport, Outcome, SendRefusal};
 
-use super::{Cluster, REPORT_MARGIN, deadline_after, misplaced};
-use crate::application::{IncomingDatagram, IncomingStream, Stream};
+use super::{Cluster, local, misplaced, wait};
+use crate::answer::Answer;
+use crate::application::{IncomingDatagram, IncomingStream, OpenReply, Stream};
 use crate::command::Command;
+use crate::deadline::deadline_after;
 use crate::error::{
     BroadcastError, ListenError, OpenStreamError, PingError, SendDatagramError, SendError,
 };
 use crate::protocol;
+use crate::receiver::Incoming;
+use crate::to_member_name::{ToMemberName, member_name};
 
 /// # Messages
 ///
-/// They arrive as [`Event::Message`](crate::Event::Message), at Go members too.
+/// They arrive as [`Event::Message`](crate::Event::Message), at Go members too. `send_reliable` and
+/// `ping` wait for an answer of the peer; `send` and `broadcast` until the driver thread has taken
+/// the message, which takes it no longer than a turn. Those that begin with `queue_` do not wait.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -43,9 +48,21 @@ impl Cluster {
     ///
     /// [`SendError`] when the member is unknown or not alive, the payload too large, or this
     /// member has left. What is lost on the way is no error.
-    pub fn send(&self, to: &str, payload: impl Into<Vec<u8>>) -> Result<(), SendError> {
-        let (to, payload) = (MemberName::try_from(to)?, payload.into());
-        Ok(self.ask(|reply| Command::Send { to, payload, reply })??)
+    pub fn send(
+        &self,
+        to: impl ToMemberName,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<(), SendError> {
+        Ok(local(self.begin_send(to, payload.into())?)??)
+    }
+
+    pub(super) fn begin_send(
+        &self,
+        to: impl ToMemberName,
+        payload: Vec<u8>,
+    ) -> Result<Answer<Result<(), SendRefusal>>, SendError> {
+        let to = member_name(&to)?;
+        Ok(self.begin(|reply| Command::Send { to, payload, reply })?)
     }
 
     /// Sends a message over a stream and waits until the application there has it, at most
@@ -63,19 +80,22 @@ impl Cluster {
     /// [`SendError::Unknown`], and [`SendError::Unreachable`] from a Go member: then it may be.
     pub fn send_reliable(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Result<DeliveryReport, SendError> {
-        let (to, payload) = (MemberName::try_from(to)?, payload.into());
-        match self
-            .operate(|reply| Command::SendReliable { to, payload, timeout, reply }, timeout)?
-        {
-            Some(Outcome::Delivered(report)) => Ok(report),
-            Some(Outcome::Failed(error)) => Err(error.into()),
-            Some(other) => Err(misplaced(&other).into()),
-            None => Err(SendError::Unknown),
-        }
+        let sending = self.begin_reliable(to, payload.into(), timeout)?;
+        delivered(wait(sending, timeout)?)
+    }
+
+    pub(super) fn begin_reliable(
+        &self,
+        to: impl ToMemberName,
+        payload: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Answer<Outcome>, SendError> {
+        let to = member_name(&to)?;
+        Ok(self.begin(|reply| Command::SendReliable { to, payload, timeout, reply })?)
     }
 
     /// Sends a message once to every member alive at this moment, best effort. It must fit one
@@ -86,8 +106,14 @@ impl Cluster {
     ///
     /// [`BroadcastError`] when it is too large, too many are under way, or this member has left.
     pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> Result<(), BroadcastError> {
-        let payload = payload.into();
-        Ok(self.ask(|reply| Command::Broadcast { payload, reply })??)
+        Ok(local(self.begin_broadcast(payload.into())?)??)
+    }
+
+    pub(super) fn begin_broadcast(
+        &self,
+        payload: Vec<u8>,
+    ) -> Result<Answer<Result<(), BroadcastRefusal>>, BroadcastError> {
+        Ok(self.begin(|reply| Command::Broadcast { payload, reply })?)
     }
 
     /// Measures the round trip to a member with one ping, without effect on its state. It waits
@@ -97,14 +123,33 @@ impl Cluster {
     ///
     /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] with the cause
     /// when the transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
-    pub fn ping(&self, to: &str, timeout: Duration) -> Result<Duration, PingError> {
-        let to = MemberName::try_from(to)?;
-        match self.operate(|reply| Command::Ping { to, reply }, timeout)? {
-            Some(Outcome::Pong { rtt }) => Ok(rtt),
-            Some(Outcome::Failed(error)) => Err(error.into()),
-            Some(other) => Err(misplaced(&other).into()),
-            None => Err(PingError::TimedOut),
-        }
+    pub fn ping(&self, to: impl ToMemberName, timeout: Duration) -> Result<Duration, PingError> {
+        pong(wait(self.begin_ping(to)?, timeout)?)
+    }
+
+    pub(super) fn begin_ping(&self, to: impl ToMemberName) -> Result<Answer<Outcome>, PingError> {
+        let to = member_name(&to)?;
+        Ok(self.begin(|reply| Command::Ping { to, reply })?)
+    }
+}
+
+/// What a reliable message ended in; `None`: not in time.
+pub(super) fn delivered(outcome: Option<Outcome>) -> Result<DeliveryReport, SendError> {
+    match outcome {
+        Some(Outcome::Delivered(report)) => Ok(report),
+        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(other) => Err(misplaced(&other).into()),
+        None => Err(SendError::Unknown),
+    }
+}
+
+/// What a ping ended in; `None`: not in time.
+pub(super) fn pong(outcome: Option<Outcome>) -> Result<Duration, PingError> {
+    match outcome {
+        Some(Outcome::Pong { rtt }) => Ok(rtt),
+        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(other) => Err(misplaced(&other).into()),
+        None => Err(PingError::TimedOut),
     }
 }
 
@@ -152,17 +197,25 @@ impl Cluster {
     /// [`OpenStreamError`], with the reason. Go peers have no application streams.
     pub fn open_stream(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         timeout: Duration,
     ) -> Result<Stream, OpenStreamError> {
-        let to = MemberName::try_from(to)?;
+        let opening = self.begin_stream(to, protocol, timeout)?;
+        wait(opening, timeout)?.unwrap_or(Err(OpenStreamError::TimedOut))
+    }
+
+    pub(super) fn begin_stream(
+        &self,
+        to: impl ToMemberName,
+        protocol: &str,
+        timeout: Duration,
+    ) -> Result<Answer<OpenReply>, OpenStreamError> {
+        let to = member_name(&to)?;
         let header = protocol::header(protocol).ok_or(OpenStreamError::Protocol)?;
-        let protocol = protocol.to_owned();
-        let deadline = deadline_after(timeout);
+        let (protocol, deadline) = (protocol.to_owned(), deadline_after(timeout));
         let open = |reply| Command::OpenStream { to, protocol, header, deadline, reply };
-        self.ask_within(open, timeout.saturating_add(REPORT_MARGIN))?
-            .unwrap_or(Err(OpenStreamError::TimedOut))
+        Ok(self.begin(open)?)
     }
 
     /// Takes the streams that other members open for `protocol`. At most 256 wait to be received;
@@ -171,7 +224,7 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ListenError::Protocol`] for a name that is not 1 to 255 bytes long.
-    pub fn listen(&self, protocol: &str) -> Result<Receiver<IncomingStream>, ListenError> {
+    pub fn listen(&self, protocol: &str) -> Result<Incoming<IncomingStream>, ListenError> {
         protocol::header(protocol).ok_or(ListenError::Protocol)?;
         let protocol = protocol.to_owned();
         Ok(self.ask(|reply| Command::Listen { protocol, reply })?)
@@ -186,14 +239,22 @@ impl Cluster {
     /// lost on the way is no error.
     pub fn send_datagram(
         &self,
-        to: &str,
+        to: impl ToMemberName,
         protocol: &str,
         payload: impl Into<Vec<u8>>,
     ) -> Result<(), SendDatagramError> {
-        let to = MemberName::try_from(to)?;
+        local(self.begin_datagram(to, protocol, payload.into())?)?
+    }
+
+    pub(super) fn begin_datagram(
+        &self,
+        to: impl ToMemberName,
+        protocol: &str,
+        payload: Vec<u8>,
+    ) -> Result<Answer<Result<(), SendDatagramError>>, SendDatagramError> {
+        let to = member_name(&to)?;
         let header = protocol::header(protocol).ok_or(SendDatagramError::Protocol)?;
-        let payload = payload.into();
-        self.ask(|reply| Command::SendDatagram { to, header, payload, reply })?
+        Ok(self.begin(|reply| Command::SendDatagram { to, header, payload, reply })?)
     }
 
     /// Takes the datagrams that other members send for `protocol`. At most 256 wait to be
@@ -205,7 +266,7 @@ impl Cluster {
     pub fn listen_datagrams(
         &self,
         protocol: &str,
-    ) -> Result<Receiver<IncomingDatagram>, ListenError> {
+    ) -> Result<Incoming<IncomingDatagram>, ListenError> {
         protocol::header(protocol).ok_or(ListenError::Protocol)?;
         let protocol = protocol.to_owned();
         Ok(self.ask(|reply| Command::ListenDatagrams { protocol, reply })?)

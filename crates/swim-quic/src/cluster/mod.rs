@@ -3,10 +3,13 @@
 //! A call either reads the published snapshot or sends a command to the driver thread and waits
 //! for the answer, with a deadline. No call holds a lock around the machine or the endpoint.
 
+mod async_calls;
 mod connections;
 mod identity_calls;
+mod joining;
 mod membership_calls;
 mod messages;
+mod queued_calls;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,11 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
 use swim_core::{Member, MemberName, Outcome};
 
+use crate::answer::{Answer, Reply};
 use crate::cluster_event::Stats;
 use crate::command::Command;
+use crate::deadline::{deadline_after, wait_until};
 use crate::driver::CommandSender;
 use crate::driver_thread;
 use crate::error::CommandError;
@@ -29,7 +33,8 @@ use crate::settings_command::SettingsCommand;
 use crate::subscribers::Subscription;
 
 pub use connections::RawSocket;
-pub use membership_calls::{JoinReport, LeaveReport};
+pub use joining::JoinReport;
+pub use membership_calls::LeaveReport;
 
 /// How long a command that only changes local state may take before the driver counts as stuck.
 const LOCAL_ANSWER: Duration = Duration::from_secs(5);
@@ -41,10 +46,16 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 ///
 /// Clones are handles to the same member. When the last one is dropped the member stops at once
 /// and sends nothing: its peers will find it dead. To be seen leaving,
-/// [`leave`](Self::leave) first.
+/// [`shutdown`](Self::shutdown) it.
 ///
-/// Calls that wait take a timeout. From a hook, which runs on the driver thread that would have to
-/// answer, they fail at once with [`CommandError::OnDriverThread`].
+/// Calls that wait take a timeout, and block their thread; those that end in `_async` let a task
+/// wait instead, and those that begin with `queue_` return at once, with a [`Receipt`].
+///
+/// [`Receipt`]: crate::Receipt
+///
+/// No call waits for an event to be read, so that any may be made from a thread or task that reads
+/// events. From a hook, which runs on the driver thread that would have to answer, calls that wait
+/// fail at once with [`CommandError::OnDriverThread`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -67,8 +78,7 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 /// }
 /// println!("{} members", cluster.members().len());
 /// println!("{} suspicions so far", cluster.stats()?.membership.counters.suspicions);
-/// cluster.leave(Duration::from_secs(5))?;
-/// cluster.close(Duration::from_secs(1));
+/// cluster.shutdown(Duration::from_secs(5))?;
 /// # Ok(())
 /// # }
 /// ```
@@ -184,68 +194,54 @@ impl Cluster {
     /// [`leave`](Self::leave) before it, peers see a failure.
     pub fn close(&self, timeout: Duration) {
         let deadline = deadline_after(timeout);
-        self.inner.shared.close_until(deadline);
-        self.inner.sender.wake();
+        self.begin_close(deadline);
         self.inner.sender.wait_for_end(deadline + REPORT_MARGIN);
     }
 
-    /// Gives a command whose answer is waited for.
-    fn send_command(&self, command: Command) -> Result<(), CommandError> {
+    fn begin_close(&self, deadline: Instant) {
+        self.inner.shared.close_until(deadline);
+        self.inner.sender.wake();
+    }
+
+    /// Sends a command that is answered.
+    fn begin<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<Answer<T>, CommandError> {
         if driver_thread::is_present() {
             return Err(CommandError::OnDriverThread);
         }
-        self.inner.sender.send(command)
+        self.inner.sender.ask(command)
     }
 
     /// A command that is answered in the same turn.
-    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, CommandError> {
-        let answer = self.ask_within(command, LOCAL_ANSWER)?;
-        answer.ok_or(CommandError::Unanswered)
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {
+        local(self.begin(command)?)
     }
 
     /// A command about settings, answered in the same turn.
     fn settings<T>(
         &self,
-        command: impl FnOnce(Sender<T>) -> SettingsCommand,
+        command: impl FnOnce(Reply<T>) -> SettingsCommand,
     ) -> Result<T, CommandError> {
         self.ask(|reply| Command::Settings(command(reply)))
     }
+}
 
-    /// A command that ends when its operation does. `None`: not within `timeout`.
-    fn operate(
-        &self,
-        command: impl FnOnce(Sender<Outcome>) -> Command,
-        timeout: Duration,
-    ) -> Result<Option<Outcome>, CommandError> {
-        self.ask_within(command, timeout.saturating_add(REPORT_MARGIN))
-    }
+/// Waits for an answer that takes the driver thread one turn.
+fn local<T>(answered: Answer<T>) -> Result<T, CommandError> {
+    wait_until(answered, deadline_after(LOCAL_ANSWER)).ok_or(CommandError::Unanswered)?
+}
 
-    fn ask_within<T>(
-        &self,
-        command: impl FnOnce(Sender<T>) -> Command,
-        timeout: Duration,
-    ) -> Result<Option<T>, CommandError> {
-        use crossbeam_channel::RecvTimeoutError::{Disconnected, Timeout};
-        let (reply, receiver) = bounded(1);
-        self.send_command(command(reply))?;
-        match receiver.recv_timeout(timeout) {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Timeout) => Ok(None),
-            // The node is gone, and the reply with it.
-            Err(Disconnected) => Err(CommandError::Closed),
-        }
-    }
+/// Waits for the answer of an operation, which reports its own timeout. `None`: not within
+/// `timeout`.
+fn wait<T>(answered: Answer<T>, timeout: Duration) -> Result<Option<T>, CommandError> {
+    let deadline = deadline_after(timeout.saturating_add(REPORT_MARGIN));
+    wait_until(answered, deadline).transpose()
 }
 
 /// An outcome that does not belong to the operation that was asked for.
 fn misplaced(outcome: &Outcome) -> CommandError {
     debug_assert!(false, "another operation's outcome: {outcome:?}");
     CommandError::Unanswered
-}
-
-#[expect(clippy::disallowed_methods, reason = "a caller's timeout starts when the caller calls")]
-fn deadline_after(timeout: Duration) -> Instant {
-    let now = Instant::now();
-    // A timeout beyond what the clock can hold means: as long as it takes.
-    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(86_400 * 365))
 }

@@ -8,6 +8,7 @@
 
 mod identity_error;
 mod join_error;
+mod receive_error;
 mod send_error;
 mod start_error;
 mod stream_error;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
+pub use receive_error::{RecvError, RecvTimeoutError, TryRecvError};
 pub use send_error::{BroadcastError, PingError, SendError};
 pub use start_error::{AnnounceError, DriverError, StartError};
 pub use stream_error::{
@@ -30,7 +32,8 @@ pub use stream_error::{
 /// Why a command had no effect, whatever it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
-    /// As many commands as the queue of the driver thread holds (1,024) wait already.
+    /// As many commands as the queue of this member holds wait for the driver thread already:
+    /// 1,024, or their payloads would have more than 64 MiB with this one.
     #[error("the command queue is full: wait a moment and try again")]
     Busy,
     /// The driver thread took the command and did not answer within 5 s: it is overloaded, or a

@@ -1,20 +1,22 @@
 //! Commands of handles, executed on the driver thread.
 //!
 //! Each goes to the membership machine or to the endpoint. An operation that takes time leaves the
-//! channel of its answer behind until its outcome is known.
+//! way of its answer behind until its outcome is known.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::{CloseReason, MAX_PACKET, Protocol, StreamToken};
 use swim_core::wire::KeyError;
 use swim_core::{AdvertiseRefusal, MemberName, MemberState, OperationId, Outcome, SecretKey};
 
 use super::Node;
+use crate::answer::Reply;
+use crate::application::OpenReply;
 use crate::cluster_event::{RawDatagram, Stats};
 use crate::command::Command;
 use crate::error::{OpenStreamError, SendDatagramError};
+use crate::receiver::{Incoming, bounded};
 use crate::settings_command::{KeyChange, SettingsCommand};
 
 /// Raw datagrams that may wait to be received; further ones are dropped.
@@ -27,20 +29,20 @@ impl Node {
         match command {
             Command::Join { address, name, reply } => {
                 let operation = self.membership.join(address, name, time);
-                self.operations.waiting.insert(operation, reply);
+                self.operations.await_outcome(operation, reply);
             }
             Command::Leave { reply } => {
                 self.seeds.stop();
                 let operation = self.membership.leave(time);
-                self.operations.waiting.insert(operation, reply);
+                self.operations.await_outcome(operation, reply);
                 self.operations.leaving = Some(operation);
             }
             Command::Settings(command) => self.change_settings(command, now),
             Command::Send { to, payload, reply } => {
-                answer(&reply, self.membership.send(&to, &payload, time));
+                reply.send(self.membership.send(&to, &payload, time));
             }
             Command::Broadcast { payload, reply } => {
-                answer(&reply, self.membership.broadcast(payload, time));
+                reply.send(self.membership.broadcast(payload, time));
             }
             Command::SendReliable { to, payload, timeout, reply } => {
                 let begun = self.membership.send_reliable(&to, &payload, timeout, time);
@@ -51,46 +53,48 @@ impl Node {
                 self.await_outcome(begun, reply);
             }
             Command::OpenStream { to, protocol, header, deadline, reply } => {
-                match self.open_stream(&to, &header, deadline, now) {
-                    Ok(stream) => self.applications.opening(stream, to, protocol, reply),
-                    Err(error) => answer(&reply, Err(error)),
-                }
+                self.open_stream_for((to, protocol), &header, deadline, reply, now);
             }
             Command::Listen { protocol, reply } => {
-                answer(&reply, self.applications.listen(protocol));
+                reply.send(self.applications.listen(protocol));
             }
             Command::SendDatagram { to, header, payload, reply } => {
-                answer(&reply, self.send_datagram(&to, header, &payload, now));
+                reply.send(self.send_datagram(&to, header, &payload, now));
             }
             Command::ListenDatagrams { protocol, reply } => {
-                answer(&reply, self.applications.listen_datagrams(protocol));
+                reply.send(self.applications.listen_datagrams(protocol));
             }
-            Command::Connections { reply } => answer(&reply, self.connections()),
+            Command::Connections { reply } => reply.send(self.connections()),
             Command::PreferredConnection { member, reply } => {
-                answer(&reply, self.connection(&member));
+                reply.send(self.connection(&member));
             }
             Command::Connect { member, reply } => self.connect(member, reply, now),
             Command::Disconnect { member, reply } => {
-                answer(&reply, self.disconnect(&member, now));
+                reply.send(self.disconnect(&member, now));
             }
-            Command::Rotate { identity, trust, reply } => {
-                self.rotate(identity, &trust, &reply, now)
-            }
-            Command::Revoke { fingerprint, reply } => self.revoke(fingerprint, &reply, now),
-            Command::ListenRaw { reply } => answer(&reply, self.listen_raw()),
+            Command::Rotate { identity, trust, reply } => self.rotate(identity, &trust, reply, now),
+            Command::Revoke { fingerprint, reply } => self.revoke(fingerprint, reply, now),
+            Command::ListenRaw { reply } => reply.send(self.listen_raw()),
             Command::SendRaw { to, payload, reply } => {
-                answer(&reply, self.endpoint.send_raw(to, &payload));
+                reply.send(self.endpoint.send_raw(to, &payload));
             }
-            Command::Stats { reply } => answer(&reply, self.stats()),
+            Command::AwaitTime { time, reply } => self.operations.await_time(time, reply),
+            Command::Stats { reply } => reply.send(self.stats()),
         }
         self.settle(now);
     }
 
+    /// Drops what calls have left behind whose callers have given up.
+    pub(crate) fn forget_given_up(&mut self) {
+        self.operations.forget_given_up();
+        self.applications.forget_given_up(&mut self.endpoint);
+    }
+
     /// From here on raw datagrams go to this receiver, and to no earlier one.
-    fn listen_raw(&mut self) -> Receiver<RawDatagram> {
-        let (sender, receiver) = bounded(RAW_QUEUE);
-        self.raw.listener = Some(sender);
-        receiver
+    fn listen_raw(&mut self) -> Incoming<RawDatagram> {
+        let (feed, incoming) = bounded(RAW_QUEUE);
+        self.raw.listener = Some(feed);
+        incoming
     }
 
     fn stats(&self) -> Stats {
@@ -98,6 +102,7 @@ impl Node {
             membership: self.membership.stats(),
             transport: self.endpoint.stats(),
             raw_datagrams_dropped: self.raw.dropped,
+            pending_calls: self.operations.len() + self.applications.opening_count(),
         }
     }
 
@@ -105,17 +110,17 @@ impl Node {
         let time = self.clock.time(now);
         match command {
             SettingsCommand::Meta { meta, reply } => {
-                answer(&reply, self.membership.set_meta(meta, time));
+                reply.send(self.membership.set_meta(meta, time));
             }
             SettingsCommand::UserState { state, reply } => {
-                answer(&reply, self.membership.set_user_state(state));
+                reply.send(self.membership.set_user_state(state));
             }
             SettingsCommand::Advertise { address, reply } => {
-                answer(&reply, self.set_advertise(address, now));
+                reply.send(self.set_advertise(address, now));
             }
-            SettingsCommand::Keys { reply } => answer(&reply, self.membership.keys()),
+            SettingsCommand::Keys { reply } => reply.send(self.membership.keys()),
             SettingsCommand::ChangeKeys { change, key, reply } => {
-                answer(&reply, self.change_keys(change, &key));
+                reply.send(self.change_keys(change, &key));
             }
         }
     }
@@ -141,6 +146,24 @@ impl Node {
             self.endpoint.close_where(CloseReason::Requested, now, |_| true);
         }
         Ok(())
+    }
+
+    fn open_stream_for(
+        &mut self,
+        (to, protocol): (MemberName, String),
+        header: &[u8],
+        deadline: Instant,
+        reply: Reply<OpenReply>,
+        now: Instant,
+    ) {
+        // For nobody there is nothing to open.
+        if reply.is_given_up() {
+            return;
+        }
+        match self.open_stream(&to, header, deadline, now) {
+            Ok(stream) => self.applications.opening(stream, to, protocol, reply),
+            Err(error) => reply.send(Err(error)),
+        }
     }
 
     fn open_stream(
@@ -208,20 +231,13 @@ impl Node {
     fn await_outcome(
         &mut self,
         begun: Result<OperationId, swim_core::SendRefusal>,
-        reply: Sender<Outcome>,
+        reply: Reply<Outcome>,
     ) {
         match begun {
-            Ok(operation) => {
-                self.operations.waiting.insert(operation, reply);
-            }
-            Err(refusal) => answer(&reply, Outcome::Failed(refusal.into())),
+            Ok(operation) => self.operations.await_outcome(operation, reply),
+            Err(refusal) => reply.send(Outcome::Failed(refusal.into())),
         }
     }
-}
-
-/// Sends an answer. A caller that gave up has dropped its receiver: that nobody reads is no error.
-fn answer<T>(reply: &Sender<T>, value: T) {
-    let _ = reply.send(value);
 }
 
 /// Whether a member can be reached with application protocols.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use certs::{Fingerprint, Identity, Trust};
-use crossbeam_channel::Sender;
 use quic_net::{CloseReason, PeerIdentity};
 use swim_core::MemberName;
 
 use super::Node;
 use super::pending_dials::PendingDial;
+use crate::answer::Reply;
 use crate::cluster_event::ConnectionInfo;
 use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError};
 
@@ -33,7 +33,7 @@ impl Node {
     pub(super) fn connect(
         &mut self,
         member: MemberName,
-        reply: Sender<Result<ConnectionInfo, ConnectError>>,
+        reply: Reply<Result<ConnectionInfo, ConnectError>>,
         now: Instant,
     ) {
         let dialed = self.address_of(&member).map_err(ConnectError::from).and_then(|address| {
@@ -41,15 +41,11 @@ impl Node {
             Ok((address, peer))
         });
         match dialed {
-            Ok((address, Some(peer))) => {
-                let _ = reply.send(self.verified(address, &member, &peer));
-            }
+            Ok((address, Some(peer))) => reply.send(self.verified(address, &member, &peer)),
             Ok((address, None)) => {
                 self.operations.dials.add(PendingDial { address, member, reply })
             }
-            Err(error) => {
-                let _ = reply.send(Err(error));
-            }
+            Err(error) => reply.send(Err(error)),
         }
     }
 
@@ -68,34 +64,34 @@ impl Node {
         &mut self,
         identity: Identity,
         trust: &Trust,
-        reply: &Sender<Result<(), RotateError>>,
+        reply: Reply<Result<(), RotateError>>,
         now: Instant,
     ) {
         let rotated = self.identity.rotate(identity, trust, &mut self.endpoint, now);
-        let _ = reply.send(rotated.map(|event| self.events.push(event)));
+        reply.send(rotated.map(|event| self.events.push(event)));
     }
 
     /// Refuses a certificate from here on.
     pub(super) fn revoke(
         &mut self,
         fingerprint: Fingerprint,
-        reply: &Sender<Result<usize, RevokeError>>,
+        reply: Reply<Result<usize, RevokeError>>,
         now: Instant,
     ) {
-        let _ = reply.send(self.identity.revoke(fingerprint, &mut self.endpoint, now));
+        reply.send(self.identity.revoke(fingerprint, &mut self.endpoint, now));
     }
 
     /// Answers those who waited for the connection that `peer` is the other end of.
     pub(super) fn dial_succeeded(&mut self, peer: &Arc<PeerIdentity>) {
         for PendingDial { address, member, reply } in self.operations.dials.take(peer.address) {
-            let _ = reply.send(self.verified(address, &member, peer));
+            reply.send(self.verified(address, &member, peer));
         }
     }
 
     /// Answers those who waited for a dial to `address` that failed.
     pub(super) fn dial_failed(&mut self, address: SocketAddr, reason: quic_net::SendFailure) {
         for PendingDial { reply, .. } in self.operations.dials.take(address) {
-            let _ = reply.send(Err(ConnectError::Unreachable(reason)));
+            reply.send(Err(ConnectError::Unreachable(reason)));
         }
     }
 

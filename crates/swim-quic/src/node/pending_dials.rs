@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crossbeam_channel::Sender;
 use swim_core::MemberName;
 
+use crate::answer::Reply;
 use crate::cluster_event::ConnectionInfo;
 use crate::error::ConnectError;
 
@@ -18,12 +18,22 @@ pub(super) struct PendingDials {
 pub(super) struct PendingDial {
     pub(super) address: SocketAddr,
     pub(super) member: MemberName,
-    pub(super) reply: Sender<Result<ConnectionInfo, ConnectError>>,
+    pub(super) reply: Reply<Result<ConnectionInfo, ConnectError>>,
 }
 
 impl PendingDials {
     pub(super) fn add(&mut self, dial: PendingDial) {
-        self.waiting.push(dial);
+        if !dial.reply.is_given_up() {
+            self.waiting.push(dial);
+        }
+    }
+
+    pub(super) fn forget_given_up(&mut self) {
+        self.waiting.retain(|dial| !dial.reply.is_given_up());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Takes out those who wait for `address`.

@@ -5,8 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use certs::Authority;
-use crossbeam_channel::Receiver;
-use swim_quic::{Builder, Cluster, Config, Event, Identity, MemberState};
+use swim_quic::{Builder, Cluster, Config, Event, Identity, MemberState, Subscription};
 
 /// Longer than anything here takes on a busy machine; reaching it fails the test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,7 +87,7 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 #[expect(clippy::disallowed_methods, reason = "tests over real sockets wait in real time")]
 pub(crate) fn hear<T>(
     what: &str,
-    events: &Receiver<Event>,
+    events: &Subscription,
     mut wanted: impl FnMut(&Event) -> Option<T>,
 ) -> T {
     let deadline = Instant::now() + PATIENCE;

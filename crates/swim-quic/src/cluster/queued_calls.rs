@@ -1,0 +1,81 @@
+//! The calls of a [`Cluster`] that queue what they are given and return.
+
+use std::time::Duration;
+
+use swim_core::DeliveryReport;
+
+use super::{Cluster, messages};
+use crate::answer::Answer;
+use crate::error::{BroadcastError, CommandError, SendDatagramError, SendError};
+use crate::receipt::Receipt;
+use crate::to_member_name::ToMemberName;
+
+/// # Messages that are queued
+///
+/// Calls that begin with `queue_` never block: they return a [`Receipt`], for which a thread can
+/// wait and a task as well. One caller can so have many messages under way; they are sent in the
+/// order of the calls. The queue of this member's commands holds 1,024, with payloads of 64 MiB;
+/// when it is full, the receipt says [`CommandError::Busy`].
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use swim_quic::Cluster;
+/// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+/// let first = cluster.queue_reliable("bob", "one", Duration::from_secs(10));
+/// let second = cluster.queue_reliable("bob", "two", Duration::from_secs(10));
+/// println!("{:?}, then {:?}", first.await?, second.await?);
+/// # Ok(())
+/// # }
+/// ```
+impl Cluster {
+    /// [`send`](Self::send), queued.
+    pub fn queue_send(
+        &self,
+        to: impl ToMemberName,
+        payload: impl Into<Vec<u8>>,
+    ) -> Receipt<Result<(), SendError>> {
+        receipt(self.begin_send(to, payload.into()), |sent| Ok(sent?))
+    }
+
+    /// [`send_reliable`](Self::send_reliable), queued. Within `timeout` the message is delivered,
+    /// or the receipt says why not.
+    pub fn queue_reliable(
+        &self,
+        to: impl ToMemberName,
+        payload: impl Into<Vec<u8>>,
+        timeout: Duration,
+    ) -> Receipt<Result<DeliveryReport, SendError>> {
+        let begun = self.begin_reliable(to, payload.into(), timeout);
+        receipt(begun, |outcome| messages::delivered(Some(outcome)))
+    }
+
+    /// [`broadcast`](Self::broadcast), queued.
+    pub fn queue_broadcast(
+        &self,
+        payload: impl Into<Vec<u8>>,
+    ) -> Receipt<Result<(), BroadcastError>> {
+        receipt(self.begin_broadcast(payload.into()), |queued| Ok(queued?))
+    }
+
+    /// [`send_datagram`](Self::send_datagram), queued.
+    pub fn queue_datagram(
+        &self,
+        to: impl ToMemberName,
+        protocol: &str,
+        payload: impl Into<Vec<u8>>,
+    ) -> Receipt<Result<(), SendDatagramError>> {
+        receipt(self.begin_datagram(to, protocol, payload.into()), |sent| sent)
+    }
+}
+
+/// For what was queued, or for the reason why it was not.
+fn receipt<A, T, E>(
+    begun: Result<Answer<A>, E>,
+    finish: impl FnOnce(A) -> Result<T, E> + Send + 'static,
+) -> Receipt<Result<T, E>>
+where
+    A: Send + 'static,
+    E: From<CommandError> + Send + 'static,
+{
+    Receipt::new(async move { finish(begun?.await?) })
+}

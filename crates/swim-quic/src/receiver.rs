@@ -1,0 +1,477 @@
+//! The receiving ends that applications hold, of events as of streams and datagrams.
+//!
+//! They are made of a channel of crossbeam's, which does not show: what it is can change. Tasks
+//! wait beside the channel: a [`Feed`] wakes them when it has sent something, and at its end.
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+#[cfg(feature = "async")]
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel as channel;
+use crossbeam_channel::Select;
+
+use crate::deadline::deadline_after;
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::wakers::{WakerPlace, Wakers};
+
+/// The end at which a member puts in what an [`Incoming`] brings.
+pub(crate) struct Feed<T> {
+    // Dropped first: who is woken then must find the end.
+    sender: channel::Sender<T>,
+    waiting: WakesAtTheEnd,
+}
+
+struct WakesAtTheEnd(Arc<Wakers>);
+
+impl Drop for WakesAtTheEnd {
+    fn drop(&mut self) {
+        self.0.wake_all();
+    }
+}
+
+impl<T> Feed<T> {
+    /// Puts one item in, if there is room and a receiver.
+    pub(crate) fn try_send(&self, item: T) -> Result<(), channel::TrySendError<T>> {
+        let sent = self.sender.try_send(item);
+        if sent.is_ok() {
+            self.waiting.0.wake_all();
+        }
+        sent
+    }
+
+    /// The same for whoever holds a lock and wakes [`wakers`](Self::wakers) after it.
+    pub(crate) fn send_silently(&self, item: T) -> Result<(), channel::TrySendError<T>> {
+        self.sender.try_send(item)
+    }
+
+    /// The tasks to wake after [`send_silently`](Self::send_silently).
+    pub(crate) fn wakers(&self) -> impl Iterator<Item = Waker> + use<T> {
+        self.waiting.0.take()
+    }
+
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.sender.len()
+    }
+}
+
+/// A queue in which at most so many items wait.
+pub(crate) fn bounded<T>(capacity: usize) -> (Feed<T>, Incoming<T>) {
+    queue(channel::bounded(capacity))
+}
+
+/// A queue whose sender bounds it.
+pub(crate) fn unbounded<T>() -> (Feed<T>, Incoming<T>) {
+    queue(channel::unbounded())
+}
+
+fn queue<T>(
+    (sender, receiver): (channel::Sender<T>, channel::Receiver<T>),
+) -> (Feed<T>, Incoming<T>) {
+    let wakers = Arc::<Wakers>::default();
+    let feed = Feed { sender, waiting: WakesAtTheEnd(Arc::clone(&wakers)) };
+    let incoming = Incoming {
+        receiver,
+        wakers,
+        owned: None,
+        #[cfg(feature = "async")]
+        place: None,
+    };
+    (feed, incoming)
+}
+
+/// What comes to this member for the application: the receiving end of a queue that the member
+/// fills.
+///
+/// It is used like [`std::sync::mpsc::Receiver`]; to wait for several at once there is
+/// [`wait_any`]. Clones share one queue, in which each item goes to one of them. The queue, and
+/// what waits in it, is freed with the last clone. It ends with the member, or when another
+/// listener takes its place: what waits then can still be received.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use swim_quic::{Cluster, RecvTimeoutError};
+/// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+/// let calls = cluster.listen("echo")?;
+/// match calls.recv_timeout(Duration::from_secs(1)) {
+///     Ok(call) => println!("{} opened a stream", call.from),
+///     Err(RecvTimeoutError::Timeout) => println!("nobody did"),
+///     Err(RecvTimeoutError::Disconnected) => println!("this member has stopped"),
+/// }
+/// for call in calls {
+///     println!("{} opened a stream", call.from);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Incoming<T> {
+    receiver: channel::Receiver<T>,
+    wakers: Arc<Wakers>,
+    /// Where the task waits that polls this clone as a stream.
+    #[cfg(feature = "async")]
+    place: Option<WakerPlace>,
+    /// What the last clone takes along when it goes, after the queue.
+    owned: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl<T> Incoming<T> {
+    /// The same, and the last clone drops `owned`.
+    pub(crate) fn owning(self, owned: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { owned: Some(owned), ..self }
+    }
+
+    /// Waits for the next item, for ever if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] once it has ended.
+    pub fn recv(&self) -> Result<T, RecvError> {
+        self.receiver.recv().map_err(|channel::RecvError| RecvError)
+    }
+
+    /// The next item, if one waits. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError`] when none waits, or it has ended.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.receiver.try_recv().map_err(|error| match error {
+            channel::TryRecvError::Empty => TryRecvError::Empty,
+            channel::TryRecvError::Disconnected => TryRecvError::Disconnected,
+        })
+    }
+
+    /// Waits for the next item, at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`] when none has come in time, or it has ended.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.recv_deadline(deadline_after(timeout))
+    }
+
+    /// Waits for the next item until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`] when none has come by then, or it has ended.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.receiver.recv_deadline(deadline).map_err(|error| match error {
+            channel::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
+            channel::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
+        })
+    }
+
+    /// Waits for the next item in a task, on any executor. A future that is dropped has taken
+    /// nothing and leaves no waker behind.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] once it has ended.
+    pub async fn recv_async(&self) -> Result<T, RecvError> {
+        let mut place = WakerPlace::new(&self.wakers);
+        poll_fn(|context| self.poll_recv(context, &mut place)).await
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        place: &mut WakerPlace,
+    ) -> Poll<Result<T, RecvError>> {
+        let mut received = self.received();
+        if received.is_none() {
+            place.set(context.waker());
+            received = self.received();
+        }
+        let Some(received) = received else { return Poll::Pending };
+        place.clear();
+        Poll::Ready(received)
+    }
+
+    fn received(&self) -> Option<Result<T, RecvError>> {
+        match self.try_recv() {
+            Ok(item) => Some(Ok(item)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
+    /// Waits for one item after the other, until it ends.
+    pub fn iter(&self) -> IncomingIter<'_, T> {
+        IncomingIter { incoming: self }
+    }
+
+    /// What waits at this moment. Never blocks.
+    pub fn try_iter(&self) -> IncomingTryIter<'_, T> {
+        IncomingTryIter { incoming: self }
+    }
+
+    /// How many items wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.receiver.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+}
+
+impl<T> Clone for Incoming<T> {
+    fn clone(&self) -> Self {
+        Self {
+            receiver: self.receiver.clone(),
+            wakers: Arc::clone(&self.wakers),
+            #[cfg(feature = "async")]
+            place: None,
+            owned: self.owned.clone(),
+        }
+    }
+}
+
+/// Nothing that it holds is pinned.
+impl<T> Unpin for Incoming<T> {}
+
+/// Under the feature `async`. The waker of a task that waits stays until the next item, or until
+/// this clone is dropped; [`recv_async`](Incoming::recv_async) keeps none.
+#[cfg(feature = "async")]
+impl<T> futures_core::Stream for Incoming<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let place = self.place.take();
+        let mut place = place.unwrap_or_else(|| WakerPlace::new(&self.wakers));
+        let received = self.poll_recv(context, &mut place);
+        self.place = Some(place);
+        received.map(Result::ok)
+    }
+}
+
+impl<T> fmt::Debug for Incoming<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Incoming<T> {
+    type Item = T;
+    type IntoIter = IncomingIter<'a, T>;
+
+    fn into_iter(self) -> IncomingIter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> IntoIterator for Incoming<T> {
+    type Item = T;
+    type IntoIter = IncomingIntoIter<T>;
+
+    fn into_iter(self) -> IncomingIntoIter<T> {
+        IncomingIntoIter { incoming: self }
+    }
+}
+
+/// Waits for the items of an [`Incoming`] until it ends.
+#[derive(Debug)]
+pub struct IncomingIter<'a, T> {
+    incoming: &'a Incoming<T>,
+}
+
+impl<T> Iterator for IncomingIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.incoming.recv().ok()
+    }
+}
+
+/// The items of an [`Incoming`] that wait already.
+#[derive(Debug)]
+pub struct IncomingTryIter<'a, T> {
+    incoming: &'a Incoming<T>,
+}
+
+impl<T> Iterator for IncomingTryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.incoming.try_recv().ok()
+    }
+}
+
+/// Waits for the items of an [`Incoming`], which it owns, until it ends.
+#[derive(Debug)]
+pub struct IncomingIntoIter<T> {
+    incoming: Incoming<T>,
+}
+
+impl<T> Iterator for IncomingIntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.incoming.recv().ok()
+    }
+}
+
+/// What [`wait_any`] waits for: an [`Incoming`] of any kind, a
+/// [`Subscription`](crate::Subscription) among them. Not for other types.
+pub trait Receiver: sealed::Registers {}
+
+impl<T> Receiver for Incoming<T> {}
+
+mod sealed {
+    use super::{Incoming, Select};
+
+    /// Several queues that are waited for together.
+    #[expect(unnameable_types, reason = "it seals `Receiver`")]
+    pub struct Waiting<'a>(pub(super) Select<'a>);
+
+    #[expect(unnameable_types, reason = "it seals `Receiver`")]
+    pub trait Registers {
+        fn register<'a>(&'a self, waiting: &mut Waiting<'a>);
+    }
+
+    impl<T> Registers for Incoming<T> {
+        fn register<'a>(&'a self, waiting: &mut Waiting<'a>) {
+            waiting.0.recv(&self.receiver);
+        }
+    }
+}
+
+/// Waits until one of several receivers has an item or has ended, at most `timeout`, and returns
+/// its index; if that is true of several, any of them. `None`: of none in time, or `receivers` is
+/// empty.
+///
+/// Take the item with [`Incoming::try_recv`]: where clones share the queue, another one may have
+/// taken it meanwhile. A receiver that has ended is ready each time: leave it out from then on.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use swim_quic::{Cluster, TryRecvError, wait_any};
+/// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+/// let (events, calls) = (cluster.subscribe(), cluster.listen("echo")?);
+/// loop {
+///     match wait_any(&[&events, &calls], Duration::from_secs(60)) {
+///         Some(0) => match events.try_recv() {
+///             Ok(event) => println!("{event:?}"),
+///             Err(TryRecvError::Empty) => {}
+///             Err(TryRecvError::Disconnected) => return Ok(()),
+///         },
+///         Some(_) => calls.try_iter().for_each(|call| println!("{} calls", call.from)),
+///         None => println!("nothing in a minute"),
+///     }
+/// }
+/// # }
+/// ```
+pub fn wait_any(receivers: &[&dyn Receiver], timeout: Duration) -> Option<usize> {
+    if receivers.is_empty() {
+        return None;
+    }
+    let mut waiting = sealed::Waiting(Select::new());
+    for receiver in receivers {
+        receiver.register(&mut waiting);
+    }
+    waiting.0.ready_deadline(deadline_after(timeout)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::deadline::wait_until;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn it_receives_in_every_way_and_says_how_it_ends() {
+        let (sender, numbers) = unbounded();
+        assert_eq!(numbers.try_recv(), Err(TryRecvError::Empty));
+        assert_eq!(numbers.recv_timeout(MOMENT), Err(RecvTimeoutError::Timeout));
+        (1..=8).for_each(|number| sender.try_send(number).unwrap());
+        assert_eq!((numbers.len(), numbers.is_empty()), (8, false));
+        assert_eq!((numbers.recv(), numbers.try_recv()), (Ok(1), Ok(2)));
+        assert_eq!(numbers.recv_timeout(Duration::MAX), Ok(3));
+        assert_eq!(numbers.try_iter().take(2).collect::<Vec<_>>(), [4, 5]);
+        drop(sender);
+        let clone = numbers.clone();
+        assert_eq!((&numbers).into_iter().next(), Some(6));
+        assert_eq!(numbers.into_iter().collect::<Vec<_>>(), [7, 8], "what waited is received");
+        assert_eq!(clone.iter().next(), None);
+        assert_eq!((clone.recv(), clone.is_empty()), (Err(RecvError), true));
+        assert_eq!(clone.try_recv(), Err(TryRecvError::Disconnected));
+        assert_eq!(clone.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn the_last_clone_drops_what_it_owns() {
+        let owned = Arc::new(());
+        let first = unbounded::<u8>().1.owning(Arc::<()>::clone(&owned));
+        let second = first.clone();
+        drop(first);
+        assert_eq!(Arc::strong_count(&owned), 2);
+        let iterator = second.into_iter();
+        assert_eq!(Arc::strong_count(&owned), 2, "an iterator owns it, too");
+        drop(iterator);
+        assert_eq!(Arc::strong_count(&owned), 1);
+    }
+
+    /// Each item is sent at about the moment at which its receiver looks: before, after, or between
+    /// the look and the wait.
+    #[test]
+    fn an_item_that_comes_as_the_task_begins_to_wait_wakes_it() {
+        const ROUNDS: usize = 30_000;
+        let (feed, incoming) = unbounded();
+        let begun = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..ROUNDS {
+                    let mut turns = 0_u32;
+                    while begun.load(Ordering::Acquire) <= number {
+                        turns = turns.wrapping_add(1);
+                        if turns.is_multiple_of(1_000) {
+                            std::thread::yield_now();
+                        }
+                    }
+                    feed.try_send(number).unwrap();
+                }
+            });
+            for number in 0..ROUNDS {
+                begun.store(number + 1, Ordering::Release);
+                (0..number % 100).for_each(|_| std::hint::spin_loop());
+                let received = wait_until(incoming.recv_async(), deadline_after(PATIENCE));
+                assert_eq!(received, Some(Ok(number)));
+            }
+        });
+        assert_eq!(incoming.wakers.count(), 0);
+    }
+
+    #[test]
+    fn of_several_the_one_with_something_is_told() {
+        let ((numbers, first), (words, second)) = (unbounded::<u8>(), unbounded::<&str>());
+        let both: [&dyn Receiver; 2] = [&first, &second];
+        assert_eq!(wait_any(&[], PATIENCE), None);
+        assert_eq!(wait_any(&both, MOMENT), None);
+        words.try_send("here").unwrap();
+        assert_eq!(wait_any(&both, PATIENCE), Some(1));
+        assert_eq!(wait_any(&both, PATIENCE), Some(1), "nothing was taken");
+        assert_eq!(second.try_recv(), Ok("here"));
+        assert_eq!(wait_any(&both, MOMENT), None);
+        let told = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| wait_any(&[&first, &second], PATIENCE));
+            numbers.try_send(1).unwrap();
+            waits.join().unwrap()
+        });
+        assert_eq!((told, first.try_recv()), (Some(0), Ok(1)));
+        drop(words);
+        assert_eq!(wait_any(&both, PATIENCE), Some(1), "one that has ended is ready");
+    }
+}

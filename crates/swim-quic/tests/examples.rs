@@ -1,0 +1,48 @@
+//! The examples that run by themselves do what they say.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+/// What an example prints. It must end well.
+fn output(example: &str) -> String {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().parent().unwrap().join("examples").join(example);
+    assert!(path.exists(), "{} is missing: run the tests with cargo test", path.display());
+    let output = Command::new(path).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+fn assert_lines(printed: &str, expected: &[&str]) {
+    for line in expected {
+        assert!(printed.lines().any(|printed| printed == *line), "{line:?} is not in\n{printed}");
+    }
+}
+
+#[test]
+fn streams_are_answered() {
+    let expected =
+        [r#"ada: bob says "hello over there""#, r#"bob: the answer is "HELLO OVER THERE""#];
+    assert_lines(&output("streams"), &expected);
+}
+
+#[test]
+fn a_service_on_tokio_serves_and_shuts_down() {
+    let expected = [
+        "service: 5 bytes",
+        r#"client: the answer is "HELLO OVER THERE""#,
+        "client: the service left",
+        "service: 1 of 1 were told of its leave",
+    ];
+    assert_lines(&output("tokio_service"), &expected);
+}
+
+#[test]
+fn a_service_on_tokio_is_thirty_lines_without_a_thread() {
+    let source = include_str!("../examples/tokio_service.rs");
+    let service = source.split_once("async fn serve(").unwrap().1;
+    let lines = service.split_once("\n}\n").unwrap().0.lines().count() + 1;
+    assert!(lines <= 30, "{lines} lines");
+    assert!(!source.contains("std::thread"));
+}
