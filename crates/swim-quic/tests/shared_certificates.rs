@@ -8,6 +8,7 @@
 
 #[expect(dead_code, reason = "the identities of this test have certificates of another kind")]
 mod common;
+#[expect(dead_code, reason = "there are no intermediates here")]
 #[path = "common/issuer.rs"]
 mod issuer;
 

@@ -50,6 +50,9 @@ impl Cluster {
     /// certificates; what is revoked stays so across [`rotate`](Self::rotate), and until this
     /// process ends: give a new one a [`Trust`] in which it is revoked.
     ///
+    /// Roots are not sent along: of a root that is revoked no new connection is made, and live ones
+    /// go on until they are [disconnected](Self::disconnect).
+    ///
     /// The member itself is not declared dead by this. Who calls this revokes for itself alone:
     /// call it on every member.
     ///

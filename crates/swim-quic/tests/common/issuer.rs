@@ -8,22 +8,45 @@ use boring::nid::Nid;
 use boring::pkey::{PKey, Private};
 use boring::x509::extension::BasicConstraints;
 use boring::x509::{X509, X509Builder, X509Extension, X509Name, X509NameRef};
-use swim_quic::Identity;
+use swim_quic::{Fingerprint, Identity};
 
 pub(crate) struct Issuer {
     certificate: X509,
     key: PKey<Private>,
+    /// From itself up to the root, without that: what members below it send.
+    chain: Vec<X509>,
+    root: X509,
 }
 
 impl Issuer {
     pub(crate) fn new() -> Self {
+        Self::named("test authority")
+    }
+
+    /// Two that one member trusts need different names: there are no key identifiers here.
+    pub(crate) fn named(name: &str) -> Self {
         let key = key();
-        let name = subject("test authority");
-        let certificate = certificate(&name, &name, &key, &key, |builder| {
-            let extension = BasicConstraints::new().critical().ca().build().unwrap();
-            builder.append_extension(&extension).unwrap();
-        });
-        Self { certificate, key }
+        let name = subject(name);
+        let certificate = certificate(&name, &name, &key, &key, may_issue);
+        Self { root: certificate.clone(), certificate, key, chain: Vec::new() }
+    }
+
+    /// An intermediate below this one.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let key = key();
+        let issuer = self.certificate.subject_name();
+        let certificate = certificate(&subject(name), issuer, &key, &self.key, may_issue);
+        let chain = [&certificate].into_iter().chain(&self.chain).cloned().collect();
+        Self { certificate, key, chain, root: self.root.clone() }
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let digest = self.certificate.digest(MessageDigest::sha256()).unwrap();
+        digest[..].try_into().unwrap()
+    }
+
+    pub(crate) fn root_pem(&self) -> Vec<u8> {
+        self.root.to_pem().unwrap()
     }
 
     /// `alternatives` as openssl's configuration has them: `DNS:ada,IP:127.0.0.1`.
@@ -35,13 +58,20 @@ impl Issuer {
             let extension = X509Extension::new_nid(None, None, kind, alternatives).unwrap();
             builder.append_extension(&extension).unwrap();
         });
+        let chain = [&leaf].into_iter().chain(&self.chain);
+        let chain: Vec<_> = chain.map(|certificate| certificate.to_pem().unwrap()).collect();
         Identity::from_pem(
-            &self.certificate.to_pem().unwrap(),
-            &leaf.to_pem().unwrap(),
+            &self.root.to_pem().unwrap(),
+            &chain.concat(),
             &key.private_key_to_pem_pkcs8().unwrap(),
         )
         .unwrap()
     }
+}
+
+fn may_issue(builder: &mut X509Builder) {
+    let extension = BasicConstraints::new().critical().ca().build().unwrap();
+    builder.append_extension(&extension).unwrap();
 }
 
 fn key() -> PKey<Private> {
