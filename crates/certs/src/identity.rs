@@ -157,7 +157,7 @@ impl Identity {
     }
 
     /// Whether both stand for the same certificates, key and roots.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
+    pub fn same_as(&self, other: &Self) -> bool {
         let (a, b) = (&*self.inner, &*other.inner);
         let equal = |a: &[X509], b: &[X509]| {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_der().ok() == b.to_der().ok())

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use swim_quic::{Cluster, Event, StartError, Subscription};
+use swim_quic::{Cluster, Event, NameFields, StartError, Subscription};
 
 use arguments::Arguments;
 use output::Output;
@@ -70,14 +70,17 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: &Arguments) -> Result<(Cluster, Subscription), String> {
-    let identity = files::identity(&arguments.certs, &arguments.name)?;
+    let identity = files::identity_files(&arguments.certs, &arguments.name)?;
     let mut builder = Cluster::builder(&arguments.name)
         .bind(&arguments.bind)
-        .identity(identity)
+        .identity_files(identity)
         .name_policy(arguments.name_policy)
         .config(arguments.config()?)
         .seeds(arguments.seeds())
         .meta(arguments.meta.as_bytes());
+    if let Some(pattern) = &arguments.spiffe {
+        builder = builder.name_fields(NameFields::spiffe(pattern.clone()));
+    }
     if let Some(advertise) = arguments.advertise {
         builder = builder.advertise(advertise);
     }

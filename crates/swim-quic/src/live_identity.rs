@@ -113,6 +113,8 @@ impl LiveIdentity {
     pub(crate) fn reload(&mut self, endpoint: &mut Endpoint, now: Instant) -> Option<Event> {
         let rotated = match self.files.as_ref()?.take()? {
             FoundIdentity::Unusable(error) => Err(IdentityFilesError::Unusable(error)),
+            // Whoever rotated by hand was faster.
+            FoundIdentity::Renewed(identity) if identity.same_as(&self.identity) => return None,
             FoundIdentity::Renewed(identity) => {
                 let roots = self.follows_roots.then(|| self.trust.renewed(&identity));
                 let trust = roots.unwrap_or_else(|| self.trust.clone());

@@ -176,6 +176,48 @@ fn assert_refused(output: &Output, words: &[&str]) {
 }
 
 #[test]
+fn renewed_files_are_taken_up_once_and_damaged_ones_are_told() {
+    let certificates = Certificates::new("renewal");
+    certificates.issue("a");
+    let mut node = Node::start(&certificates, "a", &[]);
+    node.await_event("ready", "a");
+    let next = |node: &Node| loop {
+        let line = node.lines.recv_timeout(PATIENCE).expect("the files are looked at");
+        if line["ev"] == "rotated" || (line["ev"] == "warn" && line["what"] == "certificate") {
+            return line;
+        }
+    };
+    // The reply and the event come in either order.
+    let rotate = |node: &mut Node| {
+        writeln!(node.stdin.as_mut().unwrap(), "rotate").unwrap();
+        let (mut rotated, mut replied) = (None, false);
+        while rotated.is_none() || !replied {
+            let line = node.lines.recv_timeout(PATIENCE).expect("an event and a reply");
+            replied |= line["ev"] == "reply" && line["ok"] == true;
+            rotated = rotated.or_else(|| (line["ev"] == "rotated").then_some(line));
+        }
+        rotated.unwrap()
+    };
+    certificates.issue("a");
+    let renewed = next(&node);
+    assert_eq!(renewed["ev"], "rotated", "{renewed}");
+
+    // They were looked at a moment ago. Who is asked to rotate does it at once, and not a second
+    // time when they are looked at.
+    certificates.issue("a");
+    assert_eq!(rotate(&mut node)["former"], renewed["fingerprint"]);
+    let later = std::iter::from_fn(|| node.lines.recv_timeout(Duration::from_secs(7)).ok());
+    let said: Vec<Value> = later.filter(|line| line["ev"] == "rotated").collect();
+    assert!(said.is_empty(), "{said:?}");
+
+    fs::write(certificates.path().join("a.pem"), "half of it").unwrap();
+    let damaged = next(&node);
+    assert_eq!(damaged["ev"], "warn", "{damaged}");
+    assert!(damaged["detail"].as_str().unwrap().contains("a.pem is not PEM"), "{damaged}");
+    assert_eq!(node.ask("members")["ok"], true);
+}
+
+#[test]
 fn bad_command_lines_are_refused_in_one_line() {
     let certificates = Certificates::new("refused");
     certificates.issue("ada");

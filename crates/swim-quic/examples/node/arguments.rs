@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use log::LevelFilter;
-use swim_quic::{Config, NamePolicy, SecretKey};
+use swim_quic::{Config, NamePolicy, SecretKey, SpiffePattern};
 
 use crate::files;
 
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// Members to join through, separated by commas; retried for ever.
     #[arg(long, value_name = "A,B,…")]
     join: Option<String>,
-    /// The directory with ca.pem, NAME.pem and NAME.key.
+    /// The directory with ca.pem, NAME.pem and NAME.key, which are followed: renewals are taken up.
     #[arg(long, value_name = "DIR")]
     pub(crate) certs: PathBuf,
     /// The address to announce, where it differs from the bound one.
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// Whether a certificate must name the member.
     #[arg(long, default_value = "match", value_parser = parse_policy)]
     pub(crate) name_policy: NamePolicy,
+    /// SPIFFE IDs like this prove names, and nothing else does: spiffe://example.org/member/{name}.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) spiffe: Option<SpiffePattern>,
     /// Print events and replies as JSON lines.
     #[arg(long)]
     pub(crate) json: bool,

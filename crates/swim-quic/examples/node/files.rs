@@ -8,13 +8,21 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use swim_quic::Identity;
+use swim_quic::{Identity, IdentityFiles};
+
+/// Where the identity of `name` is.
+pub(crate) fn identity_files(directory: &Path, name: &str) -> Result<IdentityFiles, String> {
+    Ok(IdentityFiles {
+        authority: directory.join("ca.pem"),
+        certificate: member_file(directory, name, "pem")?,
+        key: member_file(directory, name, "key")?,
+    })
+}
 
 /// Loads the identity of `name`.
 pub(crate) fn identity(directory: &Path, name: &str) -> Result<Identity, String> {
-    let file = |extension: &str| member_file(directory, name, extension);
-    Identity::from_pem_files(directory.join("ca.pem"), file("pem")?, file("key")?)
-        .map_err(|error| error.to_string())
+    let IdentityFiles { authority, certificate, key } = identity_files(directory, name)?;
+    Identity::from_pem_files(authority, certificate, key).map_err(|error| error.to_string())
 }
 
 /// The reset secret of `name`: read, or made at the first start. `None` where the directory is
