@@ -14,6 +14,11 @@ use crate::limits::Limits;
 /// enforced for that peer: every expected name matches it.
 pub type Identify = Arc<dyn Fn(&[u8]) -> Vec<Arc<[u8]>> + Send + Sync>;
 
+/// Says what a leaf certificate (DER) holds in the fields that prove names, on one line, for the
+/// [detail](crate::EndpointEvent::Refused::detail) of a refusal. What is in a certificate is its
+/// owner's: the answer is to be short, and without control characters.
+pub type DescribeNames = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;
+
 /// Everything an [`Endpoint`](crate::Endpoint) needs besides its TLS context.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -37,6 +42,8 @@ pub struct EndpointConfig {
     pub reset_secret: [u8; 32],
     /// Reads the names out of a peer's certificate. Default: names are not enforced.
     pub identify: Identify,
+    /// Says why a peer's certificate does not prove a name. Default: nothing.
+    pub describe_names: DescribeNames,
     /// Every bound and timeout.
     pub limits: Limits,
 }
@@ -56,6 +63,7 @@ impl EndpointConfig {
             features: Vec::new(),
             reset_secret,
             identify: Arc::new(|_| Vec::new()),
+            describe_names: Arc::new(|_| String::new()),
             limits: Limits::default(),
         }
     }

@@ -65,7 +65,7 @@ mod stream_token;
 mod tls;
 mod unread_streams;
 
-pub use config::{EndpointConfig, Identify};
+pub use config::{DescribeNames, EndpointConfig, Identify};
 pub use endpoint::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM, Transmit};
 pub use error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
 pub use event::{EndpointEvent, PeerIdentity, Protocol, Read};

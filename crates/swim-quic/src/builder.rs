@@ -384,6 +384,7 @@ impl Builder {
         transport.label = self.config.label.clone();
         transport.limits = self.limits;
         transport.identify = live.identify();
+        transport.describe_names = live.describe_names();
         let endpoint = Endpoint::new(transport, tls, now)?;
         let me = LocalMember { name, address, meta: self.meta };
         let seed = RngSeed(random_bytes()?);

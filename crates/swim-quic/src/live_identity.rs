@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use certs::{Fingerprint, Identity, NamePolicy, NameReading, Trust};
-use quic_net::{CloseReason, Endpoint, Identify, PeerIdentity};
+use quic_net::{CloseReason, DescribeNames, Endpoint, Identify, PeerIdentity};
 
 use crate::cluster_event::Event;
 use crate::error::{IdentityFilesError, RevokeError, RotateError};
@@ -13,6 +13,9 @@ use crate::identity_files::{FoundIdentity, IdentityFilesWatch};
 
 /// How long between two looks at the calendar and at what others revoke in the trust.
 const INTERVAL: Duration = Duration::from_millis(500);
+
+/// What is said at most of the names in a peer's certificate, in characters: many may be refused.
+const MAX_DESCRIPTION: usize = 600;
 
 /// What a member proves itself with, and whom it believes.
 #[derive(Debug)]
@@ -51,6 +54,16 @@ impl LiveIdentity {
     /// Reads the names in peers' certificates.
     pub(crate) fn identify(&self) -> Identify {
         identify(self.trust.clone())
+    }
+
+    /// Says why a peer's certificate does not prove its name. The rules for names stay the same.
+    pub(crate) fn describe_names(&self) -> DescribeNames {
+        let fields = self.trust.name_fields().clone();
+        Arc::new(move |leaf| {
+            let Ok(reading) = NameReading::from_der(leaf, &fields) else { return String::new() };
+            let held: String = reading.to_string().chars().take(MAX_DESCRIPTION).collect();
+            format!("{held}: issue one that proves its name, or let another field count")
+        })
     }
 
     /// Takes another identity and trust into use. What was revoked stays so.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::handshake::{ConnectionPhase, refusal_detail};
 use super::{Connection, Ending};
+use crate::config::DescribeNames;
 use crate::endpoint_context::EndpointContext;
 use crate::error::{ReadError, SendFailure, WriteError};
 use crate::event::{EndpointEvent, PeerIdentity, Protocol, Read};
@@ -175,8 +176,12 @@ impl Connection {
     }
 
     /// Which side refused the other and why, for a log line.
-    pub(crate) fn refusal_detail(&mut self, refusal: Refusal) -> String {
-        refusal_detail(&mut self.quic, refusal)
+    pub(crate) fn refusal_detail(
+        &mut self,
+        refusal: Refusal,
+        describe_names: &DescribeNames,
+    ) -> String {
+        refusal_detail(&mut self.quic, refusal, describe_names)
     }
 
     /// Uses the connection for nothing new, and closes it at `close_at`. The first retirement

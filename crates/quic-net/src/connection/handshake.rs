@@ -8,8 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use boring::x509::X509VerifyError;
+
 use super::certificates::Certificates;
-use crate::config::EndpointConfig;
+use crate::config::{DescribeNames, EndpointConfig};
 use crate::connection_id::{Id, ResetToken, Secrets};
 use crate::event::{PeerIdentity, Protocol};
 use crate::hello::Hello;
@@ -254,14 +256,32 @@ impl Handshake {
 }
 
 /// Which side refused the other and why, with the words of the certificate check where it was
-/// ours.
-pub(crate) fn refusal_detail(quic: &mut quiche::Connection, refusal: Refusal) -> String {
+/// ours, and with what is in the certificate where that does not prove a name.
+pub(crate) fn refusal_detail(
+    quic: &mut quiche::Connection,
+    refusal: Refusal,
+    describe_names: &DescribeNames,
+) -> String {
     if quic.peer_error().is_some() {
         return format!("the peer refused us: {refusal}");
     }
     let ssl: &mut boring::ssl::SslRef = quic.as_mut();
-    match ssl.verify_result() {
-        Err(error) => format!("we refused the peer: {refusal} ({error})"),
-        Ok(()) => format!("we refused the peer: {refusal}"),
+    let verdict = ssl.verify_result().err();
+    if refusal == Refusal::WrongName || verdict == Some(X509VerifyError::HOSTNAME_MISMATCH) {
+        let leaf = ssl.peer_certificate().and_then(|leaf| leaf.to_der().ok());
+        let names = leaf.map(|leaf| describe_names(&leaf)).unwrap_or_default();
+        let refusal = if refusal == Refusal::WrongName {
+            refusal.to_string()
+        } else {
+            String::from("the certificate proves no name")
+        };
+        return match names.is_empty() {
+            true => format!("we refused the peer: {refusal}"),
+            false => format!("we refused the peer: {refusal} ({names})"),
+        };
+    }
+    match verdict {
+        Some(error) => format!("we refused the peer: {refusal} ({error})"),
+        None => format!("we refused the peer: {refusal}"),
     }
 }

@@ -295,7 +295,8 @@ impl Endpoint {
         let (address, source) = (connection.address(), connection.source());
         let reason = ending.reason();
         if let CloseReason::Refused(refusal) = reason {
-            let detail = connection.refusal_detail(refusal);
+            let describe_names = &self.context.config().describe_names;
+            let detail = connection.refusal_detail(refusal, describe_names);
             self.context.refuse(address, refusal, detail);
         }
         if reason == CloseReason::LabelMismatch {
