@@ -107,9 +107,10 @@ pub use address::AddressError;
 pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{
-    Authority, AuthorityError, ContextError, DevelopmentError, Existing, Fingerprint, Identity,
-    IdentityError, IdentityFiles, IssueError, Issued, MemberRequest, NameFields, NamePolicy,
-    NameReading, PeerCertificate, SaveError, SpiffePattern, SpiffePatternError, Trust,
+    Authority, AuthorityError, ContextError, DevelopmentError, EncodedCertificate, Existing,
+    Fingerprint, Identity, IdentityError, IdentityFiles, IssueError, Issued, MemberRequest,
+    NameFields, NamePolicy, NameReading, Objection, ObjectionCause, PeerCertificate, RefusedBy,
+    Remark, SaveError, SpiffePattern, SpiffePatternError, Trust, Verification,
 };
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};

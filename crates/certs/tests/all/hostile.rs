@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use certs::{Authority, Identity, Trust, peer_names};
+use certs::{Authority, Identity, NameFields, NameReading, Trust, peer_names};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -66,6 +66,13 @@ proptest! {
         let mut leaf = boring::x509::X509::from_pem(&pem).unwrap().to_der().unwrap();
         let position = position.index(leaf.len());
         leaf[position] = byte;
+        let pattern = "spiffe://example.org/ns/{name}/ada-spiffe".parse().unwrap();
+        let fields = NameFields::spiffe(pattern);
+        if let Ok(reading) = NameReading::from_der(&leaf, &fields) {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+            prop_assert!(reading.proven().iter().all(|name| name.bytes().all(fits)));
+            prop_assert!(!reading.to_string().contains(char::is_control));
+        }
         if let Ok(names) = peer_names(&leaf) {
             // The common name and the DNS name are equal until one of them is bent.
             prop_assert!(names.len() <= 3);
