@@ -107,7 +107,7 @@ impl Authority {
     ///
     /// A name of up to 64 characters is the common name, and a DNS name too if it has the form
     /// of one. A longer name must have that form (letters, digits, `-`, `_`, in labels of up to
-    /// 63 joined by dots, 253 in all), since it can only be a DNS name.
+    /// 63 joined by dots, 253 in all), since it can only be a DNS name. None may hold `*`.
     ///
     /// # Errors
     ///

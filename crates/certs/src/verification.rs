@@ -2,18 +2,20 @@
 //!
 //! Loading stops at the first fault; here the others are told as well.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use boring::x509::X509;
 use thiserror::Error;
 
 use crate::error::{IdentityError, MissingUsage};
-use crate::files;
 use crate::load::{IdentityFiles, Parts, Texts};
 use crate::names::{self, NameFields, NameReading};
 use crate::usage::Judged;
 use crate::validity::{self, Validity};
+use crate::{files, x509};
 
 /// How long before its end a certificate is said to end soon, if that is its last third.
 const SOON: Duration = Duration::from_secs(7 * 86_400);
@@ -115,6 +117,15 @@ pub enum Remark {
         /// When the first of its issuers ends.
         not_after: SystemTime,
     },
+    /// Roots with one name cannot be told apart.
+    #[error(
+        "several roots are called {name:?}, and lack key identifiers: only the first of them \
+         counts; make roots with subjectKeyIdentifier, or with names of their own"
+    )]
+    AlikeRoots {
+        /// Their name.
+        name: String,
+    },
     /// Others than its owner may read the key.
     #[error(
         "others may read {file} (mode {mode:03o}): chmod 600 {file}",
@@ -212,6 +223,7 @@ impl IdentityFiles {
         if not_after.duration_since(now).is_ok_and(|left| left < SOON.min(last_third)) {
             remarks.push(Remark::EndsSoon { not_after });
         }
+        remarks.extend(alike_roots(&parts.roots).map(|name| Remark::AlikeRoots { name }));
         // Of roots there may be others than the one of this chain.
         let issuers = match &parts.roots[..] {
             [root] => std::slice::from_ref(root),
@@ -229,6 +241,21 @@ impl IdentityFiles {
         }
         remarks
     }
+}
+
+/// The name of the first root that has another one's and no key identifier.
+fn alike_roots(roots: &[X509]) -> Option<String> {
+    let is_hidden = |root: &X509, before: &X509| {
+        let is_named_alike =
+            root.subject_name().try_cmp(before.subject_name()).is_ok_and(Ordering::is_eq);
+        let has_identifiers = root.subject_key_id().is_some() && before.subject_key_id().is_some();
+        is_named_alike && !has_identifiers && root.to_der().ok() != before.to_der().ok()
+    };
+    let mut alike = roots
+        .iter()
+        .enumerate()
+        .filter(|(index, root)| roots.iter().take(*index).any(|before| is_hidden(root, before)));
+    alike.next().map(|(_, root)| x509::name_text(root.subject_name()))
 }
 
 /// What certificates may not be used for, with the side that looks at that.

@@ -12,7 +12,7 @@ use boring::pkey::{PKey, Private};
 use boring::x509::{X509, X509Extension, X509Name};
 use certs::{IdentityFiles, NameFields, RefusedBy, Remark, Verification};
 
-use crate::participants::{DAY, data, day_one};
+use crate::participants::{DAY, authority, data, day_one};
 
 const BOTH_USAGES: (Nid, &str) = (Nid::EXT_KEY_USAGE, "serverAuth,clientAuth");
 const NAMED: (Nid, &str) = (Nid::SUBJECT_ALT_NAME, "DNS:ada,IP:10.0.0.1");
@@ -202,6 +202,33 @@ fn what_nobody_refuses_is_a_remark() {
     let below = between.issue("ada", &[NAMED], 0, 100);
     let not_after = day_one() + 90 * DAY;
     assert_eq!(said(&below, &[&between]), [Remark::IssuerEndsFirst { not_after }]);
+}
+
+#[test]
+fn roots_that_cannot_be_told_apart_are_a_remark() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (Made::root("root"), Made::root("root"));
+    let files = write(directory.path(), &first.issue("ada", &[NAMED], 0, 100), &[], &first);
+    let pem = |made: &Made| made.certificate.to_pem().unwrap();
+    for (roots, are_alike) in [
+        ([pem(&first), pem(&second)], true),
+        ([pem(&first), pem(&first)], false),
+        ([pem(&first), pem(&Made::root("other"))], false),
+        // Ours have key identifiers.
+        ([0, 1].map(|_: u8| authority().certificate_pem().as_bytes().to_vec()), false),
+    ] {
+        let with_first = [pem(&first), roots.concat()].concat();
+        fs::write(&files.authority, with_first).unwrap();
+        let said = verify([&files.authority, &files.certificate, &files.key], Some("ada"));
+        assert!(said.objections.is_empty(), "{said:?}");
+        let expected: &[Remark] = &[Remark::AlikeRoots { name: "CN=root".into() }];
+        assert_eq!(said.remarks, if are_alike { expected } else { &[] });
+    }
+    // And so it is: of those alike, the second one does not count.
+    let files = write(directory.path(), &second.issue("ada", &[NAMED], 0, 100), &[], &second);
+    fs::write(&files.authority, [pem(&first), pem(&second)].concat()).unwrap();
+    let said = verify([&files.authority, &files.certificate, &files.key], Some("ada"));
+    assert!(said.objections[0].to_string().contains("another key than that of \"CN=root\""));
 }
 
 #[cfg(unix)]
