@@ -102,8 +102,9 @@ fn members_with_certificates_of_programs_in_go_meet() {
     }
 }
 
-/// Some 5,700 bytes of certificates in each direction, below two intermediates: more than a server
-/// may send before the client's address is proven (RFC 9000, section 8.1).
+/// Some 3,900 bytes of certificates in each direction, below two intermediates: more than a server
+/// may send before the client's address is proven, which is three times 1,200 bytes (RFC 9000,
+/// section 8.1).
 #[test]
 fn rsa_4096_with_a_chain_joins_at_100_ms_of_delay() {
     let Some(openssl) = Openssl::find() else { return };
