@@ -7,9 +7,13 @@ mod common;
 #[path = "common/heap.rs"]
 mod heap;
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::time::Duration;
 
 use common::{Participants, eventually};
+use futures_core::Stream;
 use swim_quic::{Config, Event, SendError};
 
 const SUBSCRIPTIONS: i64 = 10_000;
@@ -18,6 +22,13 @@ const SECOND: Duration = Duration::from_secs(1);
 const MEGABYTE: usize = 1 << 20;
 /// The default bound of a subscription, and room for what is on its way in transport and machine.
 const MOST_FOR_A_SLEEPER: i64 = (16 << 20) + (24 << 20);
+
+/// Counts who holds it.
+struct Counted;
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {}
+}
 
 /// One test, since the heap of the whole process is counted.
 #[test]
@@ -40,6 +51,30 @@ fn subscriptions_hold_little_when_idle_a_bound_when_unread_and_nothing_when_drop
     drop(idle);
     let left = heap::held() - before;
     assert!(left < 100 * MOST_WHEN_IDLE, "{left} bytes after {SUBSCRIPTIONS} drops");
+
+    // The same with a task that waits at each: no waker is left either.
+    let counted = Arc::new(Counted);
+    let waker = Arc::clone(&counted).into();
+    let before = heap::held();
+    let idle: Vec<_> = (0..SUBSCRIPTIONS).map(|_| ada.subscribe()).collect();
+    let mut tasks: Vec<_> = idle.iter().map(|events| Box::pin(events.recv_async())).collect();
+    for task in &mut tasks {
+        assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert!(Arc::strong_count(&counted) > 10_000, "the tasks wait");
+    let each = (heap::held() - before) / SUBSCRIPTIONS;
+    assert!(each <= MOST_WHEN_IDLE, "{each} bytes for an idle subscription with a task");
+    drop(tasks);
+    assert_eq!(Arc::strong_count(&counted), 2, "wakers of cancelled tasks are left");
+    let mut idle = idle;
+    for events in &mut idle {
+        let polled = Pin::new(events).poll_next(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    drop(idle);
+    assert_eq!(Arc::strong_count(&counted), 2, "wakers of dropped subscriptions are left");
+    let left = heap::held() - before;
+    assert!(left < 100 * MOST_WHEN_IDLE, "{left} bytes after {SUBSCRIPTIONS} drops with tasks");
 
     let mut config = Config::local();
     config.compression = false;
