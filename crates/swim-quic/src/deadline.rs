@@ -1,11 +1,29 @@
-//! Threads that wait: until when, and for a future.
+//! Threads that wait: until when, for a future, and which must not.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
+
+use crate::error::CommandError;
+
+thread_local! {
+    static IS_DRIVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread runs members from here on.
+pub(crate) fn become_driver_thread() {
+    IS_DRIVER.set(true);
+}
+
+/// Whether this thread may wait for a driver thread: not if it is one itself, in which case it runs
+/// code of the application that the driver has called.
+pub(crate) fn may_wait() -> Result<(), CommandError> {
+    if IS_DRIVER.get() { Err(CommandError::OnDriverThread) } else { Ok(()) }
+}
 
 /// The moment `timeout` from now on.
 pub(crate) fn deadline_after(timeout: Duration) -> Instant {
@@ -24,7 +42,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Blocks this thread until the future is ready. `None`: it is not by `deadline`.
+/// Blocks this thread until the future is ready. `None`: it is not by `deadline`, or not at once
+/// where the thread may not wait.
 pub(crate) fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
     let unparks = Arc::new(Unparks { thread: std::thread::current(), woken: false.into() });
     let waker = Waker::from(Arc::clone(&unparks));
@@ -37,7 +56,7 @@ pub(crate) fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::O
         // A thread may wake up without a reason.
         while !unparks.woken.swap(false, Ordering::AcqRel) {
             let left = time_until(deadline);
-            if left.is_zero() {
+            if left.is_zero() || may_wait().is_err() {
                 return None;
             }
             std::thread::park_timeout(left);

@@ -15,7 +15,7 @@ use quic_net::{EventLoop, LoopWaker, SocketId};
 use crate::answer::{Answer, GiveUps, Reply, answer};
 use crate::cluster_event::StopReason;
 use crate::command::Command;
-use crate::driver_thread;
+use crate::deadline::{become_driver_thread, may_wait};
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::{Node, Shared};
 use crate::receiver::{self, Feed, Incoming};
@@ -65,7 +65,10 @@ impl Driver {
         let thread = DriverThread { event_loop, new_nodes, hosted: Vec::new() };
         std::thread::Builder::new()
             .name("swim-quic".into())
-            .spawn(move || thread.run())
+            .spawn(move || {
+                become_driver_thread();
+                thread.run();
+            })
             .map_err(DriverError::Thread)?;
         Ok(Self { nodes, waker })
     }
@@ -82,9 +85,7 @@ impl Driver {
         shared: Arc<Shared>,
         make: MakeNode,
     ) -> Result<CommandSender, StartError> {
-        if driver_thread::is_present() {
-            return Err(CommandError::OnDriverThread.into());
-        }
+        may_wait()?;
         let (queue, commands) = bounded(COMMAND_QUEUE);
         let (lives, ended) = receiver::bounded(0);
         let (reply, hosted) = bounded(1);
@@ -181,7 +182,7 @@ impl CommandSender {
     /// Returns when the node is gone and its port free, at `deadline` at the latest; at once on a
     /// driver thread, which would wait for itself.
     pub(crate) fn wait_for_end(&self, deadline: Instant) {
-        if !driver_thread::is_present() {
+        if may_wait().is_ok() {
             let _ = self.ended.recv_deadline(deadline);
         }
     }
@@ -217,7 +218,6 @@ struct Hosted {
 
 impl DriverThread {
     fn run(mut self) {
-        driver_thread::mark();
         loop {
             if self.hosted.is_empty() {
                 match self.new_nodes.recv() {

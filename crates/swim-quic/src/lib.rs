@@ -79,7 +79,6 @@ mod conformance;
 mod deadline;
 mod delayed_tasks;
 mod driver;
-mod driver_thread;
 mod error;
 mod expiry;
 mod hook_link;

@@ -39,8 +39,8 @@ impl<T> Receipt<T> {
         Self { outcome: Some(Box::pin(outcome)) }
     }
 
-    /// Waits for the outcome, at most `timeout`. `None`: it is not known yet, or has been handed
-    /// out before.
+    /// Waits for the outcome, at most `timeout`, and not at all on a driver thread, which has to
+    /// bring it about. `None`: it is not known yet, or has been handed out before.
     pub fn wait(&mut self, timeout: Duration) -> Option<T> {
         self.outcome.as_ref()?;
         wait_until(self, deadline_after(timeout))

@@ -10,6 +10,8 @@
 )]
 
 mod common;
+#[path = "common/driver_thread.rs"]
+mod driver_thread;
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -18,6 +20,7 @@ use std::net::{Shutdown, UdpSocket};
 use std::time::Duration;
 
 use common::{PATIENCE, Participants, alive, eventually};
+use driver_thread::on_the_driver_thread;
 use swim_quic::{
     AdvertiseError, AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError,
     ConnectError, ConnectionError, DeliveryReport, DriverError, Event, Identity, IdentityFiles,
@@ -450,8 +453,12 @@ fn a_command_is_not_taken() {
     seen.expect("Closed", &closed().keys().unwrap_err());
     seen.expect("Closed", &closed().raw_socket().unwrap_err());
 
-    // Each address of a join is a command that waits for nothing: far more than the queue holds.
     let ada = Participants::new().member("ada").start().unwrap();
+    let handle = ada.clone();
+    let refused = on_the_driver_thread(&ada, move || handle.stats().unwrap_err());
+    seen.expect("OnDriverThread", &refused);
+
+    // Each address of a join is a command that waits for nothing: far more than the queue holds.
     let (_silent, silent) = silent();
     let mut full = None;
     for _ in 0..10 {

@@ -4,7 +4,10 @@
 
 #[expect(dead_code, reason = "nothing is heard one by one here")]
 mod common;
+#[path = "common/driver_thread.rs"]
+mod driver_thread;
 
+use std::io::{ErrorKind, Read};
 use std::pin::Pin;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,8 +15,12 @@ use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use common::{PATIENCE, Participants, eventually};
+use driver_thread::on_the_driver_thread;
 use futures_core::Stream;
-use swim_quic::{Cluster, Event, SecretKey, Subscription, SubscriptionLimits, wait_any};
+use swim_quic::{
+    Cluster, CommandError, Driver, Event, JoinError, SecretKey, StartError, Subscription,
+    SubscriptionLimits, wait_any,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,4 +156,42 @@ fn a_task_that_runs_inside_its_waker_finds_no_lock_held() {
         eventually("the task has run", || *runs.told.lock().unwrap() >= change);
     }
     ada.close(SECOND);
+}
+
+#[test]
+fn calls_that_would_wait_for_the_driver_thread_are_refused_on_it() {
+    const REFUSED: CommandError = CommandError::OnDriverThread;
+    let participants = Participants::new();
+    let driver = Driver::start().unwrap();
+    let ada = participants.member("ada").driver(&driver).start().unwrap();
+    let seeds = [ada.address().to_string()];
+    let bob = participants.member("bob").seeds(seeds).start().unwrap();
+    eventually("they meet", || ada.members().len() == 2 && bob.members().len() == 2);
+    let streams = bob.listen("echo").unwrap();
+    let mut stream = ada.open_stream("bob", "echo", PATIENCE).unwrap();
+    let _accepted = streams.recv_timeout(PATIENCE).unwrap();
+    let (handle, address) = (ada.clone(), bob.address().to_string());
+    let cyd = participants.member("cyd").driver(&driver);
+    let long = 100 * PATIENCE;
+    on_the_driver_thread(&ada, move || {
+        let ada = handle;
+        assert_eq!(ada.stats().unwrap_err(), REFUSED);
+        assert_eq!(ada.set_meta("again").unwrap_err(), REFUSED.into());
+        assert_eq!(ada.send("bob", "x").unwrap_err(), REFUSED.into());
+        assert_eq!(ada.send_reliable("bob", "x", long).unwrap_err(), REFUSED.into());
+        assert_eq!(ada.broadcast("x").unwrap_err(), REFUSED.into());
+        assert_eq!(ada.send_datagram("bob", "x", "x").unwrap_err(), REFUSED.into());
+        assert_eq!(ada.ping("bob", long).unwrap_err(), REFUSED.into());
+        assert_eq!(ada.connect("bob", long).unwrap_err(), REFUSED.into());
+        assert_eq!(ada.open_stream("bob", "x", long).unwrap_err(), REFUSED.into());
+        let error = ada.join([address], long).unwrap_err();
+        assert!(matches!(error, JoinError::Command(REFUSED)), "{error}");
+        let error = cyd.start().unwrap_err();
+        assert!(matches!(error, StartError::Command(REFUSED)), "{error}");
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(ada.queue_send("bob", "x").wait(long).is_none(), "it is queued");
+        assert_eq!(ada.shutdown(long).unwrap_err(), REFUSED.into());
+    });
+    eventually("it is closed all the same", || !ada.is_running());
+    assert!(participants.member("cyd").driver(&driver).start().is_ok(), "the thread goes on");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quic_net::{LoopWaker, StreamToken};
 
-use crate::deadline::{deadline_after, time_until};
+use crate::deadline::{deadline_after, may_wait, time_until};
 use crate::error::StreamIoError;
 use crate::wakers::{WakerPlace, Wakers};
 
@@ -312,6 +312,8 @@ impl Pipe {
         timeout: Option<Duration>,
         blocked: impl Fn(&State) -> bool,
     ) -> io::Result<MutexGuard<'_, State>> {
+        // A driver thread, which carries the bytes, does not wait for itself.
+        let timeout = if may_wait().is_ok() { timeout } else { Some(Duration::ZERO) };
         let deadline = timeout.map(deadline_after);
         let mut state = self.lock();
         while blocked(&state) {

@@ -9,6 +9,7 @@ use super::{Cluster, wait};
 use crate::answer::Answer;
 use crate::cluster_event::{ConnectionInfo, RawDatagram};
 use crate::command::Command;
+use crate::deadline::may_wait;
 use crate::error::{CommandError, ConnectError, ConnectionError, RawError};
 use crate::receiver::Incoming;
 use crate::to_member_name::{ToMemberName, member_name};
@@ -71,6 +72,7 @@ impl Cluster {
         member: impl ToMemberName,
         timeout: Duration,
     ) -> Result<ConnectionInfo, ConnectError> {
+        may_wait()?;
         wait(self.begin_connect(member)?, timeout)?.unwrap_or(Err(ConnectError::TimedOut))
     }
 

@@ -9,8 +9,7 @@ use super::joining::{JoinReport, Joining};
 use super::{Cluster, misplaced, wait};
 use crate::address::JoinAddress;
 use crate::command::Command;
-use crate::deadline::{deadline_after, time_until, wait_until};
-use crate::driver_thread;
+use crate::deadline::{deadline_after, may_wait, time_until, wait_until};
 use crate::error::{
     AdvertiseError, CommandError, JoinError, KeysError, LeaveError, SetMetaError, SetUserStateError,
 };
@@ -68,6 +67,7 @@ impl Cluster {
         addresses: impl IntoIterator<Item = A>,
         timeout: Duration,
     ) -> Result<JoinReport, JoinError> {
+        may_wait()?;
         let mut joining = self.begin_join(addresses)?;
         if let Some(Err(error)) = wait_until(&mut joining, deadline_after(timeout)) {
             return Err(error.into());
@@ -86,9 +86,6 @@ impl Cluster {
         if addresses.is_empty() {
             return Err(JoinError::NoAddress);
         }
-        if driver_thread::is_present() {
-            return Err(CommandError::OnDriverThread.into());
-        }
         Ok(Joining::begin(self, addresses))
     }
 
@@ -101,6 +98,7 @@ impl Cluster {
     ///
     /// [`LeaveError::TimedOut`] when that took longer than `timeout`.
     pub fn leave(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
+        may_wait()?;
         let leaving = self.begin(|reply| Command::Leave { reply })?;
         left(wait(leaving, timeout)?)
     }

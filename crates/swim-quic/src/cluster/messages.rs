@@ -8,7 +8,7 @@ use super::{Cluster, local, misplaced, wait};
 use crate::answer::Answer;
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply, Stream};
 use crate::command::Command;
-use crate::deadline::deadline_after;
+use crate::deadline::{deadline_after, may_wait};
 use crate::error::{
     BroadcastError, ListenError, OpenStreamError, PingError, SendDatagramError, SendError,
 };
@@ -53,6 +53,7 @@ impl Cluster {
         to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
     ) -> Result<(), SendError> {
+        may_wait()?;
         Ok(local(self.begin_send(to, payload.into())?)??)
     }
 
@@ -84,6 +85,7 @@ impl Cluster {
         payload: impl Into<Vec<u8>>,
         timeout: Duration,
     ) -> Result<DeliveryReport, SendError> {
+        may_wait()?;
         let sending = self.begin_reliable(to, payload.into(), timeout)?;
         delivered(wait(sending, timeout)?)
     }
@@ -106,6 +108,7 @@ impl Cluster {
     ///
     /// [`BroadcastError`] when it is too large, too many are under way, or this member has left.
     pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> Result<(), BroadcastError> {
+        may_wait()?;
         Ok(local(self.begin_broadcast(payload.into())?)??)
     }
 
@@ -124,6 +127,7 @@ impl Cluster {
     /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] with the cause
     /// when the transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
     pub fn ping(&self, to: impl ToMemberName, timeout: Duration) -> Result<Duration, PingError> {
+        may_wait()?;
         pong(wait(self.begin_ping(to)?, timeout)?)
     }
 
@@ -201,6 +205,7 @@ impl Cluster {
         protocol: &str,
         timeout: Duration,
     ) -> Result<Stream, OpenStreamError> {
+        may_wait()?;
         let opening = self.begin_stream(to, protocol, timeout)?;
         wait(opening, timeout)?.unwrap_or(Err(OpenStreamError::TimedOut))
     }
@@ -243,6 +248,7 @@ impl Cluster {
         protocol: &str,
         payload: impl Into<Vec<u8>>,
     ) -> Result<(), SendDatagramError> {
+        may_wait()?;
         local(self.begin_datagram(to, protocol, payload.into())?)?
     }
 

@@ -22,9 +22,8 @@ use swim_core::{Member, MemberName, Outcome};
 use crate::answer::{Answer, Reply};
 use crate::cluster_event::Stats;
 use crate::command::Command;
-use crate::deadline::{deadline_after, wait_until};
+use crate::deadline::{deadline_after, may_wait, wait_until};
 use crate::driver::CommandSender;
-use crate::driver_thread;
 use crate::error::CommandError;
 use crate::members::Members;
 use crate::node::Shared;
@@ -54,8 +53,8 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 /// [`Receipt`]: crate::Receipt
 ///
 /// No call waits for an event to be read, so that any may be made from a thread or task that reads
-/// events. From a hook, which runs on the driver thread that would have to answer, calls that wait
-/// fail at once with [`CommandError::OnDriverThread`].
+/// events. On a driver thread, where hooks run, and wakers of tasks that wait here, the calls that
+/// wait are refused ([`CommandError::OnDriverThread`]): that thread would have to answer them.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -195,7 +194,9 @@ impl Cluster {
     pub fn close(&self, timeout: Duration) {
         let deadline = deadline_after(timeout);
         self.begin_close(deadline);
-        self.inner.sender.wait_for_end(deadline + REPORT_MARGIN);
+        if may_wait().is_ok() {
+            self.inner.sender.wait_for_end(deadline + REPORT_MARGIN);
+        }
     }
 
     fn begin_close(&self, deadline: Instant) {
@@ -208,14 +209,12 @@ impl Cluster {
         &self,
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<Answer<T>, CommandError> {
-        if driver_thread::is_present() {
-            return Err(CommandError::OnDriverThread);
-        }
         self.inner.sender.ask(command)
     }
 
     /// A command that is answered in the same turn.
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CommandError> {
+        may_wait()?;
         local(self.begin(command)?)
     }
 

@@ -40,9 +40,9 @@ pub enum CommandError {
     /// hook of the application blocks it. The command may still be carried out.
     #[error("the driver thread does not answer: is the machine overloaded, or a hook blocked?")]
     Unanswered,
-    /// The call was made from a hook, on a driver thread, which would wait for itself. The command
-    /// was not given.
-    #[error("called on a driver thread, from a hook: hand the call to another thread")]
+    /// The call waits for a driver thread and was made on one: in a hook, or in a waker that runs
+    /// its task at once. Nothing was done.
+    #[error("called on a driver thread, from a hook or a waker: hand the call to another thread")]
     OnDriverThread,
     /// The cluster was closed, or its driver thread ended.
     #[error("the cluster is closed: start a new one")]

@@ -112,7 +112,8 @@ pub enum SendDatagramError {
 /// ([`io::Error::get_ref`], or `source`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum StreamIoError {
-    /// The stream's own timeout passed ([`io::ErrorKind::TimedOut`]); the stream goes on.
+    /// The stream's own timeout passed ([`io::ErrorKind::TimedOut`]), or the thread is a driver's,
+    /// where nothing waits; the stream goes on.
     #[error("the stream's peer did not keep up in time: try again, or allow more time")]
     TimedOut,
     /// The writing side was shut down before ([`io::ErrorKind::BrokenPipe`]).
