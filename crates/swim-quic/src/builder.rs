@@ -19,6 +19,7 @@ use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, DriverError, StartError};
+use crate::held_bytes::HeldBytes;
 use crate::hook_runner::{SharedHooks, install_hooks};
 use crate::hooks::Hooks;
 use crate::host_watch::HostWatch;
@@ -342,6 +343,7 @@ impl Builder {
             shared,
             resolver: Resolver::default(),
             sender,
+            held: HeldBytes::default(),
         }))
     }
 

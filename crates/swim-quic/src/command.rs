@@ -12,6 +12,7 @@ use crate::answer::Reply;
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
 use crate::cluster_event::{ConnectionInfo, RawDatagram, Stats};
 use crate::error::{ConnectError, ConnectionError, RevokeError, RotateError, SendDatagramError};
+use crate::held_bytes::Held;
 use crate::receiver::Incoming;
 use crate::settings_command::SettingsCommand;
 
@@ -65,6 +66,8 @@ pub(crate) enum Command {
         to: MemberName,
         payload: Vec<u8>,
         timeout: Duration,
+        /// Dropped when the message has ended.
+        held: Held,
         reply: Reply<Outcome>,
     },
     Broadcast {

@@ -81,6 +81,7 @@ mod delayed_tasks;
 mod driver;
 mod error;
 mod expiry;
+mod held_bytes;
 mod hook_link;
 mod hook_runner;
 mod hooks;

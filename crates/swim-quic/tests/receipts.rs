@@ -95,3 +95,16 @@ fn a_receipt_that_is_not_there_yet_can_be_waited_for_again() {
     let ended = receipt.wait(PATIENCE).expect("its timeout passes");
     assert!(ended.is_err(), "{ended:?}");
 }
+
+/// More bytes one after the other than may be under way at once.
+#[test]
+fn what_has_been_delivered_makes_room() {
+    const LONG: usize = 19 << 20;
+    let (ada, bob) = pair();
+    let events = bob.subscribe();
+    for _ in 0..8 {
+        let mut receipt = ada.queue_reliable("bob", vec![7; LONG], PATIENCE);
+        assert_eq!(hear_message(&events).len(), LONG);
+        assert_eq!(receipt.wait(PATIENCE), Some(Ok(DeliveryReport::Acknowledged)));
+    }
+}

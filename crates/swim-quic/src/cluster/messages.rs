@@ -67,7 +67,7 @@ impl Cluster {
     }
 
     /// Sends a message over a stream and waits until the application there has it, at most
-    /// `timeout`. At most 20 MiB less 128 bytes.
+    /// `timeout`. At most 20 MiB less 128 bytes; messages under way have at most 128 MiB together.
     ///
     /// Messages to a member of this library arrive in the order of the calls, each once, also
     /// when connections are lost meanwhile; the report is then
@@ -97,7 +97,8 @@ impl Cluster {
         timeout: Duration,
     ) -> Result<Answer<Outcome>, SendError> {
         let to = member_name(&to)?;
-        Ok(self.begin(|reply| Command::SendReliable { to, payload, timeout, reply })?)
+        let held = self.inner.held.hold(payload.len())?;
+        Ok(self.begin(|reply| Command::SendReliable { to, payload, timeout, held, reply })?)
     }
 
     /// Sends a message once to every member alive at this moment, best effort. It must fit one

@@ -25,6 +25,7 @@ use crate::command::Command;
 use crate::deadline::{deadline_after, may_wait, wait_until};
 use crate::driver::CommandSender;
 use crate::error::CommandError;
+use crate::held_bytes::HeldBytes;
 use crate::members::Members;
 use crate::node::Shared;
 use crate::resolve::Resolver;
@@ -94,6 +95,8 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Resolver,
     pub(crate) sender: CommandSender,
+    /// Of its reliable messages.
+    pub(crate) held: HeldBytes,
 }
 
 impl Drop for Inner {

@@ -58,6 +58,12 @@ pub enum SendError {
         /// How many.
         limit: usize,
     },
+    /// As many bytes of reliable messages as are allowed are still under way.
+    #[error("{limit} bytes of reliable messages are still under way: wait for some of them")]
+    QueueFull {
+        /// How many bytes.
+        limit: usize,
+    },
     /// This member has left, or is leaving.
     #[error("this member has left: start a new one")]
     Left,

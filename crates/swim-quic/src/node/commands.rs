@@ -44,8 +44,11 @@ impl Node {
             Command::Broadcast { payload, reply } => {
                 reply.send(self.membership.broadcast(payload, time));
             }
-            Command::SendReliable { to, payload, timeout, reply } => {
+            Command::SendReliable { to, payload, timeout, held, reply } => {
                 let begun = self.membership.send_reliable(&to, &payload, timeout, time);
+                if let Ok(operation) = &begun {
+                    self.operations.hold(*operation, held);
+                }
                 self.await_outcome(begun, reply);
             }
             Command::Ping { to, reply } => {

@@ -7,12 +7,15 @@ use swim_core::{OperationId, Outcome};
 
 use super::pending_dials::PendingDials;
 use crate::answer::Reply;
+use crate::held_bytes::Held;
 
 /// The operations of the machine, the dials and the times that are waited for. Bounded by the
 /// callers: whoever gives up is forgotten in the next turn.
 #[derive(Default)]
 pub(super) struct PendingOperations {
     waiting: BTreeMap<OperationId, Reply<Outcome>>,
+    /// The bytes of reliable messages, which are under way whether or not anybody waits.
+    held: BTreeMap<OperationId, Held>,
     /// Our leave, while it is under way; the latest of several.
     pub(super) leaving: Option<OperationId>,
     pub(super) dials: PendingDials,
@@ -28,7 +31,13 @@ impl PendingOperations {
         }
     }
 
+    /// Holds the bytes until the operation ends.
+    pub(super) fn hold(&mut self, operation: OperationId, held: Held) {
+        self.held.insert(operation, held);
+    }
+
     pub(super) fn finish(&mut self, operation: OperationId, outcome: Outcome) {
+        self.held.remove(&operation);
         if let Some(reply) = self.waiting.remove(&operation) {
             reply.send(outcome);
         }
