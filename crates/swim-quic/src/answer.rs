@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use quic_net::LoopWaker;
 
 use crate::error::CommandError;
+use crate::wakers::wake;
 
 /// Tells the driver thread that a caller has given up.
 pub(crate) struct GiveUps {
@@ -91,7 +92,7 @@ impl<T> Drop for Reply<T> {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 }

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 
 use crate::cluster_event::{Event, EventKind, StopReason};
 use crate::receiver::{Feed, Incoming, unbounded};
+use crate::wakers::wake;
 
 /// Warnings and reports of seeds that a subscriber may leave unread. They come at most once a
 /// second and kind, so that this is minutes of the worst.
@@ -148,7 +148,7 @@ impl Subscribers {
             wakers.extend(subscriber.feed.wakers());
         }
         drop(list);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
     }
 
     /// Hands `event` to every subscription if all have room for it, else to none.
@@ -167,7 +167,7 @@ impl Subscribers {
             wakers.extend(subscriber.feed.wakers());
         }
         drop(list);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
         Offer::Taken
     }
 

@@ -3,9 +3,17 @@
 //! Wakers are called and dropped with no lock held, since either can run code of an executor, which
 //! may come back here.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+
+/// Wakes one task. What panics in its executor ends no member.
+pub(crate) fn wake(waker: Waker) {
+    if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+        log::error!("a waker of the application panicked: the task that it is of may not run");
+    }
+}
 
 /// The tasks that wait for one thing.
 #[derive(Debug, Default)]
@@ -18,7 +26,7 @@ impl Wakers {
     /// Wakes all. Call it after the change: whoever looked before the change and waits since is
     /// found here.
     pub(crate) fn wake_all(&self) {
-        self.take().for_each(Waker::wake);
+        self.take().for_each(wake);
     }
 
     /// Takes all of them out, to be woken later.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, Participants, eventually, quick};
 use swim_quic::{
     Builder, Cluster, ConnectError, DeliveryReport, Event, JoinError, JoinFailureReason,
-    LeaveError, Limits, OpenStreamError, PingError, RecvError, SendError, StopReason,
+    LeaveError, Limits, OpenStreamError, PingError, RecvError, SendError, StopReason, Stream,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -125,6 +125,33 @@ fn a_stream_carries_megabytes_between_tasks() {
         };
         tokio::join!(echo, ask);
     });
+}
+
+/// Whether it compiles is the test: executors with several threads move tasks between them.
+#[test]
+fn what_tasks_wait_for_can_move_between_threads() {
+    fn movable<T: Send>(_: &T) {}
+    let ada = Participants::new().member("ada").start().unwrap();
+    movable(&ada.join_async([ada.address().to_string()], SECOND));
+    movable(&ada.leave_async(SECOND));
+    movable(&ada.ping_async(ada.name(), SECOND));
+    movable(&ada.send_reliable_async("bob", "x", SECOND));
+    movable(&ada.open_stream_async("bob", "x", SECOND));
+    movable(&ada.connect_async("bob", SECOND));
+    movable(&ada.close_async(SECOND));
+    movable(&ada.shutdown_async(SECOND));
+    movable(&ada.queue_send("bob", "x"));
+    let (events, calls) = (ada.subscribe(), ada.listen("x").unwrap());
+    movable(&events.recv_async());
+    movable(&calls.recv_async());
+    async fn echo(mut stream: Stream) -> std::io::Result<()> {
+        let mut all = Vec::new();
+        stream.read_to_end_async(&mut all).await?;
+        stream.write_all_async(&all).await
+    }
+    let call = async { echo(calls.recv_async().await.unwrap().stream).await };
+    movable(&call);
+    assert!(ada.is_running(), "nothing begins before it is polled");
 }
 
 /// Counts who holds it.

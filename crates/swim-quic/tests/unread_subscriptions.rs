@@ -195,3 +195,25 @@ fn calls_that_would_wait_for_the_driver_thread_are_refused_on_it() {
     eventually("it is closed all the same", || !ada.is_running());
     assert!(participants.member("cyd").driver(&driver).start().is_ok(), "the thread goes on");
 }
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("planted by the test");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_ends_no_member() {
+    let ada = Participants::new().member("ada").start().unwrap();
+    let waker = Arc::new(Panics).into();
+    let (events, later) = (ada.subscribe(), ada.subscribe());
+    let mut task = Box::pin(events.recv_async());
+    assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    ada.set_meta("changed").unwrap();
+    let next = later.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(next, Event::Updated(_)), "{next:?}");
+    ada.set_meta("again").unwrap();
+    assert!(ada.is_running());
+}
