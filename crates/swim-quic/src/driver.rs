@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -15,18 +14,11 @@ use quic_net::{EventLoop, LoopWaker, SocketId};
 use crate::answer::{Answer, GiveUps, Reply, answer};
 use crate::cluster_event::StopReason;
 use crate::command::Command;
+use crate::command_queue::{CommandInlet, CommandOutlet, command_queue};
 use crate::deadline::{become_driver_thread, may_wait};
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::{Node, Shared};
 use crate::receiver::{self, Feed, Incoming};
-
-/// Commands that can wait for one node; beyond it callers get [`CommandError::Busy`]. Each node has
-/// a queue of its own, so that one with many callers takes no place of another.
-const COMMAND_QUEUE: usize = 1_024;
-
-/// Bytes of payloads that can wait for one node, a few of the longest messages: callers that do not
-/// wait would fill the queue with gigabytes.
-const COMMAND_QUEUE_BYTES: usize = 64 << 20;
 
 /// Nodes that can wait to be hosted by one driver thread.
 const HOST_QUEUE: usize = 1_024;
@@ -86,27 +78,18 @@ impl Driver {
         make: MakeNode,
     ) -> Result<CommandSender, StartError> {
         may_wait()?;
-        let (queue, commands) = bounded(COMMAND_QUEUE);
+        let (queue, commands) = command_queue();
         let (lives, ended) = receiver::bounded(0);
         let (reply, hosted) = bounded(1);
         let give_ups = GiveUps::new(self.waker());
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let new = NewNode {
-            bind,
-            make,
-            commands,
-            queued_bytes: Arc::clone(&queued_bytes),
-            give_ups: Arc::clone(&give_ups),
-            shared,
-            lives,
-            reply,
-        };
+        let new =
+            NewNode { bind, make, commands, give_ups: Arc::clone(&give_ups), shared, lives, reply };
         self.nodes.try_send(new).map_err(|error| match error {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Disconnected(_) => CommandError::Closed,
         })?;
         let waker = self.waker();
-        let sender = CommandSender { queue, queued_bytes, ended, give_ups, waker };
+        let sender = CommandSender { queue, ended, give_ups, waker };
         sender.wake();
         hosted.recv().map_err(|_| CommandError::Closed)??;
         Ok(sender)
@@ -120,8 +103,7 @@ pub(crate) type MakeNode = Box<dyn FnOnce(SocketAddr, Instant) -> Result<Node, S
 struct NewNode {
     bind: SocketAddr,
     make: MakeNode,
-    commands: Receiver<Command>,
-    queued_bytes: Arc<AtomicUsize>,
+    commands: CommandOutlet,
     give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
     lives: Feed<Never>,
@@ -133,9 +115,7 @@ enum Never {}
 
 /// The way to one node on a driver thread.
 pub(crate) struct CommandSender {
-    queue: Sender<Command>,
-    /// Of the payloads that wait in it.
-    queued_bytes: Arc<AtomicUsize>,
+    queue: CommandInlet,
     ended: Incoming<Never>,
     give_ups: Arc<GiveUps>,
     waker: Arc<LoopWaker>,
@@ -144,20 +124,7 @@ pub(crate) struct CommandSender {
 impl CommandSender {
     /// Queues a command and wakes the driver. Never waits.
     pub(crate) fn send(&self, command: Command) -> Result<(), CommandError> {
-        let bytes = command.payload_len();
-        let before = self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
-        let is_full = bytes > 0 && before > 0 && before + bytes > COMMAND_QUEUE_BYTES;
-        let queued = if is_full {
-            Err(CommandError::Busy)
-        } else {
-            self.queue.try_send(command).map_err(|error| match error {
-                TrySendError::Full(_) => CommandError::Busy,
-                TrySendError::Disconnected(_) => CommandError::Closed,
-            })
-        };
-        if queued.is_err() {
-            self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
-        }
+        let queued = self.queue.push(command);
         self.wake();
         queued
     }
@@ -203,8 +170,7 @@ struct DriverThread {
 struct Hosted {
     node: Node,
     socket: SocketId,
-    commands: Receiver<Command>,
-    queued_bytes: Arc<AtomicUsize>,
+    commands: CommandOutlet,
     give_ups: Arc<GiveUps>,
     shared: Arc<Shared>,
     /// Until when its connections may take to close.
@@ -249,7 +215,7 @@ impl DriverThread {
     }
 
     fn host(&mut self, new: NewNode, now: Instant) {
-        let NewNode { bind, make, commands, queued_bytes, give_ups, shared, lives, reply } = new;
+        let NewNode { bind, make, commands, give_ups, shared, lives, reply } = new;
         let bound = self.event_loop.bind(bind);
         let (socket, local) = match bound {
             Ok(bound) => bound,
@@ -264,7 +230,6 @@ impl DriverThread {
                     node,
                     socket,
                     commands,
-                    queued_bytes,
                     give_ups,
                     shared,
                     closing: None,
@@ -351,10 +316,8 @@ impl Hosted {
     fn carry_out_commands(&mut self, now: Instant) -> bool {
         let mut bytes = 0;
         for _ in 0..COMMANDS_PER_TURN {
-            let Ok(command) = self.commands.try_recv() else { return true };
-            let length = command.payload_len();
-            self.queued_bytes.fetch_sub(length, Ordering::AcqRel);
-            bytes += length;
+            let Some(command) = self.commands.pop() else { return true };
+            bytes += command.payload_len();
             self.node.command(command, now);
             if bytes >= COMMAND_BYTES_PER_TURN {
                 break;
@@ -390,6 +353,8 @@ impl Hosted {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use certs::{Authority, Identity};
     use quic_net::{Endpoint, EndpointConfig};
     use swim_core::{Config, Hooks, LocalMember, Member, MemberName, Membership, RngSeed, Time};
@@ -397,6 +362,7 @@ mod tests {
     use super::*;
     use crate::application::StreamRouter;
     use crate::cluster_event::Event;
+    use crate::command_queue::COMMANDS;
     use crate::deadline::wait_until;
     use crate::host_watch::HostWatch;
     use crate::live_identity::LiveIdentity;
@@ -520,15 +486,11 @@ mod tests {
         });
         reaches.recv_timeout(PATIENCE).unwrap();
         let stats = || Command::Stats { reply: answer(None).0 };
-        for _ in 0..COMMAND_QUEUE {
+        for _ in 0..COMMANDS {
             busy.send(stats()).unwrap();
         }
         assert_eq!(busy.send(stats()), Err(CommandError::Busy));
         assert_eq!(other.send(stats()), Ok(()), "its queue is not the busy one's");
-        let long = |bytes| Command::Broadcast { payload: vec![0; bytes], reply: answer(None).0 };
-        assert_eq!(other.send(long(COMMAND_QUEUE_BYTES + 1)), Ok(()), "the first one always fits");
-        assert_eq!(other.send(long(1)), Err(CommandError::Busy), "there is no room for its bytes");
-        assert_eq!(other.send(stats()), Ok(()), "one without a payload has room");
         busy_shared.close_until(deadline());
         busy.wake();
         drop(go_on);
@@ -537,7 +499,6 @@ mod tests {
         assert!(busy_shared.stopped.load(Ordering::Acquire));
         assert_eq!(busy.send(stats()), Err(CommandError::Closed));
         assert!(answers(&other));
-        assert_eq!(other.send(long(1)), Ok(()), "the long one has been taken");
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests with a thread wait in real time")]

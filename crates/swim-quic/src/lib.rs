@@ -74,6 +74,7 @@ mod builder;
 mod cluster;
 mod cluster_event;
 mod command;
+mod command_queue;
 #[cfg(test)]
 mod conformance;
 mod deadline;
