@@ -148,7 +148,10 @@ impl Membership {
         let counted = self.counted_members();
         let Self { members, config, effects, processes, .. } = self;
         let interval = push_pull::interval(config.push_pull_interval, counted);
-        effects.set_timer(Timer::PushPull, effects.now() + interval);
+        // Zero is never: this one exchange follows a suspension.
+        if !interval.is_zero() {
+            effects.set_timer(Timer::PushPull, effects.now() + interval);
+        }
         let is_there = |index, member: &Member| {
             index != MemberIndex::ME && member.state() == MemberState::Alive
         };

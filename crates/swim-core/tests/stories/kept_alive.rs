@@ -69,3 +69,15 @@ fn whoever_has_crashed_is_dead_in_time_though_one_says_that_it_is_alive() {
         assert!(back.iter().all(|times| *times <= 4), "came back {back:?} times");
     }
 }
+
+#[test]
+fn a_member_that_never_exchanges_states_resumes_all_the_same() {
+    let mut config = Config::lan();
+    config.push_pull_interval = Duration::ZERO;
+    let mut cluster = Cluster::joined_with(&["ada", "bob"], &config);
+    let started = |cluster: &Cluster| cluster.machine("ada").stats().counters.exchanges_started;
+    let before = started(&cluster);
+    cluster.tell("ada", |machine, now| machine.handle_resumed(seconds(60), now));
+    cluster.run_for(seconds(5));
+    assert_eq!(started(&cluster), before + 1);
+}
