@@ -388,9 +388,8 @@ impl Builder {
         transport.identify = live.identify();
         transport.describe_names = live.describe_names();
         let endpoint = Endpoint::new(transport, tls, now)?;
-        let me = LocalMember { name, address, meta: self.meta };
-        let mut membership =
-            Membership::new(self.config, me, RngSeed(random_bytes()?), Time::ZERO)?;
+        let (me, seed) = (LocalMember { name, address, meta: self.meta }, RngSeed(random_bytes()?));
+        let mut membership = Membership::new(self.config, me, seed, Time::ZERO)?;
         install_hooks(self.hooks, &mut membership, &self.shared);
         let applications = StreamRouter::new(Arc::clone(&waker));
         let seeds = StandingSeeds::new(seeds, waker);
