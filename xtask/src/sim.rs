@@ -15,7 +15,8 @@ const PACKAGE: &str = "swim-quic-core";
 const REFERENCE: &str = "crates/swim-core/reference-digest";
 /// Where the bugs are kept, below the repository's root. A seed must catch each of them, or, where
 /// a line above a patch says `test: ...`, the test that `cargo test` runs with those arguments, or
-/// where it says `hostile: A..B`, one of these hostile seeds.
+/// where it says `hostile: A..B`, one of these hostile seeds, or where it says `figures: A..B`,
+/// these repetitions of the scenario `hostile`.
 const PLANTED: [&str; 2] = ["crates/swim-core/planted", "crates/quic-net/planted"];
 /// All of them take some eight minutes.
 const THIRDS: usize = 3;
@@ -207,10 +208,19 @@ fn run_planted(smoke: bool) -> Result<(), Stop> {
         let text = fs::read_to_string(bug)
             .map_err(|error| Stop::cannot(format!("read {}", bug.display()), error))?;
         let said = |what| text.lines().find_map(|line| line.strip_prefix(what));
-        let caught = match (said("test: "), said("hostile: ")) {
-            (Some(arguments), _) => fails_a_test(&copy, arguments, &name)?,
-            (None, Some(seeds)) => breaks_a_rule(&root, &copy, &["--hostile"], (seeds, &name))?,
-            (None, None) => breaks_a_rule(&root, &copy, &[], (PLANTED_SEEDS, &name))?,
+        let caught = if let Some(arguments) = said("test: ") {
+            fails_a_test(&copy, arguments, &name)?
+        } else if let Some(runs) = said("figures: ") {
+            let figures = ["--scenario", "hostile", "--repetitions", runs];
+            // They mean something only as long as they are good without the bug.
+            let sound = build(&root, &root.join("target"), "release")?;
+            is_sound(sound, &figures)? && breaks_a_rule(&root, &copy, &figures, &name)?
+        } else if let Some(seeds) = said("hostile: ") {
+            let hunt = ["--hostile", "--seeds", seeds, "--until-broken"];
+            breaks_a_rule(&root, &copy, &hunt, &name)?
+        } else {
+            let hunt = ["--seeds", PLANTED_SEEDS, "--until-broken"];
+            breaks_a_rule(&root, &copy, &hunt, &name)?
         };
         println!("{name:<36}{}", if caught { "caught" } else { "MISSED" });
         if !caught {
@@ -221,16 +231,22 @@ fn run_planted(smoke: bool) -> Result<(), Stop> {
     if missed.is_empty() { Ok(()) } else { Err(Stop::Said(1)) }
 }
 
-fn breaks_a_rule(
-    root: &Path,
-    copy: &Path,
-    kind: &[&str],
-    (seeds, name): (&str, &str),
-) -> Result<bool, Stop> {
+fn breaks_a_rule(root: &Path, copy: &Path, arguments: &[&str], name: &str) -> Result<bool, Stop> {
     let program = build(copy, &root.join("target/planted/build"), "release")?;
     let mut hunt = Command::new(program);
-    hunt.args(kind).args(["--seeds", seeds, "--until-broken"]);
+    hunt.args(arguments).stdout(Stdio::null());
     Ok(process::run(&mut hunt, name)?.code() == Some(1))
+}
+
+/// Whether the simulator as it is keeps to the rules; says so if not.
+fn is_sound(program: PathBuf, arguments: &[&str]) -> Result<bool, Stop> {
+    let mut run = Command::new(program);
+    run.args(arguments).stdout(Stdio::null());
+    let is_sound = process::run(&mut run, "the same without the bug")?.success();
+    if !is_sound {
+        println!("{}: a rule is broken without a planted bug too", arguments.join(" "));
+    }
+    Ok(is_sound)
 }
 
 /// Builds the tests first: sources that do not build have caught nothing.
