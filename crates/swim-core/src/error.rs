@@ -131,6 +131,29 @@ pub enum StreamFailure {
     NotConnected(DialFailure),
 }
 
+impl StreamFailure {
+    /// Whether another try may end otherwise though nobody changes a setting, a certificate or a
+    /// route.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::Reset | Self::Closed => true,
+            Self::Refused | Self::PeerMismatch => false,
+            Self::NotConnected(failure) => match failure {
+                DialFailure::NoAnswer
+                | DialFailure::HandshakeUnfinished
+                | DialFailure::Pausing
+                | DialFailure::Ended
+                | DialFailure::Kernel(_) => true,
+                DialFailure::NotPermitted
+                | DialFailure::NetworkUnreachable
+                | DialFailure::HostUnreachable
+                | DialFailure::AddressFamily => false,
+            },
+        }
+    }
+}
+
 /// Why a dial brought no connection, where the peer did not refuse it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]

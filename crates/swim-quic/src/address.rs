@@ -54,6 +54,13 @@ impl JoinAddress {
     }
 }
 
+impl JoinAddress {
+    /// Whether both are the same host and port, whatever member is expected there.
+    pub(crate) fn leads_to_same(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
+    }
+}
+
 impl FromStr for JoinAddress {
     type Err = AddressError;
 

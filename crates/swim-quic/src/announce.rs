@@ -1,13 +1,11 @@
 //! Which address a member binds to and announces to others.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
-use crate::answer::answer;
-use crate::deadline::{deadline_after, wait_until};
+use crate::advertise::{Advertise, is_link_local};
 use crate::error::{AnnounceError, StartError};
-use crate::resolve::Resolver;
+use crate::host::Host;
 
 /// Parses `IP:PORT`, or an IP alone, which stands for the default port.
 pub(crate) fn parse_bind(text: &str) -> Result<SocketAddr, StartError> {
@@ -24,15 +22,12 @@ pub(crate) fn parse_bind(text: &str) -> Result<SocketAddr, StartError> {
 /// the machine's one address. An IPv4 socket announces an IPv4 address only.
 pub(crate) fn announced_address(
     bind: SocketAddr,
-    advertise: Option<SocketAddr>,
+    advertise: Option<&Advertise>,
     seeds: &[JoinAddress],
     host: &mut impl Host,
 ) -> Result<SocketAddr, AnnounceError> {
     match advertise {
-        Some(address) if address.ip().is_unspecified() => {
-            return Err(AnnounceError::Unspecified(address.ip()));
-        }
-        Some(address) => return Ok(address),
+        Some(given) => return given.resolve(bind, host),
         None if !bind.ip().is_unspecified() => return Ok(bind),
         None => {}
     }
@@ -81,72 +76,13 @@ const ANYWHERE: [SocketAddr; 2] = [
 
 /// Whether an address means nothing to other machines: loopback and link-local ones.
 fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback()
-        || match ip {
-            IpAddr::V4(ip) => ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        }
-}
-
-/// What this machine knows of addresses.
-pub(crate) trait Host {
-    /// Which of our addresses the kernel would use towards `peer`.
-    fn source_towards(&self, bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr>;
-
-    /// The addresses of a seed that is a name; none if there is no answer in time.
-    fn resolve(&mut self, seed: &JoinAddress) -> Vec<SocketAddr>;
-
-    /// The addresses of all interfaces.
-    fn addresses(&self) -> Vec<IpAddr>;
-}
-
-/// How long a start may wait for the resolver, for all seeds together.
-const RESOLVE_TIME: Duration = Duration::from_secs(2);
-
-/// This machine.
-pub(crate) struct ThisHost {
-    resolver: Resolver,
-    until: Option<Instant>,
-}
-
-impl ThisHost {
-    pub(crate) fn new() -> Self {
-        Self { resolver: Resolver::default(), until: None }
-    }
-}
-
-impl Host for ThisHost {
-    fn source_towards(&self, bind: SocketAddr, peer: SocketAddr) -> Option<IpAddr> {
-        let socket = UdpSocket::bind(SocketAddr::new(bind.ip(), 0)).ok()?;
-        let peer = match (bind.ip(), peer.ip()) {
-            (IpAddr::V6(_), IpAddr::V4(ip)) => {
-                SocketAddr::new(ip.to_ipv6_mapped().into(), peer.port())
-            }
-            _ => peer,
-        };
-        // Connecting a UDP socket sends nothing.
-        socket.connect(peer).ok()?;
-        let ip = socket.local_addr().ok()?.ip().to_canonical();
-        (!ip.is_unspecified()).then_some(ip)
-    }
-
-    fn resolve(&mut self, seed: &JoinAddress) -> Vec<SocketAddr> {
-        let until = *self.until.get_or_insert_with(|| deadline_after(RESOLVE_TIME));
-        let (reply, answered) = answer(None);
-        self.resolver.look_up(seed.clone(), |resolved| reply.send(resolved));
-        let resolved = wait_until(answered, until).and_then(Result::ok);
-        resolved.and_then(|resolved| resolved.found.ok()).unwrap_or_default()
-    }
-
-    fn addresses(&self) -> Vec<IpAddr> {
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        interfaces.into_iter().map(|interface| interface.ip()).collect()
-    }
+    ip.is_loopback() || is_link_local(ip)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::ThisHost;
 
     fn socket(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -157,10 +93,10 @@ mod tests {
         let (bound, mut host) = (socket("127.0.0.1:7001"), ThisHost::new());
         assert_eq!(announced_address(bound, None, &[], &mut host).unwrap(), bound);
         let explicit = socket("10.9.8.7:0");
-        let announced = announced_address(bound, Some(explicit), &[], &mut host).unwrap();
+        let announced = announced_address(bound, Some(&explicit.into()), &[], &mut host).unwrap();
         assert_eq!(announced, explicit);
-        let wildcard = Some(socket("0.0.0.0:1"));
-        let error = announced_address(bound, wildcard, &[], &mut host).unwrap_err();
+        let wildcard = socket("0.0.0.0:1").into();
+        let error = announced_address(bound, Some(&wildcard), &[], &mut host).unwrap_err();
         assert!(error.to_string().contains("Builder::advertise"), "{error}");
     }
 
@@ -196,8 +132,8 @@ mod tests {
             named.map(|(_, address)| *address).collect()
         }
 
-        fn addresses(&self) -> Vec<IpAddr> {
-            self.addresses.clone()
+        fn interfaces(&self) -> Vec<(String, IpAddr)> {
+            self.addresses.iter().map(|ip| ("eth0".to_owned(), *ip)).collect()
         }
     }
 

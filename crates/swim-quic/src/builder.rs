@@ -13,8 +13,9 @@ use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use swim_core::{Config, Features, LocalMember, MemberName, Membership, RngSeed, Time};
 
 use crate::address::{DEFAULT_PORT, JoinAddress};
-use crate::address_watch::AddressWatch;
-use crate::announce::{ThisHost, announced_address, parse_bind};
+use crate::address_watch::AddressSource;
+use crate::advertise::Advertise;
+use crate::announce::{announced_address, parse_bind};
 use crate::application::StreamRouter;
 use crate::cluster::{Cluster, Inner};
 use crate::driver::{Driver, MakeNode};
@@ -22,13 +23,16 @@ use crate::error::{CommandError, DriverError, StartError};
 use crate::held_bytes::HeldBytes;
 use crate::hook_runner::{SharedHooks, install_hooks};
 use crate::hooks::Hooks;
+use crate::host::ThisHost;
 use crate::host_watch::HostWatch;
 use crate::identity_files::{IdentityFilesWatch, IdentitySource, LoadedIdentity};
-use crate::live_identity::{LiveIdentity, unproven};
+use crate::live_identity::LiveIdentity;
 use crate::node::{Node, NodeParts, Shared};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
-use crate::resolve::{Resolver, StandingSeeds};
-use crate::start_checks::{check_development, note_label, random_bytes};
+use crate::reach::Reach;
+use crate::resolve::Resolver;
+use crate::standing_seeds::{StandingSeeds, parse_seeds};
+use crate::start_checks::{check_development, check_name, note_label, random_bytes};
 use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
 
 /// A member that is not running yet.
@@ -43,7 +47,7 @@ use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
 /// let driver = Driver::start()?; // only to share one thread among several members
 /// let builder = Cluster::builder("ada")
 ///     .bind("0.0.0.0:7946")
-///     .advertise("192.0.2.7:7946".parse()?)
+///     .advertise("192.0.2.7:7946")
 ///     .identity(Identity::from_pem_files("ca.pem", "ada.pem", "ada.key")?)
 ///     .name_policy(NamePolicy::Match)
 ///     .config(Config::wan())
@@ -67,7 +71,7 @@ use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
 pub struct Builder {
     name: String,
     bind: String,
-    advertise: Option<SocketAddr>,
+    advertise: Option<Advertise>,
     identity: Option<IdentitySource>,
     allows_development_identity: bool,
     trust: Option<Trust>,
@@ -89,7 +93,7 @@ impl Clone for Builder {
         Self {
             name: self.name.clone(),
             bind: self.bind.clone(),
-            advertise: self.advertise,
+            advertise: self.advertise.clone(),
             identity: self.identity.clone(),
             allows_development_identity: self.allows_development_identity,
             trust: self.trust.clone(),
@@ -155,13 +159,13 @@ impl Builder {
         self
     }
 
-    /// The address to announce to others. Port 0 means the bound port. Default: the bound one; for
-    /// a wildcard bind, the one that the kernel would use towards the first seed that resolves
-    /// (within 2 s), else for the default route, else the machine's only one, each time of the
-    /// socket's family.
+    /// The address to announce to others, or where it is found, see [`Advertise`]. Port 0 means the
+    /// bound port. Default: the bound one; for a wildcard bind, the one that the kernel would use
+    /// towards the first seed that resolves (within 2 s), else for the default route, else the
+    /// machine's only one, each time of the socket's family.
     #[must_use]
-    pub fn advertise(mut self, address: SocketAddr) -> Self {
-        self.advertise = Some(address);
+    pub fn advertise(mut self, what: impl Into<Advertise>) -> Self {
+        self.advertise = Some(what.into());
         self
     }
 
@@ -298,38 +302,29 @@ impl Builder {
         let name = MemberName::try_from(self.name.as_str())
             .map_err(|source| StartError::Name { name: self.name.clone(), source })?;
         let bind = parse_bind(&self.bind)?;
-        let seeds = self
-            .seeds
-            .iter()
-            .map(|seed| seed.parse::<JoinAddress>())
-            .collect::<Result<Vec<_>, _>>()?;
+        let seeds = parse_seeds(&self.seeds)?;
         self.config.validate()?;
         self.limits.validate()?;
         let loaded = self.identity.clone().ok_or(StartError::NoIdentity)?.load()?;
-        if loaded.identity.is_for_development() {
-            check_development(self.allows_development_identity, bind)?;
-        }
-        let trust = self.judging_trust(&loaded.identity);
-        if let Some(reading) = unproven(&self.name, &loaded.identity, &trust) {
-            return Err(StartError::NameNotInCertificate { name: self.name, reading });
-        }
-        let announced = announced_address(bind, self.advertise, &seeds, &mut ThisHost::new())?;
+        check_development(&loaded.identity, self.allows_development_identity, bind)?;
+        check_name(&self.name, &loaded.identity, &self.judging_trust(&loaded.identity))?;
+        let announced =
+            announced_address(bind, self.advertise.as_ref(), &seeds, &mut ThisHost::new())?;
         let driver = match &self.driver {
             Some(driver) => driver.clone(),
             None => Driver::start()?,
         };
         let shared = Arc::clone(&self.shared);
-        let towards: Vec<_> = seeds.iter().filter_map(JoinAddress::socket_address).collect();
-        let is_chosen = bind.ip().is_unspecified() && self.advertise.is_none();
+        let towards = seeds.iter().filter_map(JoinAddress::socket_address).collect();
+        let source = AddressSource::of(bind, self.advertise.as_ref(), towards);
         let (announce, announced_at) = bounded(1);
         let waker = driver.waker();
         let own_name = name.clone();
         let make: MakeNode = Box::new(move |local, now| {
             let port = if announced.port() == 0 { local.port() } else { announced.port() };
             let address = SocketAddr::new(announced.ip(), port);
-            let own = ThisHost::new();
-            let watch = AddressWatch::new(bind, address, is_chosen, towards, &own, now);
-            let host = HostWatch::new(watch);
+            let mut host = HostWatch::new(bind);
+            host.announced(address, source, now);
             let node = self.make_node(loaded, (own_name, address), seeds, waker, host, now)?;
             let _ = announce.send(address);
             Ok(node)
@@ -341,7 +336,8 @@ impl Builder {
             name,
             address,
             shared,
-            resolver: Resolver::default(),
+            bind,
+            resolver: Resolver::new(Reach::of(bind)),
             sender,
             held: HeldBytes::default(),
         }))
@@ -392,7 +388,7 @@ impl Builder {
         let mut membership = Membership::new(self.config, me, seed, Time::ZERO)?;
         install_hooks(self.hooks, &mut membership, &self.shared);
         let applications = StreamRouter::new(Arc::clone(&waker));
-        let seeds = StandingSeeds::new(seeds, waker);
+        let seeds = StandingSeeds::new(seeds, host.reach(), waker);
         let (identity, shared) = (live, self.shared);
         let parts = NodeParts { membership, endpoint, identity, seeds, applications, shared, host };
         Ok(Node::new(parts, now))

@@ -368,7 +368,8 @@ mod tests {
     use crate::live_identity::LiveIdentity;
     use crate::node::NodeParts;
     use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
-    use crate::resolve::StandingSeeds;
+    use crate::reach::Reach;
+    use crate::standing_seeds::StandingSeeds;
 
     const PATIENCE: Duration = Duration::from_secs(30);
     const DAY: Duration = Duration::from_secs(86_400);
@@ -427,7 +428,7 @@ mod tests {
             }
             tell.send(address).unwrap();
             let applications = StreamRouter::new(Arc::clone(&waker));
-            let seeds = StandingSeeds::new(Vec::new(), waker);
+            let seeds = StandingSeeds::new(Vec::new(), Reach::ANY, waker);
             let parts = NodeParts {
                 membership: machine,
                 endpoint,
@@ -435,7 +436,7 @@ mod tests {
                 seeds,
                 applications,
                 shared: node_shared,
-                host: HostWatch::new(None),
+                host: HostWatch::new(address),
             };
             Ok(Node::new(parts, now))
         });

@@ -3,19 +3,32 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::address_watch::{AddressChange, AddressWatch};
-use crate::announce::ThisHost;
+use crate::address_watch::{AddressChange, AddressSource, AddressWatch};
+use crate::host::ThisHost;
+use crate::reach::Reach;
 use crate::suspension::SuspensionWatch;
 
 /// Watches the host of one member.
 pub(crate) struct HostWatch {
+    bind: SocketAddr,
     suspensions: SuspensionWatch,
     addresses: Option<AddressWatch>,
 }
 
 impl HostWatch {
-    pub(crate) fn new(addresses: Option<AddressWatch>) -> Self {
-        Self { suspensions: SuspensionWatch::new(), addresses }
+    pub(crate) fn new(bind: SocketAddr) -> Self {
+        Self { bind, suspensions: SuspensionWatch::new(), addresses: None }
+    }
+
+    /// This address is announced from here on; `source` says where another one is from when this
+    /// machine loses it.
+    pub(crate) fn announced(&mut self, address: SocketAddr, source: AddressSource, now: Instant) {
+        self.addresses = AddressWatch::new(self.bind, address, source, &ThisHost::new(), now);
+    }
+
+    /// Which addresses the member's socket can send to.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach::of(self.bind)
     }
 
     /// How long the host was suspended since the last call, if it was for two seconds or more.

@@ -67,6 +67,7 @@ pub struct Readme;
 
 mod address;
 mod address_watch;
+mod advertise;
 mod announce;
 mod answer;
 mod application;
@@ -86,16 +87,19 @@ mod held_bytes;
 mod hook_link;
 mod hook_runner;
 mod hooks;
+mod host;
 mod host_watch;
 mod identity_files;
 mod live_identity;
 mod members;
 mod node;
 mod protocol;
+mod reach;
 mod receipt;
 mod receiver;
 mod resolve;
 mod settings_command;
+mod standing_seeds;
 mod start_checks;
 mod subscribers;
 mod suspension;
@@ -105,6 +109,7 @@ mod wakers;
 mod warnings;
 
 pub use address::AddressError;
+pub use advertise::Advertise;
 pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{
@@ -120,8 +125,8 @@ pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
     DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
     KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, RecvError,
-    RecvTimeoutError, ResolveError, RevokeError, RotateError, SendDatagramError, SendError,
-    SetMetaError, SetUserStateError, StartError, StreamIoError, TryRecvError,
+    RecvTimeoutError, ResolveError, RevokeError, RotateError, SeedsError, SendDatagramError,
+    SendError, SetMetaError, SetUserStateError, StartError, StreamIoError, TryRecvError,
 };
 pub use hooks::Hooks;
 pub use members::Members;

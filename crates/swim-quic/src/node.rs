@@ -30,7 +30,7 @@ use crate::host_watch::HostWatch;
 use crate::live_identity::LiveIdentity;
 use crate::members::Members;
 use crate::receiver::Feed;
-use crate::resolve::StandingSeeds;
+use crate::standing_seeds::StandingSeeds;
 use crate::subscribers::{Offer, Subscribers};
 use crate::transport::{Clock, EndpointTransport, Peers};
 use crate::warnings::Warnings;
@@ -222,7 +222,10 @@ impl Node {
                 if self.operations.leaving.take_if(|leaving| *leaving == operation).is_some() {
                     self.delayed_tasks.add(now + LINGER_AFTER_LEAVE, DelayedTask::CloseAll);
                 }
-                self.operations.finish(operation, outcome);
+                if let Some(address) = self.operations.finish(operation, outcome) {
+                    // A join is tried once; only what was set as a seed stands.
+                    self.membership.forget_joined(address);
+                }
             }
             Output::Event(MembershipEvent::Warning { kind, address, detail }) => {
                 self.warn(kind.to_string(), format!("{address}: {detail}"), now);

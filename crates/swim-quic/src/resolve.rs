@@ -3,36 +3,62 @@
 //! A lookup through the standard library can block for half a minute, so neither the driver nor a
 //! caller with a deadline ever makes one itself. How many run at once is bounded.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crossbeam_channel::{Receiver, Sender, bounded};
-use quic_net::LoopWaker;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::address::{Host, JoinAddress};
-use crate::cluster_event::Event;
 use crate::error::ResolveError;
+use crate::reach::Reach;
 
-/// Lookups that may run at once for one cluster; more fail at once and are tried again later.
+/// Lookups that run at once for one cluster. A slow one takes one place, so that others go on.
 const CONCURRENT_LOOKUPS: usize = 16;
+/// Lookups that wait for a place, in the order in which they came; further ones fail at once.
+const WAITING_LOOKUPS: usize = 1_024;
 
 /// The lookup threads of one cluster.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Resolver {
-    running: Arc<AtomicUsize>,
+    reach: Reach,
+    queue: Arc<Mutex<LookupQueue>>,
+    look_up_now: LookUp,
 }
+
+/// Asks the system for the addresses of a host.
+type LookUp = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+#[derive(Default)]
+struct LookupQueue {
+    /// Threads, each of which takes what waits when it is done.
+    running: usize,
+    waiting: VecDeque<Lookup>,
+}
+
+/// A name that is to be looked up.
+struct Lookup {
+    host: String,
+    address: JoinAddress,
+    deliver: Deliver,
+}
+
+/// Takes what became of a lookup.
+type Deliver = Box<dyn FnOnce(Resolved) + Send>;
 
 /// What became of one address.
 pub(crate) struct Resolved {
     /// What was asked for.
     pub(crate) address: JoinAddress,
-    /// Every address behind it, or why there is none.
+    /// Every address behind it that the socket reaches, or why there is none.
     pub(crate) found: Result<Vec<SocketAddr>, ResolveError>,
 }
 
 impl Resolver {
+    /// `reach` says which addresses are of use.
+    pub(crate) fn new(reach: Reach) -> Self {
+        Self { reach, queue: Arc::default(), look_up_now: ask_the_system }
+    }
+
     /// Looks one address up and calls `deliver` with the result. Literals are answered at once.
     pub(crate) fn look_up(
         &self,
@@ -42,170 +68,164 @@ impl Resolver {
         let host = match &address.host {
             Host::Ip(ip) => {
                 let found = Ok(vec![SocketAddr::new(*ip, address.port)]);
-                deliver(Resolved { address, found });
-                return;
+                return deliver(Resolved { address, found });
             }
             Host::Name(name) => name.clone(),
         };
-        if self.running.fetch_add(1, Ordering::AcqRel) >= CONCURRENT_LOOKUPS {
-            self.running.fetch_sub(1, Ordering::AcqRel);
-            let found = Err(ResolveError::TooManyLookups { limit: CONCURRENT_LOOKUPS });
-            deliver(Resolved { address, found });
-            return;
-        }
-        let slot = Slot(Arc::clone(&self.running));
+        let lookup = Lookup { host, address, deliver: Box::new(deliver) };
+        let Some(lookup) = self.enqueue(lookup) else { return };
         // Taken by the thread, or by us if there is none.
-        let deliver = Arc::new(Mutex::new(Some(deliver)));
-        let (thread_deliver, thread_address) = (Arc::clone(&deliver), address.clone());
-        let started = std::thread::Builder::new().name("swim-resolver".into()).spawn(move || {
-            let found = look_up_now(&host, thread_address.port);
-            drop(slot);
-            deliver_once(&thread_deliver, Resolved { address: thread_address, found });
-        });
+        let first = Arc::new(Mutex::new(Some(lookup)));
+        let (thread_first, resolver) = (Arc::clone(&first), self.clone());
+        let work = move || resolver.work(take(&thread_first));
+        let started = std::thread::Builder::new().name("swim-resolver".into()).spawn(work);
         if let Err(error) = started {
+            self.lock().running -= 1;
             let found = Err(ResolveError::NoThread(Arc::new(error)));
-            deliver_once(&deliver, Resolved { address, found });
-        }
-    }
-}
-
-/// The addresses a member keeps trying, names looked up anew whenever the machine asks.
-pub(crate) struct StandingSeeds {
-    seeds: Vec<(JoinAddress, Vec<SocketAddr>)>,
-    resolver: Resolver,
-    waker: Arc<LoopWaker>,
-    sender: Sender<Resolved>,
-    results: Receiver<Resolved>,
-    in_flight: usize,
-    changed: bool,
-}
-
-impl StandingSeeds {
-    pub(crate) fn new(seeds: Vec<JoinAddress>, waker: Arc<LoopWaker>) -> Self {
-        let (sender, results) = bounded(seeds.len().max(1));
-        let seeds: Vec<_> = seeds
-            .into_iter()
-            .map(|seed| {
-                let known = seed.socket_address().into_iter().collect();
-                (seed, known)
-            })
-            .collect();
-        let changed = !seeds.is_empty();
-        let resolver = Resolver::default();
-        let mut standing = Self { seeds, resolver, waker, sender, results, in_flight: 0, changed };
-        standing.resolve();
-        standing
-    }
-
-    /// Looks every name up again, unless that is under way.
-    pub(crate) fn resolve(&mut self) {
-        if self.in_flight > 0 {
-            return;
-        }
-        for (seed, _) in &self.seeds {
-            if seed.socket_address().is_none() {
-                self.in_flight += 1;
-                let (sender, waker) = (self.sender.clone(), Arc::clone(&self.waker));
-                self.resolver.look_up(seed.clone(), move |resolved| {
-                    // The member may be gone; and the next turn finds it without the wake-up.
-                    let _ = sender.try_send(resolved);
-                    let _ = waker.wake();
-                });
+            if let Some(Lookup { address, deliver, .. }) = take(&first) {
+                deliver(Resolved { address, found });
             }
         }
     }
 
-    /// All addresses, when a lookup has changed them since the last call. A name that does not
-    /// resolve keeps the addresses it had and is reported.
-    pub(crate) fn changed(&mut self, events: &mut Vec<Event>) -> Option<Vec<SocketAddr>> {
-        while let Ok(Resolved { address, found }) = self.results.try_recv() {
-            self.in_flight = self.in_flight.saturating_sub(1);
-            match found {
-                Ok(found) => {
-                    for (_, known) in self.seeds.iter_mut().filter(|(seed, _)| *seed == address) {
-                        self.changed |= *known != found;
-                        known.clone_from(&found);
-                    }
-                }
-                Err(error) => {
-                    log::warn!("seed {}: {error}; it will be tried again", address.text);
-                    let error = Some(Box::new(error.into()));
-                    events.push(Event::Seed { address: address.text, error });
-                }
-            }
+    /// The lookup back if a thread is to be started for it, which counts as running then.
+    fn enqueue(&self, lookup: Lookup) -> Option<Lookup> {
+        let mut queue = self.lock();
+        if queue.running < CONCURRENT_LOOKUPS {
+            queue.running += 1;
+            return Some(lookup);
         }
-        std::mem::take(&mut self.changed)
-            .then(|| self.seeds.iter().flat_map(|(_, known)| known).copied().collect())
+        if queue.waiting.len() < WAITING_LOOKUPS {
+            queue.waiting.push_back(lookup);
+            return None;
+        }
+        drop(queue);
+        let found = Err(ResolveError::TooManyLookups { limit: WAITING_LOOKUPS });
+        (lookup.deliver)(Resolved { address: lookup.address, found });
+        None
     }
 
-    /// A member that left wants no seeds.
-    pub(crate) fn stop(&mut self) {
-        self.seeds.clear();
-        self.changed = false;
+    /// Looks up one name after the other until none waits.
+    fn work(&self, mut next: Option<Lookup>) {
+        while let Some(Lookup { host, address, deliver }) = next {
+            let found = self.find(&host, address.port);
+            deliver(Resolved { address, found });
+            let mut queue = self.lock();
+            next = queue.waiting.pop_front();
+            queue.running -= usize::from(next.is_none());
+        }
     }
-}
 
-/// Counts a running lookup for as long as it lives.
-struct Slot(Arc<AtomicUsize>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-fn deliver_once(deliver: &Mutex<Option<impl FnOnce(Resolved)>>, resolved: Resolved) {
-    let deliver = deliver.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(deliver) = deliver {
-        deliver(resolved);
-    }
-}
-
-fn look_up_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-    let mut found: Vec<SocketAddr> = (host, port)
-        .to_socket_addrs()
-        .map_err(|error: io::Error| ResolveError::Failed {
+    fn find(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+        let asked = (self.look_up_now)(host, port);
+        let mut found = asked.map_err(|error| ResolveError::Failed {
             host: host.to_owned(),
             source: Arc::new(error),
-        })?
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    if found.is_empty() { Err(ResolveError::NoAddress(host.to_owned())) } else { Ok(found) }
+        })?;
+        found.sort_unstable();
+        found.dedup();
+        let Some(first) = found.first().copied() else {
+            return Err(ResolveError::NoAddress(host.to_owned()));
+        };
+        found.retain(|address| self.reach.includes(address));
+        if found.is_empty() {
+            return Err(ResolveError::OtherFamily { host: host.to_owned(), found: first.ip() });
+        }
+        Ok(found)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LookupQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn take(lookup: &Mutex<Option<Lookup>>) -> Option<Lookup> {
+    lookup.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn ask_the_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crossbeam_channel::{Sender, bounded};
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// `slow…` takes as long as the test, `v6` has an IPv6 address only, others have both.
+    fn looks_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let (four, six) =
+            (([10, 0, 0, 1], port).into(), ([0xfd00, 0, 0, 0, 0, 0, 0, 1], port).into());
+        if host.starts_with("slow") {
+            crossbeam_channel::never::<()>().recv_timeout(PATIENCE).unwrap_err();
+        }
+        Ok(if host == "v6" { vec![six] } else { vec![six, four, four] })
+    }
+
+    fn resolver(bind: &str) -> Resolver {
+        let reach = Reach::of(bind.parse().unwrap());
+        Resolver { look_up_now: looks_up, ..Resolver::new(reach) }
+    }
+
+    fn tell(reply: &Sender<Resolved>) -> impl FnOnce(Resolved) + Send + use<> {
+        let reply = reply.clone();
+        // A slow lookup may end after the test.
+        move |resolved| drop(reply.try_send(resolved))
+    }
+
+    fn look_up(resolver: &Resolver, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
+        let (reply, answers) = bounded(1);
+        resolver.look_up(name.parse().unwrap(), tell(&reply));
+        answers.recv_timeout(PATIENCE / 2).unwrap().found
+    }
 
     #[test]
     fn a_literal_is_answered_at_once_and_a_name_by_a_thread() {
         let (reply, answers) = bounded(4);
-        let resolver = Resolver::default();
-        let deliver = || {
-            let reply = reply.clone();
-            move |resolved| reply.send(resolved).unwrap()
-        };
-        resolver.look_up("127.0.0.1:7001".parse().unwrap(), deliver());
+        let resolver = Resolver::new(Reach::ANY);
+        resolver.look_up("127.0.0.1:7001".parse().unwrap(), tell(&reply));
         let literal = answers.try_recv().unwrap();
         assert_eq!(literal.found.unwrap(), ["127.0.0.1:7001".parse().unwrap()]);
-        resolver.look_up("localhost:7001".parse().unwrap(), deliver());
-        let named = answers.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
-        let found = named.found.unwrap();
+        let found = look_up(&resolver, "localhost:7001").unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7001));
         assert!(!found.is_empty());
     }
 
     #[test]
-    fn beyond_the_bound_a_lookup_fails_at_once_and_says_so() {
-        let (reply, answers) = bounded(4);
-        let resolver = Resolver::default();
-        resolver.running.store(CONCURRENT_LOOKUPS, Ordering::Release);
-        resolver
-            .look_up("localhost:7001".parse().unwrap(), move |found| reply.send(found).unwrap());
+    fn only_addresses_that_the_socket_reaches_are_found_and_else_it_says_so() {
+        let (four, six) = ("10.0.0.1:7".parse().unwrap(), "[fd00::1]:7".parse().unwrap());
+        assert_eq!(look_up(&resolver("0.0.0.0:1"), "both:7").unwrap(), [four]);
+        assert_eq!(look_up(&resolver("[::]:1"), "both:7").unwrap(), [four, six]);
+        assert_eq!(look_up(&resolver("[fd00::9]:1"), "both:7").unwrap(), [six]);
+        let refusal = look_up(&resolver("0.0.0.0:1"), "v6:7").unwrap_err();
+        assert!(matches!(refusal, ResolveError::OtherFamily { .. }), "{refusal:?}");
+        let text = refusal.to_string();
+        assert!(text.contains("fd00::1") && text.contains("bind to [::]"), "{text}");
+    }
+
+    #[test]
+    fn slow_names_hold_up_no_others_and_what_is_beyond_the_bound_waits() {
+        let (resolver, (reply, answers)) = (resolver("0.0.0.0:1"), bounded(4));
+        let slow = |number: usize| format!("slow{number}").parse().unwrap();
+        for number in 1..CONCURRENT_LOOKUPS {
+            resolver.look_up(slow(number), tell(&reply));
+        }
+        // All of them by the one thread that is left.
+        for _ in 0..20 {
+            assert!(look_up(&resolver, "quick").is_ok());
+        }
+        for number in 0..=WAITING_LOOKUPS {
+            resolver.look_up(slow(number), tell(&reply));
+        }
+        assert!(answers.try_recv().is_err(), "they wait");
+        resolver.look_up(slow(0), tell(&reply));
         let refusal = answers.try_recv().unwrap().found.unwrap_err();
         assert!(matches!(refusal, ResolveError::TooManyLookups { .. }), "{refusal:?}");
         assert!(refusal.to_string().contains("try again"), "{refusal}");
-        assert_eq!(resolver.running.load(Ordering::Acquire), CONCURRENT_LOOKUPS);
     }
 }

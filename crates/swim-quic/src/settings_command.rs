@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use swim_core::wire::KeyError;
 use swim_core::{AdvertiseRefusal, MetaRefusal, PayloadTooLarge, SecretKey};
 
+use crate::address::JoinAddress;
+use crate::address_watch::AddressSource;
 use crate::answer::Reply;
 
 /// What is to happen to an encryption key.
@@ -17,11 +19,35 @@ pub(crate) enum KeyChange {
 
 /// A change of what may change while a member runs, or a question about it.
 pub(crate) enum SettingsCommand {
-    Meta { meta: Vec<u8>, reply: Reply<Result<(), MetaRefusal>> },
-    UserState { state: Vec<u8>, reply: Reply<Result<(), PayloadTooLarge>> },
-    Advertise { address: SocketAddr, reply: Reply<Result<(), AdvertiseRefusal>> },
-    Keys { reply: Reply<Vec<SecretKey>> },
-    ChangeKeys { change: KeyChange, key: SecretKey, reply: Reply<Result<(), KeyError>> },
+    Meta {
+        meta: Vec<u8>,
+        reply: Reply<Result<(), MetaRefusal>>,
+    },
+    UserState {
+        state: Vec<u8>,
+        reply: Reply<Result<(), PayloadTooLarge>>,
+    },
+    Advertise {
+        address: SocketAddr,
+        source: AddressSource,
+        reply: Reply<Result<(), AdvertiseRefusal>>,
+    },
+    SetSeeds {
+        seeds: Vec<JoinAddress>,
+        reply: Reply<()>,
+    },
+    ForgetSeed {
+        seed: JoinAddress,
+        reply: Reply<bool>,
+    },
+    Keys {
+        reply: Reply<Vec<SecretKey>>,
+    },
+    ChangeKeys {
+        change: KeyChange,
+        key: SecretKey,
+        reply: Reply<Result<(), KeyError>>,
+    },
 }
 
 impl SettingsCommand {
@@ -31,6 +57,8 @@ impl SettingsCommand {
             Self::UserState { state, .. } => state.len(),
             Self::Meta { .. }
             | Self::Advertise { .. }
+            | Self::SetSeeds { .. }
+            | Self::ForgetSeed { .. }
             | Self::Keys { .. }
             | Self::ChangeKeys { .. } => 0,
         }

@@ -2,19 +2,36 @@
 
 use std::net::SocketAddr;
 
+use certs::{Identity, Trust};
 use ring::rand::{SecureRandom, SystemRandom};
 use swim_core::MemberName;
 
 use crate::error::StartError;
+use crate::live_identity::unproven;
 
-/// Whether an identity for development may be used here.
-pub(crate) fn check_development(is_allowed: bool, bind: SocketAddr) -> Result<(), StartError> {
+/// Whether an identity may be used here, if it is one for development.
+pub(crate) fn check_development(
+    identity: &Identity,
+    is_allowed: bool,
+    bind: SocketAddr,
+) -> Result<(), StartError> {
+    if !identity.is_for_development() {
+        return Ok(());
+    }
     match is_allowed {
         false => Err(StartError::DevelopmentIdentity),
         true if !bind.ip().to_canonical().is_loopback() => {
             Err(StartError::NotLoopback { address: bind })
         }
         true => Ok(()),
+    }
+}
+
+/// Whether the certificate proves the name to those who have this trust.
+pub(crate) fn check_name(name: &str, identity: &Identity, trust: &Trust) -> Result<(), StartError> {
+    match unproven(name, identity, trust) {
+        None => Ok(()),
+        Some(reading) => Err(StartError::NameNotInCertificate { name: name.to_owned(), reading }),
     }
 }
 

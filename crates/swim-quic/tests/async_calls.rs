@@ -249,6 +249,24 @@ fn who_gives_up_leaves_nothing_at_the_driver() {
     nothing_is_left("a cancelled leave");
 }
 
+#[test]
+fn a_join_of_a_task_is_tried_until_somebody_is_there() {
+    let participants = Participants::new();
+    let ada = participants.member("ada").start().unwrap();
+    let (place, address) = silent();
+    drop(place);
+    let joining = std::thread::spawn({
+        let (ada, address) = (ada.clone(), address.clone());
+        move || run(ada.join_async([address], PATIENCE))
+    });
+    eventually("a first try has failed", || {
+        ada.stats().unwrap().membership.counters.exchanges_failed > 0
+    });
+    let bob = participants.member("bob").bind(address).start().unwrap();
+    assert_eq!(joining.join().unwrap().unwrap().joined, 1);
+    assert!(bob.is_running());
+}
+
 #[expect(clippy::disallowed_methods, reason = "real sockets need real time")]
 fn now() -> Instant {
     Instant::now()

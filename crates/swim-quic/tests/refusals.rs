@@ -26,9 +26,9 @@ use swim_quic::{
     ConnectError, ConnectionError, DeliveryReport, DriverError, Event, Identity, IdentityFiles,
     IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError,
     LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy, OpenStreamError,
-    PingError, RawError, ResolveError, RevokeError, RotateError, SecretKey, SendDatagramError,
-    SendError, SendFailure, SetMetaError, SetUserStateError, StartError, StreamError,
-    StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
+    PingError, RawError, ResolveError, RevokeError, RotateError, SecretKey, SeedsError,
+    SendDatagramError, SendError, SendFailure, SetMetaError, SetUserStateError, StartError,
+    StreamError, StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ macro_rules! variants {
 }
 
 variants! {
-    AdvertiseError { NotDialable, Left, Command }
-    AnnounceError { Unspecified, NoAddress, SeveralAddresses }
+    AdvertiseError { NotDialable, Announce, Left, Command }
+    AnnounceError { Unspecified, NotUnderstood, NotFound, NoAddress, SeveralAddresses }
     BroadcastError { TooLarge, QueueFull, Left, Command }
     CommandError { Busy, Unanswered, OnDriverThread, Closed }
     ConnectError { InvalidName, UnknownMember, OwnName, Unreachable, Closed, TimedOut, Command }
@@ -74,7 +74,7 @@ variants! {
     }
     PingError { InvalidName, UnknownMember, TimedOut, SendFailed, TooManyOperations, Command }
     RawError { FirstByte, TooLarge, QueueFull, Command }
-    ResolveError { Failed, NoAddress, TimedOut, TooManyLookups, NoThread }
+    ResolveError { Failed, NoAddress, OtherFamily, TimedOut, TooManyLookups, NoThread }
     RevokeError { TooMany, Command }
     RotateError {
         NameNotInCertificate, DevelopmentIdentity, Expired, TooManyRevoked, Tls, Endpoint, Command,
@@ -88,10 +88,11 @@ variants! {
         PeerRefused, ClosedWithoutAnswer, UnacceptableAnswer, TimedOut, TooManyOperations,
         QueueFull, Left, Command,
     }
+    SeedsError { Address, TooMany, Command }
     SetMetaError { TooLarge, Left, Command }
     SetUserStateError { TooLarge, Command }
     StartError {
-        Name, Address, Bind, NoIdentity, Identity, NameNotInCertificate, DevelopmentIdentity,
+        Name, Seeds, Bind, NoIdentity, Identity, NameNotInCertificate, DevelopmentIdentity,
         NotLoopback, Config, Limits, Announce, Tls, Endpoint, Socket, Randomness, Driver, Command,
     }
     StreamIoError { TimedOut, ShutDown, Failed, Read, Closed }
@@ -218,7 +219,7 @@ fn a_start_is_refused() {
     let error = Cluster::builder("").start().unwrap_err();
     seen.expect("Name", &error);
     assert_eq!(source::<NameError>(&error), &NameError::Empty);
-    seen.expect("Address", &ada().seeds(["no port:x"]).start().unwrap_err());
+    seen.expect("Seeds", &ada().seeds(["no port:x"]).start().unwrap_err());
     let error = ada().bind("localhost:1").start().unwrap_err();
     seen.expect("Bind", &error);
     source::<std::net::AddrParseError>(&error);
@@ -244,11 +245,17 @@ fn a_start_is_refused() {
     seen.expect("Limits", &error);
     assert!(matches!(&error, StartError::Limits(LimitsError { .. })));
 
-    let error = ada().advertise("0.0.0.0:1".parse().unwrap()).start().unwrap_err();
+    let error = ada().advertise("0.0.0.0:1").start().unwrap_err();
     seen.expect("Announce", &error);
     let mut announce = Seen::new();
     let StartError::Announce(error) = error else { panic!("just seen") };
     announce.expect("Unspecified", &error);
+    for (text, variant) in [("10.0.0.0/40", "NotUnderstood"), ("no-such-interface", "NotFound")] {
+        let error = ada().advertise(text).start().unwrap_err();
+        let StartError::Announce(error) = error else { panic!("{error}") };
+        announce.expect(variant, &error);
+        assert!(error.to_string().contains(text), "{error}");
+    }
     let machine = "depends on the addresses of the machine";
     announce.complete_but_for(&[("NoAddress", machine), ("SeveralAddresses", machine)]);
 
@@ -406,7 +413,7 @@ fn an_address_is_not_joined() {
     assert!(text.contains(&ada.address().to_string()), "{text}");
     assert!(text.contains(&second.address().to_string()), "{text}");
 
-    seen.expect("Resolve", &reason(&ada, "no-such-host.invalid", PATIENCE));
+    seen.expect("Resolve", &reason(&ada, "no-such-host.invalid", SECOND));
     seen.expect("TooManyOperations", &beyond_the_operations_allowed(&ada, &silent));
 
     ada.leave(SECOND).unwrap();
@@ -423,13 +430,13 @@ fn an_address_is_not_joined() {
 #[test]
 fn a_host_name_is_not_resolved() {
     let ada = Participants::new().member("ada").start().unwrap();
-    let unresolved = reason(&ada, "no-such-host.invalid", PATIENCE);
+    let unresolved = reason(&ada, "no-such-host.invalid", SECOND);
     let mut seen = Seen::new();
     let JoinFailureReason::Resolve(error) = &unresolved else { panic!("{unresolved:?}") };
     seen.expect("Failed", error);
     source::<std::sync::Arc<io::Error>>(error);
-    let crowd: Vec<String> = (0..300).map(|number| format!("host-{number}.invalid")).collect();
-    let Err(JoinError::NobodyAnswered(failures)) = ada.join(crowd, PATIENCE) else {
+    let crowd: Vec<String> = (0..3_000).map(|number| format!("host-{number}.invalid")).collect();
+    let Err(JoinError::NobodyAnswered(failures)) = ada.join(crowd, SECOND / 4) else {
         panic!("no host of them exists")
     };
     let mut reasons = failures.iter().map(|failure| &failure.reason);
@@ -439,6 +446,7 @@ fn a_host_name_is_not_resolved() {
     });
     seen.expect("TooManyLookups", crowded.unwrap());
     seen.complete_but_for(&[
+        ("OtherFamily", "takes a name with IPv6 addresses only: unit tests have one"),
         ("NoAddress", "resolvers report a name without addresses as a failure"),
         ("TimedOut", "takes a resolver that does not answer"),
         ("NoThread", "takes a machine without threads"),
@@ -503,6 +511,17 @@ fn metadata_is_refused() {
     assert_eq!(error, SetMetaError::TooLarge { len: 513, limit: 512 });
     seen.expect("Left", &left().set_meta("x").unwrap_err());
     seen.expect("Command", &closed().set_meta("x").unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn seeds_are_refused() {
+    let mut seen = Seen::new();
+    let ada = Participants::new().member("ada").start().unwrap();
+    seen.expect("Address", &ada.set_seeds(["127.0.0.1:1", "no port:x"]).unwrap_err());
+    seen.expect("Address", &ada.forget_seed("no port:x").unwrap_err());
+    seen.expect("TooMany", &ada.set_seeds(["127.0.0.1:1"; 65]).unwrap_err());
+    seen.expect("Command", &closed().set_seeds(["127.0.0.1:1"]).unwrap_err());
     seen.complete_but_for(&[]);
 }
 
@@ -691,14 +710,13 @@ fn a_stream_is_not_opened() {
 fn an_address_is_not_announced() {
     let ada = Participants::new().member("ada").start().unwrap();
     let own = ada.address();
-    let announce = |member: &Cluster, address: &str| {
-        member.set_advertise(address.parse().unwrap()).unwrap_err()
-    };
+    let announce = |member: &Cluster, address: &str| member.set_advertise(address).unwrap_err();
     let mut seen = Seen::new();
     seen.expect("NotDialable", &announce(&ada, "0.0.0.0:7946"));
     seen.expect("NotDialable", &announce(&ada, "10.0.0.1:0"));
     assert_eq!(ada.address(), own);
-    ada.set_advertise("10.0.0.1:7946".parse().unwrap()).unwrap();
+    seen.expect("Announce", &announce(&ada, "no-such-interface"));
+    ada.set_advertise("10.0.0.1:7946").unwrap();
     eventually("it is announced", || ada.address().to_string() == "10.0.0.1:7946");
     ada.leave(SECOND).unwrap();
     seen.expect("Left", &announce(&ada, "10.0.0.2:7946"));

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::Membership;
+use super::commands::canonical;
 use crate::error::PayloadTooLarge;
 use crate::features::Features;
 use crate::hooks::Hooks;
@@ -116,6 +117,12 @@ impl Membership {
     #[must_use]
     pub fn has_live_member_at(&self, address: SocketAddr) -> bool {
         self.members.is_live_at(address)
+    }
+
+    /// The address of a [`join`](Self::join) is no seed any more, unless it was
+    /// [set](Self::set_seeds) as one: for an application that wants only those to be tried again.
+    pub fn forget_joined(&mut self, address: SocketAddr) {
+        self.bootstrap.forget_joined(canonical(address));
     }
 
     /// Sets the application's vetoes, replacing those set before.

@@ -392,6 +392,6 @@ pub(super) fn departure_of(me: &MemberRecord) -> Dead<'_> {
 }
 
 /// IPv4-mapped addresses are IPv4.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

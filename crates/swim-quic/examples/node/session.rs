@@ -56,10 +56,8 @@ impl Session {
             }),
             "meta" => done(self.cluster.set_meta(rest)),
             "state" => done(self.cluster.set_user_state(rest)),
-            "advertise" => match rest.parse() {
-                Ok(address) => done(self.cluster.set_advertise(address)),
-                Err(_) => Err(usage("advertise IP:PORT")),
-            },
+            "advertise" if rest.is_empty() => Err(usage("advertise IP:PORT, NETWORK or INTERFACE")),
+            "advertise" => done(self.cluster.set_advertise(rest)),
             "keys" => no_arguments(rest).and_then(|()| self.keys()),
             "key-add" => changed(parse_key(rest), |key| self.cluster.add_key(key)),
             "key-use" => changed(parse_key(rest), |key| self.cluster.use_key(key)),

@@ -1,19 +1,22 @@
 //! The calls of a [`Cluster`] that concern membership: join, leave, metadata, encryption keys.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use swim_core::{Outcome, SecretKey};
 
-use super::joining::{JoinReport, Joining};
 use super::{Cluster, misplaced, wait};
 use crate::address::JoinAddress;
+use crate::address_watch::AddressSource;
+use crate::advertise::Advertise;
 use crate::command::Command;
-use crate::deadline::{deadline_after, may_wait, time_until, wait_until};
+use crate::deadline::{deadline_after, may_wait, time_until};
 use crate::error::{
-    AdvertiseError, CommandError, JoinError, KeysError, LeaveError, SetMetaError, SetUserStateError,
+    AdvertiseError, CommandError, KeysError, LeaveError, SeedsError, SetMetaError,
+    SetUserStateError,
 };
+use crate::host::ThisHost;
 use crate::settings_command::{KeyChange, SettingsCommand};
+use crate::standing_seeds::parse_seeds;
 
 /// What a leave achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,41 +57,6 @@ impl LeaveReport {
 /// # }
 /// ```
 impl Cluster {
-    /// Exchanges state with every address (`[name/]host[:port]`) at once. Addresses that answer
-    /// become standing seeds, until the member that answered leaves or is forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`JoinError::Address`] when one is malformed (nothing is tried then), and
-    /// [`JoinError::NobodyAnswered`] when none answered within `timeout`, with the reason for
-    /// each.
-    pub fn join<A: AsRef<str>>(
-        &self,
-        addresses: impl IntoIterator<Item = A>,
-        timeout: Duration,
-    ) -> Result<JoinReport, JoinError> {
-        may_wait()?;
-        let mut joining = self.begin_join(addresses)?;
-        if let Some(Err(error)) = wait_until(&mut joining, deadline_after(timeout)) {
-            return Err(error.into());
-        }
-        joining.report()
-    }
-
-    pub(super) fn begin_join<A: AsRef<str>>(
-        &self,
-        addresses: impl IntoIterator<Item = A>,
-    ) -> Result<Joining<'_>, JoinError> {
-        let addresses = addresses
-            .into_iter()
-            .map(|address| address.as_ref().parse::<JoinAddress>())
-            .collect::<Result<Vec<_>, _>>()?;
-        if addresses.is_empty() {
-            return Err(JoinError::NoAddress);
-        }
-        Ok(Joining::begin(self, addresses))
-    }
-
     /// Tells the cluster that this member leaves. Returns when enough distinct peers have
     /// acknowledged it (the smaller of the live others and the retransmit limit), or when the
     /// others stay silent: the report says how many did. The member then answers for one second
@@ -122,13 +90,52 @@ impl Cluster {
 
     /// Announces another address from here on: this machine, or what stands before it, has got
     /// one. Others take it as a move ([`Event::Moved`](crate::Event::Moved)) once nobody answers at
-    /// the old one, within seconds. The socket stays bound as it is.
+    /// the old one, within seconds. The socket stays bound as it is. An address without a port, a
+    /// network and an interface go with the port that is announced already.
     ///
     /// # Errors
     ///
-    /// [`AdvertiseError`] when nobody can dial the address, or this member has left.
-    pub fn set_advertise(&self, address: SocketAddr) -> Result<(), AdvertiseError> {
-        Ok(self.settings(|reply| SettingsCommand::Advertise { address, reply })??)
+    /// [`AdvertiseError`] when nobody can dial the address, this machine has none there, or this
+    /// member has left.
+    pub fn set_advertise(&self, what: impl Into<Advertise>) -> Result<(), AdvertiseError> {
+        let (what, bind) = (what.into(), self.inner.bind);
+        let found = what.resolve(bind, &ThisHost::new());
+        let mut address = match (found, what.address()) {
+            (Ok(found), _) => found,
+            (Err(_), Some(wildcard)) => return Err(AdvertiseError::NotDialable(wildcard)),
+            (Err(error), None) => return Err(error.into()),
+        };
+        if address.port() == 0 && !what.has_port() {
+            address.set_port(self.address().port());
+        }
+        let source = AddressSource::of(bind, Some(&what), Vec::new());
+        Ok(self.settings(|reply| SettingsCommand::Advertise { address, source, reply })??)
+    }
+
+    /// Tries a seed no more, whether the builder gave it or [`set_seeds`](Self::set_seeds); a
+    /// member expected there (`name/host`) makes no difference. Returns whether it was one. Members
+    /// stay members.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedsError`] when the address is malformed.
+    pub fn forget_seed(&self, seed: &str) -> Result<bool, SeedsError> {
+        let seed = seed.parse::<JoinAddress>()?;
+        Ok(self.settings(|reply| SettingsCommand::ForgetSeed { seed, reply })?)
+    }
+
+    /// Takes these seeds in place of all others, as [`Builder::seeds`](crate::Builder::seeds) does
+    /// at the start, and tries them at once. An empty list forgets all.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedsError`] when one is malformed, or there are more than 64; nothing is changed then.
+    pub fn set_seeds<A: AsRef<str>>(
+        &self,
+        seeds: impl IntoIterator<Item = A>,
+    ) -> Result<(), SeedsError> {
+        let seeds = parse_seeds(seeds)?;
+        Ok(self.settings(|reply| SettingsCommand::SetSeeds { seeds, reply })?)
     }
 
     /// Replaces this member's metadata, at most 512 bytes, and gossips it.

@@ -92,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) name: MemberName,
     /// The one announced first.
     pub(crate) address: SocketAddr,
+    /// Where its socket is bound.
+    pub(crate) bind: SocketAddr,
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Resolver,
     pub(crate) sender: CommandSender,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -178,11 +178,22 @@ pub enum ResolveError {
     /// The resolver knows the name, and no address of it.
     #[error("{0} resolves to no address")]
     NoAddress(String),
+    /// All its addresses are of a family that this member's socket does not reach.
+    #[error(
+        "{host} has addresses such as {found} only, of a family that this member's socket does not \
+         reach: bind to [::] to reach both IPv4 and IPv6"
+    )]
+    OtherFamily {
+        /// The host name.
+        host: String,
+        /// One of its addresses.
+        found: IpAddr,
+    },
     /// No answer of the resolver before the timeout of the call.
     #[error("{0} did not resolve in time")]
     TimedOut(String),
-    /// As many lookups as are allowed at once are running.
-    #[error("{limit} lookups are running: try again later")]
+    /// As many lookups as may wait are waiting.
+    #[error("{limit} lookups are waiting: try again later")]
     TooManyLookups {
         /// How many.
         limit: usize,

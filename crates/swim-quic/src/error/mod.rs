@@ -6,22 +6,24 @@
 //! different variants. The enums are exhaustive on purpose: a new case is one that callers should
 //! decide about.
 
+mod advertise_error;
 mod identity_error;
 mod join_error;
 mod receive_error;
+mod seeds_error;
 mod send_error;
 mod start_error;
 mod stream_error;
 
-use std::net::SocketAddr;
-
 use swim_core::wire::KeyError;
-use swim_core::{AdvertiseRefusal, MetaRefusal, OperationError, PayloadTooLarge};
+use swim_core::{MetaRefusal, OperationError, PayloadTooLarge};
 use thiserror::Error;
 
+pub use advertise_error::AdvertiseError;
 pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
 pub use receive_error::{RecvError, RecvTimeoutError, TryRecvError};
+pub use seeds_error::SeedsError;
 pub use send_error::{BroadcastError, PingError, SendError};
 pub use start_error::{AnnounceError, DriverError, StartError};
 pub use stream_error::{
@@ -115,29 +117,6 @@ pub enum SetUserStateError {
 impl From<PayloadTooLarge> for SetUserStateError {
     fn from(PayloadTooLarge { len, limit }: PayloadTooLarge) -> Self {
         Self::TooLarge { len, limit }
-    }
-}
-
-/// Why an address is not announced.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum AdvertiseError {
-    /// Nobody can dial it: the IP address is a wildcard, or the port is 0.
-    #[error("nobody can dial {0}: give an address of this machine, or of what stands before it")]
-    NotDialable(SocketAddr),
-    /// This member has left, or is leaving.
-    #[error("this member has left: start a new one")]
-    Left,
-    /// The driver thread did not take the command.
-    #[error(transparent)]
-    Command(#[from] CommandError),
-}
-
-impl From<AdvertiseRefusal> for AdvertiseError {
-    fn from(refusal: AdvertiseRefusal) -> Self {
-        match refusal {
-            AdvertiseRefusal::NotDialable(address) => Self::NotDialable(address),
-            AdvertiseRefusal::HasLeft => Self::Left,
-        }
     }
 }
 

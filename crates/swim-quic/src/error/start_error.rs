@@ -9,8 +9,7 @@ use rustix::io::Errno;
 use swim_core::{ConfigError, NameError};
 use thiserror::Error;
 
-use super::CommandError;
-use crate::address::AddressError;
+use super::{CommandError, SeedsError};
 
 /// Why a driver thread could not be started.
 #[derive(Debug, Error)]
@@ -34,9 +33,9 @@ pub enum StartError {
         /// What is wrong with it.
         source: NameError,
     },
-    /// A seed address is malformed.
+    /// A seed address is malformed, or there are too many seeds.
     #[error(transparent)]
-    Address(#[from] AddressError),
+    Seeds(#[from] SeedsError),
     /// The bind address is not `IP:PORT`.
     #[error("cannot bind to {text:?}: give IP:PORT, such as 0.0.0.0:7946 or [::]:7946")]
     Bind {
@@ -124,6 +123,21 @@ pub enum AnnounceError {
          (Builder::advertise)"
     )]
     Unspecified(IpAddr),
+    /// The text that says what to announce is none of the forms of [`Advertise`](crate::Advertise).
+    #[error(
+        "cannot announce {0:?}: give advertise() an IP:PORT, an IP, a network such as 10.0.0.0/8, \
+         or the name of an interface"
+    )]
+    NotUnderstood(String),
+    /// This machine has no address in the network, or at the interface, of a family that the
+    /// socket reaches.
+    #[error("{}", not_found(.text, .interfaces))]
+    NotFound {
+        /// The network, or the interface's name.
+        text: String,
+        /// The interfaces of this machine, one entry for each address.
+        interfaces: Vec<(String, IpAddr)>,
+    },
     /// Bound to a wildcard, which is given here, on a machine without an address of that family
     /// but loopback and link-local ones.
     #[error("{}", no_address(*.0))]
@@ -140,6 +154,16 @@ pub enum AnnounceError {
 
 pub(super) fn listed(names: &[String]) -> String {
     if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+}
+
+fn not_found(text: &str, interfaces: &[(String, IpAddr)]) -> String {
+    let all: Vec<String> = interfaces.iter().map(|(name, ip)| format!("{name} ({ip})")).collect();
+    let place = if text.contains('/') { "in the network" } else { "at an interface called" };
+    format!(
+        "cannot announce an address {place} {text}: this machine has none there that the socket \
+         reaches; it has {}",
+        all.join(", ")
+    )
 }
 
 fn no_address(bind: IpAddr) -> String {

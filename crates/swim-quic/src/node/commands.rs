@@ -29,6 +29,7 @@ impl Node {
         match command {
             Command::Join { address, name, reply } => {
                 let operation = self.membership.join(address, name, time);
+                self.operations.leads_to(operation, address);
                 self.operations.await_outcome(operation, reply);
             }
             Command::Leave { reply } => {
@@ -118,9 +119,18 @@ impl Node {
             SettingsCommand::UserState { state, reply } => {
                 reply.send(self.membership.set_user_state(state));
             }
-            SettingsCommand::Advertise { address, reply } => {
-                reply.send(self.set_advertise(address, now));
+            SettingsCommand::Advertise { address, source, reply } => {
+                let changed = self.set_advertise(address, now);
+                if changed.is_ok() {
+                    self.host.announced(address, source, now);
+                }
+                reply.send(changed);
             }
+            SettingsCommand::SetSeeds { seeds, reply } => {
+                self.seeds.replace(seeds);
+                reply.send(());
+            }
+            SettingsCommand::ForgetSeed { seed, reply } => reply.send(self.seeds.forget(&seed)),
             SettingsCommand::Keys { reply } => reply.send(self.membership.keys()),
             SettingsCommand::ChangeKeys { change, key, reply } => {
                 reply.send(self.change_keys(change, &key));

@@ -1,6 +1,7 @@
 //! Calls of handles that wait for something to end: who waits for what.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use swim_core::{OperationId, Outcome};
@@ -16,6 +17,8 @@ pub(super) struct PendingOperations {
     waiting: BTreeMap<OperationId, Reply<Outcome>>,
     /// The bytes of reliable messages, which are under way whether or not anybody waits.
     held: BTreeMap<OperationId, Held>,
+    /// Where each join under way leads, whether or not anybody waits.
+    joins: BTreeMap<OperationId, SocketAddr>,
     /// Our leave, while it is under way; the latest of several.
     pub(super) leaving: Option<OperationId>,
     pub(super) dials: PendingDials,
@@ -36,11 +39,22 @@ impl PendingOperations {
         self.held.insert(operation, held);
     }
 
-    pub(super) fn finish(&mut self, operation: OperationId, outcome: Outcome) {
+    /// The operation is a join of this address.
+    pub(super) fn leads_to(&mut self, operation: OperationId, address: SocketAddr) {
+        self.joins.insert(operation, address);
+    }
+
+    /// Answers whoever waits. The address, if it was a join.
+    pub(super) fn finish(
+        &mut self,
+        operation: OperationId,
+        outcome: Outcome,
+    ) -> Option<SocketAddr> {
         self.held.remove(&operation);
         if let Some(reply) = self.waiting.remove(&operation) {
             reply.send(outcome);
         }
+        self.joins.remove(&operation)
     }
 
     /// Answers at a time: for callers without a clock of their own.
