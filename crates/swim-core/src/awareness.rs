@@ -19,6 +19,12 @@ impl Awareness {
         Self { score: 0, max_multiplier: max_multiplier.max(1) }
     }
 
+    /// Another bound; at least 1.
+    pub(crate) fn set_max_multiplier(&mut self, max_multiplier: u8) {
+        self.max_multiplier = max_multiplier.max(1);
+        self.apply_delta(0);
+    }
+
     pub(crate) fn score(&self) -> u8 {
         self.score
     }

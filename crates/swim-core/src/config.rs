@@ -5,6 +5,7 @@
 //! for others. Nothing here changes the bytes of a message except the label, the keys, the
 //! versions and the compression.
 
+mod changes;
 mod validate;
 
 use std::net::IpAddr;

@@ -60,6 +60,20 @@ impl Dissemination {
         }
     }
 
+    /// Gossip rounds begin at other intervals than before, if these have changed.
+    pub(crate) fn restart_rounds(
+        &mut self,
+        former: &Config,
+        config: &Config,
+        effects: &mut Effects,
+    ) {
+        if former.gossip_interval != config.gossip_interval {
+            effects.clear_timer(Timer::Gossip);
+            self.round_phase = effects.now() + effects.rng().span(config.gossip_interval);
+            self.schedule_round(config, effects);
+        }
+    }
+
     pub(crate) fn queued_updates(&self) -> usize {
         self.updates.len()
     }

@@ -97,6 +97,12 @@ impl Effects {
         }
     }
 
+    /// Sets a timer of another interval than before, as for the first time.
+    pub(crate) fn restart_timer(&mut self, timer: Timer, interval: Duration) {
+        self.clear_timer(timer);
+        self.start_timer(timer, interval);
+    }
+
     /// No suspect is told before `notice` that it is about to be dead, and none is dead before
     /// `end`.
     pub(crate) fn postpone_suspicions(&mut self, notice: Time, end: Time) {

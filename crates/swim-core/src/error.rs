@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 
+use crate::config_error::ConfigError;
 use crate::member_name::MemberName;
 use crate::version_fit::VersionMismatch;
 use crate::wire::StreamDecodeError;
@@ -306,6 +307,17 @@ impl AdvertiseRefusal {
         }
         Ok(())
     }
+}
+
+/// Why settings were not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReconfigureRefusal {
+    /// A setting would not work, or may not change while a member runs.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// We have left the cluster, or are leaving it.
+    #[error("this member has left: start a new one")]
+    HasLeft,
 }
 
 /// Why an ack payload or a user state was refused: more bytes than a message carries.

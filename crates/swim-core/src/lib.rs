@@ -76,7 +76,7 @@ pub use config::Config;
 pub use config_error::ConfigError;
 pub use error::{
     AdvertiseRefusal, BroadcastRefusal, DialFailure, MetaRefusal, OperationError, PayloadTooLarge,
-    SendRefusal, StreamFailure, UnacceptableAnswer,
+    ReconfigureRefusal, SendRefusal, StreamFailure, UnacceptableAnswer,
 };
 pub use features::Features;
 pub use hooks::{Hooks, StateSender};

@@ -124,9 +124,10 @@ pub use driver::Driver;
 pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
     DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
-    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, RecvError,
-    RecvTimeoutError, ResolveError, RevokeError, RotateError, SeedsError, SendDatagramError,
-    SendError, SetMetaError, SetUserStateError, StartError, StreamIoError, TryRecvError,
+    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ReconfigureError,
+    RecvError, RecvTimeoutError, ResolveError, RevokeError, RotateError, SeedsError,
+    SendDatagramError, SendError, SetMetaError, SetUserStateError, StartError, StreamIoError,
+    TryRecvError,
 };
 pub use hooks::Hooks;
 pub use members::Members;

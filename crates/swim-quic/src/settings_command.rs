@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use swim_core::wire::KeyError;
-use swim_core::{AdvertiseRefusal, MetaRefusal, PayloadTooLarge, SecretKey};
+use swim_core::{
+    AdvertiseRefusal, Config, MetaRefusal, PayloadTooLarge, ReconfigureRefusal, SecretKey,
+};
 
 use crate::address::JoinAddress;
 use crate::address_watch::AddressSource;
@@ -32,6 +34,13 @@ pub(crate) enum SettingsCommand {
         source: AddressSource,
         reply: Reply<Result<(), AdvertiseRefusal>>,
     },
+    Config {
+        reply: Reply<Config>,
+    },
+    Reconfigure {
+        config: Box<Config>,
+        reply: Reply<Result<(), ReconfigureRefusal>>,
+    },
     SetSeeds {
         seeds: Vec<JoinAddress>,
         reply: Reply<()>,
@@ -57,6 +66,8 @@ impl SettingsCommand {
             Self::UserState { state, .. } => state.len(),
             Self::Meta { .. }
             | Self::Advertise { .. }
+            | Self::Config { .. }
+            | Self::Reconfigure { .. }
             | Self::SetSeeds { .. }
             | Self::ForgetSeed { .. }
             | Self::Keys { .. }

@@ -208,6 +208,8 @@ impl Calls {
             ("set_user_state", is_told(cluster.set_user_state("x"))),
             ("set_seeds", is_told(cluster.set_seeds([other.as_str()]))),
             ("forget_seed", is_told(cluster.forget_seed(&other))),
+            ("config", is_told(cluster.config())),
+            ("reconfigure", is_told(cluster.reconfigure(common::quick()))),
             ("set_advertise", is_told(cluster.set_advertise(cluster.address()))),
             ("keys", is_told(cluster.keys())),
             ("add_key", is_told(cluster.add_key(&key))),

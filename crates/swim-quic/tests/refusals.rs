@@ -26,9 +26,9 @@ use swim_quic::{
     ConnectError, ConnectionError, DeliveryReport, DriverError, Event, Identity, IdentityFiles,
     IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError,
     LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy, OpenStreamError,
-    PingError, RawError, ResolveError, RevokeError, RotateError, SecretKey, SeedsError,
-    SendDatagramError, SendError, SendFailure, SetMetaError, SetUserStateError, StartError,
-    StreamError, StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
+    PingError, RawError, ReconfigureError, ResolveError, RevokeError, RotateError, SecretKey,
+    SeedsError, SendDatagramError, SendError, SendFailure, SetMetaError, SetUserStateError,
+    StartError, StreamError, StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -75,6 +75,7 @@ variants! {
     PingError { InvalidName, UnknownMember, TimedOut, SendFailed, TooManyOperations, Command }
     RawError { FirstByte, TooLarge, QueueFull, Command }
     ResolveError { Failed, NoAddress, OtherFamily, TimedOut, TooManyLookups, NoThread }
+    ReconfigureError { Config, Left, Command }
     RevokeError { TooMany, Command }
     RotateError {
         NameNotInCertificate, DevelopmentIdentity, Expired, TooManyRevoked, Tls, Endpoint, Command,
@@ -511,6 +512,23 @@ fn metadata_is_refused() {
     assert_eq!(error, SetMetaError::TooLarge { len: 513, limit: 512 });
     seen.expect("Left", &left().set_meta("x").unwrap_err());
     seen.expect("Command", &closed().set_meta("x").unwrap_err());
+    seen.complete_but_for(&[]);
+}
+
+#[test]
+fn settings_are_refused() {
+    let mut seen = Seen::new();
+    let ada = Participants::new().member("ada").start().unwrap();
+    let mut config = ada.config().unwrap();
+    config.probe_interval = Duration::from_nanos(1);
+    let error = ada.reconfigure(config).unwrap_err();
+    seen.expect("Config", &error);
+    assert!(error.to_string().starts_with("probe_interval = 1ns does not work: "), "{error}");
+    let mut config = ada.config().unwrap();
+    config.label = b"green".to_vec();
+    seen.expect("Config", &ada.reconfigure(config).unwrap_err());
+    seen.expect("Left", &left().reconfigure(Config::wan()).unwrap_err());
+    seen.expect("Command", &closed().reconfigure(Config::wan()).unwrap_err());
     seen.complete_but_for(&[]);
 }
 

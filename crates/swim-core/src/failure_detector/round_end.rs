@@ -19,6 +19,11 @@ impl FailureDetector {
         RoundEnd { stream: round.stream, probe_overdue }
     }
 
+    /// Another bound of the local health score.
+    pub(crate) fn set_max_multiplier(&mut self, max_multiplier: u8) {
+        self.awareness.set_max_multiplier(max_multiplier);
+    }
+
     /// Ends the round under way without a verdict: we ourselves were not there.
     pub(crate) fn abandon_round(&mut self, effects: &mut Effects) -> Option<RoundEnd> {
         let round = self.round.take()?;

@@ -12,6 +12,7 @@ pub(crate) mod commands;
 mod moves;
 mod notices;
 mod receive;
+mod reconfigure;
 mod reliable_messages;
 mod relocating;
 mod removal;

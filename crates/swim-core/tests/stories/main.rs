@@ -20,6 +20,7 @@ mod kept_alive;
 mod leaving;
 mod messaging;
 mod moving;
+mod reconfiguring;
 mod reliable;
 mod restarting;
 mod seeding;

@@ -10,6 +10,7 @@ mod joining;
 mod membership_calls;
 mod messages;
 mod queued_calls;
+mod settings_calls;
 
 use std::fmt;
 use std::net::SocketAddr;

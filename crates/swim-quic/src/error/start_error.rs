@@ -161,7 +161,7 @@ fn not_found(text: &str, interfaces: &[(String, IpAddr)]) -> String {
     let place = if text.contains('/') { "in the network" } else { "at an interface called" };
     format!(
         "cannot announce an address {place} {text}: this machine has none there that the socket \
-         reaches; it has {}",
+         reaches; it has {}; give another one (Builder::advertise)",
         all.join(", ")
     )
 }

@@ -126,6 +126,10 @@ impl Node {
                 }
                 reply.send(changed);
             }
+            SettingsCommand::Config { reply } => reply.send(self.membership.config().clone()),
+            SettingsCommand::Reconfigure { config, reply } => {
+                reply.send(self.membership.reconfigure(*config, time));
+            }
             SettingsCommand::SetSeeds { seeds, reply } => {
                 self.seeds.replace(seeds);
                 reply.send(());
