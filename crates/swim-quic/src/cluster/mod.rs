@@ -168,6 +168,7 @@ impl Cluster {
     ///         Event::Joined(member) | Event::Updated(member) | Event::Left(member) => {
     ///             known.insert(member.name().clone(), member);
     ///         }
+    ///         Event::Removed { member, .. } => drop(known.remove(member.name())),
     ///         _ => {}
     ///     }
     /// }
