@@ -32,6 +32,9 @@ pub(crate) enum Host {
     Ip(IpAddr),
     /// A name for the resolver.
     Name(String),
+    /// The name of a service, whose SRV records have hosts and ports.
+    #[cfg(feature = "srv")]
+    Service(String),
 }
 
 /// Why an address cannot be used; the message names cause and remedy.
@@ -50,6 +53,8 @@ impl JoinAddress {
         match self.host {
             Host::Ip(ip) => Some(SocketAddr::new(ip, self.port)),
             Host::Name(_) => None,
+            #[cfg(feature = "srv")]
+            Host::Service(_) => None,
         }
     }
 }
@@ -75,6 +80,10 @@ impl FromStr for JoinAddress {
             }
         };
         let (host, port) = split_port(rest).map_err(fail)?;
+        if is_service_name(host) {
+            let host = service(host, port).map_err(fail)?;
+            return Ok(Self { text: text.to_owned(), name, host, port: DEFAULT_PORT });
+        }
         let port = match port {
             None => DEFAULT_PORT,
             Some(digits) => digits
@@ -116,6 +125,29 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
         },
         _ => Ok((text, None)),
     }
+}
+
+/// Whether a host name is that of a service (RFC 2782): `_service._udp.domain`.
+fn is_service_name(host: &str) -> bool {
+    let mut labels = host.splitn(3, '.');
+    let (service, protocol) = (labels.next().unwrap_or(""), labels.next().unwrap_or(""));
+    let protocols = ["_udp", "_tcp"];
+    service.starts_with('_')
+        && protocols.iter().any(|known| protocol.eq_ignore_ascii_case(known))
+        && labels.next().is_some_and(is_host_name)
+}
+
+#[cfg(feature = "srv")]
+fn service(name: &str, port: Option<&str>) -> Result<Host, &'static str> {
+    match port {
+        Some(_) => Err("the SRV records of a service have the ports: leave the port out"),
+        None => Ok(Host::Service(name.to_owned())),
+    }
+}
+
+#[cfg(not(feature = "srv"))]
+fn service(_: &str, _: Option<&str>) -> Result<Host, &'static str> {
+    Err("to look up a service, build swim-quic with its feature `srv`")
 }
 
 /// RFC 1123 section 2.1: labels of letters, digits and hyphens, at most 253 bytes in all;
@@ -163,6 +195,17 @@ mod tests {
         assert_eq!(address.host, Host::Name("seed.example".into()));
         assert_eq!(address.port, 7001);
         assert_eq!(parse("localhost").port, DEFAULT_PORT);
+    }
+
+    #[test]
+    fn a_service_is_looked_up_where_the_feature_is_there_and_else_says_which_one() {
+        let service = "ada/_swim._udp.example.com";
+        #[cfg(feature = "srv")]
+        assert_eq!(parse(service).host, Host::Service("_swim._udp.example.com".into()));
+        #[cfg(not(feature = "srv"))]
+        assert!(service.parse::<JoinAddress>().unwrap_err().to_string().contains("feature `srv`"));
+        assert!("_swim._udp.example.com:7946".parse::<JoinAddress>().is_err());
+        assert_eq!(parse("_odd.example.com").host, Host::Name("_odd.example.com".into()));
     }
 
     #[test]

@@ -237,9 +237,10 @@ impl Builder {
         self
     }
 
-    /// Standing seeds, `[name/]host[:port]`: names are resolved again and again, and seeds that
-    /// belong to no live member are retried for as long as this member runs, which also heals
-    /// partitions.
+    /// Standing seeds, at most 64: `[name/]host[:port]` or, with the feature `srv`, a service such
+    /// as `_swim._udp.example.com`, whose SRV records have hosts and ports. Names are resolved
+    /// again and again, and seeds that belong to no live member are retried for as long as this
+    /// member runs, which also heals partitions.
     #[must_use]
     pub fn seeds<A: Into<String>>(mut self, seeds: impl IntoIterator<Item = A>) -> Self {
         self.seeds = seeds.into_iter().map(Into::into).collect();

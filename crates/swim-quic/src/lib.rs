@@ -99,6 +99,8 @@ mod receipt;
 mod receiver;
 mod resolve;
 mod settings_command;
+#[cfg(feature = "srv")]
+mod srv;
 mod standing_seeds;
 mod start_checks;
 mod subscribers;

@@ -71,6 +71,8 @@ impl Resolver {
                 return deliver(Resolved { address, found });
             }
             Host::Name(name) => name.clone(),
+            #[cfg(feature = "srv")]
+            Host::Service(name) => name.clone(),
         };
         let lookup = Lookup { host, address, deliver: Box::new(deliver) };
         let Some(lookup) = self.enqueue(lookup) else { return };
@@ -108,7 +110,7 @@ impl Resolver {
     /// Looks up one name after the other until none waits.
     fn work(&self, mut next: Option<Lookup>) {
         while let Some(Lookup { host, address, deliver }) = next {
-            let found = self.find(&host, address.port);
+            let found = self.find(&host, &address);
             deliver(Resolved { address, found });
             let mut queue = self.lock();
             next = queue.waiting.pop_front();
@@ -116,8 +118,12 @@ impl Resolver {
         }
     }
 
-    fn find(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-        let asked = (self.look_up_now)(host, port);
+    fn find(&self, host: &str, address: &JoinAddress) -> Result<Vec<SocketAddr>, ResolveError> {
+        let asked = match &address.host {
+            #[cfg(feature = "srv")]
+            Host::Service(name) => self.find_service(name),
+            Host::Ip(_) | Host::Name(_) => (self.look_up_now)(host, address.port),
+        };
         let mut found = asked.map_err(|error| ResolveError::Failed {
             host: host.to_owned(),
             source: Arc::new(error),
@@ -132,6 +138,18 @@ impl Resolver {
             return Err(ResolveError::OtherFamily { host: host.to_owned(), found: first.ip() });
         }
         Ok(found)
+    }
+
+    /// The addresses of all targets of a service that have some.
+    #[cfg(feature = "srv")]
+    fn find_service(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        let targets = crate::srv::targets(name)?;
+        let found = targets.iter().map(|(host, port)| (self.look_up_now)(host, *port));
+        let (found, failed): (Vec<_>, Vec<_>) = found.partition(Result::is_ok);
+        match failed.into_iter().find_map(Result::err) {
+            Some(error) if found.is_empty() => Err(error),
+            _ => Ok(found.into_iter().flatten().flatten().collect()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, LookupQueue> {

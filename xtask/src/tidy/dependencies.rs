@@ -66,6 +66,7 @@ const LAYERS: &[Layer] = &[
             "metrics",
             "mio",
             "ring",
+            "rsdns",
             "rustix",
             "swim-quic-certs",
             "swim-quic-core",
