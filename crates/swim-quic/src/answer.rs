@@ -131,23 +131,13 @@ impl<T> Drop for Answer<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::task::Wake;
     use std::time::Duration;
 
     use super::*;
     use crate::deadline::{deadline_after, wait_until};
+    use crate::wakers::counts::Counts;
 
     const PATIENCE: Duration = Duration::from_secs(30);
-
-    #[derive(Default)]
-    struct Counts(AtomicUsize);
-
-    impl Wake for Counts {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     #[test]
     fn a_thread_waits_for_the_value_for_the_end_or_for_the_deadline() {

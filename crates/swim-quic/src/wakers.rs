@@ -98,21 +98,30 @@ impl Drop for WakerPlace {
     }
 }
 
+/// A waker for tests, which counts.
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
+pub(crate) mod counts {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
-    use super::*;
-
+    /// How often it was woken.
     #[derive(Default)]
-    struct Counts(AtomicUsize);
+    pub(crate) struct Counts(pub(crate) AtomicUsize);
 
     impl Wake for Counts {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::counts::Counts;
+    use super::*;
 
     #[test]
     fn who_waits_is_woken_once_and_who_has_gone_leaves_nothing() {

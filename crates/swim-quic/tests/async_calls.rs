@@ -4,6 +4,8 @@
 
 #[expect(dead_code, reason = "nothing is heard by threads here")]
 mod common;
+#[path = "common/silence.rs"]
+mod silence;
 
 use std::future::poll_fn;
 use std::net::{Shutdown, UdpSocket};
@@ -13,6 +15,7 @@ use std::task::{Context, Poll, Wake};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Participants, eventually, quick};
+use silence::silence;
 use swim_quic::{
     Builder, Cluster, ConnectError, DeliveryReport, Event, JoinError, JoinFailureReason,
     LeaveError, Limits, OpenStreamError, PingError, RecvError, SendError, StopReason, Stream,
@@ -193,13 +196,7 @@ fn who_gives_up_leaves_nothing_at_the_driver() {
     let seeds = [ada.address().to_string()];
     let bob = patient(&participants, "bob").seeds(seeds).start().unwrap();
     eventually("they meet", || ada.members().len() == 2 && bob.members().len() == 2);
-    let place = bob.address();
-    drop(bob);
-    let mut silent = None;
-    eventually("bob's port is free", || {
-        silent = UdpSocket::bind(place).ok();
-        silent.is_some()
-    });
+    let bobs_socket = silence(bob);
     ada.disconnect("bob").unwrap();
     let pending = || ada.stats().unwrap().pending_calls;
     let nothing_is_left = |what: &str| {
@@ -208,7 +205,7 @@ fn who_gives_up_leaves_nothing_at_the_driver() {
         assert!(began.elapsed() < PATIENCE / 2, "{what} ended by itself, perhaps");
     };
 
-    let silent = place.to_string();
+    let silent = bobs_socket.local_addr().unwrap().to_string();
     ada.join([&silent], MOMENT).unwrap_err();
     nothing_is_left("a join of a thread");
     ada.open_stream("bob", "echo", MOMENT).unwrap_err();

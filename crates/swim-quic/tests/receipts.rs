@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "common/silence.rs"]
+mod silence;
 
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use common::{PATIENCE, Participants, alive, eventually, hear};
+use silence::silence;
 use swim_quic::{
     BroadcastError, Cluster, CommandError, DeliveryReport, Event, SendDatagramError, SendError,
     Subscription,
@@ -81,14 +83,8 @@ fn a_receipt_that_is_not_there_yet_can_be_waited_for_again() {
     let ada = participants.member("ada").start().unwrap();
     let bob = participants.member("bob").seeds([ada.address().to_string()]).start().unwrap();
     eventually("they meet", || [&ada, &bob].iter().all(|one| alive(one).len() == 2));
-    let place = bob.address();
-    drop(bob);
     // Nobody answers there, so that the message is withdrawn at its timeout.
-    let mut silent = None;
-    eventually("bob's port is free", || {
-        silent = UdpSocket::bind(place).ok();
-        silent.is_some()
-    });
+    let _silent = silence(bob);
     ada.disconnect("bob").unwrap();
     let mut receipt = ada.queue_reliable("bob", "x", SECOND);
     assert_eq!(receipt.wait(Duration::from_millis(50)), None);
