@@ -58,6 +58,15 @@ impl Life {
     }
 }
 
+/// Metadata that a member was given.
+#[derive(Debug, Clone, Copy)]
+struct Given<'a> {
+    asked: Duration,
+    /// [`NEVER`] while the member has not answered.
+    carried_out: Duration,
+    meta: &'a str,
+}
+
 /// A time of which the effects may be felt from its begin to its end.
 type Span = (Duration, Duration);
 
@@ -77,8 +86,8 @@ pub(super) struct Model<'a> {
     pub(super) lives: Vec<Life>,
     /// By member.
     pub(super) absences: Vec<Vec<Absence>>,
-    /// Its metadata, and since when.
-    metadata: Vec<Vec<(Duration, &'a str)>>,
+    /// What each was given.
+    metadata: Vec<Vec<Given<'a>>>,
     deaf: Vec<Vec<Span>>,
     stalls: Vec<Span>,
 }
@@ -116,14 +125,13 @@ impl<'a> Model<'a> {
                 What::Formed => self.formed = at,
                 What::Started(meta) => {
                     self.lives.push(Life { member, started: at, ready: None, ended: None });
-                    self.metadata[member].push((at, meta));
+                    self.metadata[member].push(Given { asked: at, carried_out: at, meta });
                     open[member].clear();
                 }
                 What::Killed => self.goes(member, Cause::Killed, at),
                 What::ToldToLeave => self.goes(member, Cause::Left, at),
                 What::Frozen => self.goes(member, Cause::Frozen, at),
                 What::Thawed => self.returns(member, at),
-                What::Meta(meta) => self.metadata[member].push((at, meta)),
                 What::Stalled(from) => self.stalls.push((*from, at)),
                 What::Exited(code) => {
                     if self.gone(member, at).is_none() {
@@ -135,6 +143,9 @@ impl<'a> Model<'a> {
                     }
                 }
                 What::Asked(command) => {
+                    if let Command::Meta(meta) = command {
+                        self.metadata[member].push(Given { asked: at, carried_out: NEVER, meta });
+                    }
                     open[member].push_back(self.exchanges.len());
                     let reply = None;
                     let exchange = Exchange { member, command, asked: at, due: NEVER, reply };
@@ -149,7 +160,7 @@ impl<'a> Model<'a> {
                 What::Deaf(lasted) => self.deaf[member].push((at.saturating_sub(*lasted), at)),
                 said @ (What::Listed(_) | What::Uses(_) | What::Replied(_)) => {
                     match open[member].pop_front() {
-                        Some(place) => self.exchanges[place].reply = Some((at, said)),
+                        Some(place) => self.answered(place, at, said),
                         None => self.unasked.push((at, member)),
                     }
                 }
@@ -157,6 +168,17 @@ impl<'a> Model<'a> {
             }
         }
         self.set_due();
+    }
+
+    fn answered(&mut self, place: usize, at: Duration, said: &'a What) {
+        let exchange = &mut self.exchanges[place];
+        exchange.reply = Some((at, said));
+        if let Command::Meta(_) = exchange.command {
+            let given = self.metadata[exchange.member].iter_mut().rev();
+            for given in given.filter(|given| given.asked == exchange.asked) {
+                given.carried_out = at;
+            }
+        }
     }
 
     /// Commands queue behind each other, so the time of each begins when the one before it is
@@ -250,10 +272,11 @@ impl<'a> Model<'a> {
             })
     }
 
-    /// The metadata at this time, and since when it has been so.
+    /// The metadata that was asked for last, and since when it has been so: [`NEVER`] while the
+    /// member has not answered, since commands wait for those before them.
     pub(super) fn meta(&self, member: usize, at: Duration) -> (Duration, &'a str) {
-        let given = self.metadata[member].iter().rev().find(|(since, _)| *since <= at);
-        given.copied().unwrap_or((Duration::ZERO, ""))
+        let given = self.metadata[member].iter().rev().find(|given| given.asked <= at);
+        given.map_or((Duration::ZERO, ""), |given| (given.carried_out, given.meta))
     }
 
     /// Evidence that a Go member was deaf: for any time of this span, or shortly before, so that

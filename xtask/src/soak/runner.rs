@@ -208,8 +208,8 @@ impl Runner {
         match action {
             Action::Meta => {
                 let meta = self.next_meta(from);
-                self.ask(from, Command::Meta, &format!("meta {meta}"));
-                self.note(from, What::Meta(meta));
+                let line = format!("meta {meta}");
+                self.ask(from, Command::Meta(meta), &line);
             }
             Action::Send { to, reliable, size, count } => {
                 let line = format!("{} {}", if reliable { "sendr" } else { "send" }, name(to));

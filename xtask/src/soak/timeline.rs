@@ -39,8 +39,6 @@ pub(super) enum What {
     ToldToLeave,
     /// The machine itself stood still since then. The member does not matter.
     Stalled(Duration),
-    /// It was given new metadata.
-    Meta(String),
     /// A command was written to it.
     Asked(Command),
     /// The process ended, with this exit code unless by a signal.
@@ -98,7 +96,8 @@ pub(super) enum Command {
     Stats,
     Leave,
     Quit,
-    Meta,
+    /// Its metadata from then on.
+    Meta(String),
 }
 
 /// A member's state as another sees it.

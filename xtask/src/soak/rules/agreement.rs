@@ -29,7 +29,7 @@ fn metadata(judge: &Judge<'_>) {
         for (subject, row) in rows.iter() {
             let (since, meta) = judge.meta(*subject, exchange.asked);
             let from = since.max(judge.formed);
-            let is_due = exchange.asked > from + judge.bounds.repair()
+            let is_due = exchange.asked > from.saturating_add(judge.bounds.repair())
                 && judge.is_steady(*subject, from, told)
                 && judge.is_steady(exchange.member, from, told);
             if is_due

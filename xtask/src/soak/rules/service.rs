@@ -174,7 +174,7 @@ fn outcome(
         Command::Send { to, .. } => (*to, "message"),
         Command::Ping { to } => (Some(*to), "ping"),
         Command::Stream { to, .. } => (Some(*to), "stream"),
-        Command::Meta => (None, "new metadata"),
+        Command::Meta(_) => (None, "new metadata"),
         Command::Members | Command::Stats | Command::Leave | Command::Quit => return,
     };
     let who: Vec<usize> = std::iter::once(member).chain(to).collect();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::verdict::{Judge, Rule, Statistic};
 use crate::fleet::event::SeenState::{Failed, Left};
-use crate::soak::model::{Cause, NEVER};
-use crate::soak::timeline::What;
+use crate::soak::model::{Cause, Exchange, NEVER};
+use crate::soak::timeline::{Command, What};
 
 pub(super) fn check(judge: &Judge<'_>) {
     detections(judge);
@@ -103,18 +103,20 @@ fn returns(judge: &Judge<'_>) {
 fn updates(judge: &Judge<'_>) {
     let (bound, usual) = (judge.bounds.spread(), judge.bounds.usual_spread());
     let mut statistic = Statistic::new("updates of metadata heard", usual, Rule::Agreement);
-    for entry in &judge.timeline.entries {
-        let (What::Meta(given), subject, at) = (&entry.what, entry.member, entry.at) else {
+    for exchange in &judge.exchanges {
+        let Exchange { member: subject, command, asked, reply, .. } = *exchange;
+        // It counts from the answer: a command waits for those before it.
+        let (Command::Meta(given), Some((at, _))) = (command, reply) else {
             continue;
         };
         // Newer metadata may overtake it.
         if judge.participants.is_go(subject)
-            || !judge.is_steady(subject, at, at + bound)
+            || !judge.is_steady(subject, asked, at + bound)
             || judge.meta(subject, at + bound).1 != given
         {
             continue;
         }
-        cases(judge, &mut statistic, subject, (at, at, bound), |what| match what {
+        cases(judge, &mut statistic, subject, (asked, at, bound), |what| match what {
             What::Updated { about, meta } => (*about == subject && meta == given).then_some(true),
             _ => None,
         });

@@ -102,6 +102,15 @@ impl Story {
         self.at(at, to, What::Message { from: Some(from), reliable, received })
     }
 
+    /// It is told its new metadata, and answers.
+    fn is_given(self, at: f64, answered: f64, member: usize) -> Self {
+        self.at(at, member, What::Asked(Command::Meta("new".to_owned()))).at(
+            answered,
+            member,
+            What::Replied(Ok(None)),
+        )
+    }
+
     fn ends(self, at: f64) -> Self {
         self.at(at, 0, What::Warned { what: String::new(), detail: String::new() })
     }
@@ -246,16 +255,32 @@ fn a_list_that_differs_from_the_events_is_reported_and_a_fresh_event_is_not() {
 #[test]
 fn old_metadata_is_reported_once_an_exchange_of_states_was_due() {
     let given = || {
-        [0, 2, 3].into_iter().fold(
-            Story::of(OURS).at(60.0, 1, What::Meta("new".to_owned())),
-            |story, observer| {
-                let heard = What::Updated { about: 1, meta: "new".to_owned() };
-                story.at(60.1, observer, heard)
-            },
-        )
+        [0, 2, 3].into_iter().fold(Story::of(OURS).is_given(60.0, 60.01, 1), |story, observer| {
+            let heard = What::Updated { about: 1, meta: "new".to_owned() };
+            story.at(60.1, observer, heard)
+        })
     };
     given().lists(90.0, 0, 1, Alive, 1).is_fine();
     given().lists(95.0, 0, 1, Alive, 1).breaks(Rule::Agreement, "lists n2 with m1, which has new");
+}
+
+#[test]
+fn new_metadata_is_heard_in_time_after_the_member_has_carried_out_the_command() {
+    // The command waits for a message to a member that died.
+    let waits = |heard: f64| {
+        let lost = Command::Send { number: 1, reliable: true, to: Some(3) };
+        let story = Story::of(OURS).dies(55.0, 3).at(56.0, 1, What::Asked(lost));
+        let story = story.at(58.0, 1, What::Asked(Command::Meta("new".to_owned())));
+        let story = story.at(66.0, 1, What::Replied(Err("no answer".to_owned())));
+        let story = story.at(66.0, 1, What::Replied(Ok(None)));
+        let heard = [0, 2].into_iter().fold(story, |story, observer| {
+            let what = What::Updated { about: 1, meta: "new".to_owned() };
+            story.at(heard, observer, what)
+        });
+        heard.ends(80.0)
+    };
+    waits(66.2).is_fine();
+    waits(75.0).breaks(Rule::Agreement, "2 of 2 updates of metadata heard: late or missing");
 }
 
 #[test]
