@@ -196,10 +196,12 @@ impl Checkers {
             return Ok(());
         };
         let heard = tombstones.take();
-        for Heard { subject, suspected_by, incarnation } in &heard {
-            match suspected_by {
-                Some(by) => self.suspicions.confirm(host, subject, by),
-                None => self.words.heard(host, subject, *incarnation, hosts.local(host, now)),
+        for Heard { subject, by, incarnation, is_death } in &heard {
+            if *is_death {
+                self.words.heard(host, subject, *incarnation, hosts.local(host, now));
+                self.suspicions.confirm_by_death(host, subject, by, *incarnation);
+            } else {
+                self.suspicions.confirm(host, subject, by);
             }
         }
         let Some(membership) = hosts.membership(host) else {
@@ -252,7 +254,8 @@ impl Checkers {
                 let stats = hosts.membership(host).map(Membership::stats);
                 // Members that may be invented: what was heard decides how many count.
                 let heard = stats.filter(|stats| stats.doubts_unheard).map(|stats| stats.heard);
-                self.suspicions.begin(host, member.name(), by, (members, heard));
+                let suspect = (member.name(), member.incarnation());
+                self.suspicions.begin(host, suspect, by, (members, heard));
             }
             MembershipEvent::Failed { member, declared_by, .. }
                 if cause == Cause::Timer && declared_by != hosts.name(host) =>

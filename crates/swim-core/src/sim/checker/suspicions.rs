@@ -4,6 +4,9 @@
 //! cluster and the number of distinct members that suspect it. Where a member that the viewer never
 //! heard did not answer it within a minute, half of the square of those that it heard counts for
 //! the size; up to ten, a deadline is as short as it can be.
+//!
+//! Whoever declares a member dead has suspected it before. Where hearsay has raised the incarnation
+//! since, such a death does not end the viewer's suspicion, and counts as a suspicion.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,6 +22,8 @@ pub(crate) struct Suspicions {
 }
 
 struct Open {
+    /// At which it began.
+    incarnation: u32,
     members: usize,
     /// Of how many the viewer heard, where it doubts that the others exist.
     heard: Option<usize>,
@@ -54,18 +59,35 @@ impl Suspicions {
     pub(crate) fn begin(
         &mut self,
         viewer: HostId,
-        suspect: &MemberName,
+        (suspect, incarnation): (&MemberName, u32),
         by: &MemberName,
         (members, heard): (usize, Option<usize>),
     ) {
+        let key = (viewer, suspect.clone());
         let suspected_by = BTreeSet::from([by.as_bytes().to_vec()]);
-        self.open.insert((viewer, suspect.clone()), Open { members, heard, suspected_by });
+        self.open.insert(key, Open { incarnation, members, heard, suspected_by });
     }
 
     /// A viewer heard that `by` suspects a member that it suspects itself.
     pub(crate) fn confirm(&mut self, viewer: HostId, suspect: &MemberName, by: &[u8]) {
         if let Some(open) = self.open.get_mut(&(viewer, suspect.clone())) {
             open.suspected_by.insert(by.to_vec());
+        }
+    }
+
+    /// A viewer heard that `by` has declared a member dead that it suspects itself; that confirms
+    /// its suspicion unless the death is about an earlier time.
+    pub(crate) fn confirm_by_death(
+        &mut self,
+        viewer: HostId,
+        suspect: &MemberName,
+        by: &[u8],
+        incarnation: u32,
+    ) {
+        let open = self.open.get(&(viewer, suspect.clone()));
+        let is_since = open.is_some_and(|open| open.incarnation <= incarnation);
+        if is_since && by != suspect.as_bytes() {
+            self.confirm(viewer, suspect, by);
         }
     }
 
@@ -85,7 +107,7 @@ impl Suspicions {
         counted: bool,
     ) -> Result<(), SuspicionViolation> {
         let viewer_number = viewer.index();
-        let Some(Open { members, heard, suspected_by }) =
+        let Some(Open { members, heard, suspected_by, .. }) =
             self.open.remove(&(viewer, suspect.clone()))
         else {
             let suspect = suspect.clone();
@@ -150,7 +172,7 @@ mod tests {
         counted: bool,
     ) -> Result<(), SuspicionViolation> {
         let mut suspicions = Suspicions::default();
-        suspicions.begin(ADA, &name("dan"), &name(suspected_by[0]), (10, None));
+        suspicions.begin(ADA, (&name("dan"), 6), &name(suspected_by[0]), (10, None));
         for by in suspected_by {
             suspicions.confirm(ADA, &name("dan"), by.as_bytes());
         }
@@ -162,6 +184,22 @@ mod tests {
     fn one_suspecting_member_however_often_shortens_nothing() {
         assert!(ran_out(&["bob", "bob", "bob", "bob"], 4, true).is_err());
         assert!(ran_out(&["bob", "cyd", "eve"], 4, true).is_ok());
+    }
+
+    #[test]
+    fn a_death_that_hearsay_has_outdated_confirms_and_an_earlier_one_or_a_leave_does_not() {
+        let ran_out = |deaths: &[(&str, u32)]| {
+            let mut suspicions = Suspicions::default();
+            suspicions.begin(ADA, (&name("dan"), 6), &name("bob"), (10, None));
+            for (by, incarnation) in deaths {
+                suspicions.confirm_by_death(ADA, &name("dan"), by.as_bytes(), *incarnation);
+            }
+            suspicions.ran_out(ADA, &name("dan"), Duration::from_secs(4), &Config::lan(), true)
+        };
+        assert!(ran_out(&[("cyd", 6)]).is_ok() && ran_out(&[("cyd", 7)]).is_ok());
+        assert!(ran_out(&[("bob", 6), ("bob", 7)]).is_err(), "each member counts once");
+        assert!(ran_out(&[("cyd", 5)]).is_err(), "before it was suspected");
+        assert!(ran_out(&[("dan", 6)]).is_err(), "it left");
     }
 
     #[test]

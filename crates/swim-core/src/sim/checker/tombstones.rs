@@ -19,8 +19,9 @@ pub(crate) struct Tombstones {
 pub(crate) struct Heard {
     pub(crate) subject: MemberName,
     pub(crate) incarnation: u32,
-    /// `None` for a death.
-    pub(crate) suspected_by: Option<Vec<u8>>,
+    /// Whose claim it is; the subject's own for a leave.
+    pub(crate) by: Vec<u8>,
+    pub(crate) is_death: bool,
 }
 
 /// A member holds another one at a lower incarnation than it has heard a claim about.
@@ -54,11 +55,11 @@ impl Tombstones {
             return;
         };
         for message in &packet.messages {
-            let (node, incarnation, suspected_by) = match message {
+            let (node, incarnation, from, is_death) = match message {
                 Message::Suspect(suspect) => {
-                    (suspect.node, suspect.incarnation, Some(suspect.from.to_vec()))
+                    (suspect.node, suspect.incarnation, suspect.from, false)
                 }
-                Message::Dead(dead) => (dead.node, dead.incarnation, None),
+                Message::Dead(dead) => (dead.node, dead.incarnation, dead.from, true),
                 Message::Ping(_)
                 | Message::IndirectPing(_)
                 | Message::Ack(_)
@@ -70,7 +71,7 @@ impl Tombstones {
                 && subject != *receiver
                 && knows(&subject)
             {
-                self.heard.push(Heard { subject, incarnation, suspected_by });
+                self.heard.push(Heard { subject, incarnation, by: from.to_vec(), is_death });
             }
         }
     }
@@ -103,7 +104,8 @@ mod tests {
 
     fn passes(claimed_at: u32, held_at: Option<u32>) -> bool {
         let subject = MemberName::try_from("dan").unwrap();
-        let heard = [Heard { subject, incarnation: claimed_at, suspected_by: None }];
+        let (incarnation, by) = (claimed_at, b"bob".to_vec());
+        let heard = [Heard { subject, incarnation, by, is_death: true }];
         check(HostId(0), &heard, |_| held_at).is_ok()
     }
 
@@ -122,8 +124,8 @@ mod tests {
         let [ada, dan] = ["ada", "dan"].map(|name| MemberName::try_from(name).unwrap());
         let mut tombstones = Tombstones::new(&Config::lan());
         tombstones.read(&packet, &ada, |_| true);
-        let suspected_by = Some(b"bob".to_vec());
-        let heard = Heard { subject: dan.clone(), incarnation: 3, suspected_by };
+        let by = b"bob".to_vec();
+        let heard = Heard { subject: dan.clone(), incarnation: 3, by, is_death: false };
         assert_eq!(tombstones.take(), [heard]);
         tombstones.read(&packet, &ada, |_| false);
         assert_eq!(tombstones.take(), []);
