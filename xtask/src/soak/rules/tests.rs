@@ -103,7 +103,7 @@ impl Story {
     }
 
     /// It is told its new metadata, and answers.
-    fn is_given(self, at: f64, answered: f64, member: usize) -> Self {
+    fn given_metadata(self, at: f64, answered: f64, member: usize) -> Self {
         self.at(at, member, What::Asked(Command::Meta("new".to_owned()))).at(
             answered,
             member,
@@ -255,10 +255,13 @@ fn a_list_that_differs_from_the_events_is_reported_and_a_fresh_event_is_not() {
 #[test]
 fn old_metadata_is_reported_once_an_exchange_of_states_was_due() {
     let given = || {
-        [0, 2, 3].into_iter().fold(Story::of(OURS).is_given(60.0, 60.01, 1), |story, observer| {
-            let heard = What::Updated { about: 1, meta: "new".to_owned() };
-            story.at(60.1, observer, heard)
-        })
+        [0, 2, 3].into_iter().fold(
+            Story::of(OURS).given_metadata(60.0, 60.01, 1),
+            |story, observer| {
+                let heard = What::Updated { about: 1, meta: "new".to_owned() };
+                story.at(60.1, observer, heard)
+            },
+        )
     };
     given().lists(90.0, 0, 1, Alive, 1).is_fine();
     given().lists(95.0, 0, 1, Alive, 1).breaks(Rule::Agreement, "lists n2 with m1, which has new");
