@@ -29,9 +29,12 @@ type badInput struct{ error }
 
 func main() {
 	var err error
-	if len(os.Args) > 1 && os.Args[1] == "certs" {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "certs":
 		err = runCerts(os.Args[2:])
-	} else {
+	case len(os.Args) > 1 && os.Args[1] == "bench":
+		err = runBench(os.Args[2:], os.Stdout)
+	default:
 		err = runPeer(os.Args[1:], os.Stdin, os.Stdout)
 	}
 	if err == nil {

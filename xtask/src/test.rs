@@ -89,6 +89,11 @@ const STEPS: &[Step] = &[
         work: Work::Cluster(&["interop", "--earlier"]),
     },
     Step {
+        name: "bench",
+        about: "the benchmark of clusters works, with ten members of ours",
+        work: Work::Cluster(&["bench", "cluster", "--smoke"]),
+    },
+    Step {
         name: "soak-planted",
         about: "the soak reports the planted fault whose turn it is",
         work: Work::Cluster(&["soak", "--prove", "--smoke"]),
@@ -361,6 +366,7 @@ mod tests {
                 "demo-restart",
                 "interop",
                 "earlier",
+                "bench",
                 "soak-planted",
                 "soak"
             ]

@@ -39,7 +39,17 @@ fn describes_package(variable: &str) -> bool {
 /// # Errors
 /// [`Stop::Failed`] when it does not build; the compiler has said why by then.
 pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Stop> {
-    build_at(cargo().current_dir(root()), package, example)
+    build_at(cargo().current_dir(root()), package, (EXAMPLE, example))
+}
+
+/// Builds a benchmark and says where its executable is: in release mode, or in the profile of the
+/// tests where figures do not matter.
+///
+/// # Errors
+/// As [`build_example`].
+pub(crate) fn build_bench(package: &str, bench: &str, release: bool) -> Result<PathBuf, Stop> {
+    let kind = if release { RELEASED_BENCH } else { BENCH };
+    build_at(cargo().current_dir(root()), package, (kind, bench))
 }
 
 /// The cargo for a copy of the sources. What it has in common with the sources, such as BoringSSL,
@@ -63,7 +73,7 @@ pub(crate) fn build_planted_example(
     package: &str,
     example: &str,
 ) -> Result<PathBuf, Stop> {
-    build_at(&mut planted_cargo(copy), package, example)
+    build_at(&mut planted_cargo(copy), package, (EXAMPLE, example))
 }
 
 /// The commit that is checked out; empty without git.
@@ -136,13 +146,25 @@ pub(crate) fn checked_out(commit: &str, folder: &Path) -> Result<Option<PathBuf>
     Ok(Some(source))
 }
 
-fn build_at(cargo: &mut Command, package: &str, example: &str) -> Result<PathBuf, Stop> {
-    let what = format!("building {example} ({package})");
+/// A kind of program as cargo calls it, and the flags that build one.
+type Kind = (&'static str, &'static [&'static str]);
+const EXAMPLE: Kind = ("example", &["--example"]);
+const BENCH: Kind = ("bench", &["--bench"]);
+const RELEASED_BENCH: Kind = ("bench", &["--profile", "bench", "--bench"]);
+
+fn build_at(
+    cargo: &mut Command,
+    package: &str,
+    ((kind, flags), program): (Kind, &str),
+) -> Result<PathBuf, Stop> {
+    let what = format!("building {program} ({package})");
     eprintln!("xtask: {what}");
     let began = clock::now();
     let built = process::capture(
         cargo
-            .args(["build", "--package", package, "--example", example])
+            .args(["build", "--package", package])
+            .args(flags)
+            .arg(program)
             .arg("--message-format=json-render-diagnostics"),
         &what,
     )?;
@@ -151,21 +173,21 @@ fn build_at(cargo: &mut Command, package: &str, example: &str) -> Result<PathBuf
     }
     let seconds = began.elapsed().as_secs_f64();
     if seconds > 5.0 {
-        eprintln!("xtask: built {example} in {seconds:.0} s");
+        eprintln!("xtask: built {program} in {seconds:.0} s");
     }
-    executable(&built.lines, example)
+    executable(&built.lines, (kind, program))
         .ok_or_else(|| Stop::Failed(format!("{what}: cargo names no executable")))
 }
 
-/// The executable that cargo's messages name for the example.
-fn executable(messages: &[String], example: &str) -> Option<PathBuf> {
+/// The executable that cargo's messages name for the program.
+fn executable(messages: &[String], (kind, program): (&str, &str)) -> Option<PathBuf> {
     messages
         .iter()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| {
             message["reason"] == "compiler-artifact"
-                && message["target"]["name"] == example
-                && message["target"]["kind"][0] == "example"
+                && message["target"]["name"] == program
+                && message["target"]["kind"][0] == kind
         })
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
@@ -212,7 +234,7 @@ mod tests {
             artifact("example", "\"/t/node\""),
             r#"{"reason":"build-finished","success":true}"#.to_owned(),
         ];
-        assert_eq!(executable(&messages, "node"), Some(PathBuf::from("/t/node")));
-        assert_eq!(executable(&messages, "certs"), None);
+        assert_eq!(executable(&messages, ("example", "node")), Some(PathBuf::from("/t/node")));
+        assert_eq!(executable(&messages, ("example", "certs")), None);
     }
 }

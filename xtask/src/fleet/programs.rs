@@ -156,6 +156,14 @@ fn version(said: &str) -> Option<(u32, u32)> {
     Some((1, minor.parse().ok()?))
 }
 
+/// Builds the Go peer alone, with the memberlist that users run today.
+///
+/// # Errors
+/// As [`Programs::build`].
+pub(crate) fn go_peer() -> Result<PathBuf, Stop> {
+    build_go_peer(&find_go()?, "go.mod")
+}
+
 fn build_go_peer(go: &Path, modules: &str) -> Result<PathBuf, Stop> {
     let folder = workspace::root().join("xtask").join("go-peer");
     eprintln!("xtask: building go-peer with {modules}");
