@@ -27,7 +27,10 @@ impl Certificates {
         let sent = quic.peer_cert_chain().unwrap_or_default();
         let issuers = sent.into_iter().skip(1).map(fingerprint).collect();
         let ssl: &mut SslRef = quic.as_mut();
-        let own = ssl.certificate().and_then(|own| to_system_time(own.not_after()));
+        // The context's and not the connection's, which would parse the certificate again and keep
+        // it for as long as it lives.
+        let own = ssl.ssl_context().certificate();
+        let own = own.and_then(|own| to_system_time(own.not_after()));
         let theirs = X509::from_der(&leaf).ok().and_then(|leaf| to_system_time(leaf.not_after()));
         let expires = own.into_iter().chain(theirs).min();
         Some(Self { fingerprint: fingerprint(&leaf), leaf, issuers, expires })
