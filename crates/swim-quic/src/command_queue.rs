@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::command::Command;
 use crate::error::CommandError;
@@ -26,8 +26,12 @@ pub(crate) struct CommandInlet(Arc<Queue>);
 pub(crate) struct CommandOutlet(Arc<Queue>);
 
 struct Queue {
+    /// Without a bound of its own: a bounded channel takes the memory for all its places at once,
+    /// 112 KiB for each node, where hardly ever more than one is used.
     sender: Sender<Command>,
     receiver: Receiver<Command>,
+    /// Of the commands that wait.
+    count: AtomicUsize,
     /// Of the payloads that wait.
     bytes: AtomicUsize,
     ended: AtomicBool,
@@ -35,9 +39,9 @@ struct Queue {
 
 /// An empty queue.
 pub(crate) fn command_queue() -> (CommandInlet, CommandOutlet) {
-    let (sender, receiver) = bounded(COMMANDS);
-    let (bytes, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let queue = Arc::new(Queue { sender, receiver, bytes, ended });
+    let (sender, receiver) = unbounded();
+    let (count, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let queue = Arc::new(Queue { sender, receiver, count, bytes, ended: AtomicBool::new(false) });
     (CommandInlet(Arc::clone(&queue)), CommandOutlet(queue))
 }
 
@@ -48,10 +52,12 @@ impl CommandInlet {
             return Err(CommandError::Closed);
         }
         let bytes = command.payload_len();
+        // Both are counted before the command is there, so that what is taken out was counted.
+        let ahead = queue.count.fetch_add(1, Ordering::AcqRel);
         let before = queue.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let is_full = bytes > 0 && before > 0 && before + bytes > BYTES;
-        if is_full || queue.sender.try_send(command).is_err() {
-            queue.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let has_no_room = bytes > 0 && before > 0 && before + bytes > BYTES;
+        if ahead >= COMMANDS || has_no_room || queue.sender.send(command).is_err() {
+            queue.uncount(bytes);
             return Err(CommandError::Busy);
         }
         // Either this sees the end, or the end sees the command.
@@ -82,8 +88,14 @@ impl Drop for CommandOutlet {
 impl Queue {
     fn pop(&self) -> Option<Command> {
         let command = self.receiver.try_recv().ok()?;
-        self.bytes.fetch_sub(command.payload_len(), Ordering::AcqRel);
+        self.uncount(command.payload_len());
         Some(command)
+    }
+
+    /// A command with so many bytes is not in the queue, or is there no more.
+    fn uncount(&self, bytes: usize) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     /// Drops what waits; the callers learn that it is closed.
