@@ -8,12 +8,13 @@ mod app_stream;
 mod async_stream;
 mod pipe;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::TrySendError;
-use quic_net::{Endpoint, LoopWaker, StreamError, StreamToken};
+use quic_net::{Endpoint, LoopWaker, ReadError, StreamError, StreamToken};
 use swim_core::MemberName;
 
 use crate::answer::Reply;
@@ -42,7 +43,12 @@ pub(crate) struct StreamRouter {
     stream_listeners: BTreeMap<String, Feed<IncomingStream>>,
     datagram_listeners: BTreeMap<String, Feed<IncomingDatagram>>,
     opened: u64,
-    copy_buffer: Vec<u8>,
+}
+
+thread_local! {
+    /// What is on its way from an endpoint to a pipe within one call: one for all nodes of a driver
+    /// thread, empty until a first stream is read.
+    static COPY_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 enum Role {
@@ -82,7 +88,6 @@ impl StreamRouter {
             stream_listeners: BTreeMap::new(),
             datagram_listeners: BTreeMap::new(),
             opened: 0,
-            copy_buffer: vec![0; PIPE_CAPACITY],
         }
     }
 
@@ -297,21 +302,13 @@ impl StreamRouter {
         if pipe.is_abandoned() && !std::mem::replace(watched, true) {
             endpoint.expect_progress(stream);
         }
-        while let Some(room) = pipe.room() {
-            let length = room.min(self.copy_buffer.len());
-            let Some(space) = self.copy_buffer.get_mut(..length) else { break };
-            let read = match endpoint.read(stream, space) {
-                Ok(read) => read,
-                Err(error) => {
-                    pipe.fail(error.into());
-                    self.streams.remove(&stream);
-                    return;
-                }
-            };
-            pipe.deliver(space.get(..read.bytes).unwrap_or_default(), read.fin);
-            if read.bytes == 0 || read.fin {
-                break;
-            }
+        let mut buffer = COPY_BUFFER.take();
+        let filled = fill(pipe, endpoint, stream, &mut buffer);
+        COPY_BUFFER.set(buffer);
+        if let Err(error) = filled {
+            pipe.fail(error.into());
+            self.streams.remove(&stream);
+            return;
         }
         while !*finished {
             let (mut bytes, last) = pipe.take_outbound();
@@ -338,6 +335,28 @@ impl StreamRouter {
             self.streams.remove(&stream);
         }
     }
+}
+
+/// Moves what the endpoint has to the pipe, as far as there is room.
+fn fill(
+    pipe: &Pipe,
+    endpoint: &mut Endpoint,
+    stream: StreamToken,
+    buffer: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    while let Some(room) = pipe.room() {
+        if buffer.is_empty() {
+            buffer.resize(PIPE_CAPACITY, 0);
+        }
+        let length = room.min(buffer.len());
+        let Some(space) = buffer.get_mut(..length) else { break };
+        let read = endpoint.read(stream, space)?;
+        pipe.deliver(space.get(..read.bytes).unwrap_or_default(), read.fin);
+        if read.bytes == 0 || read.fin {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for StreamRouter {
