@@ -163,7 +163,9 @@ impl CommandSender {
 struct DriverThread {
     event_loop: EventLoop,
     new_nodes: Receiver<NewNode>,
-    hosted: Vec<Hosted>,
+    /// Each in a box of its own: a list of several KiB a place would move them when it grows, and
+    /// have as many places unused as there are nodes.
+    hosted: Vec<Box<Hosted>>,
 }
 
 /// A node with its socket. The fields are dropped in this order.
@@ -226,7 +228,7 @@ impl DriverThread {
         };
         match catch_unwind(AssertUnwindSafe(|| make(local, now))) {
             Ok(Ok(node)) => {
-                self.hosted.push(Hosted {
+                self.hosted.push(Box::new(Hosted {
                     node,
                     socket,
                     commands,
@@ -236,7 +238,7 @@ impl DriverThread {
                     due: Some(now),
                     panicked: false,
                     _lives: lives,
-                });
+                }));
                 let _ = reply.send(Ok(()));
             }
             Ok(Err(error)) => {
