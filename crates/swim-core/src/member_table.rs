@@ -4,6 +4,7 @@
 //! Members live at indices, so that other tables can refer to them by a small number. Hashing is
 //! for lookups only and keyed from the seed; whatever is iterated is ordered.
 
+mod changed_names;
 mod conflicts;
 mod draw;
 mod name_index;
@@ -23,6 +24,7 @@ use crate::member_name::MemberName;
 use crate::rng::Rng;
 use crate::suspicion::Suspicion;
 use crate::time::Time;
+use changed_names::ChangedNames;
 use conflicts::Conflicts;
 use name_index::NameIndex;
 use probe_order::ProbeOrder;
@@ -43,6 +45,7 @@ pub(crate) struct MemberTable {
     /// By `MemberState as usize`.
     by_state: [usize; 4],
     generation: u64,
+    changed_names: ChangedNames,
 }
 
 impl MemberTable {
@@ -58,6 +61,7 @@ impl MemberTable {
             probe_order: ProbeOrder::of_me(),
             by_state: [0; 4],
             generation: 0,
+            changed_names: ChangedNames::default(),
         };
         table.add(me);
         table
@@ -74,6 +78,7 @@ impl MemberTable {
         debug_assert!(self.find(member.name().as_bytes()).is_none(), "{member:?} is known already");
         self.by_state[member.state() as usize] += 1;
         self.generation += 1;
+        self.changed_names.note(member.name());
         let index = match self.free.pop() {
             Some(index) => {
                 self.members[index.index()] = Some(member);
@@ -266,6 +271,7 @@ impl MemberTable {
         change(member);
         let after = member.state();
         self.generation += 1;
+        self.changed_names.note(member.name());
         self.by_state[before as usize] -= 1;
         self.by_state[after as usize] += 1;
     }
@@ -273,6 +279,12 @@ impl MemberTable {
     /// Counts every change of what [`iter`](Self::iter) shows.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The names of those that [`iter`](Self::iter) shows in another way since the last call, or
+    /// shows no more: in order, each once. `None` if they are not known one by one.
+    pub(crate) fn take_changed_names(&mut self) -> Option<Vec<MemberName>> {
+        self.changed_names.take()
     }
 
     pub(crate) fn len(&self) -> usize {

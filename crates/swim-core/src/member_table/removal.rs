@@ -47,6 +47,7 @@ impl MemberTable {
     fn take_out(&mut self, index: MemberIndex) -> Option<(MemberIndex, Member)> {
         let member = self.members.get_mut(index.index())?.take()?;
         self.generation += 1;
+        self.changed_names.note(member.name());
         self.by_state[member.state() as usize] -= 1;
         self.suspected.remove(index);
         self.conflicts.forget(index);

@@ -57,6 +57,14 @@ impl Membership {
         self.members.generation()
     }
 
+    /// The names of the members of whom [`members`](Self::members) shows something else since the
+    /// last call, or whom it shows no more: in order, each once. `None` if they are not known one
+    /// by one: at the first call, and where more than a thousand changes lie between two. Whoever
+    /// keeps a copy then copies all.
+    pub fn take_changed_names(&mut self) -> Option<Vec<MemberName>> {
+        self.members.take_changed_names()
+    }
+
     /// The member of that name, if remembered.
     #[must_use]
     pub fn member(&self, name: &MemberName) -> Option<Member> {
