@@ -91,6 +91,7 @@ mod host;
 mod host_watch;
 mod identity_files;
 mod live_identity;
+mod member_runs;
 mod members;
 mod node;
 mod protocol;
@@ -132,7 +133,7 @@ pub use error::{
     TryRecvError,
 };
 pub use hooks::Hooks;
-pub use members::Members;
+pub use members::{Members, MembersIntoIter, MembersIter};
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
     SendFailure, StreamError, WriteError,

@@ -28,7 +28,7 @@ use crate::delayed_tasks::{DelayedTask, DelayedTasks};
 use crate::hook_link::HookLink;
 use crate::host_watch::HostWatch;
 use crate::live_identity::LiveIdentity;
-use crate::members::Members;
+use crate::members::{Members, PublishedMembers};
 use crate::receiver::Feed;
 use crate::standing_seeds::StandingSeeds;
 use crate::subscribers::{Offer, Subscribers};
@@ -110,8 +110,7 @@ pub(crate) struct Node {
     operations: PendingOperations,
     events: Vec<Event>,
     warnings: Warnings,
-    /// The generation of members that `shared` shows.
-    published: Option<u64>,
+    published: PublishedMembers,
     delayed_tasks: DelayedTasks,
 }
 
@@ -133,7 +132,7 @@ impl Node {
             operations: PendingOperations::default(),
             events: Vec::new(),
             warnings: Warnings::default(),
-            published: None,
+            published: PublishedMembers::default(),
             delayed_tasks: DelayedTasks::default(),
         };
         node.settle(origin);
@@ -330,12 +329,11 @@ impl Node {
     /// Shows the world what this turn changed: the snapshot first, so that whoever hears of a
     /// member finds it there.
     fn publish(&mut self) {
-        let generation = self.membership.generation();
-        let changed = self.published.replace(generation) != Some(generation);
+        let members = self.published.update(&mut self.membership);
+        let changed = members.is_some();
         if !changed && self.events.is_empty() && !self.shared.subscribers.owes_notice() {
             return;
         }
-        let members = changed.then(|| Members::from_ordered(self.membership.members()));
         let show = || members.into_iter().for_each(|all| self.shared.members.store(Arc::new(all)));
         self.shared.subscribers.deliver(show, &self.events);
         self.events.clear();
