@@ -19,7 +19,8 @@ use crate::socket::{ReceiveBuffers, SCRATCH, Socket, SocketProgress};
 ///
 /// A turn is: [`wait`](Self::wait), then [`receive`](Self::receive) for each socket, the due
 /// timers and commands, then [`flush`](Self::flush) for each socket. Work is bounded in each
-/// turn; what is left makes the next `wait` return at once.
+/// turn; what is left makes the next `wait` return at once. Where nothing is due for a socket,
+/// [`take_ready`](Self::take_ready) says whether it may be left out.
 pub struct EventLoop {
     poll: Poll,
     events: Events,
@@ -29,6 +30,7 @@ pub struct EventLoop {
     buffers: ReceiveBuffers,
     scratch: Vec<u8>,
     more: bool,
+    woken: bool,
 }
 
 impl EventLoop {
@@ -48,6 +50,7 @@ impl EventLoop {
             buffers: ReceiveBuffers::new(),
             scratch: vec![0; SCRATCH],
             more: false,
+            woken: false,
         })
     }
 
@@ -90,6 +93,7 @@ impl EventLoop {
     /// The poll itself failed; an interrupted sleep only ends early.
     #[expect(clippy::disallowed_methods, reason = "the loop is where the clock is read")]
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Instant> {
+        self.woken = false;
         let timeout = if std::mem::take(&mut self.more) {
             Some(Duration::ZERO)
         } else {
@@ -103,13 +107,24 @@ impl EventLoop {
             Err(error) => return Err(error),
         }
         for event in &self.events {
-            if event.is_readable()
-                && let Some(socket) = self.sockets.get_mut(&event.token().0)
-            {
-                socket.note_readable();
+            self.woken |= event.token() == WAKER;
+            if let Some(socket) = self.sockets.get_mut(&event.token().0) {
+                socket.note_ready(event.is_readable());
             }
         }
         Ok(Instant::now())
+    }
+
+    /// Whether the [`LoopWaker`] has ended the last [`wait`](Self::wait): what for is not known
+    /// here, it may be for any of the sockets.
+    pub fn was_woken(&self) -> bool {
+        self.woken
+    }
+
+    /// Whether a socket has become readable or writable, or had work left, since this was last
+    /// asked.
+    pub fn take_ready(&mut self, socket: SocketId) -> bool {
+        self.sockets.get_mut(&socket.0).is_some_and(Socket::take_ready)
     }
 
     /// Hands a bounded number of received datagrams to `endpoint`: 8 batches of at most 32 buffers.
@@ -129,6 +144,7 @@ impl EventLoop {
         if socket.is_readable()
             && socket.receive(&mut self.buffers, endpoint, now)? == SocketProgress::More
         {
+            socket.note_ready(true);
             self.more = true;
         }
         Ok(())
@@ -156,6 +172,7 @@ impl EventLoop {
             return Ok(());
         };
         if socket.flush(&mut self.scratch, endpoint, now)? == SocketProgress::More {
+            socket.note_ready(false);
             self.more = true;
         }
         Ok(())

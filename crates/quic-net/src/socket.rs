@@ -18,6 +18,8 @@ pub(crate) struct Socket {
     address: SocketAddr,
     /// The kernel may hold datagrams that were not read.
     readable: bool,
+    /// There may be something to do here.
+    ready: bool,
     /// A transmit that the kernel had no room for; sent first when it has.
     blocked: Option<(Transmit, Vec<u8>)>,
 }
@@ -50,7 +52,7 @@ impl Socket {
             }
         }
         let address = io.local_addr()?;
-        Ok(Self { io, state, address, readable: true, blocked: None })
+        Ok(Self { io, state, address, readable: true, ready: true, blocked: None })
     }
 
     /// What the poll watches.
@@ -58,9 +60,15 @@ impl Socket {
         &mut self.io
     }
 
-    /// The poll has said that there is something to read.
-    pub(crate) fn note_readable(&mut self) {
-        self.readable = true;
+    /// The poll has said that there is room, or also something to read.
+    pub(crate) fn note_ready(&mut self, is_readable: bool) {
+        self.ready = true;
+        self.readable |= is_readable;
+    }
+
+    /// Whether there may be something to do that nobody was told of yet.
+    pub(crate) fn take_ready(&mut self) -> bool {
+        std::mem::take(&mut self.ready)
     }
 
     /// Whether the kernel may hold datagrams that were not read.

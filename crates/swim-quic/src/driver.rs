@@ -205,6 +205,13 @@ impl DriverThread {
                 self.host(new, now);
             }
             for hosted in &mut self.hosted {
+                // The waker does not say whom it is for.
+                let is_asked = self.event_loop.take_ready(hosted.socket)
+                    || self.event_loop.was_woken()
+                    || hosted.due.is_some_and(|due| due <= now);
+                if !is_asked {
+                    continue;
+                }
                 let turn = || hosted.turn(&mut self.event_loop, now);
                 // What the panic left half done is not used again, except by the node's end.
                 if catch_unwind(AssertUnwindSafe(turn)).is_err() {
