@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use quic_net::{EventLoop, LoopWaker, SocketId};
 
 use crate::answer::{Answer, GiveUps, Reply, answer};
@@ -19,9 +19,6 @@ use crate::deadline::{become_driver_thread, may_wait};
 use crate::error::{CommandError, DriverError, StartError};
 use crate::node::{Node, Shared};
 use crate::receiver::{self, Feed, Incoming};
-
-/// Nodes that can wait to be hosted by one driver thread.
-const HOST_QUEUE: usize = 1_024;
 
 /// Commands of one node that are carried out in a turn, and the bytes of their payloads. The rest
 /// waits for the next turn, so that a busy caller delays neither a probe nor another node.
@@ -52,7 +49,9 @@ impl Driver {
     /// [`DriverError`] when the operating system refuses a poll or a thread.
     pub fn start() -> Result<Self, DriverError> {
         let event_loop = EventLoop::new().map_err(DriverError::Poll)?;
-        let (nodes, new_nodes) = bounded(HOST_QUEUE);
+        // Each that is in it has a thread that waits: that is bound enough. A bounded channel takes
+        // the memory for all its places at once.
+        let (nodes, new_nodes) = unbounded();
         let waker = event_loop.waker();
         let thread = DriverThread { event_loop, new_nodes, hosted: Vec::new() };
         std::thread::Builder::new()
@@ -84,10 +83,7 @@ impl Driver {
         let give_ups = GiveUps::new(self.waker());
         let new =
             NewNode { bind, make, commands, give_ups: Arc::clone(&give_ups), shared, lives, reply };
-        self.nodes.try_send(new).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Disconnected(_) => CommandError::Closed,
-        })?;
+        self.nodes.send(new).map_err(|_| CommandError::Closed)?;
         let waker = self.waker();
         let sender = CommandSender { queue, ended, give_ups, waker };
         sender.wake();
