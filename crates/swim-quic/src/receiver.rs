@@ -183,14 +183,11 @@ impl<T> Incoming<T> {
         context: &mut Context<'_>,
         place: &mut WakerPlace,
     ) -> Poll<Result<T, RecvError>> {
-        let mut received = self.received();
-        if received.is_none() {
-            place.set(context.waker());
-            received = self.received();
+        let received = place.poll(context, || self.received());
+        if received.is_ready() {
+            place.clear();
         }
-        let Some(received) = received else { return Poll::Pending };
-        place.clear();
-        Poll::Ready(received)
+        received
     }
 
     fn received(&self) -> Option<Result<T, RecvError>> {

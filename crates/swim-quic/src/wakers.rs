@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 /// Wakes one task. What panics in its executor ends no member.
 pub(crate) fn wake(waker: Waker) {
@@ -58,8 +58,22 @@ impl WakerPlace {
         Self { wakers: Arc::clone(wakers), number, is_set: false }
     }
 
-    /// Puts a waker here. Look for the change once more afterwards: it may have come before.
-    pub(crate) fn set(&mut self, waker: &Waker) {
+    /// Ready with what `look` finds. If that is nothing, the task waits here, and looks once more:
+    /// a change between the two would be lost. No lock may be held when `look` has found nothing.
+    pub(crate) fn poll<T>(
+        &mut self,
+        context: &Context<'_>,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Poll<T> {
+        if let Some(found) = look() {
+            return Poll::Ready(found);
+        }
+        self.set(context.waker());
+        look().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Puts a waker here.
+    fn set(&mut self, waker: &Waker) {
         let new = waker.clone();
         let mut waiting = self.wakers.lock();
         let former = waiting.iter_mut().find(|(number, _)| *number == self.number);
@@ -141,6 +155,28 @@ mod tests {
         stays.set(&Arc::clone(&first).into());
         stays.clear();
         assert_eq!((wakers.count(), Arc::strong_count(&first)), (0, 1));
+    }
+
+    #[test]
+    fn a_change_between_the_look_and_the_wait_is_found() {
+        let wakers = Arc::<Wakers>::default();
+        let mut place = WakerPlace::new(&wakers);
+        let counts = Arc::<Counts>::default();
+        let waker = Waker::from(Arc::clone(&counts));
+        let context = Context::from_waker(&waker);
+        let mut changed = false;
+        // The change comes as soon as the first look has missed it, when nobody waits yet.
+        let found = place.poll(&context, || {
+            let found = changed.then_some("found");
+            changed = true;
+            wakers.wake_all();
+            found
+        });
+        assert_eq!(found, Poll::Ready("found"));
+        assert_eq!(place.poll(&context, || None::<()>), Poll::Pending);
+        let before = counts.0.load(Ordering::Relaxed);
+        wakers.wake_all();
+        assert_eq!(counts.0.load(Ordering::Relaxed), before + 1, "a task that waits is woken");
     }
 
     /// An executor may drop a task, and all that it holds, when its last waker goes.

@@ -290,21 +290,17 @@ impl Pipe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The task looks once more after it is put among those that are woken, or a change between the
-    /// two would be lost. Its waker is put there, and another one dropped, without the lock.
+    /// The state once it blocks no more. Tasks begin to wait without the lock.
     fn poll(
         &self,
         blocked: impl Fn(&State) -> bool,
         context: &mut Context<'_>,
         place: &mut WakerPlace,
     ) -> Poll<MutexGuard<'_, State>> {
-        let mut state = self.lock();
-        if blocked(&state) {
-            drop(state);
-            place.set(context.waker());
-            state = self.lock();
-        }
-        if blocked(&state) { Poll::Pending } else { Poll::Ready(state) }
+        place.poll(context, || {
+            let state = self.lock();
+            (!blocked(&state)).then_some(state)
+        })
     }
 
     fn wait_while(
