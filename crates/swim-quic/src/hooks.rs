@@ -18,9 +18,9 @@ use swim_core::{Member, StateSender};
 /// The calls of a [`Cluster`](crate::Cluster) that wait fail at once with
 /// [`CommandError::OnDriverThread`](crate::CommandError::OnDriverThread) when they are made from
 /// here; hand such work to another thread. Those that only look, as
-/// [`members`](crate::Cluster::members), work. To receive from a
-/// [`Subscription`](crate::Subscription) or to read from a [`Stream`](crate::Stream) here would
-/// wait for ever: nothing arrives before the hook returns.
+/// [`members`](crate::Cluster::members), work. So fails what waits at a
+/// [`Subscription`](crate::Subscription) or another [`Incoming`](crate::Incoming), and a read of a
+/// [`Stream`](crate::Stream) that has nothing: nothing arrives before the hook returns.
 ///
 /// ```
 /// use swim_quic::{Hooks, Member, PeerCertificate};

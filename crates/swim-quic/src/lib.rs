@@ -130,7 +130,7 @@ pub use error::{
     KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ReconfigureError,
     RecvError, RecvTimeoutError, ResolveError, RevokeError, RotateError, SeedsError,
     SendDatagramError, SendError, SetMetaError, SetUserStateError, StartError, StreamIoError,
-    TryRecvError,
+    TryRecvError, WaitAnyError,
 };
 pub use hooks::Hooks;
 pub use members::{Members, MembersIntoIter, MembersIter};

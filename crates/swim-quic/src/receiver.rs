@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel as channel;
 use crossbeam_channel::Select;
 
-use crate::deadline::deadline_after;
-use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use crate::deadline::{deadline_after, may_wait};
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError, WaitAnyError};
 use crate::wakers::{WakerPlace, Wakers};
 
 /// The end at which a member puts in what an [`Incoming`] brings.
@@ -93,6 +93,10 @@ fn queue<T>(
 /// what waits in it, is freed with the last clone. It ends with the member, or when another
 /// listener takes its place: what waits then can still be received.
 ///
+/// What waits for an item does not wait on a driver thread, in a hook for example, where it would
+/// hold up what it waits for: it fails at once, and iterators end at once and say so in the log.
+/// There, take what is here already with [`try_recv`](Self::try_recv).
+///
 /// ```no_run
 /// # use std::time::Duration;
 /// # use swim_quic::{Cluster, RecvTimeoutError};
@@ -102,6 +106,7 @@ fn queue<T>(
 ///     Ok(call) => println!("{} opened a stream", call.from),
 ///     Err(RecvTimeoutError::Timeout) => println!("nobody did"),
 ///     Err(RecvTimeoutError::Disconnected) => println!("this member has stopped"),
+///     Err(error @ RecvTimeoutError::OnDriverThread) => return Err(error.into()),
 /// }
 /// for call in calls {
 ///     println!("{} opened a stream", call.from);
@@ -129,9 +134,10 @@ impl<T> Incoming<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`] once it has ended.
+    /// [`RecvError`] once it has ended, and on a driver thread.
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.receiver.recv().map_err(|channel::RecvError| RecvError)
+        may_wait().map_err(|_| RecvError::OnDriverThread)?;
+        self.receiver.recv().map_err(|channel::RecvError| RecvError::Disconnected)
     }
 
     /// The next item, if one waits. Never blocks.
@@ -150,7 +156,7 @@ impl<T> Incoming<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`] when none has come in time, or it has ended.
+    /// [`RecvTimeoutError`] when none has come in time, or it has ended, and on a driver thread.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_deadline(deadline_after(timeout))
     }
@@ -159,8 +165,9 @@ impl<T> Incoming<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`] when none has come by then, or it has ended.
+    /// [`RecvTimeoutError`] when none has come by then, or it has ended, and on a driver thread.
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        may_wait().map_err(|_| RecvTimeoutError::OnDriverThread)?;
         self.receiver.recv_deadline(deadline).map_err(|error| match error {
             channel::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
             channel::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
@@ -193,12 +200,24 @@ impl<T> Incoming<T> {
     fn received(&self) -> Option<Result<T, RecvError>> {
         match self.try_recv() {
             Ok(item) => Some(Ok(item)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError::Disconnected)),
             Err(TryRecvError::Empty) => None,
         }
     }
 
-    /// Waits for one item after the other, until it ends.
+    /// The next item for an iterator, which has no place for an error.
+    fn next(&self) -> Option<T> {
+        let received = self.recv();
+        if matches!(received, Err(RecvError::OnDriverThread)) {
+            log::error!(
+                "an iterator of what comes to a member ends: {}",
+                RecvError::OnDriverThread
+            );
+        }
+        received.ok()
+    }
+
+    /// Waits for one item after the other, until it ends; on a driver thread ends at once.
     pub fn iter(&self) -> IncomingIter<'_, T> {
         IncomingIter { incoming: self }
     }
@@ -275,7 +294,7 @@ impl<T> IntoIterator for Incoming<T> {
     }
 }
 
-/// Waits for the items of an [`Incoming`] until it ends.
+/// Waits for the items of an [`Incoming`] until it ends; on a driver thread ends at once.
 #[derive(Debug)]
 pub struct IncomingIter<'a, T> {
     incoming: &'a Incoming<T>,
@@ -285,7 +304,7 @@ impl<T> Iterator for IncomingIter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.incoming.recv().ok()
+        self.incoming.next()
     }
 }
 
@@ -303,7 +322,8 @@ impl<T> Iterator for IncomingTryIter<'_, T> {
     }
 }
 
-/// Waits for the items of an [`Incoming`], which it owns, until it ends.
+/// Waits for the items of an [`Incoming`], which it owns, until it ends; on a driver thread ends at
+/// once.
 #[derive(Debug)]
 pub struct IncomingIntoIter<T> {
     incoming: Incoming<T>,
@@ -313,7 +333,7 @@ impl<T> Iterator for IncomingIntoIter<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.incoming.recv().ok()
+        self.incoming.next()
     }
 }
 
@@ -343,39 +363,45 @@ mod sealed {
 }
 
 /// Waits until one of several receivers has an item or has ended, at most `timeout`, and returns
-/// its index; if that is true of several, any of them. `None`: of none in time, or `receivers` is
-/// empty.
+/// its index; if that is true of several, any of them.
 ///
 /// Take the item with [`Incoming::try_recv`]: where clones share the queue, another one may have
 /// taken it meanwhile. A receiver that has ended is ready each time: leave it out from then on.
 ///
+/// # Errors
+///
+/// [`WaitAnyError`] when none is ready in time, at once if `receivers` is empty, and on a driver
+/// thread.
+///
 /// ```no_run
 /// # use std::time::Duration;
-/// # use swim_quic::{Cluster, TryRecvError, wait_any};
+/// # use swim_quic::{Cluster, TryRecvError, WaitAnyError, wait_any};
 /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
 /// let (events, calls) = (cluster.subscribe(), cluster.listen("echo")?);
 /// loop {
 ///     match wait_any(&[&events, &calls], Duration::from_secs(60)) {
-///         Some(0) => match events.try_recv() {
+///         Ok(0) => match events.try_recv() {
 ///             Ok(event) => println!("{event:?}"),
 ///             Err(TryRecvError::Empty) => {}
 ///             Err(TryRecvError::Disconnected) => return Ok(()),
 ///         },
-///         Some(_) => calls.try_iter().for_each(|call| println!("{} calls", call.from)),
-///         None => println!("nothing in a minute"),
+///         Ok(_) => calls.try_iter().for_each(|call| println!("{} calls", call.from)),
+///         Err(WaitAnyError::Timeout) => println!("nothing in a minute"),
+///         Err(error @ WaitAnyError::OnDriverThread) => return Err(error.into()),
 ///     }
 /// }
 /// # }
 /// ```
-pub fn wait_any(receivers: &[&dyn Receiver], timeout: Duration) -> Option<usize> {
+pub fn wait_any(receivers: &[&dyn Receiver], timeout: Duration) -> Result<usize, WaitAnyError> {
+    may_wait().map_err(|_| WaitAnyError::OnDriverThread)?;
     if receivers.is_empty() {
-        return None;
+        return Err(WaitAnyError::Timeout);
     }
     let mut waiting = sealed::Waiting(Select::new());
     for receiver in receivers {
         receiver.register(&mut waiting);
     }
-    waiting.0.ready_deadline(deadline_after(timeout)).ok()
+    waiting.0.ready_deadline(deadline_after(timeout)).map_err(|_| WaitAnyError::Timeout)
 }
 
 #[cfg(test)]
@@ -403,7 +429,7 @@ mod tests {
         assert_eq!((&numbers).into_iter().next(), Some(6));
         assert_eq!(numbers.into_iter().collect::<Vec<_>>(), [7, 8], "what waited is received");
         assert_eq!(clone.iter().next(), None);
-        assert_eq!((clone.recv(), clone.is_empty()), (Err(RecvError), true));
+        assert_eq!((clone.recv(), clone.is_empty()), (Err(RecvError::Disconnected), true));
         assert_eq!(clone.try_recv(), Err(TryRecvError::Disconnected));
         assert_eq!(clone.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     }
@@ -455,20 +481,20 @@ mod tests {
     fn of_several_the_one_with_something_is_told() {
         let ((numbers, first), (words, second)) = (unbounded::<u8>(), unbounded::<&str>());
         let both: [&dyn Receiver; 2] = [&first, &second];
-        assert_eq!(wait_any(&[], PATIENCE), None);
-        assert_eq!(wait_any(&both, MOMENT), None);
+        assert_eq!(wait_any(&[], PATIENCE), Err(WaitAnyError::Timeout));
+        assert_eq!(wait_any(&both, MOMENT), Err(WaitAnyError::Timeout));
         words.try_send("here").unwrap();
-        assert_eq!(wait_any(&both, PATIENCE), Some(1));
-        assert_eq!(wait_any(&both, PATIENCE), Some(1), "nothing was taken");
+        assert_eq!(wait_any(&both, PATIENCE), Ok(1));
+        assert_eq!(wait_any(&both, PATIENCE), Ok(1), "nothing was taken");
         assert_eq!(second.try_recv(), Ok("here"));
-        assert_eq!(wait_any(&both, MOMENT), None);
+        assert_eq!(wait_any(&both, MOMENT), Err(WaitAnyError::Timeout));
         let told = std::thread::scope(|scope| {
             let waits = scope.spawn(|| wait_any(&[&first, &second], PATIENCE));
             numbers.try_send(1).unwrap();
             waits.join().unwrap()
         });
-        assert_eq!((told, first.try_recv()), (Some(0), Ok(1)));
+        assert_eq!((told, first.try_recv()), (Ok(0), Ok(1)));
         drop(words);
-        assert_eq!(wait_any(&both, PATIENCE), Some(1), "one that has ended is ready");
+        assert_eq!(wait_any(&both, PATIENCE), Ok(1), "one that has ended is ready");
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, Participants, alive, eventually, hear};
 use swim_quic::{
     Cluster, CommandError, Driver, Event, Hooks, JoinError, JoinFailureReason, Member,
-    PeerCertificate, SetUserStateError, StateSender,
+    PeerCertificate, SetUserStateError, StateSender, Subscription, wait_any,
 };
 
 /// A member, and the names in its certificate.
@@ -186,7 +186,14 @@ struct Calls {
     cluster: Arc<OnceLock<Cluster>>,
     driver: Driver,
     participants: Participants,
+    /// In which something waits, that is not taken.
+    events: Subscription,
     outcome: Arc<Mutex<Option<Outcome>>>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a deadline is a moment of the real clock")]
+fn far() -> Instant {
+    Instant::now() + PATIENCE
 }
 
 /// Whether the call failed because it was made from a hook.
@@ -232,6 +239,15 @@ impl Calls {
             ("rotate", is_told(cluster.rotate(&identity, &identity.trust()))),
             ("revoke", is_told(cluster.revoke(identity.fingerprint()))),
             ("start", is_told(start)),
+            ("recv", is_told(self.events.recv())),
+            ("recv_timeout", is_told(self.events.recv_timeout(PATIENCE))),
+            ("recv_deadline", is_told(self.events.recv_deadline(far()))),
+            ("wait_any", is_told(wait_any(&[&self.events], PATIENCE))),
+            ("wait_any of none", is_told(wait_any(&[], PATIENCE))),
+            ("iter", self.events.iter().next().is_none()),
+            ("a for loop", (&self.events).into_iter().next().is_none()),
+            ("into_iter", self.events.clone().into_iter().next().is_none()),
+            ("try_recv takes what waits", self.events.try_recv().is_ok()),
         ];
         told.into_iter().filter(|(_, told)| !told).map(|(name, _)| name).collect()
     }
@@ -260,10 +276,15 @@ fn no_call_from_a_hook_waits() {
     let participants = Participants::new();
     let (cluster, outcome) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(None)));
     let driver = Driver::start().unwrap();
+    let cyd = participants.member("cyd").start().unwrap();
+    let events = cyd.subscribe();
+    cyd.set_meta("changed").unwrap();
+    eventually("an event waits", || !events.is_empty());
     let calls = Calls {
         cluster: Arc::clone(&cluster),
         driver: driver.clone(),
         participants: Participants::new(),
+        events,
         outcome: Arc::clone(&outcome),
     };
     let ada = participants.member("ada").driver(&driver).hooks(calls).start().unwrap();

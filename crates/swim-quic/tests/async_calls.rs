@@ -72,7 +72,7 @@ fn calls_in_tasks_do_what_they_do_in_threads() {
             last = Some(event);
         }
         assert!(matches!(last, Some(Event::Stopped { reason: StopReason::Closed })), "{last:?}");
-        assert_eq!(events.recv_async().await.unwrap_err(), RecvError);
+        assert_eq!(events.recv_async().await.unwrap_err(), RecvError::Disconnected);
     });
 }
 

@@ -18,8 +18,8 @@ use common::{PATIENCE, Participants, eventually};
 use driver_thread::on_the_driver_thread;
 use futures_core::Stream;
 use swim_quic::{
-    Cluster, CommandError, Driver, Event, JoinError, SecretKey, StartError, Subscription,
-    SubscriptionLimits, wait_any,
+    Cluster, CommandError, Driver, Event, JoinError, RecvError, RecvTimeoutError, SecretKey,
+    StartError, Subscription, SubscriptionLimits, WaitAnyError, wait_any,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -188,6 +188,11 @@ fn calls_that_would_wait_for_the_driver_thread_are_refused_on_it() {
         assert!(matches!(error, JoinError::Command(REFUSED)), "{error}");
         let error = cyd.start().unwrap_err();
         assert!(matches!(error, StartError::Command(REFUSED)), "{error}");
+        let events = ada.subscribe();
+        assert_eq!(events.recv().unwrap_err(), RecvError::OnDriverThread);
+        assert_eq!(events.recv_timeout(long).unwrap_err(), RecvTimeoutError::OnDriverThread);
+        assert!(events.iter().next().is_none());
+        assert_eq!(wait_any(&[&events], long).unwrap_err(), WaitAnyError::OnDriverThread);
         assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(ada.queue_send("bob", "x").wait(long).is_none(), "it is queued");
         assert_eq!(ada.shutdown(long).unwrap_err(), REFUSED.into());

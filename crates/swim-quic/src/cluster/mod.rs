@@ -56,7 +56,8 @@ const REPORT_MARGIN: Duration = Duration::from_millis(500);
 ///
 /// No call waits for an event to be read, so that any may be made from a thread or task that reads
 /// events. On a driver thread, where hooks run, and wakers of tasks that wait here, the calls that
-/// wait are refused ([`CommandError::OnDriverThread`]): that thread would have to answer them.
+/// wait are refused ([`CommandError::OnDriverThread`]): that thread would have to answer them. So
+/// are those of an [`Incoming`](crate::Incoming).
 ///
 /// ```no_run
 /// use std::time::Duration;

@@ -23,7 +23,7 @@ use thiserror::Error;
 pub use advertise_error::AdvertiseError;
 pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
-pub use receive_error::{RecvError, RecvTimeoutError, TryRecvError};
+pub use receive_error::{RecvError, RecvTimeoutError, TryRecvError, WaitAnyError};
 pub use reconfigure_error::ReconfigureError;
 pub use seeds_error::SeedsError;
 pub use send_error::{BroadcastError, PingError, SendError};
