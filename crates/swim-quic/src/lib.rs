@@ -108,6 +108,7 @@ mod subscribers;
 mod suspension;
 mod to_member_name;
 mod transport;
+mod wait_any;
 mod wakers;
 mod warnings;
 
@@ -139,10 +140,11 @@ pub use quic_net::{
     SendFailure, StreamError, WriteError,
 };
 pub use receipt::Receipt;
-pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter, Receiver, wait_any};
+pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter};
 pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{
     Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
     MembershipStats, NameError, SecretKey, StateSender, StreamFailure, UnacceptableAnswer,
 };
 pub use to_member_name::ToMemberName;
+pub use wait_any::{Receiver, wait_any};

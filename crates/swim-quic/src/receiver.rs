@@ -16,7 +16,7 @@ use crossbeam_channel as channel;
 use crossbeam_channel::Select;
 
 use crate::deadline::{deadline_after, may_wait};
-use crate::error::{RecvError, RecvTimeoutError, TryRecvError, WaitAnyError};
+use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::wakers::{WakerPlace, Wakers};
 
 /// The end at which a member puts in what an [`Incoming`] brings.
@@ -89,9 +89,9 @@ fn queue<T>(
 /// fills.
 ///
 /// It is used like [`std::sync::mpsc::Receiver`]; to wait for several at once there is
-/// [`wait_any`]. Clones share one queue, in which each item goes to one of them. The queue, and
-/// what waits in it, is freed with the last clone. It ends with the member, or when another
-/// listener takes its place: what waits then can still be received.
+/// [`wait_any`](crate::wait_any). Clones share one queue, in which each item goes to one of them.
+/// The queue, and what waits in it, is freed with the last clone. It ends with the member, or when
+/// another listener takes its place: what waits then can still be received.
 ///
 /// What waits for an item does not wait on a driver thread, in a hook for example, where it would
 /// hold up what it waits for: it fails at once, and iterators end at once and say so in the log.
@@ -227,6 +227,11 @@ impl<T> Incoming<T> {
         IncomingTryIter { incoming: self }
     }
 
+    /// Lets `waiting` become ready when this is.
+    pub(crate) fn add_to<'a>(&'a self, waiting: &mut Select<'a>) {
+        waiting.recv(&self.receiver);
+    }
+
     /// How many items wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -337,73 +342,6 @@ impl<T> Iterator for IncomingIntoIter<T> {
     }
 }
 
-/// What [`wait_any`] waits for: an [`Incoming`] of any kind, a
-/// [`Subscription`](crate::Subscription) among them. Not for other types.
-pub trait Receiver: sealed::Registers {}
-
-impl<T> Receiver for Incoming<T> {}
-
-mod sealed {
-    use super::{Incoming, Select};
-
-    /// Several queues that are waited for together.
-    #[expect(unnameable_types, reason = "it seals `Receiver`")]
-    pub struct Waiting<'a>(pub(super) Select<'a>);
-
-    #[expect(unnameable_types, reason = "it seals `Receiver`")]
-    pub trait Registers {
-        fn register<'a>(&'a self, waiting: &mut Waiting<'a>);
-    }
-
-    impl<T> Registers for Incoming<T> {
-        fn register<'a>(&'a self, waiting: &mut Waiting<'a>) {
-            waiting.0.recv(&self.receiver);
-        }
-    }
-}
-
-/// Waits until one of several receivers has an item or has ended, at most `timeout`, and returns
-/// its index; if that is true of several, any of them.
-///
-/// Take the item with [`Incoming::try_recv`]: where clones share the queue, another one may have
-/// taken it meanwhile. A receiver that has ended is ready each time: leave it out from then on.
-///
-/// # Errors
-///
-/// [`WaitAnyError`] when none is ready in time, at once if `receivers` is empty, and on a driver
-/// thread.
-///
-/// ```no_run
-/// # use std::time::Duration;
-/// # use swim_quic::{Cluster, TryRecvError, WaitAnyError, wait_any};
-/// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
-/// let (events, calls) = (cluster.subscribe(), cluster.listen("echo")?);
-/// loop {
-///     match wait_any(&[&events, &calls], Duration::from_secs(60)) {
-///         Ok(0) => match events.try_recv() {
-///             Ok(event) => println!("{event:?}"),
-///             Err(TryRecvError::Empty) => {}
-///             Err(TryRecvError::Disconnected) => return Ok(()),
-///         },
-///         Ok(_) => calls.try_iter().for_each(|call| println!("{} calls", call.from)),
-///         Err(WaitAnyError::Timeout) => println!("nothing in a minute"),
-///         Err(error @ WaitAnyError::OnDriverThread) => return Err(error.into()),
-///     }
-/// }
-/// # }
-/// ```
-pub fn wait_any(receivers: &[&dyn Receiver], timeout: Duration) -> Result<usize, WaitAnyError> {
-    may_wait().map_err(|_| WaitAnyError::OnDriverThread)?;
-    if receivers.is_empty() {
-        return Err(WaitAnyError::Timeout);
-    }
-    let mut waiting = sealed::Waiting(Select::new());
-    for receiver in receivers {
-        receiver.register(&mut waiting);
-    }
-    waiting.0.ready_deadline(deadline_after(timeout)).map_err(|_| WaitAnyError::Timeout)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -475,26 +413,5 @@ mod tests {
             }
         });
         assert_eq!(incoming.wakers.count(), 0);
-    }
-
-    #[test]
-    fn of_several_the_one_with_something_is_told() {
-        let ((numbers, first), (words, second)) = (unbounded::<u8>(), unbounded::<&str>());
-        let both: [&dyn Receiver; 2] = [&first, &second];
-        assert_eq!(wait_any(&[], PATIENCE), Err(WaitAnyError::Timeout));
-        assert_eq!(wait_any(&both, MOMENT), Err(WaitAnyError::Timeout));
-        words.try_send("here").unwrap();
-        assert_eq!(wait_any(&both, PATIENCE), Ok(1));
-        assert_eq!(wait_any(&both, PATIENCE), Ok(1), "nothing was taken");
-        assert_eq!(second.try_recv(), Ok("here"));
-        assert_eq!(wait_any(&both, MOMENT), Err(WaitAnyError::Timeout));
-        let told = std::thread::scope(|scope| {
-            let waits = scope.spawn(|| wait_any(&[&first, &second], PATIENCE));
-            numbers.try_send(1).unwrap();
-            waits.join().unwrap()
-        });
-        assert_eq!((told, first.try_recv()), (Ok(0), Ok(1)));
-        drop(words);
-        assert_eq!(wait_any(&both, PATIENCE), Ok(1), "one that has ended is ready");
     }
 }
