@@ -46,6 +46,11 @@ pub(crate) fn command_queue() -> (CommandInlet, CommandOutlet) {
 }
 
 impl CommandInlet {
+    /// Bytes of payloads that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Acquire)
+    }
+
     pub(crate) fn push(&self, command: Command) -> Result<(), CommandError> {
         let queue = &self.0;
         if queue.ended.load(Ordering::SeqCst) {

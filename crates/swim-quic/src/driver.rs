@@ -135,6 +135,11 @@ impl CommandSender {
         Ok(answered)
     }
 
+    /// Bytes of payloads that wait for the driver.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
     /// Makes the driver run a turn.
     pub(crate) fn wake(&self) {
         if let Err(error) = self.waker.wake() {

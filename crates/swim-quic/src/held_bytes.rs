@@ -20,6 +20,11 @@ pub(crate) struct Held {
 }
 
 impl HeldBytes {
+    /// How many bytes are under way.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
     pub(crate) fn hold(&self, bytes: usize) -> Result<Held, SendError> {
         let before = self.0.fetch_add(bytes, Ordering::AcqRel);
         // Gives the bytes back if there is no room.

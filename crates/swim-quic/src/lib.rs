@@ -40,6 +40,9 @@
 //! end in `_async`, as the example `tokio_service` shows. With the feature `async` what arrives is
 //! a `futures_core::Stream`, for its combinators.
 //!
+//! [`Cluster::metrics`] has what a member counts, as Prometheus scrapes it or, with the feature
+//! `metrics`, for the facade of that name.
+//!
 //! Three members to try things out with, in one process and without a file:
 //!
 //! ```
@@ -93,6 +96,7 @@ mod identity_files;
 mod live_identity;
 mod member_runs;
 mod members;
+mod metrics;
 mod node;
 mod protocol;
 mod reach;
@@ -135,6 +139,7 @@ pub use error::{
 };
 pub use hooks::Hooks;
 pub use members::{Members, MembersIntoIter, MembersIter};
+pub use metrics::{Metrics, Sample, Series, SeriesKind, SeriesUnit};
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,
     SendFailure, StreamError, WriteError,

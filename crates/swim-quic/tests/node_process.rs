@@ -321,6 +321,9 @@ fn every_command_gets_exactly_one_reply() {
     assert!(stats["transport"]["bytes"]["in"].as_u64().unwrap() > 0);
     assert!(stats["process"]["rss_bytes"].as_u64().unwrap() > 0);
     assert!(stats["process"]["fds"].as_u64().unwrap() > 0);
+    let metrics = ada.ask("metrics");
+    let text = metrics["text"].as_str().unwrap();
+    assert!(text.contains("\nswim_quic_members_alive{member=\"ada\"} 2\n"), "{text}");
 
     for bad in ["frobnicate", "members now", "send bob", "ping", "sendn bob x 1", "join", "bcast"] {
         let reply = ada.ask(bad);

@@ -73,12 +73,13 @@ impl Session {
             "rotate" => no_arguments(rest).and_then(|()| self.rotate()),
             "revoke" => self.revoke(rest),
             "stats" => no_arguments(rest).and_then(|()| self.stats()),
+            "metrics" => no_arguments(rest).and_then(|()| self.metrics()),
             "leave" => no_arguments(rest).and_then(|()| self.leave()),
             "die" => Err(usage("die")),
             other => Err(format!(
                 "unknown command {other:?}: use join, members, meta, state, send, sendr, sendn, \
-                 sendrn, bcast, ping, stream, stats, keys, key-add, key-use, key-remove, rotate, \
-                 revoke, leave, quit or die"
+                 sendrn, bcast, ping, stream, stats, metrics, keys, key-add, key-use, key-remove, \
+                 rotate, revoke, leave, quit or die"
             )),
         };
         self.output.reply(command, reply);
@@ -260,6 +261,13 @@ impl Session {
             "wanted": report.wanted,
             "ms": milliseconds(started.elapsed()),
         }))
+    }
+
+    /// As the text that Prometheus scrapes.
+    fn metrics(&self) -> Reply {
+        let metrics = self.cluster.metrics().map_err(|error| error.to_string())?;
+        let name = self.cluster.name().to_string();
+        Ok(json!({ "text": metrics.text(&[("member", &name)]) }))
     }
 
     fn stats(&self) -> Reply {

@@ -9,6 +9,7 @@ mod identity_calls;
 mod joining;
 mod membership_calls;
 mod messages;
+mod metrics_calls;
 mod queued_calls;
 mod settings_calls;
 
