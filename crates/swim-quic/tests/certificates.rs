@@ -8,75 +8,22 @@
 #[expect(dead_code, reason = "larger clusters are for other tests")]
 mod common;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Participants, alive, eventually, hear};
 use swim_quic::{
-    Authority, Cluster, Config, ConnectError, Event, Fingerprint, Identity, IdentityFiles, Limits,
-    Refusal, RotateError, SendFailure, Stream, StreamError, StreamIoError, Trust,
+    Authority, Cluster, Config, ConnectError, Event, Fingerprint, Identity, IdentityFiles, Refusal,
+    RotateError, SendFailure, StreamError, StreamIoError,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Connections are made anew 300 ms after their beginning instead of 3 s.
-fn hasty() -> Limits {
-    let mut limits = Limits::default();
-    limits.dial_timeout = Duration::from_millis(300);
-    limits.duplicate_grace = Duration::from_millis(300);
-    limits
-}
-
 fn issue(authority: &Authority, name: &str, validity: Duration) -> Identity {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     authority.issue(name, &[here], validity).unwrap().identity().unwrap()
-}
-
-/// Ten renewals of certificates, or as many as `RENEWALS` says, and five changes of the authority.
-#[test]
-fn renewals_and_new_authorities_lose_no_ping_and_reset_no_stream() {
-    let renewals = std::env::var("RENEWALS").map_or(10, |number| number.parse().unwrap());
-    let participants = Participants::new();
-    let members = pair(&participants, hasty());
-    let traffic = Traffic::start(&members);
-    let mut authority = participants.authority;
-    for renewal in 0..renewals {
-        let renewed: &[usize] = [&[0][..], &[1], &[0, 1]][renewal % 3];
-        let trust = Trust::from_pem(authority.certificate_pem().as_bytes()).unwrap();
-        rotate(&members, renewed, &authority, &trust);
-    }
-    for _ in 0..5 {
-        let next = Authority::generate("next", 30 * DAY).unwrap();
-        let both = [authority.certificate_pem(), next.certificate_pem()].concat();
-        let both = Trust::from_pem(both.as_bytes()).unwrap();
-        rotate(&members, &[0, 1], &authority, &both);
-        rotate(&members, &[0, 1], &next, &both);
-        let alone = Trust::from_pem(next.certificate_pem().as_bytes()).unwrap();
-        rotate(&members, &[0, 1], &next, &alone);
-        authority = next;
-    }
-    traffic.end();
-}
-
-/// Gives these members new certificates, and waits until the others see them.
-fn rotate(members: &[Cluster; 2], who: &[usize], authority: &Authority, trust: &Trust) {
-    let renew = |index: &usize| {
-        let identity = issue(authority, ["ada", "bob"][*index], DAY);
-        members[*index].rotate(&identity, trust).unwrap();
-        (*index, identity.fingerprint())
-    };
-    let renewed: Vec<_> = who.iter().map(renew).collect();
-    for (index, fingerprint) in renewed {
-        eventually("the other one sees the new certificate", || {
-            let (name, other) = (["ada", "bob"][index], &members[1 - index]);
-            seen(other, name) == Some(fingerprint)
-        });
-    }
 }
 
 #[test]
@@ -109,88 +56,19 @@ fn seen(cluster: &Cluster, member: &str) -> Option<Fingerprint> {
     cluster.connection(member).unwrap().map(|connection| connection.fingerprint)
 }
 
-fn pair(participants: &Participants, limits: Limits) -> [Cluster; 2] {
+fn pair(participants: &Participants) -> [Cluster; 2] {
     // Nobody is to be given up while the machine is busy.
-    let member = |name| participants.member(name).config(Config::lan()).limits(limits.clone());
+    let member = |name| participants.member(name).config(Config::lan());
     let ada = member("ada").start().unwrap();
     let bob = member("bob").seeds([ada.address().to_string()]).start().unwrap();
     eventually("both meet", || [&ada, &bob].iter().all(|one| one.members().len() == 2));
     [ada, bob]
 }
 
-/// Pings and a stream in each direction.
-struct Traffic {
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<u64>>,
-}
-
-impl Traffic {
-    fn start(members: &[Cluster; 2]) -> Self {
-        let stop = Arc::<AtomicBool>::default();
-        let mut threads = Vec::new();
-        for (index, to) in [(0, "bob"), (1, "ada")] {
-            let incoming = members[1 - index].listen("echo").unwrap();
-            let stream = members[index].open_stream(to, "echo", PATIENCE).unwrap();
-            let echo = incoming.recv_timeout(PATIENCE).unwrap().stream;
-            threads.push(std::thread::spawn(move || return_all(echo)));
-            let stopped = Arc::clone(&stop);
-            threads.push(std::thread::spawn(move || send_numbers(stream, &stopped)));
-            let (stopped, from) = (Arc::clone(&stop), members[index].clone());
-            threads.push(std::thread::spawn(move || ping(&from, to, &stopped)));
-        }
-        Self { stop, threads }
-    }
-
-    fn end(self) {
-        self.stop.store(true, Ordering::Release);
-        for thread in self.threads {
-            assert!(thread.join().unwrap() > 100);
-        }
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the rate of pings")]
-fn ping(from: &Cluster, to: &str, stop: &AtomicBool) -> u64 {
-    let mut pings = 0;
-    while !stop.load(Ordering::Acquire) {
-        from.ping(to, PATIENCE).unwrap_or_else(|error| panic!("ping {pings} to {to}: {error}"));
-        pings += 1;
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    pings
-}
-
-#[expect(clippy::disallowed_methods, reason = "the rate of numbers")]
-fn send_numbers(mut stream: Stream, stop: &AtomicBool) -> u64 {
-    let mut number = 0_u64;
-    while !stop.load(Ordering::Acquire) {
-        stream.write_all(&number.to_be_bytes()).unwrap();
-        let mut answer = [0; 8];
-        stream.read_exact(&mut answer).unwrap();
-        assert_eq!(u64::from_be_bytes(answer), number);
-        number += 1;
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    number
-}
-
-fn return_all(mut stream: Stream) -> u64 {
-    let (mut bytes, mut buffer) = (0, [0; 1024]);
-    loop {
-        match stream.read(&mut buffer).unwrap() {
-            0 => return bytes,
-            read => {
-                stream.write_all(&buffer[..read]).unwrap();
-                bytes += u64::try_from(read).unwrap();
-            }
-        }
-    }
-}
-
 #[test]
 fn a_certificate_of_another_name_is_refused_and_the_former_one_stays() {
     let participants = Participants::new();
-    let [ada, bob] = pair(&participants, Limits::default());
+    let [ada, bob] = pair(&participants);
     let before = seen(&bob, "ada").unwrap();
     let mallory = participants.identity("mallory");
     let error = ada.rotate(&mallory, &mallory.trust()).unwrap_err();
@@ -309,7 +187,7 @@ fn a_connection_ends_with_its_certificate_on_both_sides() {
 #[test]
 fn a_revoked_certificate_is_parted_with_at_once_and_refused_both_ways() {
     let participants = Participants::new();
-    let [ada, bob] = pair(&participants, Limits::default());
+    let [ada, bob] = pair(&participants);
     let events = [ada.subscribe(), bob.subscribe()];
     let revoked = seen(&ada, "bob").unwrap();
     let begun = now();
