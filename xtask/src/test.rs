@@ -31,17 +31,30 @@ const STEPS: &[Step] = &[
     Step {
         name: "clippy",
         about: "no lint complains",
-        work: Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        work: Work::Cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    },
+    Step {
+        name: "bare",
+        about: "no lint complains about the library without its features",
+        work: Work::Cargo(&["clippy", "-p", "swim-quic", "--lib", "--", "-D", "warnings"]),
     },
     Step {
         name: "docs",
         about: "the documentation builds without a warning",
-        work: Work::Docs(&["doc", "--workspace", "--no-deps"]),
+        work: Work::Docs(&["doc", "--workspace", "--no-deps", "--all-features"]),
     },
     Step {
         name: "tests",
-        about: "unit, integration and documentation tests",
-        work: Work::Cargo(&["test", "--workspace"]),
+        about: "unit, integration and documentation tests, with all features",
+        work: Work::Cargo(&["test", "--workspace", "--all-features"]),
     },
     Step {
         name: "sim",

@@ -144,7 +144,15 @@ impl Resolver {
     #[cfg(feature = "srv")]
     fn find_service(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         let targets = crate::srv::targets(name)?;
-        let found = targets.iter().map(|(host, port)| (self.look_up_now)(host, *port));
+        let look_up = |(host, port): &(String, u16)| {
+            // With the dot at its end no search list is tried; files of hosts have no such names.
+            let found = (self.look_up_now)(host, *port);
+            found.or_else(|error| match host.strip_suffix('.') {
+                Some(host) => (self.look_up_now)(host, *port),
+                None => Err(error),
+            })
+        };
+        let found = targets.iter().map(look_up);
         let (found, failed): (Vec<_>, Vec<_>) = found.partition(Result::is_ok);
         match failed.into_iter().find_map(Result::err) {
             Some(error) if found.is_empty() => Err(error),

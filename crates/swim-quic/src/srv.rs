@@ -23,6 +23,10 @@ const DNS_PORT: u16 = 53;
 /// # Errors
 /// What the last name server answered, or that none did.
 pub(crate) fn targets(service: &str) -> io::Result<Vec<(String, u16)>> {
+    #[cfg(test)]
+    if let Some(server) = tests::made_server(service) {
+        return ask(&[server], service);
+    }
     ask(&name_servers(&std::fs::read_to_string(SYSTEM).unwrap_or_default()), service)
 }
 
@@ -64,39 +68,83 @@ fn name_servers(text: &str) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::net::UdpSocket;
+    use std::sync::Mutex;
 
     use super::*;
+    use crate::{Builder, Cluster, Event, Identity};
 
-    /// A name server that answers one query with these records: priority, port, target.
-    fn name_server(records: &'static [(u16, u16, &[&str])]) -> SocketAddr {
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// The name servers that know one service each.
+    static MADE: Mutex<BTreeMap<String, SocketAddr>> = Mutex::new(BTreeMap::new());
+
+    pub(super) fn made_server(service: &str) -> Option<SocketAddr> {
+        MADE.lock().unwrap().get(service).copied()
+    }
+
+    /// A name server that answers every query with these records: priority, port, target.
+    fn name_server(records: &[(u16, u16, &[&str])]) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
+        let count = u8::try_from(records.len()).unwrap();
+        let mut answers = Vec::new();
+        for (priority, port, target) in records {
+            let mut data = Vec::new();
+            for number in [*priority, 0, *port] {
+                data.extend(number.to_be_bytes());
+            }
+            for label in *target {
+                data.push(u8::try_from(label.len()).unwrap());
+                data.extend(label.as_bytes());
+            }
+            data.push(0);
+            answers.extend([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0]);
+            answers.push(u8::try_from(data.len()).unwrap());
+            answers.extend(data);
+        }
         std::thread::spawn(move || {
             let mut query = [0; 512];
-            let (_, from) = socket.recv_from(&mut query).unwrap();
-            let labels_end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 1;
-            let mut answer = query[..2].to_vec();
-            let count = u8::try_from(records.len()).unwrap();
-            answer.extend([0x81, 0x80, 0, 1, 0, count, 0, 0, 0, 0]);
-            answer.extend(&query[12..labels_end + 4]);
-            for (priority, port, target) in records {
-                let mut data = Vec::new();
-                for number in [*priority, 0, *port] {
-                    data.extend(number.to_be_bytes());
-                }
-                for label in *target {
-                    data.push(u8::try_from(label.len()).unwrap());
-                    data.extend(label.as_bytes());
-                }
-                data.push(0);
-                answer.extend([0xc0, 12, 0, 33, 0, 1, 0, 0, 0, 60, 0]);
-                answer.push(u8::try_from(data.len()).unwrap());
-                answer.extend(data);
+            while let Ok((_, from)) = socket.recv_from(&mut query) {
+                let labels_end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 1;
+                let mut answer = query[..2].to_vec();
+                answer.extend([0x81, 0x80, 0, 1, 0, count, 0, 0, 0, 0]);
+                answer.extend(&query[12..labels_end + 4]);
+                answer.extend(&answers);
+                socket.send_to(&answer, from).unwrap();
             }
-            socket.send_to(&answer, from).unwrap();
         });
         address
+    }
+
+    fn member(name: &str) -> Builder {
+        let identity = Identity::development(name).unwrap();
+        Cluster::builder(name).bind("127.0.0.1:0").identity(identity).allow_development_identity()
+    }
+
+    #[test]
+    fn a_service_as_seed_leads_to_a_joined_member() {
+        const SERVICE: &str = "_swim._udp.joined.example";
+        let ada = member("ada").start().unwrap();
+        // The first has no address, so that the second counts; both end in the root.
+        let server = name_server(&[
+            (10, 7946, &["nobody", "invalid"]),
+            (20, ada.address().port(), &["localhost"]),
+        ]);
+        MADE.lock().unwrap().insert(SERVICE.to_owned(), server);
+        let builder = member("bob").seeds([SERVICE]);
+        let events = builder.subscribe();
+        let bob = builder.start().unwrap();
+        let deadline = crate::deadline::deadline_after(PATIENCE);
+        loop {
+            let event = events.recv_deadline(deadline).expect("bob joins ada");
+            if matches!(event, Event::Joined(member) if *member.name() == *ada.name()) {
+                break;
+            }
+        }
+        let joined = bob.join([SERVICE], PATIENCE).unwrap();
+        assert_eq!((joined.joined, joined.failed.len()), (1, 0));
     }
 
     #[test]
