@@ -21,6 +21,7 @@ use boring::x509::extension::{
 };
 use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 
+use crate::crypto_error::CryptoError;
 use crate::error::IdentityError;
 use crate::files::{self, Existing, Readers};
 use crate::issue_error::{AuthorityError, IssueError, SaveError};
@@ -30,6 +31,7 @@ use crate::pem;
 use crate::validity::{self, CLOCK_SKEW, Validity};
 
 /// A certificate authority with its private key. `Debug` shows no key material.
+#[derive(Clone)]
 pub struct Authority {
     certificate: X509,
     key: PKey<Private>,
@@ -61,7 +63,7 @@ impl Authority {
         if organisation.contains('\0') || !(1..=64).contains(&organisation.chars().count()) {
             return Err(AuthorityError::Organisation { organisation: organisation.to_owned() });
         }
-        Ok(self_signed(organisation, validity, now)?)
+        Ok(self_signed(organisation, validity, now).map_err(CryptoError::of)?)
     }
 
     /// Loads an authority from its certificate and key, in PEM.
@@ -79,7 +81,8 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError::Unusable`] with the file, the cause and the remedy.
-    pub fn load(directory: &Path) -> Result<Self, AuthorityError> {
+    pub fn load(directory: impl AsRef<Path>) -> Result<Self, AuthorityError> {
+        let directory = directory.as_ref();
         Self::load_files(directory.join("ca.pem"), directory.join("ca.key"))
     }
 
@@ -149,7 +152,7 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Issued, IssueError> {
         request.check()?;
-        Ok(self.member(request, validity, now)?)
+        Ok(self.member(request, validity, now).map_err(CryptoError::of)?)
     }
 
     /// The authority's certificate in PEM: what every member needs as `ca.pem`.
@@ -163,7 +166,7 @@ impl Authority {
     ///
     /// [`AuthorityError::Crypto`] if the certificate holds an impossible date.
     pub fn not_after(&self) -> Result<SystemTime, AuthorityError> {
-        Ok(Validity::of(&self.certificate)?.not_after)
+        Ok(Validity::of(&self.certificate).map_err(CryptoError::of)?.not_after)
     }
 
     /// Writes `ca.key` (0600) and then `ca.pem` to a directory, each in one visible step. Files
@@ -172,7 +175,8 @@ impl Authority {
     /// # Errors
     ///
     /// [`SaveError`], naming the file.
-    pub fn save(&self, directory: &Path) -> Result<(), SaveError> {
+    pub fn save(&self, directory: impl AsRef<Path>) -> Result<(), SaveError> {
+        let directory = directory.as_ref();
         let (certificate, key) = (directory.join("ca.pem"), directory.join("ca.key"));
         if certificate.exists() {
             return Err(SaveError::Exists { file: certificate });
@@ -189,7 +193,7 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let (certificate, _) = pem::chain(certificate, certificate_origin)?;
         let key = pem::private_key(key, key_origin)?;
-        if !certificate.public_key()?.public_eq(&key) {
+        if !certificate.public_key().map_err(CryptoError::of)?.public_eq(&key) {
             return Err(AuthorityError::Unusable(IdentityError::KeyMismatch {
                 certificate: certificate_origin.to_owned(),
                 key: key_origin.to_owned(),
@@ -198,7 +202,7 @@ impl Authority {
         if key.id() == Id::ED25519 {
             return Err(AuthorityError::Ed25519);
         }
-        Ok(Self::new(certificate, key)?)
+        Ok(Self::new(certificate, key).map_err(CryptoError::of)?)
     }
 
     fn new(certificate: X509, key: PKey<Private>) -> Result<Self, ErrorStack> {

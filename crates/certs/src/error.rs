@@ -2,33 +2,32 @@
 //!
 //! One enum per operation. Each message is one line: what is wrong, where, and the remedy. None
 //! shows key material. What BoringSSL or the operating system said is the
-//! [`source`](std::error::Error::source).
+//! [`source`](std::error::Error::source), and is not in the message: see
+//! [`with_sources`](crate::with_sources).
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use boring::error::ErrorStack;
-use boring::x509::X509VerifyError;
 use thiserror::Error;
 
+use crate::crypto_error::{CryptoError, VerifyError};
+use crate::shared_io_error::SharedIoError;
 use crate::validity;
 use crate::x509::MAX_CERTIFICATES;
 
 /// Why a certificate, its key or its roots cannot be used.
 ///
 /// `origin` is the path of the file, or which of the texts it was ("the private key").
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum IdentityError {
     /// The operating system did not let us read the file.
-    #[error("cannot read {}: {source}; check the path and its permissions", .file.display())]
+    #[error("cannot read {}: check the path and its permissions", .file.display())]
     Unreadable {
         /// Its path, as given.
         file: PathBuf,
-        /// What the operating system said. Shared, so that this error can be cloned.
-        source: Arc<io::Error>,
+        /// What the operating system said.
+        source: SharedIoError,
     },
     /// It is a directory.
     #[error("{} is a directory: give the file in it", .file.display())]
@@ -74,7 +73,7 @@ pub enum IdentityError {
         found: Option<String>,
     },
     /// The PEM block holds nothing that parses.
-    #[error("{origin} is damaged ({source}): make it or copy it again")]
+    #[error("{origin} is damaged: make it or copy it again")]
     Malformed {
         /// The file, or which of the texts.
         origin: String,
@@ -162,7 +161,7 @@ pub enum IdentityError {
         missing: MissingUsage,
     },
     /// The certificate does not lead to any of the roots.
-    #[error("{certificate} does not lead to {authority}: {source}")]
+    #[error("{certificate} does not lead to {authority}")]
     Untrusted {
         /// Where the certificate is from.
         certificate: String,
@@ -189,12 +188,12 @@ pub enum MissingUsage {
 }
 
 /// What is wrong inside a PEM text.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DamageError {
     /// BoringSSL does not parse it.
-    #[error("{0}")]
-    Parse(#[from] ErrorStack),
+    #[error(transparent)]
+    Parse(#[from] CryptoError),
     /// Blocks begin and do not end.
     #[error("{begun} certificates begin, {whole} are whole")]
     Incomplete {
@@ -206,7 +205,7 @@ pub enum DamageError {
 }
 
 /// Why a chain does not lead to a root.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ChainError {
     /// The issuer of a certificate is neither among the roots nor among the intermediates.
@@ -220,7 +219,7 @@ pub enum ChainError {
         /// The name of the issuer.
         issuer: String,
         /// What the verifier said.
-        source: X509VerifyError,
+        source: VerifyError,
         /// 0 if the issuer of the leaf is missing, 1 if that one's is, and so on.
         depth: u32,
     },
@@ -235,27 +234,27 @@ pub enum ChainError {
         /// The name of the issuer.
         issuer: String,
         /// What the verifier said.
-        source: X509VerifyError,
+        source: VerifyError,
         /// 0 if it is the issuer of the leaf, 1 if it is that one's, and so on.
         depth: u32,
     },
     /// The verifier refused a certificate of the chain for another reason: it has ended, may issue
     /// nothing, ...
     #[error(
-        "{} ({subject:?}{}): renew that certificate, or issue it without this fault",
-        .source.error_string(), above_the_leaf(*.depth)
+        "{subject:?}{} is refused: renew that certificate, or issue it without this fault",
+        above_the_leaf(*.depth)
     )]
     Refused {
         /// Of which certificate.
         subject: String,
         /// Why.
-        source: X509VerifyError,
+        source: VerifyError,
         /// Which: 0 is the leaf, 1 its issuer, and so on.
         depth: u32,
     },
     /// The verifier could not run.
-    #[error("{0}")]
-    Crypto(#[from] ErrorStack),
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
 }
 
 /// A kind of private key that cannot be used.
@@ -283,9 +282,9 @@ pub enum UnsupportedKey {
 }
 
 /// BoringSSL refused to take the identity or the roots into a TLS context.
-#[derive(Clone, Debug, Error)]
-#[error("cannot set up TLS with this identity: {0}; issue a new certificate")]
-pub struct ContextError(#[from] ErrorStack);
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("cannot set up TLS with this identity: issue a new certificate")]
+pub struct ContextError(#[from] CryptoError);
 
 /// Why a certificate could not be revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -322,6 +321,6 @@ fn from_der(origin: &str, expected: &str) -> String {
 fn above_the_leaf(depth: u32) -> String {
     match depth {
         0 => String::new(),
-        depth => format!(", {depth} above the leaf"),
+        depth => format!(" ({depth} above the leaf)"),
     }
 }

@@ -15,11 +15,11 @@ use boring::x509::{X509, X509Ref};
 use ring::hkdf;
 
 use crate::error::IdentityError;
+use crate::fingerprint::Fingerprint;
 use crate::load::{self, Credentials, IdentityFiles, Origins, Texts};
 use crate::names::{NameFields, NameReading};
 use crate::trust::Trust;
 use crate::validity;
-use crate::x509::Fingerprint;
 
 /// One member's leaf certificate, its intermediates, its private key, and the roots it was
 /// loaded with. Cheap to clone. `Debug` shows no key material.

@@ -3,15 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use boring::error::ErrorStack;
 use thiserror::Error;
 
+use crate::crypto_error::CryptoError;
 use crate::error::IdentityError;
 use crate::names::{MAX_COMMON_NAME, MAX_NAME_LENGTH};
 use crate::spiffe::SpiffePatternError;
 
 /// Why there is no authority.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
     /// The organisation is empty, longer than 64 characters, or holds a NUL.
@@ -24,7 +24,7 @@ pub enum AuthorityError {
         organisation: String,
     },
     /// The certificate or key cannot be used.
-    #[error("no usable authority: {0}")]
+    #[error("no usable authority")]
     Unusable(#[from] IdentityError),
     /// The key is Ed25519: good to verify and to be verified, but not to issue with.
     #[error(
@@ -34,14 +34,13 @@ pub enum AuthorityError {
     Ed25519,
     /// BoringSSL failed.
     #[error(
-        "BoringSSL could not make or load the authority ({0}): check that the authority's files \
-         are whole"
+        "BoringSSL could not make or load the authority: check that the authority's files are whole"
     )]
-    Crypto(#[from] ErrorStack),
+    Crypto(#[from] CryptoError),
 }
 
 /// Why a member was not issued.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum IssueError {
     /// The name is empty, longer than [`MAX_NAME_LENGTH`] bytes, or holds a NUL.
@@ -76,7 +75,7 @@ pub enum IssueError {
         dns_name: String,
     },
     /// The SPIFFE ID is none.
-    #[error("no SPIFFE ID: {0}")]
+    #[error("what is asked for is no SPIFFE ID")]
     SpiffeId(#[from] SpiffePatternError),
     /// The name can only be a common name, which does not count beside others.
     #[error(
@@ -89,14 +88,13 @@ pub enum IssueError {
     },
     /// BoringSSL failed.
     #[error(
-        "BoringSSL could not issue the certificate ({0}): check that the authority's files are \
-         whole"
+        "BoringSSL could not issue the certificate: check that the authority's files are whole"
     )]
-    Crypto(#[from] ErrorStack),
+    Crypto(#[from] CryptoError),
 }
 
 /// Why there is no identity for development.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DevelopmentError {
     /// The authority of this process could not be made.
@@ -134,7 +132,7 @@ pub enum SaveError {
     },
     /// The operating system refused.
     #[error(
-        "cannot write {}: {source}; check that the directory exists and is yours",
+        "cannot write {}: check that the directory exists and is yours",
         .file.display()
     )]
     Unwritable {

@@ -14,7 +14,7 @@ use crate::spiffe;
 
 /// What a member's certificate is to hold. Whoever has it can speak in each of its names, where
 /// the field counts that holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MemberRequest {
     /// The member's name: the common name, if it has at most 64 characters, and a DNS name, if it
     /// has the form of one.
@@ -96,8 +96,8 @@ impl Issued {
     ///
     /// [`SaveError`], naming the file; with [`Existing::Keep`] nothing is written if either is
     /// there.
-    pub fn save(&self, directory: &Path, existing: Existing) -> Result<(), SaveError> {
-        let (certificate, key) = files::member_paths(directory, &self.name)?;
+    pub fn save(&self, directory: impl AsRef<Path>, existing: Existing) -> Result<(), SaveError> {
+        let (certificate, key) = files::member_paths(directory.as_ref(), &self.name)?;
         if existing == Existing::Keep && certificate.exists() {
             return Err(SaveError::Exists { file: certificate });
         }

@@ -23,9 +23,11 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+mod crypto_error;
 mod development;
 mod error;
 mod files;
+mod fingerprint;
 mod identity;
 mod issue_error;
 mod issued;
@@ -34,19 +36,23 @@ mod names;
 mod peer_certificate;
 mod pem;
 mod reload;
+mod shared_io_error;
 mod spiffe;
 mod tls_context;
 mod trust;
 mod usage;
 mod validity;
 mod verification;
+mod with_sources;
 mod x509;
 
 pub use authority::Authority;
+pub use crypto_error::{CryptoError, VerifyError};
 pub use error::{
     ChainError, ContextError, DamageError, IdentityError, MissingUsage, RevokeError, UnsupportedKey,
 };
 pub use files::Existing;
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use identity::Identity;
 pub use issue_error::{AuthorityError, DevelopmentError, IssueError, SaveError};
 pub use issued::{Issued, MemberRequest};
@@ -54,8 +60,10 @@ pub use load::IdentityFiles;
 pub use names::{MAX_NAME_LENGTH, NameFields, NameReading, NamesError, peer_names};
 pub use peer_certificate::PeerCertificate;
 pub use reload::{EXPIRY_NOTICES, Notice, Reloader};
+pub use shared_io_error::SharedIoError;
 pub use spiffe::{SpiffePattern, SpiffePatternError};
 pub use tls_context::{KeyExchange, tls_context, tls_context_with};
 pub use trust::{MAX_REVOKED, NamePolicy, Trust};
 pub use verification::{Objection, ObjectionCause, RefusedBy, Remark, Verification};
-pub use x509::{EncodedCertificate, Fingerprint};
+pub use with_sources::with_sources;
+pub use x509::EncodedCertificate;

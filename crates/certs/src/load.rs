@@ -14,11 +14,12 @@ use boring::stack::Stack;
 use boring::x509::{X509, X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyError};
 use ring::hkdf;
 
+use crate::crypto_error::{CryptoError, VerifyError};
 use crate::error::{ChainError, IdentityError, MissingUsage};
+use crate::fingerprint::Fingerprint;
 use crate::names::{self, NameFields, NameReading};
 use crate::usage::{self, Judged};
 use crate::validity::{self, Validity};
-use crate::x509::Fingerprint;
 use crate::{files, pem, x509};
 
 /// A leaf certificate, its chain, key and roots, checked to fit together.
@@ -35,7 +36,7 @@ pub(crate) struct Credentials {
 }
 
 /// Where an identity's three PEM files are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityFiles {
     /// The roots to trust: one or more certificates.
     pub authority: PathBuf,
@@ -47,7 +48,8 @@ pub struct IdentityFiles {
 
 impl IdentityFiles {
     /// The layout that [`Authority`](crate::Authority) saves: `ca.pem`, `NAME.pem`, `NAME.key`.
-    pub fn in_directory(directory: &Path, name: &str) -> Self {
+    pub fn in_directory(directory: impl AsRef<Path>, name: &str) -> Self {
+        let directory = directory.as_ref();
         Self {
             authority: directory.join("ca.pem"),
             certificate: directory.join(format!("{name}.pem")),
@@ -106,7 +108,8 @@ pub(crate) struct Origins {
 
 impl Origins {
     fn damaged(&self, error: ErrorStack) -> IdentityError {
-        IdentityError::Malformed { origin: self.certificate.clone(), source: error.into() }
+        let source = CryptoError::of(error).into();
+        IdentityError::Malformed { origin: self.certificate.clone(), source }
     }
 }
 
@@ -242,25 +245,34 @@ fn verify(
     roots: &[X509],
     now: SystemTime,
 ) -> Result<(), ChainError> {
+    let refused = refusal(leaf, intermediates, roots, now).map_err(CryptoError::of)?;
+    refused.map_or(Ok(()), Err)
+}
+
+/// What the verifier says against the chain, if it could look at it.
+fn refusal(
+    leaf: &X509Ref,
+    intermediates: &[X509],
+    roots: &[X509],
+    now: SystemTime,
+) -> Result<Option<ChainError>, ErrorStack> {
     let store = x509::store(roots)?.build();
     let mut chain = Stack::new()?;
     for intermediate in intermediates {
         chain.push(intermediate.clone())?;
     }
     let others: Vec<&X509> = roots.iter().chain(intermediates).collect();
-    X509StoreContext::new()?
-        .init(&store, leaf, &chain, |context| {
-            context.verify_param_mut().set_time(validity::to_unix(now));
-            context.verify_cert()?;
-            let refused = context.verify_result().err();
-            Ok(refused.map(|source| chain_error(source, context, &others)))
-        })?
-        .map_or(Ok(()), Err)
+    X509StoreContext::new()?.init(&store, leaf, &chain, |context| {
+        context.verify_param_mut().set_time(validity::to_unix(now));
+        context.verify_cert()?;
+        let refused = context.verify_result().err();
+        Ok(refused.map(|verdict| chain_error(verdict, context, &others)))
+    })
 }
 
 /// Why the verifier stopped where it did; `others` are all certificates but the leaf.
 fn chain_error(
-    source: X509VerifyError,
+    verdict: X509VerifyError,
     context: &X509StoreContextRef,
     others: &[&X509],
 ) -> ChainError {
@@ -271,7 +283,7 @@ fn chain_error(
         X509VerifyError::UNABLE_TO_VERIFY_LEAF_SIGNATURE,
         X509VerifyError::SELF_SIGNED_CERT_IN_CHAIN,
     ];
-    let depth = context.error_depth();
+    let (source, depth) = (VerifyError::of(verdict), context.error_depth());
     let Some(current) = context.current_cert() else {
         return ChainError::Refused { subject: String::new(), source, depth };
     };
@@ -282,8 +294,8 @@ fn chain_error(
         other.subject_name().try_cmp(current.issuer_name()).is_ok_and(Ordering::is_eq)
             && other.to_der().ok() != current.to_der().ok()
     });
-    let is_missing = NO_ISSUER.contains(&source);
-    if is_there && (is_missing || source == X509VerifyError::CERT_SIGNATURE_FAILURE) {
+    let is_missing = NO_ISSUER.contains(&verdict);
+    if is_there && (is_missing || verdict == X509VerifyError::CERT_SIGNATURE_FAILURE) {
         ChainError::AnotherKey { subject, issuer, source, depth }
     } else if is_missing {
         ChainError::MissingIssuer { subject, issuer, source, depth }

@@ -7,11 +7,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 use boring::asn1::Asn1StringRef;
-use boring::error::ErrorStack;
 use boring::nid::Nid;
 use boring::x509::{X509, X509Ref};
 use thiserror::Error;
 
+use crate::crypto_error::CryptoError;
 use crate::spiffe::SpiffePattern;
 
 /// The longest member name in bytes; a longer one in a certificate proves nothing.
@@ -42,7 +42,7 @@ pub(crate) const MAX_COMMON_NAME: usize = 64;
 /// assert_ne!(by_spiffe_id, either);
 /// # Ok::<(), certs::SpiffePatternError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NameFields {
     dns_names: bool,
     spiffe: Vec<SpiffePattern>,
@@ -87,12 +87,12 @@ impl NameFields {
 }
 
 /// Why the names of a certificate could not be read.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NamesError {
     /// The bytes are no X.509 certificate in DER.
     #[error("not an X.509 certificate in DER: pass the leaf as the peer sent it")]
-    NotACertificate(#[from] ErrorStack),
+    NotACertificate(#[from] CryptoError),
 }
 
 /// The member names that a leaf certificate (DER) proves under [`NameFields::default`], each once.
@@ -128,7 +128,7 @@ impl NameReading {
     ///
     /// [`NamesError::NotACertificate`] when the bytes do not parse.
     pub fn from_der(leaf_der: &[u8], fields: &NameFields) -> Result<Self, NamesError> {
-        Ok(Self::of(&*X509::from_der(leaf_der)?, fields))
+        Ok(Self::of(&*X509::from_der(leaf_der).map_err(CryptoError::of)?, fields))
     }
 
     pub(crate) fn of(leaf: &X509Ref, fields: &NameFields) -> Self {

@@ -2,8 +2,10 @@
 
 use boring::x509::X509;
 
+use crate::crypto_error::CryptoError;
+use crate::fingerprint::Fingerprint;
 use crate::names::NamesError;
-use crate::x509::{Fingerprint, fingerprint};
+use crate::x509::fingerprint;
 
 /// The most entries of each kind that are shown; further ones are left out.
 const MAX_ENTRIES: usize = 64;
@@ -18,7 +20,7 @@ const MAX_LENGTH: usize = 16 * 1024;
 ///
 /// Of each kind of entry the first 64 are shown. An entry that is longer than 2,048 bytes, is not
 /// text or holds a NUL is left out, and so is what is beyond 16 KiB in all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PeerCertificate {
     fingerprint: Fingerprint,
     common_names: Vec<String>,
@@ -33,8 +35,8 @@ impl PeerCertificate {
     ///
     /// [`NamesError::NotACertificate`] when the bytes do not parse.
     pub fn from_der(leaf: &[u8]) -> Result<Self, NamesError> {
-        let leaf = X509::from_der(leaf)?;
-        let fingerprint = fingerprint(&leaf)?;
+        let leaf = X509::from_der(leaf).map_err(CryptoError::of)?;
+        let fingerprint = fingerprint(&leaf).map_err(CryptoError::of)?;
         let mut left = MAX_LENGTH;
         let subject = leaf.subject_name();
         let common_names = subject.entries_by_nid(boring::nid::Nid::COMMONNAME);

@@ -6,13 +6,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use boring::error::ErrorStack;
 use boring::nid::Nid;
 use boring::pkey::{Id, PKey, PKeyRef, Private};
 use boring::x509::X509;
 
+use crate::crypto_error::CryptoError;
 use crate::error::{DamageError, IdentityError, UnsupportedKey};
 use crate::x509::{EncodedCertificate, MAX_CERTIFICATES};
 
@@ -25,7 +25,7 @@ const MIN_RSA_BITS: u32 = 2048;
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
     let unreadable = |error: std::io::Error| IdentityError::Unreadable {
         file: path.to_owned(),
-        source: Arc::new(error),
+        source: error.into(),
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
@@ -52,14 +52,15 @@ impl EncodedCertificate {
     /// # Errors
     ///
     /// [`IdentityError`], with the file, the cause and the remedy on one line.
-    pub fn read(file: &Path) -> Result<Vec<Self>, IdentityError> {
+    pub fn read(file: impl AsRef<Path>) -> Result<Vec<Self>, IdentityError> {
+        let file = file.as_ref();
         let origin = file.display().to_string();
         let certificates = certificates(&read(file)?, &origin)?;
         certificates
             .iter()
             .map(|certificate| Self::of(certificate))
             .collect::<Result<_, _>>()
-            .map_err(|error| IdentityError::Malformed { origin, source: error.into() })
+            .map_err(|error| IdentityError::Malformed { origin, source: damage(error) })
     }
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn chain(pem: &[u8], origin: &str) -> Result<(X509, Vec<X509>), Ident
     }
     let malformed =
         |source: DamageError| IdentityError::Malformed { origin: origin.into(), source };
-    let mut found = X509::stack_from_pem(pem).map_err(|error| malformed(error.into()))?;
+    let mut found = X509::stack_from_pem(pem).map_err(|error| malformed(damage(error)))?;
     if found.is_empty() || found.len() != blocks {
         return Err(malformed(DamageError::Incomplete { begun: blocks, whole: found.len() }));
     }
@@ -114,7 +115,11 @@ fn not_a_key(error: ErrorStack, origin: &str) -> IdentityError {
     if reasons.any(|reason| unknown.contains(&reason)) {
         return IdentityError::UnsupportedKey { origin, kind: UnsupportedKey::Unknown };
     }
-    IdentityError::Malformed { origin, source: error.into() }
+    IdentityError::Malformed { origin, source: damage(error) }
+}
+
+fn damage(error: ErrorStack) -> DamageError {
+    CryptoError::of(error).into()
 }
 
 fn unsupported(key: &PKeyRef<Private>) -> Option<UnsupportedKey> {

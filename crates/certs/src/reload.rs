@@ -11,6 +11,7 @@ use crate::error::IdentityError;
 use crate::identity::Identity;
 use crate::load::{IdentityFiles, Texts};
 use crate::validity;
+use crate::with_sources::with_sources;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -46,7 +47,9 @@ impl fmt::Display for Notice {
                 "took up a new certificate, valid until {}",
                 validity::display(identity.not_after())
             ),
-            Self::Kept(error) => write!(f, "keeping the former certificate: {error}"),
+            Self::Kept(error) => {
+                write!(f, "keeping the former certificate: {}", with_sources(error))
+            }
             Self::Expiring { not_after, left } if left.is_zero() => write!(
                 f,
                 "the certificate expired at {}: peers refuse new connections; issue a new one",

@@ -27,7 +27,7 @@ const MAX_TRUST_DOMAIN: usize = 255;
 /// assert_eq!(pattern.name_in("spiffe://example.com/member/ada"), None);
 /// # Ok::<(), certs::SpiffePatternError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SpiffePattern {
     /// What is before the name, from the scheme on.
     before: String,

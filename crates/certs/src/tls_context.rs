@@ -10,6 +10,7 @@ use boring::ssl::{
     SslSignatureAlgorithm, SslVerifyMode, SslVersion,
 };
 
+use crate::crypto_error::CryptoError;
 use crate::error::ContextError;
 use crate::identity::Identity;
 use crate::trust::Trust;
@@ -66,7 +67,7 @@ pub fn tls_context_with(
     trust: &Trust,
     key_exchange: KeyExchange,
 ) -> Result<SslContextBuilder, ContextError> {
-    Ok(build(identity, trust, key_exchange)?)
+    Ok(build(identity, trust, key_exchange).map_err(CryptoError::of)?)
 }
 
 fn build(

@@ -13,15 +13,16 @@ use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509, X509StoreContextRef, X509VerifyError};
 
 use crate::error::{IdentityError, RevokeError};
+use crate::fingerprint::Fingerprint;
 use crate::names::{NameFields, NameReading};
 use crate::pem;
-use crate::x509::{self, Fingerprint};
+use crate::x509;
 
 /// The most fingerprints that one [`Trust`] can hold revoked (2 MiB of them).
 pub const MAX_REVOKED: usize = 65_536;
 
 /// Whether a peer's certificate must name the member behind it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NamePolicy {
     /// A member speaks only for the names that its certificate proves, by the fields that count
     /// ([`NameFields`]); a certificate without any is refused in the handshake.
@@ -96,7 +97,8 @@ impl Trust {
     /// # Errors
     ///
     /// [`RevokeError::Full`] beyond [`MAX_REVOKED`] fingerprints.
-    pub fn revoke(&self, fingerprint: Fingerprint) -> Result<bool, RevokeError> {
+    pub fn revoke(&self, fingerprint: impl Into<Fingerprint>) -> Result<bool, RevokeError> {
+        let fingerprint = fingerprint.into();
         // A panic elsewhere cannot leave a set of byte arrays half changed: poison means nothing.
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         if revoked.len() >= MAX_REVOKED && !revoked.contains(&fingerprint) {

@@ -21,7 +21,7 @@ use crate::{files, x509};
 const SOON: Duration = Duration::from_secs(7 * 86_400);
 
 /// Who refuses a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusedBy {
     /// The member itself: it does not start with these files.
@@ -46,8 +46,9 @@ impl fmt::Display for RefusedBy {
 }
 
 /// Why a certificate would be refused.
-#[derive(Clone, Debug, Error)]
-#[error("refused by {by}: {cause}")]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("refused by {by}")]
+#[non_exhaustive]
 pub struct Objection {
     /// By whom.
     pub by: RefusedBy,
@@ -57,7 +58,7 @@ pub struct Objection {
 }
 
 /// Why a certificate would be refused, whoever refuses it.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ObjectionCause {
     /// The files cannot be read, do not fit together, or the certificate does not count.
@@ -140,7 +141,8 @@ pub enum Remark {
 }
 
 /// All that is to be said of a member's files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verification {
     /// Why it would be refused; empty if nobody refuses it.
     pub objections: Vec<Objection>,

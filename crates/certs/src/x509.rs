@@ -6,8 +6,7 @@ use boring::x509::store::X509StoreBuilder;
 use boring::x509::verify::X509VerifyFlags;
 use boring::x509::{X509, X509NameRef, X509Ref};
 
-/// The SHA-256 digest of a certificate's DER encoding: how revocation and logs name it.
-pub type Fingerprint = [u8; 32];
+use crate::fingerprint::Fingerprint;
 
 /// One certificate of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +31,8 @@ pub(crate) const MAX_CERTIFICATES: usize = 64;
 pub(crate) fn fingerprint(certificate: &X509Ref) -> Result<Fingerprint, ErrorStack> {
     let digest = certificate.digest(MessageDigest::sha256())?;
     // SHA-256 has 32 bytes; another length could only be BoringSSL's error.
-    Fingerprint::try_from(&*digest).map_err(|_| ErrorStack::get())
+    let digest: [u8; Fingerprint::LEN] = (*digest).try_into().map_err(|_| ErrorStack::get())?;
+    Ok(digest.into())
 }
 
 /// A store in which each root anchors chains, even if another authority signed it.

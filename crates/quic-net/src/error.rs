@@ -23,7 +23,7 @@ pub enum SendFailure {
     )]
     HandshakeTimedOut,
     /// This machine's kernel refused to send the dial.
-    #[error("{0}")]
+    #[error(transparent)]
     Kernel(KernelRefusal),
     /// The dial failed or the connection broke before the packet was sent, or the packet missed
     /// [`packet_stream_timeout`](crate::Limits::packet_stream_timeout).
@@ -33,8 +33,8 @@ pub enum SendFailure {
     #[error("a dial failed a moment ago: send again after the pause")]
     Backoff,
     /// One side refused the other's certificate, protocol or label.
-    #[error("refused: {0}")]
-    Refused(Refusal),
+    #[error("refused")]
+    Refused(#[source] Refusal),
     /// The certificate at that address proves other names than the expected one.
     #[error("the certificate at this address names someone else: check who listens there")]
     NameMismatch,
@@ -67,14 +67,14 @@ pub enum StreamError {
     )]
     HandshakeTimedOut,
     /// This machine's kernel refused to send the dial.
-    #[error("{0}")]
+    #[error(transparent)]
     Kernel(KernelRefusal),
     /// The dial failed for another reason: the peer closed it, or there was a QUIC error.
     #[error("the peer ended the dial: its log says why")]
     Unreachable,
     /// One side refused the other's certificate, protocol or label.
-    #[error("refused: {0}")]
-    Refused(Refusal),
+    #[error("refused")]
+    Refused(#[source] Refusal),
     /// The certificate at that address proves other names than the expected one.
     #[error("the certificate at this address names someone else: check who listens there")]
     NameMismatch,
@@ -120,13 +120,25 @@ pub enum WriteError {
     Finished,
 }
 
+/// What quiche said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(transparent)]
+pub struct QuicError(quiche::Error);
+
+impl QuicError {
+    // No `From`: it would be a part of the public API, and quiche's types are none.
+    pub(crate) fn of(error: quiche::Error) -> Self {
+        Self(error)
+    }
+}
+
 /// Why an endpoint could not be made or given a new TLS context.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// quiche did not take the TLS context or the ALPN tokens.
     #[error("the TLS context cannot be used for QUIC: it must be a TLS 1.3 context")]
-    Tls(#[source] quiche::Error),
+    Tls(#[source] QuicError),
     /// The endpoint's name is too long for HELLO.
     #[error("the endpoint's name has {0} bytes: use at most 255")]
     NameTooLong(usize),

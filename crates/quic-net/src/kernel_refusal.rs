@@ -1,5 +1,6 @@
 //! Why the kernel did not send a datagram.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
@@ -68,6 +69,8 @@ impl fmt::Display for KernelRefusal {
         }
     }
 }
+
+impl Error for KernelRefusal {}
 
 #[cfg(test)]
 mod tests {

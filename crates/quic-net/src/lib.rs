@@ -67,7 +67,7 @@ mod unread_streams;
 
 pub use config::{DescribeNames, EndpointConfig, Identify};
 pub use endpoint::{Endpoint, FIRST_QUIC_BYTE, MAX_RAW_DATAGRAM, Transmit};
-pub use error::{EndpointError, ReadError, SendFailure, StreamError, WriteError};
+pub use error::{EndpointError, QuicError, ReadError, SendFailure, StreamError, WriteError};
 pub use event::{EndpointEvent, PeerIdentity, Protocol, Read};
 pub use event_loop::{EventLoop, LoopWaker, SocketId};
 pub use first_byte::APPLICATION_BYTE;

@@ -1,5 +1,6 @@
 //! Why connections end and why peers are turned away, in words and in codes.
 
+use std::error::Error;
 use std::fmt;
 
 /// Why a connection ended.
@@ -171,6 +172,8 @@ impl fmt::Display for Refusal {
         })
     }
 }
+
+impl Error for Refusal {}
 
 /// The application error code of a label mismatch.
 pub(crate) const LABEL_MISMATCH: u64 = 0x15;

@@ -7,7 +7,7 @@
 use boring::ssl::SslContextBuilder;
 
 use crate::config::EndpointConfig;
-use crate::error::EndpointError;
+use crate::error::{EndpointError, QuicError};
 use crate::reason::Refusal;
 use crate::stream_limits::receive_window;
 
@@ -18,9 +18,9 @@ pub(crate) fn quic_config(
 ) -> Result<quiche::Config, EndpointError> {
     let limits = &config.limits;
     let mut quic = quiche::Config::with_boring_ssl_ctx_builder(quiche::PROTOCOL_VERSION, tls)
-        .map_err(EndpointError::Tls)?;
+        .map_err(|error| EndpointError::Tls(QuicError::of(error)))?;
     quic.set_application_protos(&[&config.extended_protocol, &config.classic_protocol])
-        .map_err(EndpointError::Tls)?;
+        .map_err(|error| EndpointError::Tls(QuicError::of(error)))?;
     quic.set_max_idle_timeout(
         u64::try_from(limits.max_idle_timeout.as_millis()).unwrap_or(u64::MAX >> 2),
     );

@@ -21,7 +21,7 @@ use crate::secret_key::SecretKey;
 ///
 /// n is the number of members remembered: ourselves, and the dead that are not purged yet,
 /// included. Values "at 100" are those of [`lan`](Self::lan) with 100 members.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
     /// The cluster's label, in the header of every packet and stream; what has another label is
@@ -140,6 +140,13 @@ pub struct Config {
     /// Lifeguard's buddy system, default yes: a suspect is told of the suspicion with the next
     /// ping. Switch it off only to compare.
     pub buddy: bool,
+}
+
+/// [`Config::lan`].
+impl Default for Config {
+    fn default() -> Self {
+        Self::lan()
+    }
 }
 
 impl Config {

@@ -3,7 +3,8 @@
 //! A command that cannot begin returns a refusal: one small enum for each command, since each
 //! can be refused for other reasons. What begins and then fails ends as
 //! [`Outcome::Failed`](crate::Outcome::Failed) with an [`OperationError`]. What our own side
-//! refused and what the peer refused are different variants.
+//! refused and what the peer refused are different variants. The message of an error says nothing
+//! that its source says too: see [`with_sources`](crate::with_sources).
 
 use std::net::SocketAddr;
 
@@ -29,10 +30,10 @@ pub enum OperationError {
     #[error("no answer: the message may or may not have been delivered")]
     Unknown,
     /// The transport could not carry the stream.
-    #[error("could not reach the peer: {0}")]
+    #[error("could not reach the peer")]
     Unreachable(#[source] StreamFailure),
     /// The transport reported that the packet could not be sent.
-    #[error("the packet could not be sent: {0}")]
+    #[error("the packet could not be sent")]
     SendFailed(#[source] StreamFailure),
     /// Our table has no member of this name.
     #[error("no member is called {0}: see the members")]
@@ -74,7 +75,7 @@ pub enum OperationError {
     #[error("the peer closed the stream without an answer: its log says why")]
     ClosedWithoutAnswer,
     /// The peer answered, and we cannot accept what it sent.
-    #[error("the peer's answer was refused: {0}")]
+    #[error("the peer's answer was refused")]
     UnacceptableAnswer(#[from] UnacceptableAnswer),
     /// A [hook](crate::Hooks::admit_merge) of our own application refused the peer's state, for
     /// the reason that it gave.
@@ -111,6 +112,7 @@ pub enum UnacceptableAnswer {
 
 /// Why the transport gave a stream up, or did not send a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
 pub enum StreamFailure {
     /// One side refused the other's certificate, name, label or protocol.
     #[error("refused: the certificates, names and labels of both sides must fit, see the logs")]
@@ -128,7 +130,7 @@ pub enum StreamFailure {
     #[error("the connection closed")]
     Closed,
     /// There was no connection, and the dial failed.
-    #[error("{0}")]
+    #[error(transparent)]
     NotConnected(DialFailure),
 }
 
@@ -335,12 +337,13 @@ mod tests {
     use std::error::Error;
 
     use super::*;
+    use crate::with_sources::with_sources;
 
     #[test]
     fn errors_name_cause_and_remedy() {
         let error = OperationError::Unreachable(StreamFailure::PeerMismatch);
         assert_eq!(
-            error.to_string(),
+            with_sources(&error),
             "could not reach the peer: its certificate names somebody else"
         );
     }

@@ -54,7 +54,7 @@ pub trait Hooks {
 }
 
 /// Who sent a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StateSender<'a> {
     /// Its name, where a certificate proves it or a member is known at the address.
     pub name: Option<&'a MemberName>,

@@ -1,12 +1,13 @@
 //! Networks in which members may be.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::config_error::ConfigError;
 
 /// A network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IpNetwork {
     address: IpAddr,
     prefix: u8,
@@ -27,6 +28,13 @@ impl IpNetwork {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+}
+
+/// As it is read: `10.0.0.0/8`.
+impl fmt::Display for IpNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 
@@ -62,6 +70,9 @@ mod tests {
         assert!(inside("0.0.0.0/0", "1.2.3.4") && !inside("0.0.0.0/0", "fd00::1"));
         assert!(inside("fd00::/8", "fd12::1") && !inside("fd00::/8", "fe80::1"));
         assert!(inside("10.0.0.1/32", "10.0.0.1") && !inside("10.0.0.1/32", "10.0.0.2"));
+        for text in ["10.0.0.0/8", "fd00::/8", "0.0.0.0/0"] {
+            assert_eq!(text.parse::<IpNetwork>().unwrap().to_string(), text);
+        }
         assert!("10.0.0.0/33".parse::<IpNetwork>().is_err() && "10".parse::<IpNetwork>().is_err());
     }
 }

@@ -71,6 +71,7 @@ mod update_queue;
 mod verdict;
 mod version_fit;
 pub mod wire;
+mod with_sources;
 
 pub use config::Config;
 pub use config_error::ConfigError;
@@ -95,3 +96,4 @@ pub use time::Time;
 pub use transport::{StreamGone, StreamRead, Transport, TransportAdapter, TransportEvent};
 pub use version_fit::VersionMismatch;
 pub use wire::{DeliveryStatus, MAX_META};
+pub use with_sources::with_sources;

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// A member's unique name: 1 to 255 bytes, compared as bytes.
@@ -115,6 +116,23 @@ impl TryFrom<&str> for MemberName {
     }
 }
 
+impl TryFrom<String> for MemberName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::try_from(text.as_bytes())
+    }
+}
+
+/// The bytes of the text, as they are: what [`Display`](fmt::Display) escapes is not unescaped.
+impl FromStr for MemberName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::try_from(text.as_bytes())
+    }
+}
+
 /// Whether a character does something to the text around it: control characters, and those that
 /// change the direction of writing.
 fn changes_its_surroundings(character: char) -> bool {
@@ -187,6 +205,8 @@ mod tests {
     #[test]
     fn names_have_one_to_255_bytes() {
         assert_eq!(MemberName::try_from(""), Err(NameError::Empty));
+        assert_eq!("".parse::<MemberName>(), Err(NameError::Empty));
+        assert_eq!("ada".parse::<MemberName>(), MemberName::try_from("ada".to_owned()));
         assert!(MemberName::try_from([7; 255].as_slice()).is_ok());
         assert_eq!(MemberName::try_from([7; 256].as_slice()), Err(NameError::TooLong { len: 256 }));
     }

@@ -148,7 +148,7 @@ pub struct OperationId(pub(crate) u64);
 pub struct AcknowledgementId(pub(crate) u64);
 
 /// How much is known about the delivery of a reliable message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryReport {
     /// Every subscription of the application there has it, exactly once and in order.
     Acknowledged,
@@ -184,7 +184,7 @@ pub enum Outcome {
 }
 
 /// Something the application may want to know.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MembershipEvent {
     /// A member appeared, or came back.
     Joined(Member),

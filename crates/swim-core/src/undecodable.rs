@@ -5,6 +5,7 @@ use crate::member::Peer;
 use crate::output::WarningKind;
 use crate::wire::compress::DecompressError;
 use crate::wire::{PacketDecodeError, StreamDecodeError};
+use crate::with_sources::with_sources;
 
 /// Counts and reports a packet.
 pub(crate) fn refuse_packet(error: &PacketDecodeError, from: &Peer, effects: &mut Effects) {
@@ -23,7 +24,7 @@ pub(crate) fn refuse_packet(error: &PacketDecodeError, from: &Peer, effects: &mu
         | PacketDecodeError::Malformed { .. } => WarningKind::Malformed,
     };
     count(kind, effects);
-    effects.warn(kind, from.address, error.to_string());
+    effects.warn(kind, from.address, with_sources(error));
 }
 
 /// Counts a stream; returns the kind of warning that says what is wrong.

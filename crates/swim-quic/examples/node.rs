@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use swim_quic::{Cluster, Event, NameFields, StartError, Subscription};
+use swim_quic::{Cluster, Event, NameFields, StartError, Subscription, with_sources};
 
 use arguments::Arguments;
 use output::Output;
@@ -97,7 +97,7 @@ fn explain(error: &StartError) -> String {
     if let StartError::Announce(error) = error {
         return format!("{error}: pass --advertise IP:PORT");
     }
-    error.to_string()
+    with_sources(error)
 }
 
 /// Serves until a command, a signal or the end of input ends it.
@@ -142,7 +142,7 @@ fn echo(cluster: &Cluster, output: &Arc<Output>) {
     let listener = match cluster.listen(ECHO) {
         Ok(listener) => listener,
         Err(error) => {
-            log::error!("nobody will echo: {error}");
+            log::error!("nobody will echo: {}", with_sources(&error));
             return;
         }
     };

@@ -1,5 +1,6 @@
 //! What a member is told to announce: an address, or where to find one.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use swim_core::IpNetwork;
@@ -19,10 +20,10 @@ use crate::host::Host;
 /// Of several addresses the lowest in the family of the socket is taken, IPv4 before IPv6, and one
 /// that is link-local or loopback only if there is no other. An address that was found in a network
 /// or at an interface is looked for again when this machine loses it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Advertise(Given);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Given {
     Address(SocketAddr),
     Text(String),
@@ -36,13 +37,26 @@ impl From<SocketAddr> for Advertise {
 
 impl From<&str> for Advertise {
     fn from(text: &str) -> Self {
-        Self(Given::Text(text.to_owned()))
+        text.to_owned().into()
     }
 }
 
 impl From<String> for Advertise {
     fn from(text: String) -> Self {
-        Self(Given::Text(text))
+        match text.parse() {
+            Ok(address) => Self(Given::Address(address)),
+            Err(_) => Self(Given::Text(text)),
+        }
+    }
+}
+
+/// The text from which it is made.
+impl fmt::Display for Advertise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Given::Address(address) => address.fmt(f),
+            Given::Text(text) => f.write_str(text),
+        }
     }
 }
 
@@ -51,19 +65,13 @@ impl Advertise {
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match &self.0 {
             Given::Address(address) => Some(*address),
-            Given::Text(text) => text
-                .parse::<SocketAddr>()
-                .ok()
-                .or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 0))),
+            Given::Text(text) => Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 0)),
         }
     }
 
     /// Whether it says which port to announce.
     pub(crate) fn has_port(&self) -> bool {
-        match &self.0 {
-            Given::Address(_) => true,
-            Given::Text(text) => text.parse::<SocketAddr>().is_ok(),
-        }
+        matches!(self.0, Given::Address(_))
     }
 
     /// The address to announce, by what this machine has now; port 0 stands for the bound one.

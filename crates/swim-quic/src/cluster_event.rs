@@ -19,7 +19,7 @@ use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 /// Round trips of the member's own probes are no events; [`Cluster::ping`] measures one.
 ///
 /// [`Cluster::ping`]: crate::Cluster::ping
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A member appeared, or came back after it had left or failed.
@@ -181,7 +181,7 @@ pub enum Event {
 const _: () = assert!(size_of::<Event>() <= 80);
 
 /// Why a member stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {
     /// [`Cluster::close`](crate::Cluster::close) was called.
@@ -283,7 +283,7 @@ impl Event {
             }
             Core::SeedTried { address, error } => Self::Seed {
                 address: address.to_string(),
-                error: error.map(|error| Box::new(error.into())),
+                error: error.map(|error| Box::new(JoinFailureReason::from_operation(error))),
             },
             Core::Resumed { away } => Self::Resumed { away },
             // Shown by `Warnings`, at most one of a kind each second.
@@ -296,7 +296,7 @@ impl Event {
 }
 
 /// A datagram that is not QUIC. Anybody can send one and claim any address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RawDatagram {
     /// Where it says it comes from.
     pub from: SocketAddr,
@@ -305,7 +305,7 @@ pub struct RawDatagram {
 }
 
 /// Counters of one member, membership and transport, since its start.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// What the membership machine counted.
@@ -321,7 +321,7 @@ pub struct Stats {
 }
 
 /// One connection of a member's pool, for people and metrics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The remote address.
@@ -360,7 +360,7 @@ impl ConnectionInfo {
         Self {
             address: stats.peer.address,
             names: names.filter_map(|name| MemberName::try_from(Arc::clone(name)).ok()).collect(),
-            fingerprint: stats.peer.fingerprint,
+            fingerprint: stats.peer.fingerprint.into(),
             protocol: match stats.peer.protocol {
                 Protocol::Extended => EXTENDED_PROTOCOL,
                 Protocol::Classic => CLASSIC_PROTOCOL,

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use certs::with_sources;
 use swim_core::{Member, Membership, StateSender};
 
 use crate::hook_link::{HookLink, HookReport};
@@ -75,12 +76,14 @@ impl swim_core::Hooks for HookRunner {
     fn admit_member(&mut self, candidate: &Member) -> Result<(), String> {
         let certificate = self.link.certificate_of(candidate);
         self.call("admit_member", |hooks| hooks.admit_member(candidate, certificate.as_deref()))
-            .unwrap_or_else(|| Err(PANICKED.to_owned()))
+            .unwrap_or_else(|| Err(PANICKED.into()))
+            .map_err(|reason| with_sources(&*reason))
     }
 
     fn admit_merge(&mut self, members: &[Member]) -> Result<(), String> {
         self.call("admit_merge", |hooks| hooks.admit_merge(members))
-            .unwrap_or_else(|| Err(PANICKED.to_owned()))
+            .unwrap_or_else(|| Err(PANICKED.into()))
+            .map_err(|reason| with_sources(&*reason))
     }
 
     fn on_conflict(&mut self, holder: &Member, claimant: SocketAddr) {

@@ -1,6 +1,8 @@
 //! Rules and state of the application, asked for while the member runs.
 
+use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use certs::PeerCertificate;
 use swim_core::{Member, StateSender};
@@ -23,6 +25,7 @@ use swim_core::{Member, StateSender};
 /// [`Stream`](crate::Stream) that has nothing: nothing arrives before the hook returns.
 ///
 /// ```
+/// use std::error::Error;
 /// use swim_quic::{Hooks, Member, PeerCertificate};
 ///
 /// /// Members whose certificate has no URI of this trust domain are refused.
@@ -33,12 +36,12 @@ use swim_core::{Member, StateSender};
 ///         &mut self,
 ///         member: &Member,
 ///         certificate: Option<&PeerCertificate>,
-///     ) -> Result<(), String> {
+///     ) -> Result<(), Box<dyn Error + Send + Sync>> {
 ///         // Without a certificate it was only heard of; it is asked again when it shows one.
 ///         let Some(certificate) = certificate else { return Ok(()) };
 ///         match certificate.uris().iter().any(|uri| uri.starts_with(self.0)) {
 ///             true => Ok(()),
-///             false => Err(format!("{} has no URI below {}", member.name(), self.0)),
+///             false => Err(format!("{} has no URI below {}", member.name(), self.0).into()),
 ///         }
 ///     }
 /// }
@@ -57,8 +60,9 @@ pub trait Hooks {
     ///
     /// # Errors
     ///
-    /// The reason for a refusal. A member that is refused does not enter; one that is there when
-    /// its certificate is refused is forgotten ([`Event::Removed`](crate::Event::Removed)); a
+    /// The reason for a refusal: any error, or a text (`Err("on the list".into())`); told is its
+    /// text with those of its sources. A member that is refused does not enter; one that is there
+    /// when its certificate is refused is forgotten ([`Event::Removed`](crate::Event::Removed)); a
     /// refused change is as if it had not been heard of. Each is a warning, `not admitted`. Others
     /// are told nothing: the refusal is this member's alone, so give all members the same hooks.
     /// Who is refused may still connect and send messages: to cut it off,
@@ -67,7 +71,7 @@ pub trait Hooks {
         &mut self,
         member: &Member,
         certificate: Option<&PeerCertificate>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let _ = (member, certificate);
         Ok(())
     }
@@ -80,7 +84,7 @@ pub trait Hooks {
     ///
     /// The reason for a refusal: nothing of the list is merged, and a join of our own fails with
     /// [`JoinFailureReason::MergeRefused`](crate::JoinFailureReason::MergeRefused).
-    fn admit_merge(&mut self, members: &[Member]) -> Result<(), String> {
+    fn admit_merge(&mut self, members: &[Member]) -> Result<(), Box<dyn Error + Send + Sync>> {
         let _ = members;
         Ok(())
     }
@@ -105,5 +109,61 @@ pub trait Hooks {
     /// [`Event::RemoteState`](crate::Event::RemoteState) tells subscribers the same.
     fn merge_remote_state(&mut self, state: &[u8], join: bool, from: StateSender<'_>) {
         let _ = (state, join, from);
+    }
+}
+
+impl<H: Hooks + ?Sized> Hooks for Box<H> {
+    fn admit_member(
+        &mut self,
+        member: &Member,
+        certificate: Option<&PeerCertificate>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).admit_member(member, certificate)
+    }
+
+    fn admit_merge(&mut self, members: &[Member]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        (**self).admit_merge(members)
+    }
+
+    fn on_conflict(&mut self, holder: &Member, claimant: SocketAddr) {
+        (**self).on_conflict(holder, claimant);
+    }
+
+    fn local_state(&mut self, join: bool) -> Option<Vec<u8>> {
+        (**self).local_state(join)
+    }
+
+    fn merge_remote_state(&mut self, state: &[u8], join: bool, from: StateSender<'_>) {
+        (**self).merge_remote_state(state, join, from);
+    }
+}
+
+/// For hooks that the application goes on using. It must not hold the lock for long: the driver
+/// thread waits for it.
+impl<H: Hooks + ?Sized> Hooks for Arc<Mutex<H>> {
+    fn admit_member(
+        &mut self,
+        member: &Member,
+        certificate: Option<&PeerCertificate>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut hooks = self.lock().unwrap_or_else(PoisonError::into_inner);
+        hooks.admit_member(member, certificate)
+    }
+
+    fn admit_merge(&mut self, members: &[Member]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).admit_merge(members)
+    }
+
+    fn on_conflict(&mut self, holder: &Member, claimant: SocketAddr) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).on_conflict(holder, claimant);
+    }
+
+    fn local_state(&mut self, join: bool) -> Option<Vec<u8>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).local_state(join)
+    }
+
+    fn merge_remote_state(&mut self, state: &[u8], join: bool, from: StateSender<'_>) {
+        let mut hooks = self.lock().unwrap_or_else(PoisonError::into_inner);
+        hooks.merge_remote_state(state, join, from);
     }
 }

@@ -122,9 +122,10 @@ pub use application::{IncomingDatagram, IncomingStream, Stream};
 pub use builder::Builder;
 pub use certs::{
     Authority, AuthorityError, ContextError, DevelopmentError, EncodedCertificate, Existing,
-    Fingerprint, Identity, IdentityError, IdentityFiles, IssueError, Issued, MemberRequest,
-    NameFields, NamePolicy, NameReading, Objection, ObjectionCause, PeerCertificate, RefusedBy,
-    Remark, SaveError, SpiffePattern, SpiffePatternError, Trust, Verification,
+    Fingerprint, FingerprintError, Identity, IdentityError, IdentityFiles, IssueError, Issued,
+    MemberRequest, NameFields, NamePolicy, NameReading, Objection, ObjectionCause, PeerCertificate,
+    RefusedBy, Remark, SaveError, SharedIoError, SpiffePattern, SpiffePatternError, Trust,
+    Verification, with_sources,
 };
 pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};

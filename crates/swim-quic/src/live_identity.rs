@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use certs::{Fingerprint, Identity, NamePolicy, NameReading, Trust};
+use certs::{Fingerprint, Identity, NamePolicy, NameReading, Trust, with_sources};
 use quic_net::{CloseReason, DescribeNames, Endpoint, Identify, PeerIdentity};
 
 use crate::cluster_event::Event;
@@ -86,7 +86,7 @@ impl LiveIdentity {
         let trust = trust.clone().with_policy(self.trust.policy());
         let trust = trust.with_name_fields(self.trust.name_fields().clone());
         let tls = certs::tls_context(&identity, &trust)?;
-        trust.adopt_revocations(&self.trust)?;
+        trust.adopt_revocations(&self.trust).map_err(RotateError::from_refusal)?;
         endpoint.replace_tls(tls, identify(trust.clone()), now)?;
         let (former, not_after) = (self.identity.fingerprint(), identity.not_after());
         let fingerprint = identity.fingerprint();
@@ -107,14 +107,15 @@ impl LiveIdentity {
         endpoint: &mut Endpoint,
         now: Instant,
     ) -> Result<usize, RevokeError> {
-        self.trust.revoke(fingerprint)?;
-        Ok(endpoint.close_where(CloseReason::Revoked, now, |peer| peer.shows(&fingerprint)))
+        self.trust.revoke(fingerprint).map_err(RevokeError::from_refusal)?;
+        Ok(endpoint
+            .close_where(CloseReason::Revoked, now, |peer| peer.shows(fingerprint.as_bytes())))
     }
 
     /// Whether the peer's certificate, or one that issued it, is revoked.
     pub(crate) fn has_revoked(&self, peer: &PeerIdentity) -> bool {
-        self.trust.is_revoked(&peer.fingerprint)
-            || peer.issuers.iter().any(|issuer| self.trust.is_revoked(issuer))
+        let is_revoked = |digest: &[u8; 32]| self.trust.is_revoked(&(*digest).into());
+        is_revoked(&peer.fingerprint) || peer.issuers.iter().any(is_revoked)
     }
 
     /// When to look next.
@@ -135,7 +136,7 @@ impl LiveIdentity {
             }
         };
         Some(rotated.unwrap_or_else(|error| {
-            log::error!("{}: {error}", self.name);
+            log::error!("{}: {}", self.name, with_sources(&error));
             Event::IdentityProblem { error: Box::new(error) }
         }))
     }

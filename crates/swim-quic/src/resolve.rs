@@ -83,7 +83,7 @@ impl Resolver {
         let started = std::thread::Builder::new().name("swim-resolver".into()).spawn(work);
         if let Err(error) = started {
             self.lock().running -= 1;
-            let found = Err(ResolveError::NoThread(Arc::new(error)));
+            let found = Err(ResolveError::NoThread(error.into()));
             if let Some(Lookup { address, deliver, .. }) = take(&first) {
                 deliver(Resolved { address, found });
             }
@@ -126,7 +126,7 @@ impl Resolver {
         };
         let mut found = asked.map_err(|error| ResolveError::Failed {
             host: host.to_owned(),
-            source: Arc::new(error),
+            source: error.into(),
         })?;
         found.sort_unstable();
         found.dedup();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use certs::with_sources;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use quic_net::LoopWaker;
 
@@ -121,7 +122,8 @@ impl StandingSeeds {
                     }
                 }
                 Err(error) => {
-                    log::warn!("seed {}: {error}; it will be tried again", address.text);
+                    let cause = with_sources(&error);
+                    log::warn!("seed {}: {cause}; it will be tried again", address.text);
                     let error = Some(Box::new(error.into()));
                     events.push(Event::Seed { address: address.text, error });
                 }

@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -33,11 +34,11 @@ impl Hooks for Gate {
         &mut self,
         member: &Member,
         certificate: Option<&PeerCertificate>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let names = certificate.map_or_else(Vec::new, |shown| shown.common_names().to_vec());
         let is_refused = names.iter().any(|name| name == self.refused);
         self.asked.lock().unwrap().push((member.name().to_string(), names));
-        if is_refused { Err("not this certificate".to_owned()) } else { Ok(()) }
+        if is_refused { Err("not this certificate".into()) } else { Ok(()) }
     }
 }
 
@@ -105,8 +106,8 @@ fn a_member_that_was_only_heard_of_is_removed_when_its_certificate_is_seen() {
 struct Closed;
 
 impl Hooks for Closed {
-    fn admit_merge(&mut self, members: &[Member]) -> Result<(), String> {
-        Err(format!("{} members are too many", members.len()))
+    fn admit_merge(&mut self, members: &[Member]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Err(format!("{} members are too many", members.len()).into())
     }
 }
 
@@ -117,7 +118,7 @@ fn a_join_is_refused_with_the_hooks_reason() {
     let bob = participants.member("bob").hooks(Closed).start().unwrap();
     let error = bob.join([ada.address().to_string()], PATIENCE).unwrap_err();
     let JoinError::NobodyAnswered(failures) = error else { panic!("{error}") };
-    let reason = &failures.first().unwrap().reason;
+    let reason = &failures.iter().next().unwrap().reason;
     assert!(
         matches!(reason, JoinFailureReason::MergeRefused(why) if why == "1 members are too many"),
         "{reason:?}"
@@ -131,7 +132,11 @@ struct Faulty {
 
 impl Hooks for Faulty {
     #[expect(clippy::disallowed_methods, reason = "it is to be slow")]
-    fn admit_member(&mut self, _: &Member, _: Option<&PeerCertificate>) -> Result<(), String> {
+    fn admit_member(
+        &mut self,
+        _: &Member,
+        _: Option<&PeerCertificate>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         assert!(!self.panics, "planted by the test");
         std::thread::sleep(Duration::from_millis(30));
         Ok(())
@@ -197,7 +202,7 @@ fn far() -> Instant {
 }
 
 /// Whether the call failed because it was made from a hook.
-fn is_told<T>(result: Result<T, impl std::error::Error>) -> bool {
+fn is_told<T>(result: Result<T, impl Error>) -> bool {
     result.err().is_some_and(|error| error.to_string() == CommandError::OnDriverThread.to_string())
 }
 
@@ -255,8 +260,12 @@ impl Calls {
 
 impl Hooks for Calls {
     #[expect(clippy::disallowed_methods, reason = "the test measures how long its calls take")]
-    fn admit_member(&mut self, member: &Member, _: Option<&PeerCertificate>) -> Result<(), String> {
-        let Some(cluster) = self.cluster.get() else { return Err("not yet".to_owned()) };
+    fn admit_member(
+        &mut self,
+        member: &Member,
+        _: Option<&PeerCertificate>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(cluster) = self.cluster.get() else { return Err("not yet".into()) };
         if self.outcome.lock().unwrap().is_some() {
             return Ok(());
         }

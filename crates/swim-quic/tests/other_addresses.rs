@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, Participants, eventually, hear};
 use swim_quic::{
     Cluster, Config, DialFailure, Event, JoinError, JoinFailureReason, MemberState, PingError,
-    StreamFailure,
+    StreamFailure, with_sources,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ fn lists_alive_at(viewer: &Cluster, name: &str, address: SocketAddr) -> bool {
 /// Why the one address that was tried could not be joined.
 fn failure(error: JoinError) -> JoinFailureReason {
     let JoinError::NobodyAnswered(failures) = error else { panic!("{error}") };
-    failures[0].reason.clone()
+    failures.into_iter().next().unwrap().reason
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn two_members_of_one_name_are_both_told_and_the_older_stays() {
     let told = bob.subscribe();
     let second = participants.member("bob").start().unwrap();
     let error = second.join([ada.address().to_string()], PATIENCE).unwrap_err();
-    let text = error.to_string();
+    let text = with_sources(&error);
     assert!(text.contains(&bob.address().to_string()), "{text}");
     assert!(text.contains(&second.address().to_string()), "{text}");
     hear("the older one is told", &told, |event| match event {

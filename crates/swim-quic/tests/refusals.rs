@@ -1,8 +1,8 @@
 //! Every refusal of every public call, by its variant, made by really calling.
 //!
-//! Each error enum is listed once with all its variants: one that is added does not compile until
-//! it is listed, and does not pass until a call here brings it about, or until it is named with
-//! the reason why a test cannot.
+//! Each error enum is listed once with all its variants, which is compared with the sources. One
+//! that is added does not pass until a call here brings it about, or until it is named with the
+//! reason why a test cannot.
 #![expect(
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
@@ -13,8 +13,9 @@ mod common;
 #[path = "common/driver_thread.rs"]
 mod driver_thread;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, UdpSocket};
 use std::time::Duration;
@@ -28,7 +29,8 @@ use swim_quic::{
     LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy, OpenStreamError,
     PingError, RawError, ReconfigureError, ResolveError, RevokeError, RotateError, SecretKey,
     SeedsError, SendDatagramError, SendError, SendFailure, SetMetaError, SetUserStateError,
-    StartError, StreamError, StreamFailure, StreamIoError, Trust, UnacceptableAnswer,
+    SharedIoError, StartError, StreamError, StreamFailure, StreamIoError, Trust,
+    UnacceptableAnswer, with_sources,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,16 +41,23 @@ trait Variants: std::fmt::Debug {
     fn variant(&self) -> &'static str;
 }
 
-/// The match has no wildcard: it compiles only while the list is complete.
+/// Users must expect further variants, and so must the match; another test compares the lists with
+/// the sources.
 macro_rules! variants {
-    ($($of:ident { $($variant:ident),+ $(,)? })+) => {$(
-        impl Variants for $of {
-            const ALL: &[&str] = &[$(stringify!($variant)),+];
-            fn variant(&self) -> &'static str {
-                match self { $(Self::$variant { .. } => stringify!($variant)),+ }
+    ($($of:ident { $($variant:ident),+ $(,)? })+) => {
+        const LISTED: &[(&str, &[&str])] = &[$((stringify!($of), <$of as Variants>::ALL)),+];
+        $(
+            impl Variants for $of {
+                const ALL: &[&str] = &[$(stringify!($variant)),+];
+                fn variant(&self) -> &'static str {
+                    match self {
+                        $(Self::$variant { .. } => stringify!($variant),)+
+                        other => panic!("{other:?} is not in the list"),
+                    }
+                }
             }
-        }
-    )+};
+        )+
+    };
 }
 
 variants! {
@@ -97,6 +106,32 @@ variants! {
         NotLoopback, Config, Limits, Announce, Tls, Endpoint, Socket, Randomness, Driver, Command,
     }
     StreamIoError { TimedOut, ShutDown, Failed, Read, Closed }
+}
+
+#[test]
+fn every_variant_of_every_error_is_listed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error");
+    let mut declared = BTreeMap::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for body in text.split("\npub enum ").skip(1) {
+            let (name, body) = body.split_once(" {\n").unwrap();
+            let (body, _) = body.split_once("\n}").unwrap();
+            // A variant stands alone at its depth; its fields and what is said of it do not.
+            let variants = body.lines().filter_map(|line| line.strip_prefix("    "));
+            let variants = variants.filter(|line| line.starts_with(char::is_uppercase));
+            let word =
+                |line: &str| line.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned);
+            declared.insert(name.to_owned(), variants.filter_map(word).collect::<BTreeSet<_>>());
+        }
+    }
+    for received in ["TryRecvError", "RecvTimeoutError"] {
+        assert!(declared.remove(received).is_some(), "{received}");
+    }
+    let owned = |all: &&[&str]| all.iter().map(|&variant| variant.to_owned()).collect();
+    let listed: BTreeMap<_, BTreeSet<_>> =
+        LISTED.iter().map(|(name, all)| ((*name).to_owned(), owned(all))).collect();
+    assert_eq!(declared, listed);
 }
 
 /// The variants of one enum that were brought about.
@@ -179,7 +214,7 @@ fn quick_dials() -> Limits {
 /// Why the one address of a join failed.
 fn reason(member: &Cluster, address: &str, timeout: Duration) -> JoinFailureReason {
     match member.join([address], timeout) {
-        Err(JoinError::NobodyAnswered(failures)) => failures[0].reason.clone(),
+        Err(JoinError::NobodyAnswered(failures)) => failures.iter().next().unwrap().reason.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -200,7 +235,9 @@ fn beyond_the_operations_allowed(ada: &Cluster, silent: &str) -> JoinFailureReas
         calls
             .into_iter()
             .flat_map(|call| match call.join().unwrap() {
-                Err(JoinError::NobodyAnswered(failures)) => failures.to_vec(),
+                Err(JoinError::NobodyAnswered(failures)) => {
+                    failures.into_iter().collect::<Vec<JoinFailure>>()
+                }
                 other => panic!("{other:?}"),
             })
             .find(|failure| matches!(failure.reason, JoinFailureReason::TooManyOperations { .. }))
@@ -225,7 +262,7 @@ fn a_start_is_refused() {
     seen.expect("Bind", &error);
     source::<std::net::AddrParseError>(&error);
     seen.expect("NoIdentity", &Cluster::builder("ada").start().unwrap_err());
-    let nowhere = IdentityFiles::in_directory("/nowhere".as_ref(), "ada");
+    let nowhere = IdentityFiles::in_directory("/nowhere", "ada");
     seen.expect("Identity", &ada().identity_files(nowhere).start().unwrap_err());
     let error = ada().identity(participants.identity("bob")).start().unwrap_err();
     seen.expect("NameNotInCertificate", &error);
@@ -315,8 +352,8 @@ fn what_is_in_the_files_is_refused() {
     authority.save(directory.path()).unwrap();
     let write = |name: &str| {
         let issued = authority.issue(name, &[], 86_400 * SECOND).unwrap();
-        std::fs::write(directory.path().join("ada.key"), &issued.key_pem).unwrap();
-        std::fs::write(directory.path().join("ada.pem"), &issued.certificate_pem).unwrap();
+        fs::write(directory.path().join("ada.key"), &issued.key_pem).unwrap();
+        fs::write(directory.path().join("ada.pem"), &issued.certificate_pem).unwrap();
     };
     write("ada");
     let files = IdentityFiles::in_directory(directory.path(), "ada");
@@ -329,9 +366,9 @@ fn what_is_in_the_files_is_refused() {
         })
     };
     let mut seen = Seen::new();
-    std::fs::write(directory.path().join("ada.pem"), "half of it").unwrap();
+    fs::write(directory.path().join("ada.pem"), "half of it").unwrap();
     let error = problem();
-    assert!(error.to_string().contains("ada.pem"), "{error}");
+    assert!(with_sources(&error).contains("ada.pem"), "{error}");
     seen.expect("Unusable", &error);
     write("bob");
     seen.expect("Refused", &problem());
@@ -373,8 +410,12 @@ fn a_join_is_refused() {
     seen.expect("NoAddress", &ada.join([""; 0], SECOND).unwrap_err());
     let error = ada.join([silent.as_str()], SECOND / 5).unwrap_err();
     seen.expect("NobodyAnswered", &error);
-    let failure = source::<JoinFailure>(source::<JoinFailures>(&error));
+    let failures = source::<JoinFailures>(&error);
+    assert_eq!(failures.len(), 1);
+    let failure: &JoinFailure = failures.into_iter().next().unwrap();
     assert_eq!(failure.address, silent);
+    let told = format!("{silent}: {}", JoinFailureReason::TimedOut);
+    assert!(with_sources(&error).ends_with(&told), "{}", with_sources(&error));
     assert!(matches!(source::<JoinFailureReason>(failure), JoinFailureReason::TimedOut));
     let error = closed().join([silent.as_str()], SECOND).unwrap_err();
     seen.expect("Command", &error);
@@ -435,7 +476,7 @@ fn a_host_name_is_not_resolved() {
     let mut seen = Seen::new();
     let JoinFailureReason::Resolve(error) = &unresolved else { panic!("{unresolved:?}") };
     seen.expect("Failed", error);
-    source::<std::sync::Arc<io::Error>>(error);
+    source::<SharedIoError>(error);
     let crowd: Vec<String> = (0..3_000).map(|number| format!("host-{number}.invalid")).collect();
     let Err(JoinError::NobodyAnswered(failures)) = ada.join(crowd, SECOND / 4) else {
         panic!("no host of them exists")

@@ -1,6 +1,8 @@
 //! Why nothing was done: one line, and an exit code.
 
-use certs::{AuthorityError, SaveError};
+use std::error::Error;
+
+use certs::{AuthorityError, SaveError, with_sources};
 
 /// One line for people, and the exit code.
 pub(crate) struct Failure {
@@ -9,8 +11,8 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn input(error: impl ToString) -> Self {
-        Self { message: error.to_string(), code: INPUT }
+    pub(crate) fn input(error: impl Into<Box<dyn Error>>) -> Self {
+        Self { message: with_sources(&*error.into()), code: INPUT }
     }
 }
 
@@ -20,13 +22,13 @@ impl From<SaveError> for Failure {
             SaveError::Unwritable { .. } => MACHINE,
             SaveError::Exists { .. } | SaveError::FileName { .. } | _ => INPUT,
         };
-        Self { message: error.to_string(), code }
+        Self { message: with_sources(&error), code }
     }
 }
 
 impl From<AuthorityError> for Failure {
     fn from(error: AuthorityError) -> Self {
-        Self { message: error.to_string(), code: MACHINE }
+        Self { message: with_sources(&error), code: MACHINE }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use certs::{Authority, AuthorityError, Existing, MemberRequest, SaveError};
+use certs::{Authority, AuthorityError, Existing, MemberRequest, SaveError, with_sources};
 
 use crate::failure::{Failure, MACHINE};
 
@@ -110,6 +110,7 @@ pub(crate) fn ca(arguments: &Ca) -> Result<String, Failure> {
 pub(crate) fn node(arguments: Node) -> Result<String, Failure> {
     let Node { name, ca, out, ip, dns, spiffe, days, replace } = arguments;
     let authority = Authority::load(&ca).map_err(|error| {
+        let error = with_sources(&error);
         Failure::input(format!("{error}; cargo xtask certs ca --out DIR makes an authority"))
     })?;
     let directory = out.unwrap_or(ca);

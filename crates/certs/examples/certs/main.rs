@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use certs::{IdentityFiles, NameFields, SpiffePattern};
+use certs::{IdentityFiles, NameFields, SpiffePattern, with_sources};
 use clap::{Parser, Subcommand};
 
 use failure::{Failure, INPUT, REFUSED};
@@ -111,7 +111,8 @@ fn verify(arguments: Verify) -> Result<String, Failure> {
         let file = files.certificate.display();
         return Ok(format!("{remarks}accepted on both sides: {file}, for {names}\n"));
     }
-    let objections: Vec<String> = found.objections.iter().map(ToString::to_string).collect();
+    let objections: Vec<String> =
+        found.objections.iter().map(|objection| with_sources(objection)).collect();
     let remarks = remarks.trim_end();
     let message = [&objections.join("\n"), remarks].join("\n").trim_end().to_owned();
     Err(Failure { message, code: REFUSED })

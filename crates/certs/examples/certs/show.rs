@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use boring::nid::Nid;
 use boring::pkey::{Id, PKey, Public};
 use boring::x509::X509;
-use certs::{EncodedCertificate, Fingerprint, NameFields, NameReading, SpiffePattern};
+use certs::{EncodedCertificate, NameFields, NameReading, SpiffePattern};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Show) -> Result<String, Failure> {
             ("key", key_kind(&key)),
             ("usages", usages(&parsed)),
             ("valid", format!("from {} until {}", leaf.not_before(), leaf.not_after())),
-            ("SHA-256", hex(&encoded.fingerprint)),
+            ("SHA-256", encoded.fingerprint.to_string()),
         ];
         report += &format!("certificate {} of {count}\n", index + 1);
         for (label, value) in rows {
@@ -56,11 +56,6 @@ pub(crate) fn run(arguments: &Show) -> Result<String, Failure> {
         }
     }
     Ok(report)
-}
-
-/// As `revoke` takes it.
-fn hex(fingerprint: &Fingerprint) -> String {
-    fingerprint.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn listed(values: Vec<String>) -> String {

@@ -14,8 +14,8 @@ use boring::ssl::{
 };
 use boring::x509::X509VerifyError;
 use certs::{
-    Authority, Identity, IdentityFiles, KeyExchange, NamePolicy, Trust, peer_names, tls_context,
-    tls_context_with,
+    Authority, Fingerprint, Identity, IdentityFiles, KeyExchange, NamePolicy, Trust, peer_names,
+    tls_context, tls_context_with,
 };
 
 #[test]
@@ -141,7 +141,7 @@ fn revoking_an_intermediate_refuses_all_below_it() {
     let pem = std::fs::read(data("intermediate.pem")).unwrap();
     let intermediate = boring::x509::X509::from_pem(&pem).unwrap();
     let digest = intermediate.digest(boring::hash::MessageDigest::sha256()).unwrap();
-    trust.revoke(digest[..].try_into().unwrap()).unwrap();
+    trust.revoke(Fingerprint::try_from(&digest[..]).unwrap()).unwrap();
 
     let refusal = meet(context(&below), tls_context(&below, &trust).unwrap()).unwrap_err();
     assert_eq!(refusal.verdict, Some(X509VerifyError::CERT_REVOKED));

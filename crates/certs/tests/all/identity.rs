@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use boring::asn1::Asn1Time;
@@ -15,8 +14,8 @@ use boring::pkey::PKey;
 use boring::x509::extension::{ExtendedKeyUsage, KeyUsage};
 use boring::x509::{X509, X509Extension, X509Name};
 use certs::{
-    ChainError, Identity, IdentityError, IdentityFiles, MissingUsage, PeerCertificate, Trust,
-    tls_context,
+    ChainError, Identity, IdentityError, IdentityFiles, MissingUsage, PeerCertificate,
+    SharedIoError, Trust, tls_context, with_sources,
 };
 
 use crate::participants::{CENTURY, DAY, HOME, authority, data, day_one, member};
@@ -76,7 +75,7 @@ fn every_refusal_says_what_where_and_the_remedy() {
     for (authority, certificate, key, kind, words) in refusals {
         let error = load(authority, certificate, key).unwrap_err();
         assert!(kind(&error), "{authority} {certificate} {key}: {error:?}");
-        let text = error.to_string();
+        let text = with_sources(&error);
         assert!(text.contains(words) && !text.contains('\n'), "{text}");
         let named = [authority, certificate, key].iter().any(|file| text.contains(file));
         assert!(named, "{text}");
@@ -86,8 +85,8 @@ fn every_refusal_says_what_where_and_the_remedy() {
 #[test]
 fn refusals_keep_what_the_operating_system_or_the_verifier_said() {
     let missing = load("none.pem", "go.pem", "go.key").unwrap_err();
-    let said = missing.source().and_then(|source| source.downcast_ref::<Arc<io::Error>>());
-    assert_eq!(said.map(|error| error.kind()), Some(io::ErrorKind::NotFound));
+    let said = missing.source().and_then(|source| source.downcast_ref::<SharedIoError>());
+    assert_eq!(said.map(|error| error.get_ref().kind()), Some(io::ErrorKind::NotFound));
 
     let stranger = load("rsa-ca.pem", "go.pem", "go.key").unwrap_err();
     let said = stranger.source().and_then(|source| source.downcast_ref::<ChainError>());

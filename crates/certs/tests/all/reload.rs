@@ -105,7 +105,7 @@ fn a_swapped_symbolic_link_is_a_renewal() {
         issue(&authority, &path.join(generation), 90 * DAY, day_one());
     }
     symlink("first", path.join("current")).unwrap();
-    let files = IdentityFiles::in_directory(&path.join("current"), "ada");
+    let files = IdentityFiles::in_directory(path.join("current"), "ada");
     let mut ada = Reloader::new(files, day_one()).unwrap();
 
     symlink("second", path.join("next")).unwrap();

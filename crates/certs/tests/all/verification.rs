@@ -10,7 +10,7 @@ use boring::hash::MessageDigest;
 use boring::nid::Nid;
 use boring::pkey::{PKey, Private};
 use boring::x509::{X509, X509Extension, X509Name};
-use certs::{IdentityFiles, NameFields, RefusedBy, Remark, Verification};
+use certs::{IdentityFiles, NameFields, RefusedBy, Remark, Verification, with_sources};
 
 use crate::participants::{DAY, authority, data, day_one};
 
@@ -71,7 +71,7 @@ fn files_that_cannot_be_used_are_told_apart() {
         let said = verify(files, Some("ada"));
         let [objection] = &said.objections[..] else { panic!("{said:?}") };
         assert_eq!(objection.by, RefusedBy::Member);
-        let text = objection.to_string();
+        let text = with_sources(objection);
         assert!(text.contains(cause) && text.contains(remedy) && !text.contains('\n'), "{text}");
         assert!(text.starts_with("refused by the member itself"), "{text}");
     }
@@ -147,8 +147,8 @@ fn a_chain_that_ends_somewhere_is_told_with_the_certificate_where_it_does() {
         (ada(&root), vec![], &other, said("another key than that of \"CN=root\" here")),
         (ada(&between), vec![], &root, said("append its intermediates")),
         (ada(&below_that), vec![&below_that], &root, said("\"CN=between\" of \"CN=below\"")),
-        (ada(&old), vec![&old], &root, said("has expired (\"CN=between\", 1 above the leaf)")),
-        (ada(&no_authority), vec![&no_authority], &root, said("(\"CN=between\", 1 above")),
+        (ada(&old), vec![&old], &root, said("\"CN=between\" (1 above the leaf) is refused")),
+        (ada(&no_authority), vec![&no_authority], &root, said("\"CN=between\" (1 above")),
         (ada(&for_servers), vec![&for_servers], &root, vec![(RefusedBy::Dialed, "an issuer of")]),
     ]);
 }
@@ -161,7 +161,7 @@ fn check(cases: Vec<Case<'_>>) {
         let texts: Vec<_> = said.objections.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), expected.len(), "{expected:?}: {texts:#?}");
         for (objection, (by, words)) in said.objections.iter().zip(expected) {
-            let text = objection.to_string();
+            let text = with_sources(objection);
             assert!(text.contains(words) && !text.contains('\n'), "{words}: {text}");
             assert_eq!(objection.by, by, "{text}");
         }
@@ -177,7 +177,8 @@ fn any_name_will_do_where_none_is_given_and_none_will_not() {
         let files = write(directory.path(), &leaf, &[], &root);
         let said = verify([&files.authority, &files.certificate, &files.key], None);
         assert_eq!(said.objections.is_empty(), is_accepted, "{said:?}");
-        let text: String = said.objections.iter().map(ToString::to_string).collect();
+        let told = said.objections.iter().map(|objection| with_sources(objection));
+        let text: String = told.collect();
         assert_eq!(text.contains("proves no name"), !is_accepted, "{text}");
     }
 }
@@ -228,7 +229,7 @@ fn roots_that_cannot_be_told_apart_are_a_remark() {
     let files = write(directory.path(), &second.issue("ada", &[NAMED], 0, 100), &[], &second);
     fs::write(&files.authority, [pem(&first), pem(&second)].concat()).unwrap();
     let said = verify([&files.authority, &files.certificate, &files.key], Some("ada"));
-    assert!(said.objections[0].to_string().contains("another key than that of \"CN=root\""));
+    assert!(with_sources(&said.objections[0]).contains("another key than that of \"CN=root\""));
 }
 
 #[cfg(unix)]

@@ -65,7 +65,7 @@ fn renewals_lose_no_packet_and_reset_no_stream() {
             exchange(&mut world, number);
             number += 1;
             let is_renewed = who.iter().zip(&fresh).all(|(actor, fresh)| {
-                preferred_fingerprint(&world, 1 - actor, *actor) == Some(fresh.fingerprint())
+                preferred_fingerprint(&world, 1 - actor, *actor) == Some(fresh.fingerprint().into())
             });
             if is_renewed && begun.elapsed() > YOUNG + 3 * GRACE {
                 break;

@@ -229,7 +229,7 @@ fn revoked_peer_is_closed_and_cannot_come_back() {
     world.run_until("hello", |world| world.actors[ADA].packets() == [b"hello"]);
 
     trust.revoke(eve.fingerprint()).unwrap();
-    let revoked = |peer: &quic_net::PeerIdentity| trust.is_revoked(&peer.fingerprint);
+    let revoked = |peer: &quic_net::PeerIdentity| trust.is_revoked(&peer.fingerprint.into());
     world.actors[ADA].endpoint.close_where(CloseReason::Revoked, now(), revoked);
     world.run_until("eve is told", |world| {
         let closed = |event: &EndpointEvent| {

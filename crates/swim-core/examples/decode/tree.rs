@@ -3,6 +3,8 @@
 //! The product's decoder decides whether bytes are acceptable; only then are the settings shown one
 //! inside the other. Bytes are hex, nil is null, fields that were omitted stay omitted.
 
+use std::error::Error;
+
 use serde_json::{Map, Value, json};
 use swim_core::wire::schema::{
     Ack, Alive, Compress, Dead, ErrorMessage, IndirectPing, Nack, NodeState, Ping, PushPullHeader,
@@ -12,6 +14,7 @@ use swim_core::wire::{
     DecodeError, Label, MAX_PACKET_EXPANSION, MAX_STREAM_EXPANSION, MessageType, PacketDecoder,
     Side, StreamDecoder, StreamMessage, WireSettings, compound, compress, crc, label,
 };
+use swim_core::with_sources;
 
 /// A refusal: where, and why.
 #[derive(Debug)]
@@ -327,6 +330,6 @@ fn lenient(settings: &WireSettings, found: Option<&[u8]>) -> WireSettings {
     settings
 }
 
-fn failure(offset: usize, reason: impl ToString) -> Failure {
-    Failure { offset, reason: reason.to_string() }
+fn failure(offset: usize, reason: impl Into<Box<dyn Error>>) -> Failure {
+    Failure { offset, reason: with_sources(&*reason.into()) }
 }

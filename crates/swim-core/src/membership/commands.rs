@@ -21,6 +21,7 @@ use crate::timers::Timer;
 use crate::update_queue::retransmit_limit;
 use crate::wire::MAX_META;
 use crate::wire::{Dead, MAX_PACKET, MAX_USER_MESSAGE, Message, crc};
+use crate::with_sources::with_sources;
 
 /// The most operations under way: pings, reliable messages and joins together.
 pub(crate) const MAX_OPERATIONS: usize = 1024;
@@ -198,7 +199,7 @@ impl Membership {
         error: OperationError,
     ) {
         self.effects.count().exchanges_failed += 1;
-        log::debug!("push-pull with {address} failed: {error}");
+        log::debug!("push-pull with {address} failed: {}", with_sources(&error));
         match purpose {
             Purpose::Join(operation) => self.effects.finish(operation, Outcome::Failed(error)),
             Purpose::Bootstrap => {

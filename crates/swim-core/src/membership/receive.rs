@@ -25,6 +25,7 @@ use crate::wire::{
     Ack, Alive, Dead, ErrorMessage, IndirectPing, Message, Nack, NodeState, Ping, PushPull,
     StreamDecodeError, StreamMessage, Suspect,
 };
+use crate::with_sources::with_sources;
 
 impl Membership {
     pub(super) fn receive_packet(&mut self, from: &Peer, bytes: &[u8]) {
@@ -380,15 +381,15 @@ impl Membership {
         let kind = undecodable::count_stream(&error, &mut self.effects);
         match role {
             Role::Incoming { from } => {
-                self.effects.warn(kind, from.address, error.to_string());
+                self.effects.warn(kind, from.address, with_sources(&error));
                 if error.is_answered() {
-                    let plain = ErrorMessage::to_vec(&error.to_string());
+                    let plain = ErrorMessage::to_vec(&with_sources(&error));
                     self.exchanges.answer(id, &plain, &mut self.effects);
                 }
                 return;
             }
             Role::PushPull { to, .. } => {
-                self.effects.warn(kind, to.address, error.to_string());
+                self.effects.warn(kind, to.address, with_sources(&error));
             }
             Role::StreamPing { .. } | Role::Message { .. } => {}
         }

@@ -10,6 +10,7 @@ use crate::sim::hosts::Hosts;
 use crate::sim::packet_inspector::PacketInspector;
 use crate::time::Time;
 use crate::transport::TransportEvent;
+use crate::with_sources::with_sources;
 
 /// How many lines are kept where only the last ones are.
 const LAST_LINES: usize = 20;
@@ -75,7 +76,9 @@ impl Trace {
                     .map_or("nobody".to_owned(), |from| hosts.name(from).to_string());
                 match self.inspector.decode(bytes) {
                     Ok(packet) => format!("from {from}: {:?}", packet.messages),
-                    Err(error) => format!("from {from}: {} bytes: {error}", bytes.len()),
+                    Err(error) => {
+                        format!("from {from}: {} bytes: {}", bytes.len(), with_sources(&error))
+                    }
                 }
             }
             Arrival::Transport(event) => format!("{event:?}"),

@@ -11,7 +11,6 @@ pub struct DecodeError {
     /// Bytes from the start of the value.
     pub offset: usize,
     /// What is wrong there.
-    #[source]
     pub kind: DecodeErrorKind,
 }
 

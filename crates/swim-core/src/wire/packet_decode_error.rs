@@ -24,7 +24,7 @@ pub enum PacketDecodeError {
     #[error(transparent)]
     Label(#[from] LabelError),
     /// It is not encrypted, or not with a key of ours.
-    #[error("cannot decrypt packet: {source}")]
+    #[error("cannot decrypt packet")]
     Decrypt {
         /// Where the encrypted message begins.
         offset: usize,
@@ -42,15 +42,15 @@ pub enum PacketDecodeError {
         computed: u32,
     },
     /// A compound message without its lengths.
-    #[error("{source}")]
+    #[error("{cause}")]
     Compound {
         /// Where the message begins.
         offset: usize,
         /// What is wrong with it.
-        source: CompoundError,
+        cause: CompoundError,
     },
     /// A compress message that does not decompress.
-    #[error("cannot decompress packet: {source}")]
+    #[error("cannot decompress packet")]
     Decompress {
         /// Where the message begins.
         offset: usize,
@@ -70,7 +70,7 @@ pub enum PacketDecodeError {
         offset: usize,
     },
     /// A message whose body is not what its type byte says.
-    #[error("malformed {message}: {source}")]
+    #[error("malformed {message}")]
     Malformed {
         /// The type that it announces.
         message: MessageType,

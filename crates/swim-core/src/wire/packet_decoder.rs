@@ -234,7 +234,7 @@ impl Search<'_, '_> {
         if depth == MAX_NESTING {
             return Err(PacketDecodeError::TooDeep { offset: span.start });
         }
-        let refused = |source| PacketDecodeError::Compound { offset: span.start, source };
+        let refused = |cause| PacketDecodeError::Compound { offset: span.start, cause };
         let mut parts = CompoundParts::of(self.bytes(span)).map_err(refused)?;
         while let Some(part) = parts.next(self.bytes(span)) {
             let (start, end) = (span.start + part.start, span.start + part.end);

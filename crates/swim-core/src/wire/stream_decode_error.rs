@@ -23,10 +23,10 @@ pub enum StreamDecodeError {
     #[error("stream is not encrypted; configure the peer with the cluster's keys")]
     NotEncrypted,
     /// An encrypted message that no key of ours decrypts.
-    #[error("cannot decrypt stream: {0}")]
+    #[error("cannot decrypt stream")]
     Decrypt(#[from] DecryptError),
     /// A compress message that does not decompress.
-    #[error("cannot decompress stream: {0}")]
+    #[error("cannot decompress stream")]
     Decompress(#[from] DecompressError),
     /// The stream ends before its message does.
     #[error("stream ends before its message does")]
@@ -52,7 +52,7 @@ pub enum StreamDecodeError {
         limit: usize,
     },
     /// A value that is not what it should be.
-    #[error("malformed {message}: {source}")]
+    #[error("malformed {message}")]
     Malformed {
         /// In which message.
         message: MessageType,

@@ -25,7 +25,7 @@ impl Hooks for NameHas {
         &mut self,
         member: &Member,
         certificate: Option<&PeerCertificate>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         // One of which was only heard is asked about again when it shows its certificate.
         let Some(certificate) = certificate else { return Ok(()) };
         let mut names = certificate.dns_names().iter().chain(certificate.uris());
@@ -33,7 +33,7 @@ impl Hooks for NameHas {
             return Ok(());
         }
         let _ = self.refused.send(member.name().to_string());
-        Err(format!("no DNS or URI name of its certificate has {}", self.part))
+        Err(format!("no DNS or URI name of its certificate has {}", self.part).into())
     }
 }
 

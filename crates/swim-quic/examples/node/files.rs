@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use swim_quic::{Identity, IdentityFiles};
+use swim_quic::{Identity, IdentityFiles, with_sources};
 
 /// Where the identity of `name` is.
 pub(crate) fn identity_files(directory: &Path, name: &str) -> Result<IdentityFiles, String> {
@@ -22,7 +22,7 @@ pub(crate) fn identity_files(directory: &Path, name: &str) -> Result<IdentityFil
 /// Loads the identity of `name`.
 pub(crate) fn identity(directory: &Path, name: &str) -> Result<Identity, String> {
     let IdentityFiles { authority, certificate, key } = identity_files(directory, name)?;
-    Identity::from_pem_files(authority, certificate, key).map_err(|error| error.to_string())
+    Identity::from_pem_files(authority, certificate, key).map_err(|error| with_sources(&error))
 }
 
 /// The reset secret of `name`: read, or made at the first start. `None` where the directory is

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
-use swim_quic::{Cluster, Event, IncomingStream, Member, MemberName};
+use swim_quic::{Cluster, Event, Fingerprint, IncomingStream, Member, MemberName, with_sources};
 
 use crate::process::wall_clock;
 
@@ -78,13 +78,18 @@ impl Output {
                 let mut fields = Map::new();
                 fields.insert("addr".into(), address.as_str().into());
                 fields.insert("ok".into(), error.is_none().into());
-                fields.insert("error".into(), error.as_ref().map(ToString::to_string).into());
+                fields.insert(
+                    "error".into(),
+                    error.as_ref().map(|error| with_sources(&**error)).into(),
+                );
                 self.line("seed", fields);
             }
             Event::IdentityRotated { former, fingerprint, not_after } => {
-                self.line("rotated", rotated(&**former, &**fingerprint, *not_after));
+                self.line("rotated", rotated(former, fingerprint, *not_after));
             }
-            Event::IdentityProblem { error } => self.warn("certificate", &error.to_string(), 1),
+            Event::IdentityProblem { error } => {
+                self.warn("certificate", &with_sources(&**error), 1)
+            }
             Event::CertificateExpiring { left, .. } => {
                 let detail = format!("the certificate ends in {} s", left.as_secs());
                 self.warn("certificate", &detail, 1);
@@ -211,11 +216,15 @@ pub(crate) fn listed(member: &Member) -> Value {
     Value::Object(fields)
 }
 
-fn rotated(former: &[u8], fingerprint: &[u8], not_after: SystemTime) -> Map<String, Value> {
+fn rotated(
+    former: &Fingerprint,
+    fingerprint: &Fingerprint,
+    not_after: SystemTime,
+) -> Map<String, Value> {
     let until = not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut fields = Map::new();
-    fields.insert("former".into(), hex(former).into());
-    fields.insert("fingerprint".into(), hex(fingerprint).into());
+    fields.insert("former".into(), former.to_string().into());
+    fields.insert("fingerprint".into(), fingerprint.to_string().into());
     fields.insert("not_after".into(), until.into());
     fields
 }

@@ -3,11 +3,15 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::path::PathBuf;
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use swim_quic::{Cluster, DeliveryReport, JoinError, JoinFailure, KeysError, SecretKey, Stats};
+use swim_quic::{
+    Cluster, DeliveryReport, Fingerprint, JoinError, JoinFailure, KeysError, SecretKey, Stats,
+    with_sources,
+};
 
 use crate::arguments::parse_key;
 use crate::output::{Output, listed, milliseconds};
@@ -96,28 +100,20 @@ impl Session {
 
     fn join(&self, rest: &str) {
         let addresses: Vec<&str> = rest.split_whitespace().collect();
-        let listed = |failed: &[JoinFailure]| -> Vec<Value> {
-            failed
-                .iter()
-                .map(|JoinFailure { address, reason }| {
-                    json!({"addr": address, "error": reason.to_string()})
-                })
-                .collect()
-        };
         match self.cluster.join(&addresses, JOIN_TIMEOUT) {
             Ok(report) => self.output.reply(
                 "join",
-                Ok(json!({"joined": report.joined, "failed": listed(&report.failed)})),
+                Ok(json!({"joined": report.joined, "failed": failed(report.failed.iter())})),
             ),
             Err(error) => {
                 let failed = match &error {
-                    JoinError::NobodyAnswered(failed) => listed(failed),
-                    JoinError::Address(_) | JoinError::NoAddress | JoinError::Command(_) => {
+                    JoinError::NobodyAnswered(failures) => failed(failures.iter()),
+                    JoinError::Address(_) | JoinError::NoAddress | JoinError::Command(_) | _ => {
                         Vec::new()
                     }
                 };
                 let more = json!({"joined": 0, "failed": failed});
-                self.output.failed_reply("join", &error.to_string(), more);
+                self.output.failed_reply("join", &with_sources(&error), more);
             }
         }
     }
@@ -129,14 +125,14 @@ impl Session {
     }
 
     fn revoke(&self, fingerprint: &str) -> Reply {
-        let bytes = files::parse_hex(fingerprint).and_then(|bytes| bytes.try_into().ok());
-        let fingerprint = bytes.ok_or_else(|| usage("revoke FINGERPRINT (64 hex digits)"))?;
-        let closed = self.cluster.revoke(fingerprint).map_err(|error| error.to_string())?;
+        let fingerprint: Fingerprint =
+            fingerprint.parse().map_err(|_| usage("revoke FINGERPRINT (64 hex digits)"))?;
+        let closed = self.cluster.revoke(fingerprint).map_err(|error| with_sources(&error))?;
         Ok(json!({ "closed": closed }))
     }
 
     fn keys(&self) -> Reply {
-        let keys = self.cluster.keys().map_err(|error| error.to_string())?;
+        let keys = self.cluster.keys().map_err(|error| with_sources(&error))?;
         let in_hex = |key: &SecretKey| -> String {
             key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
         };
@@ -170,7 +166,7 @@ impl Session {
         } else {
             self.cluster.send(name, payload).map(|()| None)
         };
-        sent.map_err(|error| error.to_string())
+        sent.map_err(|error| with_sources(&error))
     }
 
     fn send_many(&self, rest: &str, reliable: bool) -> Reply {
@@ -217,7 +213,7 @@ impl Session {
         if name.is_empty() || !more.is_empty() {
             return Err(usage("ping NAME"));
         }
-        let rtt = self.cluster.ping(name, PING_TIMEOUT).map_err(|error| error.to_string())?;
+        let rtt = self.cluster.ping(name, PING_TIMEOUT).map_err(|error| with_sources(&error))?;
         Ok(json!({ "rtt_us": u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX) }))
     }
 
@@ -231,14 +227,14 @@ impl Session {
         let mut stream = self
             .cluster
             .open_stream(name, protocol, SEND_TIMEOUT)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| with_sources(&error))?;
         stream.set_read_timeout(Some(SEND_TIMEOUT));
         let answer = stream.write_all(text.as_bytes()).and_then(|()| {
             stream.shutdown(Shutdown::Write);
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).map(|_| answer)
         });
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| with_sources(&error))?;
         Ok(json!({ "answer": String::from_utf8_lossy(&answer) }))
     }
 
@@ -255,7 +251,7 @@ impl Session {
             return Ok(json!({}));
         }
         let started = monotonic_clock();
-        let report = self.cluster.leave(LEAVE_TIMEOUT).map_err(|error| error.to_string())?;
+        let report = self.cluster.leave(LEAVE_TIMEOUT).map_err(|error| with_sources(&error))?;
         Ok(json!({
             "told": report.told,
             "wanted": report.wanted,
@@ -271,13 +267,21 @@ impl Session {
     }
 
     fn stats(&self) -> Reply {
-        let stats = self.cluster.stats().map_err(|error| error.to_string())?;
+        let stats = self.cluster.stats().map_err(|error| with_sources(&error))?;
         Ok(json!({
             "membership": membership(&stats),
             "transport": transport(&stats),
             "process": process::usage(),
         }))
     }
+}
+
+fn failed(failures: slice::Iter<'_, JoinFailure>) -> Vec<Value> {
+    failures
+        .map(|JoinFailure { address, reason, .. }| {
+            json!({"addr": address, "error": with_sources(reason)})
+        })
+        .collect()
 }
 
 fn membership(stats: &Stats) -> Value {
@@ -347,8 +351,8 @@ fn monotonic_clock() -> Instant {
     Instant::now()
 }
 
-fn done<E: std::fmt::Display>(result: Result<(), E>) -> Reply {
-    result.map(|()| json!({})).map_err(|error| error.to_string())
+fn done<E: std::error::Error + 'static>(result: Result<(), E>) -> Reply {
+    result.map(|()| json!({})).map_err(|error| with_sources(&error))
 }
 
 fn changed(

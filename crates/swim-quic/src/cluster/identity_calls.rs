@@ -59,7 +59,8 @@ impl Cluster {
     /// # Errors
     ///
     /// [`RevokeError`], with the reason: nothing is revoked then.
-    pub fn revoke(&self, fingerprint: Fingerprint) -> Result<usize, RevokeError> {
+    pub fn revoke(&self, fingerprint: impl Into<Fingerprint>) -> Result<usize, RevokeError> {
+        let fingerprint = fingerprint.into();
         self.ask(|reply| Command::Revoke { fingerprint, reply })?
     }
 }

@@ -11,7 +11,9 @@ use crate::address::JoinAddress;
 use crate::answer::{Answer, answer};
 use crate::command::Command;
 use crate::deadline::{deadline_after, may_wait, wait_until};
-use crate::error::{CommandError, JoinError, JoinFailure, JoinFailureReason, ResolveError};
+use crate::error::{
+    CommandError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError,
+};
 use crate::resolve::Resolved;
 
 /// How long a join that nobody answered pauses before it tries again. A dial that stays unanswered
@@ -19,7 +21,8 @@ use crate::resolve::Resolved;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a join achieved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct JoinReport {
     /// How many addresses answered as members.
     pub joined: usize,
@@ -128,7 +131,7 @@ impl<'a> Joining<'a> {
             }
         }
         if report.joined == 0 {
-            return Err(JoinError::NobodyAnswered(report.failed.into()));
+            return Err(JoinError::NobodyAnswered(JoinFailures::new(report.failed)));
         }
         Ok(report)
     }
@@ -240,7 +243,9 @@ impl JoinAttempt {
                 let Poll::Ready(outcome) = Pin::new(tried).poll(context) else { return true };
                 match outcome {
                     Ok(Outcome::Joined) => joined = true,
-                    Ok(Outcome::Failed(error)) => *failed = error.into(),
+                    Ok(Outcome::Failed(error)) => {
+                        *failed = JoinFailureReason::from_operation(error);
+                    }
                     Ok(other) => broken = Some(misplaced(&other)),
                     Err(error) => broken = Some(error),
                 }

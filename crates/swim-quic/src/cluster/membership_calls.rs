@@ -19,7 +19,8 @@ use crate::settings_command::{KeyChange, SettingsCommand};
 use crate::standing_seeds::parse_seeds;
 
 /// What a leave achieved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct LeaveReport {
     /// How many distinct peers acknowledged the leave.
     pub told: usize,
@@ -109,7 +110,8 @@ impl Cluster {
             address.set_port(self.address().port());
         }
         let source = AddressSource::of(bind, Some(&what), Vec::new());
-        Ok(self.settings(|reply| SettingsCommand::Advertise { address, source, reply })??)
+        self.settings(|reply| SettingsCommand::Advertise { address, source, reply })?
+            .map_err(AdvertiseError::from_refusal)
     }
 
     /// Tries a seed no more, whether the builder gave it or [`set_seeds`](Self::set_seeds); a
@@ -145,7 +147,8 @@ impl Cluster {
     /// [`SetMetaError`] when it is too long or this member has left.
     pub fn set_meta(&self, meta: impl Into<Vec<u8>>) -> Result<(), SetMetaError> {
         let meta = meta.into();
-        Ok(self.settings(|reply| SettingsCommand::Meta { meta, reply })??)
+        self.settings(|reply| SettingsCommand::Meta { meta, reply })?
+            .map_err(SetMetaError::from_refusal)
     }
 
     /// Replaces what this member's application adds to the states that it exchanges with others in
@@ -159,7 +162,8 @@ impl Cluster {
     /// [`SetUserStateError`] when it is too long.
     pub fn set_user_state(&self, state: impl Into<Vec<u8>>) -> Result<(), SetUserStateError> {
         let state = state.into();
-        Ok(self.settings(|reply| SettingsCommand::UserState { state, reply })??)
+        self.settings(|reply| SettingsCommand::UserState { state, reply })?
+            .map_err(SetUserStateError::from_refusal)
     }
 }
 
@@ -221,7 +225,8 @@ impl Cluster {
 
     fn change_keys(&self, change: KeyChange, key: &SecretKey) -> Result<(), KeysError> {
         let key = key.clone();
-        Ok(self.settings(|reply| SettingsCommand::ChangeKeys { change, key, reply })??)
+        self.settings(|reply| SettingsCommand::ChangeKeys { change, key, reply })?
+            .map_err(KeysError::from_refusal)
     }
 }
 
@@ -229,7 +234,7 @@ impl Cluster {
 pub(super) fn left(outcome: Option<Outcome>) -> Result<LeaveReport, LeaveError> {
     match outcome {
         Some(Outcome::Left { told, wanted }) => Ok(LeaveReport { told, wanted }),
-        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(Outcome::Failed(error)) => Err(LeaveError::from_operation(error)),
         Some(other) => Err(misplaced(&other).into()),
         None => Err(LeaveError::TimedOut),
     }

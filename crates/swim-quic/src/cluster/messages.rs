@@ -54,7 +54,7 @@ impl Cluster {
         payload: impl Into<Vec<u8>>,
     ) -> Result<(), SendError> {
         may_wait()?;
-        Ok(local(self.begin_send(to, payload.into())?)??)
+        local(self.begin_send(to, payload.into())?)?.map_err(SendError::from_refusal)
     }
 
     pub(super) fn begin_send(
@@ -110,7 +110,7 @@ impl Cluster {
     /// [`BroadcastError`] when it is too large, too many are under way, or this member has left.
     pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> Result<(), BroadcastError> {
         may_wait()?;
-        Ok(local(self.begin_broadcast(payload.into())?)??)
+        local(self.begin_broadcast(payload.into())?)?.map_err(BroadcastError::from_refusal)
     }
 
     pub(super) fn begin_broadcast(
@@ -142,7 +142,7 @@ impl Cluster {
 pub(super) fn delivered(outcome: Option<Outcome>) -> Result<DeliveryReport, SendError> {
     match outcome {
         Some(Outcome::Delivered(report)) => Ok(report),
-        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(Outcome::Failed(error)) => Err(SendError::from_operation(error)),
         Some(other) => Err(misplaced(&other).into()),
         None => Err(SendError::Unknown),
     }
@@ -152,7 +152,7 @@ pub(super) fn delivered(outcome: Option<Outcome>) -> Result<DeliveryReport, Send
 pub(super) fn pong(outcome: Option<Outcome>) -> Result<Duration, PingError> {
     match outcome {
         Some(Outcome::Pong { rtt }) => Ok(rtt),
-        Some(Outcome::Failed(error)) => Err(error.into()),
+        Some(Outcome::Failed(error)) => Err(PingError::from_operation(error)),
         Some(other) => Err(misplaced(&other).into()),
         None => Err(PingError::TimedOut),
     }

@@ -29,16 +29,26 @@ use crate::to_member_name::ToMemberName;
 /// ```
 impl Cluster {
     /// [`send`](Self::send), queued.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send), told by the receipt;
+    /// [`CommandError::Busy`] where the queue is full.
     pub fn queue_send(
         &self,
         to: impl ToMemberName,
         payload: impl Into<Vec<u8>>,
     ) -> Receipt<Result<(), SendError>> {
-        receipt(self.begin_send(to, payload.into()), |sent| Ok(sent?))
+        receipt(self.begin_send(to, payload.into()), |sent| sent.map_err(SendError::from_refusal))
     }
 
     /// [`send_reliable`](Self::send_reliable), queued. Within `timeout` the message is delivered,
     /// or the receipt says why not.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_reliable`](Self::send_reliable), told by the receipt;
+    /// [`CommandError::Busy`] where the queue is full.
     pub fn queue_reliable(
         &self,
         to: impl ToMemberName,
@@ -50,14 +60,25 @@ impl Cluster {
     }
 
     /// [`broadcast`](Self::broadcast), queued.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`broadcast`](Self::broadcast), told by the receipt;
+    /// [`CommandError::Busy`] where the queue is full.
     pub fn queue_broadcast(
         &self,
         payload: impl Into<Vec<u8>>,
     ) -> Receipt<Result<(), BroadcastError>> {
-        receipt(self.begin_broadcast(payload.into()), |queued| Ok(queued?))
+        let begun = self.begin_broadcast(payload.into());
+        receipt(begun, |queued| queued.map_err(BroadcastError::from_refusal))
     }
 
     /// [`send_datagram`](Self::send_datagram), queued.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_datagram`](Self::send_datagram), told by the receipt;
+    /// [`CommandError::Busy`] where the queue is full.
     pub fn queue_datagram(
         &self,
         to: impl ToMemberName,

@@ -49,6 +49,7 @@ impl Cluster {
     /// with its value and what to do; nothing is changed then.
     pub fn reconfigure(&self, config: Config) -> Result<(), ReconfigureError> {
         let config = Box::new(config);
-        Ok(self.settings(|reply| SettingsCommand::Reconfigure { config, reply })??)
+        self.settings(|reply| SettingsCommand::Reconfigure { config, reply })?
+            .map_err(ReconfigureError::from_refusal)
     }
 }

@@ -10,6 +10,7 @@ use super::start_error::AnnounceError;
 
 /// Why an address is not announced.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum AdvertiseError {
     /// Nobody can dial it: the IP address is a wildcard, or the port is 0.
     #[error("nobody can dial {0}: give an address of this machine, or of what stands before it")]
@@ -25,8 +26,8 @@ pub enum AdvertiseError {
     Command(#[from] CommandError),
 }
 
-impl From<AdvertiseRefusal> for AdvertiseError {
-    fn from(refusal: AdvertiseRefusal) -> Self {
+impl AdvertiseError {
+    pub(crate) fn from_refusal(refusal: AdvertiseRefusal) -> Self {
         match refusal {
             AdvertiseRefusal::NotDialable(address) => Self::NotDialable(address),
             AdvertiseRefusal::HasLeft => Self::Left,

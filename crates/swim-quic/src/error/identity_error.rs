@@ -8,7 +8,8 @@ use super::CommandError;
 use super::start_error::listed;
 
 /// Why another identity was not taken into use: the former one stays, with its connections.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RotateError {
     /// The certificate proves other names than the member's.
     #[error(
@@ -51,17 +52,18 @@ pub enum RotateError {
     Command(#[from] CommandError),
 }
 
-impl From<certs::RevokeError> for RotateError {
-    fn from(error: certs::RevokeError) -> Self {
+impl RotateError {
+    pub(crate) fn from_refusal(error: certs::RevokeError) -> Self {
         Self::TooManyRevoked { limit: limit_of(error) }
     }
 }
 
 /// Why what is in the files of an identity was not taken into use: the former one stays.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum IdentityFilesError {
     /// The files hold no identity that can be used.
-    #[error("the former certificate stays in use: {0}")]
+    #[error("the former certificate stays in use")]
     Unusable(#[from] IdentityError),
     /// The identity in the files cannot be this member's.
     #[error(transparent)]
@@ -70,6 +72,7 @@ pub enum IdentityFilesError {
 
 /// Why a certificate was not revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RevokeError {
     /// As many certificates are revoked as one trust holds.
     #[error(
@@ -85,8 +88,8 @@ pub enum RevokeError {
     Command(#[from] CommandError),
 }
 
-impl From<certs::RevokeError> for RevokeError {
-    fn from(error: certs::RevokeError) -> Self {
+impl RevokeError {
+    pub(crate) fn from_refusal(error: certs::RevokeError) -> Self {
         Self::TooMany { limit: limit_of(error) }
     }
 }

@@ -1,11 +1,10 @@
 //! Why an address could not be joined.
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Deref;
-use std::sync::Arc;
+use std::{slice, vec};
 
+use certs::{SharedIoError, with_sources};
 use swim_core::{MemberName, OperationError, StreamFailure, UnacceptableAnswer};
 use thiserror::Error;
 
@@ -13,7 +12,8 @@ use super::CommandError;
 use crate::address::AddressError;
 
 /// Why a join brought nothing.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum JoinError {
     /// An address is malformed; nothing was tried.
     #[error(transparent)]
@@ -22,46 +22,93 @@ pub enum JoinError {
     #[error("no address to join was given: name at least one")]
     NoAddress,
     /// None of the addresses answered as a member in time.
-    #[error("nobody could be joined:{0} check that these members run and trust the same authority")]
+    #[error("nobody could be joined: check that these members run and trust the same authority")]
     NobodyAnswered(#[source] JoinFailures),
     /// The driver thread did not take the command, or not all of it.
     #[error(transparent)]
     Command(#[from] CommandError),
 }
 
-/// The addresses that could not be joined, at least one. As an error its source is the first.
-#[derive(Clone, Debug)]
+/// The addresses that could not be joined, at least one, in the order in which they were given. As
+/// an error it has no source, since there would be several: its text tells all of them, each with
+/// its sources.
+///
+/// ```
+/// use std::time::Duration;
+/// use swim_quic::{Cluster, Identity, JoinError};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ada = Cluster::builder("ada")
+///     .bind("127.0.0.1:0")
+///     .identity(Identity::development("ada")?)
+///     .allow_development_identity()
+///     .start()?;
+/// let own_address = ada.address().to_string();
+/// let error = ada.join([&own_address], Duration::from_secs(5)).unwrap_err();
+/// let JoinError::NobodyAnswered(failures) = error else { return Err(error.into()) };
+/// for failure in &failures {
+///     assert_eq!(failure.address, own_address);
+/// }
+/// assert_eq!(failures.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinFailures(Vec<JoinFailure>);
 
-impl From<Vec<JoinFailure>> for JoinFailures {
-    fn from(failures: Vec<JoinFailure>) -> Self {
+impl JoinFailures {
+    pub(crate) fn new(failures: Vec<JoinFailure>) -> Self {
+        debug_assert!(!failures.is_empty(), "a join that failed names an address");
         Self(failures)
+    }
+
+    /// Each address with why it was not joined.
+    pub fn iter(&self) -> slice::Iter<'_, JoinFailure> {
+        self.0.iter()
+    }
+
+    /// How many there are: at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
-impl Deref for JoinFailures {
-    type Target = [JoinFailure];
+impl IntoIterator for JoinFailures {
+    type Item = JoinFailure;
+    type IntoIter = vec::IntoIter<JoinFailure>;
 
-    fn deref(&self) -> &[JoinFailure] {
-        &self.0
+    fn into_iter(self) -> vec::IntoIter<JoinFailure> {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a JoinFailures {
+    type Item = &'a JoinFailure;
+    type IntoIter = slice::Iter<'a, JoinFailure>;
+
+    fn into_iter(self) -> slice::Iter<'a, JoinFailure> {
+        self.iter()
     }
 }
 
 impl fmt::Display for JoinFailures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|failure| write!(f, " {failure};"))
+        for (index, JoinFailure { address, reason }) in self.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{address}: {}", with_sources(reason))?;
+        }
+        Ok(())
     }
 }
 
-impl std::error::Error for JoinFailures {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.first().map(|failure| failure as _)
-    }
-}
+impl std::error::Error for JoinFailures {}
 
 /// Why one address could not be joined.
-#[derive(Clone, Debug, Error)]
-#[error("{address}: {reason}")]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{address} was not joined")]
+#[non_exhaustive]
 pub struct JoinFailure {
     /// The address as given.
     pub address: String,
@@ -71,7 +118,8 @@ pub struct JoinFailure {
 }
 
 /// Why a join of one address failed.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum JoinFailureReason {
     /// The host name could not be resolved.
     #[error(transparent)]
@@ -80,7 +128,7 @@ pub enum JoinFailureReason {
     #[error("no answer in time: is the peer running and reachable at its address?")]
     TimedOut,
     /// The transport could not carry the exchange.
-    #[error("could not reach the peer: {0}")]
+    #[error("could not reach the peer")]
     Unreachable(#[source] StreamFailure),
     /// It is this member's own address.
     #[error("{0} is our own address: name another member to join")]
@@ -109,7 +157,7 @@ pub enum JoinFailureReason {
     #[error("the peer closed the stream without an answer: its log says why")]
     ClosedWithoutAnswer,
     /// The peer answered, and this side does not accept what it sent.
-    #[error("the peer's answer was refused: {0}")]
+    #[error("the peer's answer was refused")]
     UnacceptableAnswer(#[source] UnacceptableAnswer),
     /// A hook of this application refused the peer's state, with its own words.
     #[error("our application refused the peer's state: {0}")]
@@ -133,8 +181,8 @@ pub enum JoinFailureReason {
     Left,
 }
 
-impl From<OperationError> for JoinFailureReason {
-    fn from(error: OperationError) -> Self {
+impl JoinFailureReason {
+    pub(crate) fn from_operation(error: OperationError) -> Self {
         match error {
             OperationError::TimedOut => Self::TimedOut,
             OperationError::Unreachable(failure) => Self::Unreachable(failure),
@@ -165,15 +213,16 @@ impl From<OperationError> for JoinFailureReason {
 }
 
 /// Why a host name has no address.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ResolveError {
     /// The system's resolver failed.
-    #[error("{host} does not resolve: {source}")]
+    #[error("{host} does not resolve")]
     Failed {
         /// The host name.
         host: String,
-        /// What the resolver said. Shared, so that this error can be cloned.
-        source: Arc<io::Error>,
+        /// What the resolver said.
+        source: SharedIoError,
     },
     /// The resolver knows the name, and no address of it.
     #[error("{0} resolves to no address")]
@@ -199,6 +248,6 @@ pub enum ResolveError {
         limit: usize,
     },
     /// The operating system gave no thread for the lookup.
-    #[error("no thread for the lookup: {0}")]
-    NoThread(#[source] Arc<io::Error>),
+    #[error("no thread for the lookup: raise the limit of threads (ulimit -u)")]
+    NoThread(#[source] SharedIoError),
 }

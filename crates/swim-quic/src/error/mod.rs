@@ -1,10 +1,9 @@
 //! Why an operation of a [`Cluster`](crate::Cluster) or its [`Builder`](crate::Builder) failed.
 //!
 //! One enum per operation, one variant per case. Each message names the cause and the remedy on
-//! one line; a cause that has a type of its own is the
-//! [`source`](std::error::Error::source). What this side refuses and what the peer refuses are
-//! different variants. The enums are exhaustive on purpose: a new case is one that callers should
-//! decide about.
+//! one line; a cause that has a type of its own is the [`source`](std::error::Error::source), and
+//! the message does not repeat it: [`with_sources`](crate::with_sources) tells both. What this side
+//! refuses and what the peer refuses are different variants.
 
 mod advertise_error;
 mod identity_error;
@@ -35,6 +34,7 @@ pub use stream_error::{
 
 /// Why a command had no effect, whatever it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum CommandError {
     /// As many commands as the queue of this member holds wait for the driver thread already:
     /// 1,024, or their payloads would have more than 64 MiB with this one.
@@ -55,6 +55,7 @@ pub enum CommandError {
 
 /// Why a leave is not known to have reached enough peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum LeaveError {
     /// Not all peers that were to acknowledge it have done so in time; whether they heard it is not
     /// known, and it is still being gossiped.
@@ -71,8 +72,8 @@ pub enum LeaveError {
     Command(#[from] CommandError),
 }
 
-impl From<OperationError> for LeaveError {
-    fn from(error: OperationError) -> Self {
+impl LeaveError {
+    pub(crate) fn from_operation(error: OperationError) -> Self {
         if let OperationError::TooManyOperations { limit } = error {
             return Self::TooManyOperations { limit };
         }
@@ -83,6 +84,7 @@ impl From<OperationError> for LeaveError {
 
 /// Why metadata was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SetMetaError {
     /// More bytes than a member may announce (512).
     #[error("metadata of {len} bytes: shorten it to at most {limit}")]
@@ -102,6 +104,7 @@ pub enum SetMetaError {
 
 /// Why the state that an application adds to exchanges was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SetUserStateError {
     /// More bytes than an exchange has room for (10 MiB).
     #[error("a state of {len} bytes: shorten it to at most {limit}, or send it on a stream")]
@@ -116,14 +119,14 @@ pub enum SetUserStateError {
     Command(#[from] CommandError),
 }
 
-impl From<PayloadTooLarge> for SetUserStateError {
-    fn from(PayloadTooLarge { len, limit }: PayloadTooLarge) -> Self {
+impl SetUserStateError {
+    pub(crate) fn from_refusal(PayloadTooLarge { len, limit }: PayloadTooLarge) -> Self {
         Self::TooLarge { len, limit }
     }
 }
 
-impl From<MetaRefusal> for SetMetaError {
-    fn from(refusal: MetaRefusal) -> Self {
+impl SetMetaError {
+    pub(crate) fn from_refusal(refusal: MetaRefusal) -> Self {
         match refusal {
             MetaRefusal::TooLarge { len, limit } => Self::TooLarge { len, limit },
             MetaRefusal::HasLeft => Self::Left,
@@ -133,6 +136,7 @@ impl From<MetaRefusal> for SetMetaError {
 
 /// Why the ring of encryption keys was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum KeysError {
     /// The ring holds as many keys as it can (64).
     #[error("the ring of keys is full: remove old keys first")]
@@ -148,8 +152,8 @@ pub enum KeysError {
     Command(#[from] CommandError),
 }
 
-impl From<KeyError> for KeysError {
-    fn from(error: KeyError) -> Self {
+impl KeysError {
+    pub(crate) fn from_refusal(error: KeyError) -> Self {
         match error {
             KeyError::Full => Self::Full,
             KeyError::Unknown => Self::UnknownKey,

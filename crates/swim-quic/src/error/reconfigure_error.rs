@@ -7,6 +7,7 @@ use super::CommandError;
 
 /// Why the settings of a running member were not changed. None of them was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ReconfigureError {
     /// A setting would not work, or may not change while a member runs.
     #[error(transparent)]
@@ -19,8 +20,8 @@ pub enum ReconfigureError {
     Command(#[from] CommandError),
 }
 
-impl From<ReconfigureRefusal> for ReconfigureError {
-    fn from(refusal: ReconfigureRefusal) -> Self {
+impl ReconfigureError {
+    pub(crate) fn from_refusal(refusal: ReconfigureRefusal) -> Self {
         match refusal {
             ReconfigureRefusal::Config(error) => Self::Config(error),
             ReconfigureRefusal::HasLeft => Self::Left,

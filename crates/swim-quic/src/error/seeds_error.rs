@@ -7,6 +7,7 @@ use crate::address::AddressError;
 
 /// Why seeds were not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SeedsError {
     /// One is malformed.
     #[error(transparent)]

@@ -10,6 +10,7 @@ use super::CommandError;
 
 /// Why a message was not sent, or is not known to have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SendError {
     /// No member can have this name.
     #[error(transparent)]
@@ -38,7 +39,7 @@ pub enum SendError {
     #[error("no answer: the message may or may not have been delivered")]
     Unknown,
     /// The transport could not carry a reliable message.
-    #[error("could not reach the peer: {0}")]
+    #[error("could not reach the peer")]
     Unreachable(#[source] StreamFailure),
     /// The peer refused a reliable message, with its own words.
     #[error("the peer refused: {0}")]
@@ -47,7 +48,7 @@ pub enum SendError {
     #[error("the peer closed the stream without an answer: its log says why")]
     ClosedWithoutAnswer,
     /// The peer answered a reliable message with something that this side does not accept.
-    #[error("the peer's answer was refused: {0}")]
+    #[error("the peer's answer was refused")]
     UnacceptableAnswer(#[source] UnacceptableAnswer),
     /// A reliable message could not be written before the timeout, and never will be.
     #[error("not sent in time: it was withdrawn")]
@@ -72,14 +73,14 @@ pub enum SendError {
     Command(#[from] CommandError),
 }
 
-impl From<SendRefusal> for SendError {
-    fn from(refusal: SendRefusal) -> Self {
-        OperationError::from(refusal).into()
+impl SendError {
+    pub(crate) fn from_refusal(refusal: SendRefusal) -> Self {
+        Self::from_operation(refusal.into())
     }
 }
 
-impl From<OperationError> for SendError {
-    fn from(error: OperationError) -> Self {
+impl SendError {
+    pub(crate) fn from_operation(error: OperationError) -> Self {
         match error {
             OperationError::UnknownMember(name) => Self::UnknownMember(name),
             OperationError::NotAlive(name) => Self::NotAlive(name),
@@ -109,6 +110,7 @@ impl From<OperationError> for SendError {
 
 /// Why a broadcast was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum BroadcastError {
     /// It does not fit one packet.
     #[error(
@@ -135,8 +137,8 @@ pub enum BroadcastError {
     Command(#[from] CommandError),
 }
 
-impl From<BroadcastRefusal> for BroadcastError {
-    fn from(refusal: BroadcastRefusal) -> Self {
+impl BroadcastError {
+    pub(crate) fn from_refusal(refusal: BroadcastRefusal) -> Self {
         match refusal {
             BroadcastRefusal::TooLarge { len, limit } => Self::TooLarge { len, limit },
             BroadcastRefusal::QueueFull { limit } => Self::QueueFull { limit },
@@ -147,6 +149,7 @@ impl From<BroadcastRefusal> for BroadcastError {
 
 /// Why a ping brought no round-trip time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum PingError {
     /// No member can have this name.
     #[error(transparent)]
@@ -158,7 +161,7 @@ pub enum PingError {
     #[error("no answer in time: is the peer running and reachable at its address?")]
     TimedOut,
     /// The transport reported that the ping could not be sent.
-    #[error("the ping could not be sent: {0}")]
+    #[error("the ping could not be sent")]
     SendFailed(#[source] StreamFailure),
     /// As many operations as are allowed are still under way.
     #[error("{limit} operations are still under way: try again in a moment")]
@@ -171,8 +174,8 @@ pub enum PingError {
     Command(#[from] CommandError),
 }
 
-impl From<OperationError> for PingError {
-    fn from(error: OperationError) -> Self {
+impl PingError {
+    pub(crate) fn from_operation(error: OperationError) -> Self {
         match error {
             OperationError::UnknownMember(name) => Self::UnknownMember(name),
             OperationError::TimedOut => Self::TimedOut,

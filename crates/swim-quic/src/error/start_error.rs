@@ -13,17 +13,19 @@ use super::{CommandError, SeedsError};
 
 /// Why a driver thread could not be started.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum DriverError {
     /// The operating system refused the poll that waits for sockets.
-    #[error("the driver thread has no poll: {0}; raise the limit of open files (ulimit -n)")]
+    #[error("the driver thread has no poll: raise the limit of open files (ulimit -n)")]
     Poll(#[source] io::Error),
     /// The operating system refused the thread.
-    #[error("the driver thread was not started: {0}; raise the limit of threads (ulimit -u)")]
+    #[error("the driver thread was not started: raise the limit of threads (ulimit -u)")]
     Thread(#[source] io::Error),
 }
 
 /// Why a cluster could not be started. Nothing is left running.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The member's own name is not 1 to 255 bytes.
     #[error("member name {name:?} is not usable: give 1 to 255 bytes")]
@@ -116,6 +118,7 @@ pub enum StartError {
 /// Why no address to announce could be told. [`Builder::advertise`](crate::Builder::advertise)
 /// gives one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum AnnounceError {
     /// The advertised address is a wildcard.
     #[error(
@@ -187,11 +190,9 @@ fn not_bound(address: &SocketAddr, error: &io::Error) -> String {
     let errno = error.raw_os_error();
     if [Errno::MFILE, Errno::NFILE].map(|limit| Some(limit.raw_os_error())).contains(&errno) {
         return format!(
-            "no socket for {address}: {error}; close files or sockets, or raise the limit of \
-             descriptors (ulimit -n)"
+            "no socket for {address}: close files or sockets, or raise the limit of descriptors \
+             (ulimit -n)"
         );
     }
-    format!(
-        "cannot bind to {address}: {error}; use an address of this machine and a port you may open"
-    )
+    format!("cannot bind to {address}: use an address of this machine and a port you may open")
 }

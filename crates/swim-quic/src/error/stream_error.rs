@@ -10,6 +10,7 @@ use super::CommandError;
 
 /// Why an application stream was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum OpenStreamError {
     /// The protocol's name is not 1 to 255 bytes long.
     #[error("a protocol name has 1 to 255 bytes: choose another")]
@@ -27,10 +28,10 @@ pub enum OpenStreamError {
     #[error("the peer is a Go node, which has no application streams: use messages")]
     PeerSpeaksGo,
     /// The transport gave the stream up before the peer had it.
-    #[error("the peer could not be reached: {0}")]
+    #[error("the peer could not be reached")]
     Unreachable(#[source] StreamError),
     /// The transport would not take the first bytes of the stream.
-    #[error("the stream ended as it was opened: {0}")]
+    #[error("the stream ended as it was opened")]
     Write(#[from] WriteError),
     /// The peer did not have the stream before the timeout.
     #[error("the peer did not have the stream in time: is it running and reachable?")]
@@ -65,6 +66,7 @@ impl From<StreamError> for OpenStreamError {
 
 /// Why a protocol is not listened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ListenError {
     /// The protocol's name is not 1 to 255 bytes long.
     #[error("a protocol name has 1 to 255 bytes: choose another")]
@@ -76,6 +78,7 @@ pub enum ListenError {
 
 /// Why an application datagram was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SendDatagramError {
     /// The protocol's name is not 1 to 255 bytes long.
     #[error("a protocol name has 1 to 255 bytes: choose another")]
@@ -111,6 +114,7 @@ pub enum SendDatagramError {
 /// Why a read or a write of a [`Stream`](crate::Stream) failed: what the `io::Error` holds
 /// ([`io::Error::get_ref`], or `source`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum StreamIoError {
     /// The stream's own timeout passed ([`io::ErrorKind::TimedOut`]), or the thread is a driver's,
     /// where nothing waits; the stream goes on.
@@ -120,10 +124,10 @@ pub enum StreamIoError {
     #[error("the writing side was shut down: open another stream to write more")]
     ShutDown,
     /// The transport gave the stream up ([`io::ErrorKind::ConnectionReset`]).
-    #[error("{0}")]
+    #[error(transparent)]
     Failed(#[from] StreamError),
     /// The peer reset the stream while it was read ([`io::ErrorKind::ConnectionReset`]).
-    #[error("{0}")]
+    #[error(transparent)]
     Read(#[from] ReadError),
     /// This member was closed or dropped ([`io::ErrorKind::ConnectionReset`]).
     #[error("the cluster was closed: start a new one")]
@@ -145,6 +149,7 @@ impl From<StreamIoError> for io::Error {
 
 /// Why connections to a member cannot be looked up or closed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ConnectionError {
     /// No member can have this name.
     #[error(transparent)]
@@ -162,6 +167,7 @@ pub enum ConnectionError {
 
 /// Why there is no connection to a member.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// No member can have this name.
     #[error(transparent)]
@@ -173,7 +179,7 @@ pub enum ConnectError {
     #[error("{0} is this member itself: name another one")]
     OwnName(MemberName),
     /// The dial failed.
-    #[error("the member cannot be reached: {0}; is it running, and is its UDP port open?")]
+    #[error("the member cannot be reached: is it running, and is its UDP port open?")]
     Unreachable(#[source] SendFailure),
     /// The connection was made, and was closed before it could be reported.
     #[error("the member closed the connection at once: its log says why")]
@@ -199,6 +205,7 @@ impl From<ConnectionError> for ConnectError {
 
 /// Why a raw datagram was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RawError {
     /// It is empty, or begins like a QUIC packet.
     #[error("a raw datagram begins with a byte below 0x40: the others belong to QUIC")]

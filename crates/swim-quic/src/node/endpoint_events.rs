@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use certs::with_sources;
 use quic_net::{CloseReason, EndpointEvent, PeerIdentity, Refusal};
 use swim_core::{MemberName, MemberState};
 
@@ -15,7 +16,7 @@ impl Node {
     pub(super) fn handle_endpoint_event(&mut self, event: EndpointEvent, now: Instant) {
         let Some(event) = self.route_to_application(event, now) else { return };
         if let EndpointEvent::SendFailed { to, reason } = &event {
-            log::debug!("sending to {to} failed: {reason}");
+            log::debug!("sending to {to} failed: {}", with_sources(reason));
             self.dial_failed(*to, *reason);
         }
         let (time, clock) = (self.clock.time(now), self.clock);
@@ -83,7 +84,7 @@ impl Node {
                 self.warn(what.name().to_owned(), format!("{from}: {detail}"), now);
             }
             EndpointEvent::SendError { to, reason } => {
-                self.warn("not sent".to_owned(), format!("{to}: {reason}"), now);
+                self.warn("not sent".to_owned(), format!("{to}: {}", with_sources(&reason)), now);
             }
             EndpointEvent::Connected { peer } => {
                 log::debug!("connected to {}", peer.address);

@@ -42,7 +42,7 @@ impl Issuer {
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let digest = self.certificate.digest(MessageDigest::sha256()).unwrap();
-        digest[..].try_into().unwrap()
+        <[u8; 32]>::try_from(&digest[..]).unwrap().into()
     }
 
     pub(crate) fn root_pem(&self) -> Vec<u8> {

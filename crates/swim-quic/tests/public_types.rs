@@ -1,0 +1,141 @@
+//! What users may expect of every type: it crosses threads, and errors are errors wherever they go.
+
+use std::error::Error;
+
+use swim_quic::*;
+
+/// Stops compiling when one of them does not cross threads.
+macro_rules! cross_threads {
+    ($($type:ty),+ $(,)?) => {{
+        fn check<T: Send + Sync + 'static>() {}
+        $(check::<$type>();)+
+    }};
+}
+
+/// As what `?` turns them into.
+macro_rules! are_errors {
+    ($($type:ty),+ $(,)?) => {{
+        fn check<T: Error + Send + Sync + 'static>() {}
+        $(check::<$type>();)+
+    }};
+}
+
+#[test]
+fn all_types_cross_threads() {
+    cross_threads!(
+        Advertise,
+        Authority,
+        Builder,
+        Cluster,
+        Config,
+        ConnectionInfo,
+        DeliveryReport,
+        Driver,
+        EncodedCertificate,
+        EndpointStats,
+        Event,
+        Existing,
+        Fingerprint,
+        Identity,
+        IdentityFiles,
+        Incoming<Event>,
+        IncomingDatagram,
+        IncomingStream,
+        Issued,
+        JoinReport,
+        LeaveReport,
+        Limits,
+        Member,
+        MemberName,
+        MemberRequest,
+        MemberState,
+        Members,
+        MembershipStats,
+        NameFields,
+        NamePolicy,
+        NameReading,
+        PeerCertificate,
+        RawDatagram,
+        RawSocket,
+        RefusedBy,
+        Remark,
+        SecretKey,
+        SpiffePattern,
+        Stats,
+        StopReason,
+        Stream,
+        Subscription,
+        SubscriptionLimits,
+        Trust,
+        Verification,
+    );
+}
+
+#[test]
+fn all_errors_are_errors_and_cross_threads() {
+    are_errors!(
+        AddressError,
+        AdvertiseError,
+        AnnounceError,
+        AuthorityError,
+        BroadcastError,
+        CommandError,
+        ConfigError,
+        ConnectError,
+        ConnectionError,
+        ContextError,
+        DevelopmentError,
+        DialFailure,
+        DriverError,
+        EndpointError,
+        FingerprintError,
+        IdentityError,
+        IdentityFilesError,
+        IssueError,
+        JoinError,
+        JoinFailure,
+        JoinFailureReason,
+        JoinFailures,
+        KernelRefusal,
+        KeysError,
+        LeaveError,
+        LimitsError,
+        ListenError,
+        NameError,
+        Objection,
+        ObjectionCause,
+        OpenStreamError,
+        PingError,
+        RawError,
+        ReadError,
+        ReconfigureError,
+        RecvError,
+        RecvTimeoutError,
+        Refusal,
+        ResolveError,
+        RevokeError,
+        RotateError,
+        SaveError,
+        SeedsError,
+        SendDatagramError,
+        SendError,
+        SendFailure,
+        SetMetaError,
+        SetUserStateError,
+        SharedIoError,
+        SpiffePatternError,
+        StartError,
+        StreamError,
+        StreamFailure,
+        StreamIoError,
+        TryRecvError,
+        UnacceptableAnswer,
+        WriteError,
+    );
+}
+
+#[test]
+fn the_defaults_are_those_of_a_local_network() {
+    assert_eq!(Config::default(), Config::lan());
+    assert_ne!(Config::default(), Config::wan());
+}
