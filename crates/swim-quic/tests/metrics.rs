@@ -13,7 +13,7 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString,
     Unit, with_local_recorder,
 };
-use swim_quic::{Cluster, CommandError, Metrics, Series, SeriesKind};
+use swim_quic::{Cluster, CommandError, Config, Metrics, Series, SeriesKind};
 
 /// A sample, by name and labels.
 type Samples = BTreeMap<(String, String), f64>;
@@ -92,7 +92,13 @@ fn the_text_of_two_members_is_parsed_and_counts_them_apart() {
 #[test]
 fn counters_never_fall() {
     let participants = Participants::new();
-    let members = participants.cluster(&["ada", "bob", "cyd"]);
+    // With the probe timeout of a LAN, so that pings are answered while the machine is busy.
+    let member = |name| participants.member(name).config(Config::lan());
+    let ada = member("ada").start().unwrap();
+    let join = |name| member(name).seeds([ada.address().to_string()]).start().unwrap();
+    let [bob, cyd] = ["bob", "cyd"].map(join);
+    let members = [ada, bob, cyd];
+    eventually("all see all", || members.iter().all(|member| member.members().len() == 3));
     let mut former: Vec<Metrics> = members.iter().map(|member| member.metrics().unwrap()).collect();
     let first = former[0].clone();
     for round in 0..50 {
