@@ -155,7 +155,7 @@ mod tests {
             ("xtask demo --nodes many", "invalid value 'many'"),
             ("xtask demo --sabotage rain", "invalid value 'rain'"),
             ("xtask soak --nodes 3", "invalid value '3'"),
-            ("xtask bench codec", "invalid value 'codec'"),
+            ("xtask bench codec", "unrecognized subcommand 'codec'"),
             ("xtask soak --minutes 0", "invalid value '0'"),
             ("xtask demo --fast", "unexpected argument '--fast'"),
             ("xtask certs --dir x", "--name <NAME>"),

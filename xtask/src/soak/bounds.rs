@@ -45,8 +45,11 @@ impl Bounds {
     }
 
     fn gossip_rounds(self) -> Duration {
-        let doublings = f64::from(self.members).log2().ceil().max(1.0);
-        GOSSIP_INTERVAL.mul_f64(2.0 * doublings + 4.0)
+        GOSSIP_INTERVAL.mul_f64(2.0 * self.doublings() + 4.0)
+    }
+
+    fn doublings(self) -> f64 {
+        f64::from(self.members).log2().ceil().max(1.0)
     }
 
     /// Gossip is sent a limited number of times and may miss somebody by chance; the next full
@@ -75,9 +78,10 @@ impl Bounds {
         PROBE_INTERVAL * 2 + self.shortest_suspicion()
     }
 
-    /// The median time of what is gossiped: half of the rounds that reach all twice over.
+    /// The median time of what is gossiped: with three targets a round, the number of those that
+    /// know grows four times with each, and the first round comes within an interval.
     pub(super) fn usual_spread(self) -> Duration {
-        self.gossip_rounds() / 2
+        GOSSIP_INTERVAL.mul_f64(f64::midpoint(self.doublings(), 1.0))
     }
 
     /// The median time of a leave: who leaves tells most itself, and they pass it on with their
