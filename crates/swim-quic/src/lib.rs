@@ -139,7 +139,7 @@ pub use error::{
     TryRecvError, WaitAnyError,
 };
 pub use hooks::Hooks;
-pub use members::{Members, MembersIntoIter, MembersIter};
+pub use members::{Members, MembersIter};
 pub use metrics::{Metrics, Sample, Series, SeriesKind, SeriesUnit};
 pub use quic_net::{
     EndpointError, EndpointStats, KernelRefusal, Limits, LimitsError, ReadError, Refusal,

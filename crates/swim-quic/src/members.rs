@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::iter::{FlatMap, FusedIterator};
-use std::slice;
+use std::{slice, vec};
 
 use swim_core::{Member, Membership};
 
@@ -124,62 +124,13 @@ impl<'a> IntoIterator for &'a Members {
     }
 }
 
-/// The members of [`Members`] in the order of their names, each by itself: a [`Member`] is a
-/// pointer that clones share.
-#[derive(Clone, Debug)]
-pub struct MembersIntoIter {
-    members: Members,
-    /// The run and the place in it of the next member.
-    front: (usize, usize),
-    /// The run of the last member, and the place after it.
-    back: (usize, usize),
-    left: usize,
-}
-
-impl Iterator for MembersIntoIter {
-    type Item = Member;
-
-    fn next(&mut self) -> Option<Member> {
-        self.left = self.left.checked_sub(1)?;
-        let runs = self.members.members.runs();
-        let (run, place) = &mut self.front;
-        if runs.get(*run).is_some_and(|run| *place == run.len()) {
-            (*run, *place) = (*run + 1, 0);
-        }
-        *place += 1;
-        runs.get(*run)?.get(*place - 1).cloned()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl DoubleEndedIterator for MembersIntoIter {
-    fn next_back(&mut self) -> Option<Member> {
-        self.left = self.left.checked_sub(1)?;
-        let runs = self.members.members.runs();
-        let (run, place) = &mut self.back;
-        if *place == 0 {
-            *run -= 1;
-            *place = runs.get(*run)?.len();
-        }
-        *place -= 1;
-        runs.get(*run)?.get(*place).cloned()
-    }
-}
-
-impl ExactSizeIterator for MembersIntoIter {}
-
-impl FusedIterator for MembersIntoIter {}
-
+/// Each member by itself: a [`Member`] is a pointer that clones share.
 impl IntoIterator for Members {
     type Item = Member;
-    type IntoIter = MembersIntoIter;
+    type IntoIter = vec::IntoIter<Member>;
 
-    fn into_iter(self) -> MembersIntoIter {
-        let (back, left) = ((self.members.runs().len(), 0), self.len());
-        MembersIntoIter { members: self, front: (0, 0), back, left }
+    fn into_iter(self) -> vec::IntoIter<Member> {
+        self.iter().cloned().collect::<Vec<_>>().into_iter()
     }
 }
 
