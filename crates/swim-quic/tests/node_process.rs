@@ -488,14 +488,20 @@ fn the_reset_secret_is_made_once_and_checked() {
     let certificates = Certificates::new("reset");
     certificates.issue("ada");
     let path = certificates.path().join("ada.reset");
-    for _ in 0..2 {
+    let start = || {
         let mut ada = Node::start(&certificates, "ada", &[]);
         ada.await_event("ready", "ada");
         ada.ask("quit");
         ada.exit_code();
-    }
-    let secret = fs::read_to_string(&path).unwrap();
+        fs::read_to_string(&path).unwrap()
+    };
+    let secret = start();
     assert_eq!(secret.trim().len(), 64);
+    assert_eq!(start(), secret);
+    // What an earlier version left behind where the disk was full counts as absent.
+    fs::write(&path, "").unwrap();
+    let made_anew = start();
+    assert!(made_anew.trim().len() == 64 && made_anew != secret);
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     fs::write(&path, "not hex").unwrap();

@@ -139,3 +139,15 @@ fn the_defaults_are_those_of_a_local_network() {
     assert_eq!(Config::default(), Config::lan());
     assert_ne!(Config::default(), Config::wan());
 }
+
+/// Neither of the two crates may know the other, so each has the function; the text is one.
+#[test]
+fn the_crates_below_tell_an_error_with_its_sources_alike() {
+    let missing = Identity::from_pem_files("no/ca.pem", "no/ada.pem", "no/ada.key").unwrap_err();
+    let unreachable = JoinFailureReason::Unreachable(StreamFailure::Closed);
+    let errors: [&(dyn Error + 'static); 3] = [&missing, &unreachable, &StreamFailure::Closed];
+    for error in errors {
+        assert_eq!(with_sources(error), swim_core::with_sources(error));
+    }
+    assert!(with_sources(&unreachable).len() > unreachable.to_string().len());
+}

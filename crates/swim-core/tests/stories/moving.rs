@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use swim_core::wire::{Alive, Dead, Message};
-use swim_core::{AdvertiseRefusal, Config, MemberState, MembershipEvent, OperationError, Outcome};
+use swim_core::{
+    AdvertiseRefusal, Config, MemberState, MembershipEvent, OperationError, Outcome, WarningKind,
+};
 
 use crate::harness::{Cluster, name, seconds};
 
@@ -52,11 +54,11 @@ fn event_counts(cluster: &Cluster) -> Vec<(&'static str, usize)> {
         .collect()
 }
 
-fn alive_at(address: SocketAddr, incarnation: u32) -> Vec<u8> {
+fn alive_at(node: &str, address: SocketAddr, incarnation: u32) -> Vec<u8> {
     let SocketAddr::V4(at) = address else { unreachable!("the stories use IPv4") };
     Message::Alive(Alive {
         incarnation,
-        node: b"bob",
+        node: node.as_bytes(),
         addr: Some(&at.ip().octets()),
         port: at.port(),
         meta: None,
@@ -275,7 +277,7 @@ fn hearsay_leads_no_name_to_an_address_whose_certificate_does_not_prove_it() {
         let leave = Message::Dead(Dead { incarnation, node: b"bob", from: b"bob" }).to_vec();
         for victim in ["ada", "cyd", "dan"] {
             cluster.inject("eve", victim, leave.clone());
-            cluster.inject("eve", victim, alive_at(forger, incarnation + 1));
+            cluster.inject("eve", victim, alive_at("bob", forger, incarnation + 1));
         }
         cluster.run_for(seconds(1));
         for viewer in ["ada", "cyd", "dan"] {
@@ -290,7 +292,7 @@ fn a_name_heard_of_elsewhere_is_claimed_back_where_nobody_answers() {
     let mut cluster = Cluster::joined(&FIVE);
     let held = cluster.incarnation("ada", "bob");
     for _ in 0..5 {
-        cluster.inject("ada", "bob", alive_at(place(1), held + 7));
+        cluster.inject("ada", "bob", alive_at("bob", place(1), held + 7));
         cluster.run_for(seconds(2));
     }
     // Once, not five times.
@@ -298,4 +300,28 @@ fn a_name_heard_of_elsewhere_is_claimed_back_where_nobody_answers() {
     let old = cluster.address("bob");
     until_all_hold_bob_at(&mut cluster, &["ada", "cyd", "dan", "eve"], old, seconds(5));
     assert_eq!(cluster.incarnation("ada", "bob"), held + 9);
+}
+
+#[test]
+fn who_announces_the_address_of_another_one_is_warned_of_with_both_names() {
+    let mut cluster = Cluster::joined(&FIVE);
+    let warnings = |cluster: &Cluster| -> Vec<String> {
+        let detail = |event: &MembershipEvent| match event {
+            MembershipEvent::Warning { kind: WarningKind::SharedAddress, detail, .. } => {
+                Some(detail.clone())
+            }
+            _ => None,
+        };
+        cluster.events("ada").filter_map(detail).collect()
+    };
+    assert_eq!(warnings(&cluster), [""; 0]);
+    let cyds = cluster.address("cyd");
+    for _ in 0..3 {
+        cluster.inject("bob", "ada", alive_at("zed", cyds, 1));
+        cluster.run_for(seconds(1));
+    }
+    let said = warnings(&cluster);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("zed announces") && said[0].contains("is cyd's address"), "{said:?}");
+    assert_eq!(cluster.state("ada", "cyd"), Some(MemberState::Alive));
 }
