@@ -10,6 +10,7 @@ mod dependencies;
 mod documents;
 mod modules;
 mod names;
+mod operations;
 mod parts;
 mod public_api;
 mod purity;
@@ -38,6 +39,7 @@ const RULES: &[(&str, &str)] = &[
     ("words", "words that are not said here, and what is said instead"),
     ("names", "file names that lead to more than two files"),
     ("comments", "doc comments that say nothing"),
+    ("operations", "errors and warnings that the documents do not explain"),
     ("documents", "links, commands and paths in documents"),
 ];
 
@@ -83,6 +85,7 @@ impl<'a> Workspace<'a> {
             "purity" => sources.iter().flat_map(purity::check).collect(),
             "words" => vocabulary::check(tree),
             "names" => names::check(tree),
+            "operations" => operations::check(tree, parsed),
             "documents" => documents::check(tree, commands),
             _ => Vec::new(),
         };
