@@ -38,6 +38,8 @@ mod pem;
 mod reload;
 mod shared_io_error;
 mod spiffe;
+#[cfg(feature = "serde")]
+mod text_serialization;
 mod tls_context;
 mod trust;
 mod usage;

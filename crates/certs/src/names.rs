@@ -42,6 +42,8 @@ pub(crate) const MAX_COMMON_NAME: usize = 64;
 /// assert_ne!(by_spiffe_id, either);
 /// # Ok::<(), certs::SpiffePatternError>(())
 /// ```
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NameFields {
     dns_names: bool,

@@ -22,6 +22,8 @@ use crate::x509;
 pub const MAX_REVOKED: usize = 65_536;
 
 /// Whether a peer's certificate must name the member behind it.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NamePolicy {
     /// A member speaks only for the names that its certificate proves, by the fields that count

@@ -9,6 +9,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The bounds and timeouts of an endpoint.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -66,48 +68,61 @@ pub struct Limits {
     /// [`endpoint_buffer`](Self::endpoint_buffer).
     pub undecryptable_buffer: usize,
     /// How long a dial may take, default 3 s.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub dial_timeout: Duration,
     /// First pause after a failed dial, default 100 ms, doubled with each failure up to
     /// [`dial_backoff_max`](Self::dial_backoff_max); jittered by half. Packets for the peer fail
     /// at once during the pause; a stream dials anyway.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub dial_backoff: Duration,
     /// Longest pause after a failed dial, default 5 s.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub dial_backoff_max: Duration,
     /// How long a packet that travels as a unidirectional stream may make no progress, default
     /// 10 s: at the sender, none of the queue is taken; at the receiver, less than 4 KiB arrive.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub packet_stream_timeout: Duration,
     /// How long a stream that the application is done with may wait for the peer to take more of
     /// what was written, default 60 s from the last byte taken; then it is reset, which both sides
     /// see. A connection that makes way for another one keeps its streams for as long as they
     /// carry something within each such time.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub stream_stall_timeout: Duration,
     /// How long a connection may carry no packet and no stream payload before we close it,
     /// default 5 min.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub idle_timeout: Duration,
     /// The idle timeout that QUIC negotiates (the smaller of both sides' counts; any traffic
     /// keeps it up), default 6 min, so that our own [`idle_timeout`](Self::idle_timeout) decides.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub max_idle_timeout: Duration,
     /// Interval of QUIC keep-alives, default zero: none are sent.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub keep_alive_period: Duration,
     /// How long a peer may leave everything unanswered before the next packet dials it anew,
     /// default 5 s.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub stall_timeout: Duration,
     /// How long a stream waits for the peer's permission to open before its connection is
     /// replaced, default 500 ms, or half of the time left to the stream's deadline.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub credit_timeout: Duration,
     /// How long a connection that lost against another one to the same peer stays open for what
     /// is still under way, default 2 s.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub duplicate_grace: Duration,
     /// Age at which a connection is replaced, default zero: only the limits of the cipher count
     /// (24 h, or [`max_connection_packets`](Self::max_connection_packets)). Its streams go on as
     /// long as they carry something within each
     /// [`stream_stall_timeout`](Self::stream_stall_timeout); new ones use another connection.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub max_connection_age: Duration,
     /// Packets in one direction after which a connection is replaced, default 4,000,000, which is
     /// also the most; at twice as many it is closed, its streams with it. A key of AES-GCM is good
     /// for 2^23 packets (RFC 9001 section 6.6), and quiche never changes keys.
     pub max_connection_packets: usize,
     /// How often idle, aged and stale connections are looked for, default 30 s.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub sweep_interval: Duration,
     /// Stateless resets sent in a second, default 100: 4 to an address, a quarter kept for known
     /// peers, and of the rest two quarters to a prefix of addresses (24 bits of IPv4, 48 of IPv6).
@@ -120,6 +135,7 @@ pub struct Limits {
     /// How long after its path was found to carry less than before a connection is replaced, so
     /// that a new one finds out whether it carries more again; default 60 s, doubled with each try
     /// in vain up to 16 min. Looked at every [`sweep_interval`](Self::sweep_interval).
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub path_mtu_raise_interval: Duration,
     /// Largest UDP payload we try to send, default 1452 (1500 minus IPv6 and UDP headers);
     /// path MTU discovery finds what passes.

@@ -13,6 +13,7 @@ use crate::kernel_refusal::KernelRefusal;
 use crate::reason::Refusal;
 
 /// What an endpoint has done since it was made; every field is a count unless it says otherwise.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
@@ -30,6 +31,7 @@ pub struct EndpointStats {
     /// waited in a socket buffer until its sender had given up counts as accepted only.
     pub confirmed: u64,
     /// Datagrams that the kernel refused to send, by reason and destination: the first 64 pairs.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "send_errors_list"))]
     pub send_errors: BTreeMap<(KernelRefusal, SocketAddr), u64>,
     /// Datagrams that the kernel refused to send to further destinations.
     pub other_send_errors: u64,
@@ -122,7 +124,37 @@ pub struct EndpointStats {
     /// How often a path was found to carry no large packets any more.
     pub path_mtu_lowered: u64,
     /// Peers turned away or turning us away, by kind.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "refusals_by_name"))]
     pub refusals: BTreeMap<Refusal, u64>,
+}
+
+/// A list, since formats know no keys of two parts.
+#[cfg(feature = "serde")]
+fn send_errors_list<S: serde::Serializer>(
+    errors: &BTreeMap<(KernelRefusal, SocketAddr), u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(serde::Serialize)]
+    struct Entry {
+        reason: String,
+        destination: SocketAddr,
+        count: u64,
+    }
+    let entry = |(&(reason, destination), &count): (&(KernelRefusal, SocketAddr), &u64)| Entry {
+        reason: reason.to_string(),
+        destination,
+        count,
+    };
+    serializer.collect_seq(errors.iter().map(entry))
+}
+
+/// The reasons by their stable short names.
+#[cfg(feature = "serde")]
+fn refusals_by_name<S: serde::Serializer>(
+    refusals: &BTreeMap<Refusal, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(refusals.iter().map(|(reason, count)| (reason.name(), count)))
 }
 
 /// One connection whose peer is authenticated, at the moment of the call.

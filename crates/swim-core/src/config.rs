@@ -21,12 +21,15 @@ use crate::secret_key::SecretKey;
 ///
 /// n is the number of members remembered: ourselves, and the dead that are not purged yet,
 /// included. Values "at 100" are those of [`lan`](Self::lan) with 100 members.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
     /// The cluster's label, in the header of every packet and stream; what has another label is
     /// refused. At most 255 bytes, default empty: no header, and labels that arrive are refused.
     /// Give each cluster its own where several share a network.
+    #[cfg_attr(feature = "serde", serde(with = "crate::bytes_text"))]
     pub label: Vec<u8>,
     /// Whether a proxy in front of us checks labels and removes them, default no. Labels that
     /// still arrive are refused.
@@ -34,6 +37,7 @@ pub struct Config {
     /// Encryption keys, at most 64; the first one encrypts, all decrypt. Default empty: no
     /// encryption beside the transport's own. A new key goes to all members before one of them
     /// encrypts with it.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub keys: Vec<SecretKey>,
     /// Whether to refuse what is not encrypted while there are keys, default yes. Switch it off
     /// only while a cluster changes over to encryption.
@@ -54,16 +58,19 @@ pub struct Config {
     /// before compression: 10 kB at 100); lower it where a dead seed should be reported sooner.
     /// A stream that another member opened has this long from each 16 KiB that arrive on it, and
     /// at most 100 times as long in all: a long message may take its time.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub stream_timeout: Duration,
     /// How often one member is probed: 1 s, 5 s, 1 s. Zero: never. Each member is probed once in n
     /// intervals by each other, so on average once in an interval by anybody. A crash is noticed
     /// after one interval on average, and reported after the suspicion's timeout, which this
     /// multiplies: lower it to detect failures sooner, raise it to send less.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub probe_interval: Duration,
     /// How long a direct ping may take before others are asked, at most `probe_interval`: 500 ms,
     /// 3 s, 200 ms. It should exceed the round-trip time of 99 of 100 packets: raise it where
     /// indirect probes are frequent though nobody fails. What is left of `probe_interval` is the
     /// time for indirect probes.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub probe_timeout: Duration,
     /// How many others are asked to ping a silent member: 3, 3, 1; at most 64. Raise it where
     /// single paths of the network fail; each costs four packets for each failed direct probe.
@@ -92,12 +99,14 @@ pub struct Config {
 
     /// How often updates are gossiped while there are any: 200 ms, 500 ms, 100 ms. Zero: never,
     /// and then updates travel only with pings and acks. Lower it to spread updates sooner.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub gossip_interval: Duration,
     /// To how many members updates are gossiped each time: 3, 4, 3; at most 64. Zero: none. Raise
     /// it to spread updates sooner at the price of as many packets.
     pub gossip_nodes: usize,
     /// How long the dead still get gossip, so that they can refute; then they are purged: 30 s,
     /// 60 s, 15 s. Raise it where partitions last longer and no seeds are set.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub gossip_to_the_dead: Duration,
     /// Each update is sent this times ceil(log10(n + 1)) times: 4, 4, 2; at 100, 4 × 3 = 12 times.
     /// A leave waits for as many acknowledgements. Raise it where packets are lost; lower it to
@@ -113,10 +122,12 @@ pub struct Config {
     /// 15 s up to 32 members, and once more that for each doubling beyond: at 100, 90 s. Zero:
     /// never. Lower it to repair sooner what gossip has missed; each push-pull carries the state
     /// of all members both ways.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub push_pull_interval: Duration,
     /// After this time the name of a dead member may be claimed at another address, default zero:
     /// never. It matters only where certificates prove no names: else a member that proves its
     /// name takes it along at once. The name of a member that left is always free.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub dead_node_reclaim_time: Duration,
     /// Members must have addresses in these networks, and alive messages must come from them.
     /// Default empty: anywhere.

@@ -21,6 +21,8 @@ mod awareness;
 mod bearer;
 mod bootstrap;
 mod broadcast_queue;
+#[cfg(feature = "serde")]
+pub mod bytes_text;
 mod claim_examiner;
 mod config;
 mod config_error;
@@ -58,6 +60,8 @@ mod reliable;
 mod relocation;
 mod rng;
 mod secret_key;
+#[cfg(feature = "serde")]
+mod serialization;
 mod shared_decoder;
 #[cfg(feature = "sim")]
 pub mod sim;

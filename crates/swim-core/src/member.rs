@@ -12,6 +12,8 @@ use crate::time::Time;
 use crate::wire::Alive;
 
 /// What is believed of a member.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MemberState {
     /// It answers, or nobody has said otherwise.
@@ -47,6 +49,8 @@ impl fmt::Display for MemberState {
 }
 
 /// The six version bytes that every member announces, in wire order.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProtocolVersions {
     /// Oldest protocol it understands.

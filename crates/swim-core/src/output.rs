@@ -148,6 +148,8 @@ pub struct OperationId(pub(crate) u64);
 pub struct AcknowledgementId(pub(crate) u64);
 
 /// How much is known about the delivery of a reliable message.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryReport {
     /// Every subscription of the application there has it, exactly once and in order.

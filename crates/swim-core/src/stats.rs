@@ -6,6 +6,7 @@ use crate::member::MemberState;
 
 /// What a machine has seen and done since it was made. Counters have 64 bits; lengths are of
 /// the moment.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MembershipStats {
@@ -50,6 +51,7 @@ impl MembershipStats {
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What happened so far, counted.
+        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counters {

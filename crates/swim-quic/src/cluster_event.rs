@@ -19,6 +19,8 @@ use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
 /// Round trips of the member's own probes are no events; [`Cluster::ping`] measures one.
 ///
 /// [`Cluster::ping`]: crate::Cluster::ping
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(tag = "event", rename_all = "snake_case"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -47,6 +49,7 @@ pub enum Event {
         suspected_by: MemberName,
         /// How long it was suspected before it was given up, by this member's clock; zero when
         /// only the end was heard.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
         after: Duration,
     },
     /// The application's hooks refused a member that was there, when its certificate was seen:
@@ -93,6 +96,7 @@ pub enum Event {
         /// Sent over a stream, as opposed to a datagram.
         reliable: bool,
         /// The bytes that were sent.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "swim_core::bytes_text::serialize"))]
         payload: Arc<[u8]>,
     },
     /// The application state that a peer sent along in a full state exchange: what it
@@ -105,6 +109,7 @@ pub enum Event {
         /// Whether the exchange was a join.
         join: bool,
         /// The bytes that the peer's application made; at most 20 MiB with the exchange.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "swim_core::bytes_text::serialize"))]
         state: Arc<[u8]>,
     },
     /// A standing join attempt towards a seed ended.
@@ -119,6 +124,7 @@ pub enum Event {
     /// once.
     Resumed {
         /// For how long.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
         away: Duration,
     },
     /// Something was refused that an operator should know: a bad certificate, a wrong label.
@@ -140,12 +146,17 @@ pub enum Event {
         /// The one in use.
         fingerprint: Box<Fingerprint>,
         /// When that ends.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
         not_after: SystemTime,
     },
     /// The files of this member's identity have changed and cannot be used: the former certificate
     /// stays in use. Told once for each change, when two looks in a row, 3 s apart, have found it.
     IdentityProblem {
         /// What is wrong, and what to do about it.
+        #[cfg_attr(
+            feature = "serde",
+            serde(serialize_with = "crate::output_serialization::error_text")
+        )]
         error: Box<IdentityFilesError>,
     },
     /// This member's certificate ends soon, or has ended: issue a new one. Told 14 days, 7 days
@@ -153,8 +164,10 @@ pub enum Event {
     /// start what is past.
     CertificateExpiring {
         /// When it ends.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
         not_after: SystemTime,
         /// How long that is from now; zero once it has ended: peers refuse new connections then.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
         left: Duration,
     },
     /// This subscriber was too slow and missed events of one kind; [`Cluster::members`] is still
@@ -181,6 +194,8 @@ pub enum Event {
 const _: () = assert!(size_of::<Event>() <= 80);
 
 /// Why a member stopped.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {
@@ -286,25 +301,27 @@ impl Event {
                 error: error.map(|error| Box::new(JoinFailureReason::from_operation(error))),
             },
             Core::Resumed { away } => Self::Resumed { away },
-            // Shown by `Warnings`, at most one of a kind each second.
-            Core::Warning { .. } => return None,
-            // One in every probe interval: in the queue of a slow subscriber these would take the
-            // place of what it must not miss.
-            Core::ProbeAnswered { .. } => return None,
+            // The former are shown by `Warnings`, at most one of a kind each second. Of the latter
+            // there is one in every probe interval: in the queue of a slow subscriber they would
+            // take the place of what it must not miss.
+            Core::Warning { .. } | Core::ProbeAnswered { .. } => return None,
         })
     }
 }
 
 /// A datagram that is not QUIC. Anybody can send one and claim any address.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RawDatagram {
     /// Where it says it comes from.
     pub from: SocketAddr,
     /// Its bytes; the first one is below `0x40`.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "swim_core::bytes_text::serialize"))]
     pub payload: Vec<u8>,
 }
 
 /// Counters of one member, membership and transport, since its start.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -321,6 +338,7 @@ pub struct Stats {
 }
 
 /// One connection of a member's pool, for people and metrics.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -339,12 +357,15 @@ pub struct ConnectionInfo {
     /// Whether what we send to that address goes over it.
     pub preferred: bool,
     /// Smoothed round-trip time (RFC 9002).
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub rtt: Duration,
     /// Congestion window in bytes.
     pub congestion_window: usize,
     /// Time since its handshake began.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub age: Duration,
     /// Time since the last packet or stream payload.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub idle: Duration,
     /// Bidirectional streams open at the moment.
     pub streams: usize,

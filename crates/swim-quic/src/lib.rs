@@ -43,6 +43,11 @@
 //! [`Cluster::metrics`] has what a member counts, as Prometheus scrapes it or, with the feature
 //! `metrics`, for the facade of that name.
 //!
+//! With the feature `serde`, [`Config`], [`Limits`] and what else is set are read from files, with
+//! durations like `500ms`; unknown keys are errors that name them. Events, members, counters and
+//! reports can be written, one line of JSON each for example. Encryption keys are neither read nor
+//! written: they belong where other secrets are.
+//!
 //! Three members to try things out with, in one process and without a file:
 //!
 //! ```
@@ -98,6 +103,8 @@ mod member_runs;
 mod members;
 mod metrics;
 mod node;
+#[cfg(feature = "serde")]
+mod output_serialization;
 mod protocol;
 mod reach;
 mod receipt;

@@ -19,6 +19,8 @@ const NOTICES: usize = 1_024;
 ///
 /// Memory is taken for what waits only: about 80 bytes an event, and the bytes of the messages,
 /// which all subscriptions share. An idle subscription holds less than 4 KiB.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionLimits {

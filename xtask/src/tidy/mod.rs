@@ -33,7 +33,7 @@ const RULES: &[(&str, &str)] = &[
     ("circles", "no two files of a crate import each other"),
     ("types", "fields of a struct, and files that hold a type's logic"),
     ("parts", "no part of the membership machine changes another"),
-    ("api", "no type of another library in the public API of the facade"),
+    ("api", "no type of another library in the public APIs"),
     ("shape", "lines in a file, columns"),
     ("purity", "what the code of a layer must not mention"),
     ("words", "words that are not said here, and what is said instead"),

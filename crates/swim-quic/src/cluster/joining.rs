@@ -21,6 +21,7 @@ use crate::resolve::Resolved;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a join achieved.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JoinReport {

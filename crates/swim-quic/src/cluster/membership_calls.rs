@@ -19,6 +19,7 @@ use crate::settings_command::{KeyChange, SettingsCommand};
 use crate::standing_seeds::parse_seeds;
 
 /// What a leave achieved.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LeaveReport {

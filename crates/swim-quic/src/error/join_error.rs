@@ -106,6 +106,7 @@ impl fmt::Display for JoinFailures {
 impl std::error::Error for JoinFailures {}
 
 /// Why one address could not be joined.
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{address} was not joined")]
 #[non_exhaustive]
