@@ -126,6 +126,8 @@ pub(crate) struct HonestMembers {
     bounds: HonestBounds,
     held_gone: BTreeMap<(HostId, HostId), Time>,
     expected: BTreeMap<HostId, Vec<Expectation>>,
+    /// When each viewer was there for the first time: who came after a crash has as long from then.
+    arrived: BTreeMap<HostId, Time>,
     /// Those that crashed, by viewer that has held them as gone since.
     crashed: BTreeMap<HostId, BTreeMap<HostId, SeenGone>>,
 }
@@ -191,6 +193,7 @@ impl HonestMembers {
             bounds,
             held_gone: BTreeMap::new(),
             expected: BTreeMap::new(),
+            arrived: BTreeMap::new(),
             crashed: BTreeMap::new(),
         }
     }
@@ -216,6 +219,9 @@ impl HonestMembers {
 
     /// Checks all views of honest members that are connected, at one moment.
     pub(crate) fn check(&mut self, views: &[HonestView], now: Time) -> Result<(), HonestViolation> {
+        for view in views {
+            self.arrived.entry(view.viewer).or_insert(now);
+        }
         self.check_held_gone(views, now)?;
         self.check_crashed(views, now)?;
         self.check_expected(views, now)
@@ -272,24 +278,26 @@ impl HonestMembers {
     fn check_expected(&mut self, views: &[HonestView], now: Time) -> Result<(), HonestViolation> {
         let joining: Vec<HostId> =
             self.expected.keys().copied().filter(|host| self.is_joining(*host)).collect();
-        let Self { bounds, expected, .. } = self;
+        let Self { bounds, expected, arrived, .. } = self;
         for (subject, all) in expected {
             let mut late = None;
             all.retain_mut(|Expectation { what, since, reached }| {
                 let bound = bounds.bound(what);
                 let lacking = lacking(views, (*subject, what), &joining, reached);
-                if let Some(viewer) = lacking
-                    && now - *since > bound
-                {
+                let due = |viewer: &HostId| {
+                    let came = arrived.get(viewer).filter(|_| *what == AwaitedBelief::Dead);
+                    came.map_or(*since, |came| (*since).max(*came))
+                };
+                if let Some(viewer) = lacking.iter().find(|viewer| now - due(viewer) > bound) {
                     late = Some(HonestViolation::NotKnown {
                         viewer: viewer.index(),
                         subject: subject.index(),
                         what: what.clone(),
-                        since: *since,
+                        since: due(viewer),
                         bound,
                     });
                 }
-                lacking.is_some()
+                !lacking.is_empty()
             });
             if let Some(late) = late {
                 return Err(late);
@@ -299,14 +307,14 @@ impl HonestMembers {
     }
 }
 
-/// The first connected member that has not come to believe yet what it must; who is joining itself
+/// The connected members that have not come to believe yet what it must; who is joining itself
 /// need not, unless it is about its own join. Others may claim the opposite afterwards.
 fn lacking(
     views: &[HonestView],
     (subject, what): (HostId, &AwaitedBelief),
     joining: &[HostId],
     reached: &mut BTreeSet<HostId>,
-) -> Option<HostId> {
+) -> Vec<HostId> {
     let settled = |view: &&HonestView| view.viewer == subject || !joining.contains(&view.viewer);
     let believes = |view: &HonestView| match what {
         AwaitedBelief::Joined if view.viewer == subject => {
@@ -322,7 +330,8 @@ fn lacking(
         AwaitedBelief::Dead => !view.is_live(subject),
     };
     reached.extend(views.iter().filter(|view| believes(view)).map(|view| view.viewer));
-    views.iter().filter(settled).map(|view| view.viewer).find(|viewer| !reached.contains(viewer))
+    let settled = views.iter().filter(settled).map(|view| view.viewer);
+    settled.filter(|viewer| !reached.contains(viewer)).collect()
 }
 
 #[cfg(test)]
@@ -397,9 +406,26 @@ mod tests {
         let mut rules = rules();
         rules.expect(BOB, AwaitedBelief::Metadata(vec![1]), at(0));
         rules.expect(BOB, AwaitedBelief::Dead, at(0));
+        assert_eq!(rules.check(&alone(MemberState::Suspect), at(0)), Ok(()));
         assert_eq!(rules.check(&alone(MemberState::Suspect), at(60_000)), Ok(()));
         assert!(rules.check(&alone(MemberState::Suspect), at(60_001)).is_err());
         assert_eq!(rules.check(&alone(MemberState::Dead), at(60_001)), Ok(()));
+    }
+
+    #[test]
+    fn who_came_after_a_crash_has_as_long_and_no_longer() {
+        const CYD: HostId = HostId(2);
+        let mut rules = rules();
+        rules.expect(BOB, AwaitedBelief::Dead, at(0));
+        let ada = |state| view(ADA, BOB, state, &[]);
+        let cyd = view(CYD, BOB, MemberState::Alive, &[]);
+        assert_eq!(rules.check(&[ada(MemberState::Suspect)], at(0)), Ok(()));
+        assert_eq!(rules.check(&[ada(MemberState::Dead), cyd.clone()], at(50_000)), Ok(()));
+        assert_eq!(rules.check(&[ada(MemberState::Dead), cyd.clone()], at(110_000)), Ok(()));
+        assert!(matches!(
+            rules.check(&[ada(MemberState::Dead), cyd], at(110_001)),
+            Err(HonestViolation::NotKnown { viewer: 2, subject: 1, .. })
+        ));
     }
 
     #[test]
