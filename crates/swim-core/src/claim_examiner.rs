@@ -115,15 +115,8 @@ impl ClaimExaminer<'_> {
     /// to [`HALF_OF_ALL`].
     fn admits_about_us(&mut self, incarnation: u32, bearer: Bearer<'_>) -> bool {
         let (held, now) = (self.members.me().incarnation(), self.effects.now());
-        let ahead = incarnation.saturating_sub(held);
         let is_past = incarnation < HALF_OF_ALL && self.may_tell_us_our_past(bearer);
-        is_past
-            || match Lead::of(incarnation, held) {
-                Lead::Impossible => false,
-                Lead::Small | Lead::Large => {
-                    self.hearsay.admit_about_us(ahead, bearer.payer(), now)
-                }
-            }
+        is_past || self.hearsay.admit_about_us((incarnation, held), bearer.payer(), now)
     }
 
     /// Has a member say where it is, by telling it something older than what it says: where that is

@@ -47,8 +47,8 @@ pub(crate) struct Hearsay {
     pub(crate) refuted: RefutedSuspicions,
     /// Who is to be probed because hearsay was believed.
     pub(crate) rechecks: Rechecks,
-    /// When a peer last made us ask a member, or raised ourselves by much.
-    asked: BTreeMap<(MemberIndex, Payer), Time>,
+    /// When a peer last made us ask a member, or raised ourselves by much, and then to what.
+    asked: BTreeMap<(MemberIndex, Payer), (Time, u32)>,
     /// By how much members were raised, each since when.
     raised: Vec<(Time, u32)>,
     /// By how much peers raised ourselves, each since when.
@@ -114,33 +114,50 @@ impl Hearsay {
         self.raised.get_mut(subject.index()).is_some_and(|sum| add(sum, ahead, now))
     }
 
-    /// Whether a peer may raise what we say of ourselves: in all by as much as others are raised,
-    /// and once in a while by more.
-    pub(crate) fn admit_about_us(&mut self, ahead: u32, by: Payer, now: Time) -> bool {
+    /// Whether a peer may raise what we say of ourselves from `held` to `claimed`: in all by as much
+    /// as others are raised, and once in a while by more. What it was once admitted to claim it
+    /// may repeat: a claim that did not raise us, as one of another address, uses nothing up.
+    pub(crate) fn admit_about_us(
+        &mut self,
+        (claimed, held): (u32, u32),
+        by: Payer,
+        now: Time,
+    ) -> bool {
+        let key = (MemberIndex::ME, by);
+        let lately = self.asked.get(&key).filter(|(at, _)| now - *at < BETWEEN_RAISES);
+        let held = lately.map_or(held, |(_, admitted)| held.max(*admitted));
+        let ahead = claimed.saturating_sub(held);
+        if Lead::of(claimed, held) == Lead::Impossible {
+            return false;
+        }
         if ahead <= LEAST_AHEAD {
             return true;
         }
+        let (_, by) = key;
         if self.raised_us.len() >= MAX_REMEMBERED {
             self.raised_us.retain(|_, (since, _)| now - *since < BETWEEN_RAISES);
         }
         let has_room = self.raised_us.len() < MAX_REMEMBERED || self.raised_us.contains_key(&by);
         has_room && add(self.raised_us.entry(by.clone()).or_insert((now, 0)), ahead, now)
-            || self.admit_question(MemberIndex::ME, by, now)
+            || self.admit_claim((MemberIndex::ME, by), claimed, now)
     }
 
-    /// Whether a peer may make us ask a member, or raise ourselves by much.
+    /// Whether a peer may make us ask another member.
     pub(crate) fn admit_question(&mut self, subject: MemberIndex, by: Payer, now: Time) -> bool {
-        let recent = |at: &Time| now - *at < BETWEEN_RAISES;
-        let key = (subject, by);
+        self.admit_claim((subject, by), 0, now)
+    }
+
+    fn admit_claim(&mut self, key: (MemberIndex, Payer), claimed: u32, now: Time) -> bool {
+        let recent = |(at, _): &(Time, u32)| now - *at < BETWEEN_RAISES;
         if self.asked.get(&key).is_some_and(recent) {
             return false;
         }
         if self.asked.len() >= MAX_REMEMBERED {
-            self.asked.retain(|_, at| recent(at));
+            self.asked.retain(|_, asked| recent(asked));
         }
         let has_room = self.asked.len() < MAX_REMEMBERED;
         if has_room {
-            self.asked.insert(key, now);
+            self.asked.insert(key, (now, claimed));
         }
         has_room
     }
@@ -260,7 +277,14 @@ mod tests {
     #[test]
     fn each_peer_raises_us_by_so_much_and_once_in_a_minute_by_more() {
         let mut hearsay = Hearsay::default();
-        let mut raise = |port, ahead, s| hearsay.admit_about_us(ahead, payer(port), at(s));
+        // Each claim that is believed raises us.
+        let mut held = 100;
+        let mut raise = |port, ahead, s| {
+            let claimed = held + ahead;
+            let admitted = hearsay.admit_about_us((claimed, held), payer(port), at(s));
+            held = if admitted { claimed } else { held };
+            admitted
+        };
         assert!(raise(1, 1_024, 1_000), "as much as others hold of us after a minute");
         assert!(raise(1, 60_000, 1_001) && !raise(1, 3, 1_002));
         assert!(raise(2, 1_000, 1_002) && raise(2, 60_000, 1_003));
@@ -269,6 +293,19 @@ mod tests {
             raise(port, 2_000, 1_062);
         }
         assert_eq!(hearsay.raised_us.len(), MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn a_claim_that_did_not_raise_us_may_be_repeated_a_little_higher() {
+        let mut hearsay = Hearsay::default();
+        let mut admits =
+            |port, claimed, s| hearsay.admit_about_us((claimed, 197_499), payer(port), at(s));
+        // That we are elsewhere; that we are suspect there; that somebody else raised that.
+        assert!(admits(1, 263_033, 0) && admits(1, 263_033, 1) && admits(1, 263_058, 2));
+        assert!(!admits(1, 263_033 + 1_027, 3), "in all no more than before");
+        assert!(!admits(1, 263_033 + 60_000, 3), "much higher once in a minute only");
+        assert!(!admits(2, 263_058, 3), "too high for those who were not admitted");
+        assert!(admits(2, 263_035, 3) && !admits(1, HALF_OF_ALL, 4));
     }
 
     #[test]
