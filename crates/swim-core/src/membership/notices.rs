@@ -153,9 +153,13 @@ impl Membership {
         let Dead { incarnation, node, from } = *dead;
         if from != node && self.claims().is_since(at, incarnation) {
             self.handle_suspect(&Suspect { incarnation, node, from }, by);
-        } else {
-            self.correct(at, by.map(Bearer::address));
+            return;
         }
+        let is_live = self.members.get(at).state().is_live();
+        if let Some(bearer) = by.filter(|_| is_live && !self.processes.was_heard(at)) {
+            self.hearsay.rechecks.add_for(at, bearer.payer(), self.effects.now());
+        }
+        self.correct(at, by.map(Bearer::address));
     }
 
     /// Who is to be probed out of turn.
