@@ -76,10 +76,9 @@ impl ClaimExaminer<'_> {
     /// Whether a claim is near enough to what is held; counted if not.
     fn admits(&mut self, index: MemberIndex, incarnation: u32, bearer: Bearer<'_>) -> bool {
         let (held, now) = (self.members.get(index).incarnation(), self.effects.now());
-        let ahead = incarnation.saturating_sub(held);
         let admitted = match Lead::of(incarnation, held) {
             _ if index == MemberIndex::ME => self.admits_about_us(incarnation, bearer),
-            Lead::Small => self.hearsay.admit_few_ahead(index, ahead, now),
+            Lead::Small => self.hearsay.admit_few_ahead(index, (incarnation, held), now),
             Lead::Large | Lead::Impossible => false,
         };
         self.effects.count().refused_incarnation += u64::from(!admitted);
@@ -264,6 +263,15 @@ impl ClaimExaminer<'_> {
     /// Whether a member may run this library: one from which nothing was heard yet may.
     fn may_speak_ours(&self, index: MemberIndex) -> bool {
         self.processes.speaks_ours(index) || !self.processes.was_heard(index)
+    }
+
+    /// Others found a member dead at a former incarnation. If we know it by hearsay only, it is to
+    /// be probed soon.
+    pub(crate) fn note_late_death(&mut self, index: MemberIndex, bearer: Option<Bearer<'_>>) {
+        let is_live = self.members.get(index).state().is_live();
+        if let Some(bearer) = bearer.filter(|_| is_live && !self.processes.was_heard(index)) {
+            self.hearsay.rechecks.add_for(index, bearer.payer(), self.effects.now());
+        }
     }
 
     /// Whether the member is not being asked already, and there is room to ask it.

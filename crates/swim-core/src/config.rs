@@ -98,7 +98,9 @@ pub struct Config {
     pub suspicion_max_timeout_multiplier: u32,
 
     /// How often updates are gossiped while there are any: 200 ms, 500 ms, 100 ms. Zero: never,
-    /// and then updates travel only with pings and acks. Lower it to spread updates sooner.
+    /// and then updates travel only with pings and acks. An update does not wait for it: half as
+    /// many transmissions more are made at once, in rounds at least 20 ms apart. Lower it to reach
+    /// those sooner whom these have missed.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub gossip_interval: Duration,
     /// To how many members updates are gossiped each time: 3, 4, 3; at most 64. Zero: none. Raise

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::broadcast_queue::BroadcastQueue;
 use crate::config::Config;
@@ -22,6 +23,9 @@ use crate::wire::{MAX_COMPOUND_PARTS, Message, PacketBuilder, crc};
 
 /// Messages beside the main one.
 const MAX_EXTRAS: usize = MAX_COMPOUND_PARTS - 1;
+/// Between two rounds of gossip that send what is new at once, at least: so nobody can make us send
+/// all the time.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(20);
 /// Packets of their own that broadcasts may take in one gossip round.
 const BROADCAST_PACKETS_IN_A_ROUND: usize = 128;
 /// Addresses whose datagram limit is remembered; others get full packets, which may cost a stream.
@@ -34,7 +38,7 @@ pub(crate) struct Dissemination {
     broadcasts: BroadcastQueue,
     /// Counts packets in which updates and broadcasts compete: every fourth is the broadcasts'.
     broadcast_turn: u32,
-    /// Gossip rounds begin whole intervals after this.
+    /// When the next regular round is due; they are whole intervals apart.
     round_phase: Time,
     last_round: Option<Time>,
     /// The largest datagrams, by address: a limit is one of the path, whoever is at its end.
@@ -96,6 +100,7 @@ impl Dissemination {
         let message = Arc::from(self.scratch.as_slice());
         self.updates.push(Update { subject, urgency, message, told_by });
         self.schedule_round(config, effects);
+        self.expedite_round(config, effects);
     }
 
     /// Queues an application broadcast to every other member that is alive.
@@ -174,14 +179,13 @@ impl Dissemination {
         effects.set_timer(Timer::Gossip, self.round_phase);
     }
 
-    /// Brings the next round forward for updates that should not wait, but at most to a quarter of
-    /// the interval after the last one, so that nobody can make us send all the time.
-    pub(crate) fn expedite_gossip(&self, config: &Config, effects: &mut Effects) {
+    /// Brings the next round forward, because there is something new to tell: to now, or to
+    /// [`BETWEEN_ROUNDS`] after the last one.
+    fn expedite_round(&self, config: &Config, effects: &mut Effects) {
         // Without a gossip interval there are no rounds.
         let Some(scheduled) = effects.deadline(Timer::Gossip) else { return };
-        let now = effects.now();
-        let earliest =
-            self.last_round.map_or(now, |last| (last + config.gossip_interval / 4).max(now));
+        let (now, pause) = (effects.now(), BETWEEN_ROUNDS.min(config.gossip_interval));
+        let earliest = self.last_round.map_or(now, |last| (last + pause).max(now));
         effects.set_timer(Timer::Gossip, scheduled.min(earliest));
     }
 
@@ -193,6 +197,13 @@ impl Dissemination {
     ) {
         let now = effects.now();
         self.last_round = Some(now);
+        // An update goes out at once, to half as many members as it is sent to in all, in rounds of
+        // their own that bring nothing else. The regular rounds do not count that, so that whoever
+        // stands still for a moment misses nothing.
+        let is_regular = now >= self.round_phase;
+        let mut reach = reach(members, config);
+        let at_once = reach.limit.div_ceil(2);
+        reach.told_below = (!is_regular).then_some(at_once);
         let gets_gossip = |index, member: &Member| {
             index != MemberIndex::ME
                 && match member.state() {
@@ -211,18 +222,23 @@ impl Dissemination {
         });
         recipients.extend(rest);
         for recipient in recipients {
-            self.gossip_to(recipient, members, config, effects);
+            self.gossip_to((recipient, reach), members, config, effects);
         }
-        self.send_waiting_broadcasts(members, config, effects);
+        if is_regular {
+            self.send_waiting_broadcasts(members, config, effects);
+        }
         if !self.updates.is_empty() || !self.broadcasts.is_empty() {
             self.schedule_round(config, effects);
+        }
+        if self.updates.has_told_below(at_once) {
+            self.expedite_round(config, effects);
         }
     }
 
     /// One packet of updates, if there are any that the recipient may not know.
     fn gossip_to(
         &mut self,
-        recipient: MemberIndex,
+        (recipient, reach): (MemberIndex, Reach),
         members: &MemberTable,
         config: &Config,
         effects: &mut Effects,
@@ -234,7 +250,6 @@ impl Dissemination {
         let to = Destination::of(member);
         let free = self.room_for(to.address, config, effects).saturating_sub(FIXED_HEADER);
         let mut packet = effects.packet(member.record().checks_checksums(), free);
-        let reach = reach(members, config);
         let recipient = recipient_of(Some(recipient), to.address, members, false);
         self.add_extras(&mut packet, recipient, free, reach);
         if packet.parts() == 0 {
@@ -342,7 +357,7 @@ fn recipient_of(
 
 fn reach(members: &MemberTable, config: &Config) -> Reach {
     let limit = retransmit_limit(config.retransmit_multiplier, members.len());
-    Reach { limit, others: members.live_others() }
+    Reach { limit, others: members.live_others(), told_below: None }
 }
 
 /// Bytes of a ping or an ack without application payload, with some to spare.

@@ -50,7 +50,7 @@ pub(crate) struct Hearsay {
     /// When a peer last made us ask a member, or raised ourselves by much, and then to what.
     asked: BTreeMap<(MemberIndex, Payer), (Time, u32)>,
     /// By how much members were raised, each since when.
-    raised: Vec<(Time, u32)>,
+    raised: Vec<Raised>,
     /// By how much peers raised ourselves, each since when.
     raised_us: BTreeMap<Payer, (Time, u32)>,
     introduced: BTreeMap<Payer, (Time, u32)>,
@@ -102,21 +102,29 @@ impl Lead {
 }
 
 impl Hearsay {
-    /// Whether a claim may raise what is held of another member by a few.
-    pub(crate) fn admit_few_ahead(&mut self, subject: MemberIndex, ahead: u32, now: Time) -> bool {
-        if ahead <= LEAST_AHEAD {
+    /// Whether a claim may raise what is held of another member from `held` to `claimed`, which is
+    /// a few above. What was admitted before may be repeated: it did not raise what is held, as
+    /// when it is said to be alive of one that does not answer us.
+    pub(crate) fn admit_few_ahead(
+        &mut self,
+        subject: MemberIndex,
+        (claimed, held): (u32, u32),
+        now: Time,
+    ) -> bool {
+        if claimed.saturating_sub(held) <= LEAST_AHEAD {
             return true;
         }
         if self.raised.len() <= subject.index() {
             // As long as the table of members.
-            self.raised.resize(subject.index() + 1, (Time::ZERO, 0));
+            self.raised.resize(subject.index() + 1, Raised::default());
         }
-        self.raised.get_mut(subject.index()).is_some_and(|sum| add(sum, ahead, now))
+        let raised = self.raised.get_mut(subject.index());
+        raised.is_some_and(|raised| raised.admit(claimed, held, now))
     }
 
-    /// Whether a peer may raise what we say of ourselves from `held` to `claimed`: in all by as much
-    /// as others are raised, and once in a while by more. What it was once admitted to claim it
-    /// may repeat: a claim that did not raise us, as one of another address, uses nothing up.
+    /// Whether a peer may raise what we say of ourselves from `held` to `claimed`: in all by as
+    /// much as others are raised, and once in a while by more. What it was once admitted to claim
+    /// it may repeat: a claim that did not raise us, as one of another address, uses nothing up.
     pub(crate) fn admit_about_us(
         &mut self,
         (claimed, held): (u32, u32),
@@ -219,9 +227,37 @@ impl Hearsay {
         self.asked.retain(|(other, _), _| *other != subject);
         self.revived.remove(&subject);
         self.rechecks.forget(subject);
-        if let Some((_, sum)) = self.raised.get_mut(subject.index()) {
-            *sum = 0;
+        if let Some(raised) = self.raised.get_mut(subject.index()) {
+            *raised = Raised::default();
         }
+    }
+}
+
+/// By how much claims of others have raised a member in a minute.
+#[derive(Clone, Copy, Debug)]
+struct Raised {
+    sum: (Time, u32),
+    /// The highest claim that was admitted in that minute.
+    admitted: u32,
+}
+
+impl Default for Raised {
+    fn default() -> Self {
+        Self { sum: (Time::ZERO, 0), admitted: 0 }
+    }
+}
+
+impl Raised {
+    fn admit(&mut self, claimed: u32, held: u32, now: Time) -> bool {
+        if now - self.sum.0 >= BETWEEN_RAISES {
+            self.admitted = 0;
+        }
+        let ahead = claimed.saturating_sub(held.max(self.admitted));
+        let admitted = add(&mut self.sum, ahead, now);
+        if admitted {
+            self.admitted = self.admitted.max(claimed);
+        }
+        admitted
     }
 }
 
@@ -266,12 +302,28 @@ mod tests {
     #[test]
     fn claims_of_little_raise_a_member_by_so_much_in_a_minute() {
         let mut hearsay = Hearsay::default();
-        let mut raise = |member, ahead, second| {
-            hearsay.admit_few_ahead(MemberIndex::at(member).unwrap(), ahead, at(second))
+        let mut held = [100; 9];
+        let mut raise = |member: usize, ahead, second| {
+            let claims = (held[member] + ahead, held[member]);
+            let index = MemberIndex::at(member).unwrap();
+            let admitted = hearsay.admit_few_ahead(index, claims, at(second));
+            held[member] += if admitted { ahead } else { 0 };
+            admitted
         };
         assert_eq!((0..100).filter(|_| raise(7, 64, 1_000)).count(), 16);
-        assert!(raise(7, 2, 1_000) && !raise(7, 3, 1_059) && raise(8, 64, 1_059));
-        assert!(raise(7, 3, 1_060));
+        assert!(raise(7, 2, 1_000) && !raise(7, 5, 1_059) && raise(8, 64, 1_059));
+        assert!(raise(7, 5, 1_060));
+    }
+
+    #[test]
+    fn what_raises_nobody_uses_up_nothing() {
+        let mut hearsay = Hearsay::default();
+        let bob = MemberIndex::at(7).unwrap();
+        let mut admits = |claimed| hearsay.admit_few_ahead(bob, (claimed, 2), at(1_000));
+        assert!((0..1_000).all(|_| admits(23)));
+        assert!(admits(25) && (0..1_000).all(|time| admits(25 + time % 2)));
+        // Nothing is lost of the bound on what is claimed in all.
+        assert_eq!((27..2_000).filter(|claimed| admits(*claimed)).count(), 1_024 - 24);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Who is probed out of turn: members of which others were believed that they are alive, though
-//! they did not answer us; and those from which we never heard, of which others found that they are
-//! dead at a former incarnation. Without that, whoever has heard of such a member from a liar, at an
-//! incarnation that it never had, would hold it alive until its turn comes among all that the liar
-//! invents.
+//! they did not answer us; and those from which we never heard, of which others found that they
+//! are dead at a former incarnation. Without that, whoever has heard of such a member from a liar,
+//! at an incarnation that it never had, would hold it alive until its turn comes among all that
+//! the liar invents.
 
 use std::collections::BTreeSet;
 

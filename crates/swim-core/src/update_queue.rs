@@ -52,7 +52,7 @@ struct QueuedUpdate {
     update: Update,
     /// The members that were sent it, or knew it when a packet went to them.
     told: Vec<SocketAddr>,
-    /// How often that happened, repetitions included.
+    /// How often that happened, repetitions included and additions not.
     copies: u32,
     /// How often it was sent to somebody who is not there any more.
     spared: u32,
@@ -65,6 +65,8 @@ pub(crate) struct Reach {
     pub(crate) limit: u32,
     /// How many other members there are.
     pub(crate) others: usize,
+    /// Only what fewer members were told is sent, and as an addition to `limit`.
+    pub(crate) told_below: Option<u32>,
 }
 
 /// Whom a packet goes to, as far as it matters for what is put into it.
@@ -148,6 +150,10 @@ impl UpdateQueue {
         let mut passed_over = 0;
         let mut tier = self.ranked.first_key_value().map(|(rank, _)| rank.0);
         while let (Some(at), true) = (tier, room.parts > 0 && passed_over < MAX_PASSED_OVER) {
+            if reach.told_below.is_some_and(|told| at.1 >= told) {
+                tier = self.tier_after((at.0, u32::MAX));
+                continue;
+            }
             let rank = room.longest().and_then(|longest| self.longest_within(at, longest));
             let Some((rank, mut queued)) = rank.and_then(|rank| self.ranked.remove_entry(&rank))
             else {
@@ -160,7 +166,7 @@ impl UpdateQueue {
                 room.fill(&queued.update.message);
                 put(&queued.update.message);
             }
-            queued.note(to);
+            queued.note(to, reach.told_below.is_some());
             if queued.is_finished(reach) {
                 self.by_subject.remove(&queued.update.subject);
             } else {
@@ -178,6 +184,15 @@ impl UpdateQueue {
         }
     }
 
+    /// Whether there are any that fewer members were told.
+    pub(crate) fn has_told_below(&self, told: u32) -> bool {
+        [Urgency::Ours, Urgency::Usual, Urgency::Hearsay].into_iter().any(|urgency| {
+            let from = Included(((urgency, 0), Reverse(usize::MAX), Reverse(u64::MAX)));
+            let first = self.ranked.range((from, Unbounded)).next();
+            first.is_some_and(|(((of, least), ..), _)| *of == urgency && *least < told)
+        })
+    }
+
     fn longest_within(&self, tier: Tier, longest: usize) -> Option<Rank> {
         let from = Included((tier, Reverse(longest), Reverse(u64::MAX)));
         let (rank, _) = self.ranked.range((from, Unbounded)).next()?;
@@ -193,9 +208,9 @@ impl UpdateQueue {
 
 impl QueuedUpdate {
     /// A packet to somebody who knows it, or that brought it there.
-    fn note(&mut self, to: Recipient) {
+    fn note(&mut self, to: Recipient, is_addition: bool) {
         if to.is_live {
-            self.copies = self.copies.saturating_add(1);
+            self.copies = self.copies.saturating_add(u32::from(!is_addition));
             if !self.told.contains(&to.address) {
                 self.told.push(to.address);
             }
@@ -204,7 +219,7 @@ impl QueuedUpdate {
         }
     }
 
-    fn is_finished(&self, Reach { limit, others }: Reach) -> bool {
+    fn is_finished(&self, Reach { limit, others, .. }: Reach) -> bool {
         let members = usize::try_from(limit).unwrap_or(usize::MAX).min(others);
         let was_told = self.copies >= limit && self.told.len() >= members;
         was_told || self.spared >= limit.saturating_mul(SPARED)
@@ -268,7 +283,7 @@ mod tests {
 
     fn take_for(queue: &mut UpdateQueue, bytes: usize, limit: u32, to: Recipient) -> Vec<String> {
         let mut taken = Vec::new();
-        let reach = Reach { limit, others: 0 };
+        let reach = Reach { limit, others: 0, told_below: None };
         queue.take(&mut Room { bytes, parts: 255 }, reach, to, |message| {
             taken.push(String::from_utf8_lossy(message).into_owned());
         });
@@ -315,7 +330,9 @@ mod tests {
             let to = Recipient { index: None, address: address(port), is_live, asked: true };
             let mut taken = 0;
             let mut room = Room { bytes: 100, parts: 255 };
-            queue.take(&mut room, Reach { limit: 3, others: 9 }, to, |_| taken += 1);
+            queue.take(&mut room, Reach { limit: 3, others: 9, told_below: None }, to, |_| {
+                taken += 1
+            });
             taken
         };
         // A member, and somebody who is none.
@@ -380,7 +397,9 @@ mod tests {
             push(&mut queue, n, b"x");
         }
         let (mut room, mut count) = (Room { bytes: 1000, parts: 4 }, 0);
-        queue.take(&mut room, Reach { limit: 4, others: 0 }, SOMEBODY, |_| count += 1);
+        queue.take(&mut room, Reach { limit: 4, others: 0, told_below: None }, SOMEBODY, |_| {
+            count += 1
+        });
         assert_eq!((count, room), (4, Room { bytes: 988, parts: 0 }));
     }
 }

@@ -153,13 +153,10 @@ impl Membership {
         let Dead { incarnation, node, from } = *dead;
         if from != node && self.claims().is_since(at, incarnation) {
             self.handle_suspect(&Suspect { incarnation, node, from }, by);
-            return;
+        } else {
+            self.claims().note_late_death(at, by);
+            self.correct(at, by.map(Bearer::address));
         }
-        let is_live = self.members.get(at).state().is_live();
-        if let Some(bearer) = by.filter(|_| is_live && !self.processes.was_heard(at)) {
-            self.hearsay.rechecks.add_for(at, bearer.payer(), self.effects.now());
-        }
-        self.correct(at, by.map(Bearer::address));
     }
 
     /// Who is to be probed out of turn.
@@ -251,7 +248,6 @@ impl Membership {
         self.effects.count().refutes += 1;
         log::debug!("refuting incarnation {incarnation} as {}", self.members.me().incarnation());
         self.gossip_about_me();
-        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
     }
 
     /// Whether the suspicions of `by` are refuted again and again.

@@ -128,7 +128,6 @@ impl Membership {
         self.members.outrank(incarnation.saturating_add(1));
         self.effects.count().refutes += 1;
         self.gossip_about_me();
-        self.dissemination.expedite_gossip(&self.config, &mut self.effects);
     }
 
     fn repeat_exchanges(&mut self, waiting: Vec<OpenExchange>) {

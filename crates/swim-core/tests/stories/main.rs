@@ -25,3 +25,4 @@ mod reliable;
 mod restarting;
 mod seeding;
 mod sizes;
+mod spreading;

@@ -342,7 +342,7 @@ mod tests {
         hosts.start(ada, Time::ZERO);
         let wake = hosts.plan_wake(ada, Time::ZERO).unwrap();
         assert_eq!(hosts.plan_wake(ada, Time::ZERO), None);
-        assert!(!hosts.take_wake(ada, Time::ZERO));
+        assert!(!hosts.take_wake(ada, wake + std::time::Duration::from_micros(1)));
         assert!(hosts.take_wake(ada, wake) && !hosts.take_wake(ada, wake));
     }
 
