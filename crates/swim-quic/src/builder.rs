@@ -327,17 +327,17 @@ impl Builder {
             let mut host = HostWatch::new(bind);
             host.announced(address, source, now);
             let node = self.make_node(loaded, (own_name, address), seeds, waker, host, now)?;
-            let _ = announce.send(address);
+            let _ = announce.send((address, local));
             Ok(node)
         });
         let sender = driver.host(bind, Arc::clone(&shared), make)?;
-        let address = announced_at.recv().map_err(|_| CommandError::Closed)?;
+        let (address, bound) = announced_at.recv().map_err(|_| CommandError::Closed)?;
         log::info!("{name} listens on {address}");
         Ok(Cluster::from_inner(Inner {
             name,
             address,
             shared,
-            bind,
+            bound,
             resolver: Resolver::new(Reach::of(bind)),
             sender,
             held: HeldBytes::default(),

@@ -48,6 +48,8 @@
 //! reports can be written, one line of JSON each for example. Encryption keys are neither read nor
 //! written: they belong where other secrets are.
 //!
+//! With the feature `testkit` there are clusters for tests, whose network fails on demand.
+//!
 //! Three members to try things out with, in one process and without a file:
 //!
 //! ```
@@ -117,6 +119,8 @@ mod standing_seeds;
 mod start_checks;
 mod subscribers;
 mod suspension;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod to_member_name;
 mod transport;
 mod wait_any;

@@ -100,7 +100,7 @@ impl Cluster {
     /// [`AdvertiseError`] when nobody can dial the address, this machine has none there, or this
     /// member has left.
     pub fn set_advertise(&self, what: impl Into<Advertise>) -> Result<(), AdvertiseError> {
-        let (what, bind) = (what.into(), self.inner.bind);
+        let (what, bind) = (what.into(), self.inner.bound);
         let found = what.resolve(bind, &ThisHost::new());
         let mut address = match (found, what.address()) {
             (Ok(found), _) => found,

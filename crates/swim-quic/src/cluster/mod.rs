@@ -96,7 +96,7 @@ pub(crate) struct Inner {
     /// The one announced first.
     pub(crate) address: SocketAddr,
     /// Where its socket is bound.
-    pub(crate) bind: SocketAddr,
+    pub(crate) bound: SocketAddr,
     pub(crate) shared: Arc<Shared>,
     pub(crate) resolver: Resolver,
     pub(crate) sender: CommandSender,
@@ -135,6 +135,12 @@ impl Cluster {
         let members = self.inner.shared.members.load();
         let own = members.iter().find(|member| *member.name() == self.inner.name);
         own.map_or(self.inner.address, Member::address)
+    }
+
+    /// Where its socket is bound, with its real port.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn bound_address(&self) -> SocketAddr {
+        self.inner.bound
     }
 
     /// Everybody known, ourselves included, ordered by name: alive, suspect, and those dead or
