@@ -3,8 +3,9 @@
 //! ECDSA on P-256 throughout, the one kind of key that every peer takes. It keeps no record of
 //! what it issued; revocation goes by fingerprint, see [`Trust::revoke`](crate::Trust::revoke).
 
+mod issuing;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +25,7 @@ use boring::x509::{X509, X509Builder, X509Name, X509NameRef};
 use crate::crypto_error::CryptoError;
 use crate::error::IdentityError;
 use crate::files::{self, Existing, Readers};
-use crate::issue_error::{AuthorityError, IssueError, SaveError};
+use crate::issue_error::{AuthorityError, SaveError};
 use crate::issued::{Issued, MemberRequest};
 use crate::names;
 use crate::pem;
@@ -46,6 +47,15 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError`] for an organisation that does not fit, or if BoringSSL fails.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use certs::Authority;
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 3_650 * DAY)?;
+    /// assert!(authority.certificate_pem().starts_with("-----BEGIN CERTIFICATE-----"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn generate(organisation: &str, validity: Duration) -> Result<Self, AuthorityError> {
         Self::generate_at(organisation, validity, validity::wall_clock())
     }
@@ -55,6 +65,16 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError`] for an organisation that does not fit, or if BoringSSL fails.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use certs::Authority;
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let begin = SystemTime::UNIX_EPOCH + 20_000 * DAY;
+    /// let authority = Authority::generate_at("example cluster", 365 * DAY, begin)?;
+    /// assert!(authority.not_after()? >= begin + 364 * DAY);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn generate_at(
         organisation: &str,
         validity: Duration,
@@ -71,6 +91,13 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError::Unusable`] with the cause and the remedy.
+    ///
+    /// ```no_run
+    /// # use certs::Authority;
+    /// let (certificate, key) = (std::fs::read("ca.pem")?, std::fs::read("ca.key")?);
+    /// let authority = Authority::from_pem(&certificate, &key)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, AuthorityError> {
         Self::parse(certificate, "the authority's certificate", key, "the authority's key")
     }
@@ -81,6 +108,12 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError::Unusable`] with the file, the cause and the remedy.
+    ///
+    /// ```no_run
+    /// # use certs::Authority;
+    /// let authority = Authority::load("/etc/swim/authority")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(directory: impl AsRef<Path>) -> Result<Self, AuthorityError> {
         let directory = directory.as_ref();
         Self::load_files(directory.join("ca.pem"), directory.join("ca.key"))
@@ -91,6 +124,12 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError::Unusable`] with the file, the cause and the remedy.
+    ///
+    /// ```no_run
+    /// # use certs::Authority;
+    /// let authority = Authority::load_files("root.crt", "/run/secrets/root.key")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load_files(
         certificate: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -104,58 +143,16 @@ impl Authority {
         )
     }
 
-    /// Issues a member: common name and DNS name `name`, the IP addresses that peers dial it
-    /// under, both key usages, a fresh P-256 key. Valid from five minutes ago until `validity`
-    /// from now, or until the authority itself ends if that is sooner.
-    ///
-    /// A name of up to 64 characters is the common name, and a DNS name too if it has the form
-    /// of one. A longer name must have that form (letters, digits, `-`, `_`, in labels of up to
-    /// 63 joined by dots, 253 in all), since it can only be a DNS name. None may hold `*`.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError`] for a name that fits no certificate, or if BoringSSL fails.
-    pub fn issue(
-        &self,
-        name: &str,
-        addresses: &[IpAddr],
-        validity: Duration,
-    ) -> Result<Issued, IssueError> {
-        self.issue_at(name, addresses, validity, validity::wall_clock())
-    }
-
-    /// As [`issue`](Self::issue), dated from `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError`] for a name that fits no certificate, or if BoringSSL fails.
-    pub fn issue_at(
-        &self,
-        name: &str,
-        addresses: &[IpAddr],
-        validity: Duration,
-        now: SystemTime,
-    ) -> Result<Issued, IssueError> {
-        let addresses = addresses.to_vec();
-        self.issue_request(&MemberRequest { addresses, ..MemberRequest::new(name) }, validity, now)
-    }
-
-    /// As [`issue_at`](Self::issue_at), with further names in the certificate.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError`] for a name that fits no certificate, or if BoringSSL fails.
-    pub fn issue_request(
-        &self,
-        request: &MemberRequest,
-        validity: Duration,
-        now: SystemTime,
-    ) -> Result<Issued, IssueError> {
-        request.check()?;
-        Ok(self.member(request, validity, now).map_err(CryptoError::of)?)
-    }
-
     /// The authority's certificate in PEM: what every member needs as `ca.pem`.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use certs::Authority;
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 365 * DAY)?;
+    /// std::fs::write("ca.pem", authority.certificate_pem())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
@@ -165,6 +162,15 @@ impl Authority {
     /// # Errors
     ///
     /// [`AuthorityError::Crypto`] if the certificate holds an impossible date.
+    ///
+    /// ```no_run
+    /// # use std::time::SystemTime;
+    /// # use certs::Authority;
+    /// let authority = Authority::load("/etc/swim/authority")?;
+    /// let left = authority.not_after()?.duration_since(SystemTime::now())?;
+    /// println!("{} days are left", left.as_secs() / 86_400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn not_after(&self) -> Result<SystemTime, AuthorityError> {
         Ok(Validity::of(&self.certificate).map_err(CryptoError::of)?.not_after)
     }
@@ -175,6 +181,15 @@ impl Authority {
     /// # Errors
     ///
     /// [`SaveError`], naming the file.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use certs::Authority;
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 3_650 * DAY)?;
+    /// authority.save("/etc/swim/authority")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn save(&self, directory: impl AsRef<Path>) -> Result<(), SaveError> {
         let directory = directory.as_ref();
         let (certificate, key) = (directory.join("ca.pem"), directory.join("ca.key"));

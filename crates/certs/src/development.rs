@@ -20,6 +20,14 @@ impl Identity {
     /// # Errors
     ///
     /// [`DevelopmentError`], for a name that fits no certificate for example.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// assert!(identity.is_for_development());
+    /// assert_eq!(identity.names(), ["ada"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn development(name: &str) -> Result<Self, DevelopmentError> {
         static AUTHORITY: OnceLock<Authority> = OnceLock::new();
         let authority = match AUTHORITY.get() {

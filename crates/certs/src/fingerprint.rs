@@ -25,6 +25,11 @@ impl Fingerprint {
     pub const LEN: usize = 32;
 
     /// The digest.
+    ///
+    /// ```
+    /// # use certs::Fingerprint;
+    /// assert_eq!(Fingerprint::from([7; 32]).as_bytes(), &[7; 32]);
+    /// ```
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0

@@ -37,6 +37,15 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError`], with the file, the cause and the remedy on one line.
+    ///
+    /// ```no_run
+    /// # use certs::Identity;
+    /// match Identity::from_pem_files("ca.pem", "ada.pem", "ada.key") {
+    ///     Ok(identity) => println!("{:?} until {:?}", identity.names(), identity.not_after()),
+    ///     Err(error) => eprintln!("{error}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_pem_files(
         authority: impl AsRef<Path>,
         certificate: impl AsRef<Path>,
@@ -55,6 +64,14 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError`], with the file, the cause and the remedy on one line.
+    ///
+    /// ```no_run
+    /// # use std::time::SystemTime;
+    /// # use certs::{Identity, IdentityFiles};
+    /// let files = IdentityFiles::in_directory("/etc/swim", "ada");
+    /// let identity = Identity::load(&files, SystemTime::now())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(files: &IdentityFiles, now: SystemTime) -> Result<Self, IdentityError> {
         Ok(Self::new(Texts::read(files)?.parse(now)?))
     }
@@ -66,6 +83,19 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError`], with the cause and the remedy on one line.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use certs::{Authority, Identity};
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 365 * DAY)?;
+    /// let ada = authority.issue("ada", &[], 90 * DAY)?;
+    /// let parts = [authority.certificate_pem(), &ada.certificate_pem, &ada.key_pem];
+    /// let [ca, certificate, key] = parts.map(str::as_bytes);
+    /// let identity = Identity::from_pem(ca, certificate, key)?;
+    /// assert_eq!(identity.names(), ["ada"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_pem(
         authority: &[u8],
         certificate: &[u8],
@@ -79,6 +109,19 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError`], with the cause and the remedy on one line.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use certs::{Authority, Identity};
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 365 * DAY)?;
+    /// let ada = authority.issue("ada", &[], 90 * DAY)?;
+    /// let parts = [authority.certificate_pem(), &ada.certificate_pem, &ada.key_pem];
+    /// let [ca, certificate, key] = parts.map(str::as_bytes);
+    /// let later = SystemTime::now() + 91 * DAY;
+    /// assert!(Identity::from_pem_at(ca, certificate, key, later).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_pem_at(
         authority: &[u8],
         certificate: &[u8],
@@ -98,38 +141,92 @@ impl Identity {
     }
 
     /// Whether it was made by [`development`](Self::development).
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// assert!(identity.is_for_development(), "no service may run with it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_for_development(&self) -> bool {
         self.is_for_development
     }
 
     /// The member names that this certificate proves under [`NameFields::default`]; see
     /// [`peer_names`](crate::peer_names).
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// assert_eq!(identity.names(), ["ada"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn names(&self) -> &[String] {
         &self.inner.names
     }
 
     /// What the certificate holds, and proves, where these fields count.
+    ///
+    /// ```
+    /// # use certs::{Identity, NameFields};
+    /// let identity = Identity::development("ada")?;
+    /// let fields = NameFields::spiffe("spiffe://example.org/{name}".parse()?);
+    /// assert!(identity.read_names(&fields).proven().is_empty(), "it has no SPIFFE ID");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_names(&self, fields: &NameFields) -> NameReading {
         NameReading::of(&self.inner.leaf, fields)
     }
 
     /// The IP addresses among the alternative names. Go members only dial an address that is
     /// listed here, so it should contain the one that this member advertises.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// assert!(identity.addresses().iter().all(|address| address.is_loopback()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn addresses(&self) -> &[IpAddr] {
         &self.inner.addresses
     }
 
     /// When the leaf begins.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// assert!(identity.not_before() <= SystemTime::now());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn not_before(&self) -> SystemTime {
         self.inner.validity.not_before
     }
 
     /// When the leaf ends. Peers refuse new handshakes from then on; live connections stay.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use certs::Identity;
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let identity = Identity::development("ada")?;
+    /// let left = identity.not_after().duration_since(SystemTime::now())?;
+    /// assert!(left > 300 * DAY);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn not_after(&self) -> SystemTime {
         self.inner.validity.not_after
     }
 
     /// SHA-256 of the leaf's DER encoding.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// println!("to revoke it: {}", identity.fingerprint());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fingerprint(&self) -> Fingerprint {
         self.inner.fingerprint
     }
@@ -137,6 +234,14 @@ impl Identity {
     /// Trust in the roots that this identity was loaded with, under
     /// [`NamePolicy::Match`](crate::NamePolicy::Match), with nothing revoked. Each call starts a
     /// revocation set of its own; see [`Trust::renewed`] for rotations.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// let trust = identity.trust();
+    /// assert!(!trust.is_revoked(&identity.fingerprint()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn trust(&self) -> Trust {
         Trust::new(self.inner.roots.clone())
     }
@@ -144,6 +249,15 @@ impl Identity {
     /// A secret for stateless resets that survives restarts: HKDF-SHA256 over the private key,
     /// bound to the member's name and advertised port. Another key gives another secret, so keep
     /// the first one across rotations.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// let secret = identity.reset_secret("ada", 7946);
+    /// assert_eq!(secret, identity.reset_secret("ada", 7946));
+    /// assert_ne!(secret, identity.reset_secret("ada", 7947));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset_secret(&self, name: impl AsRef<[u8]>, port: u16) -> [u8; 32] {
         let port = port.to_be_bytes();
         let info = [RESET_INFO, &port, name.as_ref()];
@@ -157,6 +271,14 @@ impl Identity {
     }
 
     /// Whether both stand for the same certificates, key and roots.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// assert!(identity.same_as(&identity.clone()));
+    /// assert!(!identity.same_as(&Identity::development("ada")?), "it has another key");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn same_as(&self, other: &Self) -> bool {
         let (a, b) = (&*self.inner, &*other.inner);
         let equal = |a: &[X509], b: &[X509]| {
@@ -183,6 +305,16 @@ impl Identity {
 impl Trust {
     /// The same rules for names and the same shared revocations, with the roots of a renewed
     /// identity.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let former = Identity::development("ada")?;
+    /// let trust = former.trust();
+    /// trust.revoke(former.fingerprint())?;
+    /// let renewed = trust.renewed(&Identity::development("ada")?);
+    /// assert!(renewed.is_revoked(&former.fingerprint()), "what was revoked stays so");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn renewed(&self, identity: &Identity) -> Self {
         self.with_roots(&identity.inner.roots)

@@ -29,6 +29,13 @@ pub struct MemberRequest {
 
 impl MemberRequest {
     /// A certificate with this name and nothing else.
+    ///
+    /// ```
+    /// # use certs::MemberRequest;
+    /// let mut request = MemberRequest::new("ada");
+    /// request.spiffe_id = Some("spiffe://example.org/member/ada".to_owned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), addresses: vec![], dns_names: vec![], spiffe_id: None }
     }
@@ -84,6 +91,16 @@ impl Issued {
     /// # Errors
     ///
     /// [`IdentityError`] if the authority's certificate, or this one, is not valid now.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use certs::Authority;
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 365 * DAY)?;
+    /// let identity = authority.issue("ada", &[], 90 * DAY)?.identity()?;
+    /// assert_eq!(identity.names(), ["ada"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn identity(&self) -> Result<Identity, IdentityError> {
         let parts = [&self.authority_pem, &self.certificate_pem, &self.key_pem];
         let [authority, certificate, key] = parts.map(|part| part.as_bytes());
@@ -96,6 +113,16 @@ impl Issued {
     ///
     /// [`SaveError`], naming the file; with [`Existing::Keep`] nothing is written if either is
     /// there.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use certs::{Authority, Existing};
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::load("/etc/swim/authority")?;
+    /// let renewed = authority.issue("ada", &["10.0.0.1".parse()?], 90 * DAY)?;
+    /// renewed.save("/etc/swim", Existing::Replace)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn save(&self, directory: impl AsRef<Path>, existing: Existing) -> Result<(), SaveError> {
         let (certificate, key) = files::member_paths(directory.as_ref(), &self.name)?;
         if existing == Existing::Keep && certificate.exists() {

@@ -48,6 +48,12 @@ pub struct IdentityFiles {
 
 impl IdentityFiles {
     /// The layout that [`Authority`](crate::Authority) saves: `ca.pem`, `NAME.pem`, `NAME.key`.
+    ///
+    /// ```
+    /// # use certs::IdentityFiles;
+    /// let files = IdentityFiles::in_directory("/etc/swim", "ada");
+    /// assert_eq!(files.key, std::path::Path::new("/etc/swim/ada.key"));
+    /// ```
     pub fn in_directory(directory: impl AsRef<Path>, name: &str) -> Self {
         let directory = directory.as_ref();
         Self {

@@ -59,12 +59,26 @@ impl Default for NameFields {
 
 impl NameFields {
     /// SPIFFE IDs that fit this pattern, and nothing else.
+    ///
+    /// ```
+    /// # use certs::NameFields;
+    /// let fields = NameFields::spiffe("spiffe://example.org/member/{name}".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spiffe(pattern: SpiffePattern) -> Self {
         Self { dns_names: false, spiffe: vec![pattern], common_name: false }
     }
 
     /// SPIFFE IDs that fit this pattern as well. Of two patterns, as while a trust domain is
     /// renamed, both prove one name.
+    ///
+    /// ```
+    /// # use certs::NameFields;
+    /// // While a trust domain is renamed.
+    /// let fields = NameFields::spiffe("spiffe://old.example/member/{name}".parse()?)
+    ///     .and_spiffe("spiffe://new.example/member/{name}".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn and_spiffe(mut self, pattern: SpiffePattern) -> Self {
         self.spiffe.push(pattern);
@@ -72,12 +86,22 @@ impl NameFields {
     }
 
     /// DNS names no longer.
+    ///
+    /// ```
+    /// # use certs::NameFields;
+    /// let only_common_names = NameFields::default().without_dns_names();
+    /// ```
     #[must_use]
     pub fn without_dns_names(self) -> Self {
         Self { dns_names: false, ..self }
     }
 
     /// The common name no longer.
+    ///
+    /// ```
+    /// # use certs::NameFields;
+    /// let only_dns_names = NameFields::default().without_common_name();
+    /// ```
     #[must_use]
     pub fn without_common_name(self) -> Self {
         Self { common_name: false, ..self }
@@ -129,6 +153,14 @@ impl NameReading {
     /// # Errors
     ///
     /// [`NamesError::NotACertificate`] when the bytes do not parse.
+    ///
+    /// ```no_run
+    /// # use certs::{NameFields, NameReading};
+    /// let leaf = std::fs::read("peer.der")?;
+    /// let reading = NameReading::from_der(&leaf, &NameFields::default())?;
+    /// println!("{reading}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_der(leaf_der: &[u8], fields: &NameFields) -> Result<Self, NamesError> {
         Ok(Self::of(&*X509::from_der(leaf_der).map_err(CryptoError::of)?, fields))
     }
@@ -157,6 +189,14 @@ impl NameReading {
     }
 
     /// The names that are proven, each once: DNS names, then the SPIFFE ID's, or the common name.
+    ///
+    /// ```
+    /// # use certs::{Identity, NameFields};
+    /// let identity = Identity::development("ada")?;
+    /// let reading = identity.read_names(&NameFields::default());
+    /// assert_eq!(reading.proven(), ["ada"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn proven(&self) -> &[String] {
         &self.proven
     }

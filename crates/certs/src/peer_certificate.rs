@@ -34,6 +34,13 @@ impl PeerCertificate {
     /// # Errors
     ///
     /// [`NamesError::NotACertificate`] when the bytes do not parse.
+    ///
+    /// ```no_run
+    /// # use certs::PeerCertificate;
+    /// let peer = PeerCertificate::from_der(&std::fs::read("peer.der")?)?;
+    /// println!("{} holds {:?}", peer.fingerprint(), peer.dns_names());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_der(leaf: &[u8]) -> Result<Self, NamesError> {
         let leaf = X509::from_der(leaf).map_err(CryptoError::of)?;
         let fingerprint = fingerprint(&leaf).map_err(CryptoError::of)?;
@@ -52,30 +59,60 @@ impl PeerCertificate {
     }
 
     /// SHA-256 of the certificate in DER.
+    ///
+    /// ```no_run
+    /// # fn example(peer: &certs::PeerCertificate) {
+    /// println!("to revoke it: {}", peer.fingerprint());
+    /// # }
+    /// ```
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
     /// The common names of its subject: one, or none where alternative names took their place.
+    ///
+    /// ```no_run
+    /// # fn example(peer: &certs::PeerCertificate) {
+    /// let is_named = peer.common_names().iter().any(|name| name == "ada");
+    /// # }
+    /// ```
     #[must_use]
     pub fn common_names(&self) -> &[String] {
         &self.common_names
     }
 
     /// Its DNS alternative names, in their order.
+    ///
+    /// ```no_run
+    /// # fn example(peer: &certs::PeerCertificate) {
+    /// let is_ours = peer.dns_names().iter().all(|name| name.ends_with(".example.org"));
+    /// # }
+    /// ```
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
         &self.dns_names
     }
 
     /// Its URI alternative names, such as SPIFFE IDs, in their order.
+    ///
+    /// ```no_run
+    /// # fn example(peer: &certs::PeerCertificate) {
+    /// let has_spiffe_id = peer.uris().iter().any(|uri| uri.starts_with("spiffe://"));
+    /// # }
+    /// ```
     #[must_use]
     pub fn uris(&self) -> &[String] {
         &self.uris
     }
 
     /// How many bytes its entries have.
+    ///
+    /// ```no_run
+    /// # fn example(peer: &certs::PeerCertificate) {
+    /// println!("{} bytes of names are kept", peer.size());
+    /// # }
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         let entries = [&self.common_names, &self.dns_names, &self.uris].into_iter().flatten();

@@ -105,6 +105,14 @@ impl fmt::Display for SpiffePattern {
 
 impl SpiffePattern {
     /// The name in a SPIFFE ID, if the ID fits. Nothing is decoded, and case counts.
+    ///
+    /// ```
+    /// # use certs::SpiffePattern;
+    /// let pattern: SpiffePattern = "spiffe://example.org/{name}/member".parse()?;
+    /// assert_eq!(pattern.name_in("spiffe://example.org/ada/member"), Some("ada"));
+    /// assert_eq!(pattern.name_in("spiffe://example.org/a/b/member"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name_in<'a>(&self, id: &'a str) -> Option<&'a str> {
         let name = id.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
         (id.len() <= MAX_ID && is_part(name)).then_some(name)

@@ -53,6 +53,15 @@ impl Trust {
     /// # Errors
     ///
     /// [`IdentityError`] when the text holds no, damaged or more than 64 certificates.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use certs::{Authority, Trust};
+    /// # const DAY: Duration = Duration::from_secs(86_400);
+    /// let authority = Authority::generate("example cluster", 365 * DAY)?;
+    /// let trust = Trust::from_pem(authority.certificate_pem().as_bytes())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_pem(authority: &[u8]) -> Result<Self, IdentityError> {
         Ok(Self::new(pem::certificates(authority, "the authority's certificate")?))
     }
@@ -67,12 +76,29 @@ impl Trust {
     }
 
     /// The same trust under another name policy.
+    ///
+    /// ```
+    /// # use certs::{Identity, NamePolicy};
+    /// let identity = Identity::development("ada")?;
+    /// let trust = identity.trust().with_policy(NamePolicy::Any);
+    /// assert_eq!(trust.policy(), NamePolicy::Any);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_policy(self, policy: NamePolicy) -> Self {
         Self { policy, ..self }
     }
 
     /// The same trust with other fields that prove names.
+    ///
+    /// ```
+    /// # use certs::{Identity, NameFields};
+    /// let identity = Identity::development("ada")?;
+    /// let fields = NameFields::default().without_common_name();
+    /// let trust = identity.trust().with_name_fields(fields.clone());
+    /// assert_eq!(trust.name_fields(), &fields);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_name_fields(self, fields: NameFields) -> Self {
         Self { fields: Arc::new(fields), ..self }
@@ -84,11 +110,25 @@ impl Trust {
     }
 
     /// The name policy.
+    ///
+    /// ```
+    /// # use certs::{Identity, NamePolicy};
+    /// let identity = Identity::development("ada")?;
+    /// assert_eq!(identity.trust().policy(), NamePolicy::Match);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn policy(&self) -> NamePolicy {
         self.policy
     }
 
     /// Which fields of a certificate prove names.
+    ///
+    /// ```
+    /// # use certs::{Identity, NameFields};
+    /// let identity = Identity::development("ada")?;
+    /// assert_eq!(identity.trust().name_fields(), &NameFields::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name_fields(&self) -> &NameFields {
         &self.fields
     }
@@ -99,6 +139,15 @@ impl Trust {
     /// # Errors
     ///
     /// [`RevokeError::Full`] beyond [`MAX_REVOKED`] fingerprints.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// let trust = identity.trust();
+    /// assert!(trust.revoke(identity.fingerprint())?);
+    /// assert!(!trust.revoke(identity.fingerprint())?, "it was already");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn revoke(&self, fingerprint: impl Into<Fingerprint>) -> Result<bool, RevokeError> {
         let fingerprint = fingerprint.into();
         // A panic elsewhere cannot leave a set of byte arrays half changed: poison means nothing.
@@ -116,6 +165,16 @@ impl Trust {
     ///
     /// [`RevokeError::Full`] if both together have more than [`MAX_REVOKED`] fingerprints; nothing
     /// is changed then.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// let (former, later) = (identity.trust(), identity.trust());
+    /// former.revoke(identity.fingerprint())?;
+    /// later.adopt_revocations(&former)?;
+    /// assert!(later.is_revoked(&identity.fingerprint()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn adopt_revocations(&self, former: &Self) -> Result<(), RevokeError> {
         if Arc::ptr_eq(&self.revoked, &former.revoked) {
             return Ok(());
@@ -131,6 +190,16 @@ impl Trust {
     }
 
     /// Whether a certificate is revoked.
+    ///
+    /// ```
+    /// # use certs::Identity;
+    /// let identity = Identity::development("ada")?;
+    /// let trust = identity.trust();
+    /// let clone = trust.clone();
+    /// trust.revoke(identity.fingerprint())?;
+    /// assert!(clone.is_revoked(&identity.fingerprint()), "clones share what is revoked");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
         self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains(fingerprint)
     }
@@ -139,6 +208,14 @@ impl Trust {
     /// [fields](Self::name_fields) prove under [`NamePolicy::Match`], none under
     /// [`NamePolicy::Any`], where empty means that names are not enforced. Under `Match` an
     /// empty answer cannot come from a peer whose handshake these rules accepted.
+    ///
+    /// ```no_run
+    /// # use certs::Identity;
+    /// let trust = Identity::from_pem_files("ca.pem", "ada.pem", "ada.key")?.trust();
+    /// let names = trust.binding_names(&std::fs::read("peer.der")?);
+    /// println!("the peer may speak as {} members", names.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn binding_names(&self, leaf_der: &[u8]) -> Vec<Arc<[u8]>> {
         match self.policy {
             NamePolicy::Any => Vec::new(),

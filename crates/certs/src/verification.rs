@@ -157,6 +157,17 @@ pub struct Verification {
 impl IdentityFiles {
     /// Looks at these files as the member itself and its peers would at `now`, those that trust the
     /// authority of these files and let `fields` prove names; for the member `name`, or any.
+    ///
+    /// ```no_run
+    /// # use std::time::SystemTime;
+    /// # use certs::{IdentityFiles, NameFields};
+    /// let files = IdentityFiles::in_directory("/etc/swim", "ada");
+    /// let found = files.verify(Some("ada"), &NameFields::default(), SystemTime::now());
+    /// for objection in &found.objections {
+    ///     eprintln!("{objection}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verify(&self, name: Option<&str>, fields: &NameFields, now: SystemTime) -> Verification {
         match Texts::read(self).and_then(|texts| texts.parts()) {
             Err(error) => {

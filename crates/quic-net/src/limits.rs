@@ -185,6 +185,13 @@ impl Limits {
     ///
     /// # Errors
     /// The first one found: its field, its value, and what to do about it.
+    ///
+    /// ```
+    /// # use quic_net::Limits;
+    /// let mut limits = Limits::default();
+    /// limits.connections = 0;
+    /// println!("{}", limits.validate().unwrap_err());
+    /// ```
     pub fn validate(&self) -> Result<(), LimitsError> {
         let refuse = |field, value: &dyn fmt::Debug, remedy| {
             Err(LimitsError { field, value: format!("{value:?}"), remedy })

@@ -138,6 +138,11 @@ pub enum Refusal {
 
 impl Refusal {
     /// A short name, stable for logs, metrics and alerts.
+    ///
+    /// ```
+    /// # use quic_net::Refusal;
+    /// assert_eq!(Refusal::Expired.name(), "expired certificate");
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             Self::NoCertificate => "no certificate",

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::ip_network::IpNetwork;
-use crate::member::ProtocolVersions;
 use crate::member_name::MemberName;
+use crate::protocol_versions::ProtocolVersions;
 use crate::secret_key::SecretKey;
 
 /// Settings; start from [`lan`](Self::lan), [`wan`](Self::wan) or [`local`](Self::local), whose
@@ -164,6 +164,14 @@ impl Default for Config {
 
 impl Config {
     /// For one local network: Go's `DefaultLANConfig`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use swim_core::Config;
+    /// let mut config = Config::lan();
+    /// config.probe_interval = Duration::from_millis(500);
+    /// assert!(config.validate().is_ok());
+    /// ```
     #[must_use]
     pub fn lan() -> Self {
         Self {
@@ -200,6 +208,11 @@ impl Config {
     }
 
     /// For members far apart: Go's `DefaultWANConfig`.
+    ///
+    /// ```
+    /// # use swim_core::Config;
+    /// assert!(Config::wan().probe_timeout > Config::lan().probe_timeout);
+    /// ```
     #[must_use]
     pub fn wan() -> Self {
         Self {
@@ -216,6 +229,11 @@ impl Config {
     }
 
     /// For members on one machine: Go's `DefaultLocalConfig`.
+    ///
+    /// ```
+    /// # use swim_core::Config;
+    /// assert!(Config::local().gossip_interval < Config::lan().gossip_interval);
+    /// ```
     #[must_use]
     pub fn local() -> Self {
         Self {

@@ -15,6 +15,14 @@ pub struct IpNetwork {
 
 impl IpNetwork {
     /// Whether `address` lies in it. IPv4-mapped addresses count as IPv4.
+    ///
+    /// ```
+    /// # use swim_core::{ConfigError, IpNetwork};
+    /// let network: IpNetwork = "10.0.0.0/8".parse()?;
+    /// assert!(network.contains("10.1.2.3".parse().unwrap()));
+    /// assert!(!network.contains("192.0.2.1".parse().unwrap()));
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -53,6 +53,7 @@ mod own_state;
 mod payer;
 mod payer_ledger;
 mod peer_processes;
+mod protocol_versions;
 mod push_pull;
 mod rechecks;
 mod refuted_suspicions;
@@ -86,13 +87,14 @@ pub use error::{
 pub use features::Features;
 pub use hooks::{Hooks, StateSender};
 pub use ip_network::IpNetwork;
-pub use member::{LocalMember, Member, MemberState, Peer, ProtocolVersions};
+pub use member::{LocalMember, Member, MemberState, Peer};
 pub use member_name::{MemberName, NameError};
 pub use membership::Membership;
 pub use output::{
     AcknowledgementId, DeliveryReport, Destination, MembershipEvent, OperationId, Outcome, Output,
     StreamId, WarningKind,
 };
+pub use protocol_versions::ProtocolVersions;
 pub use rng::RngSeed;
 pub use secret_key::SecretKey;
 pub use stats::{Counters, MembershipStats};

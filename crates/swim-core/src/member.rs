@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::member_name::MemberName;
+use crate::protocol_versions::ProtocolVersions;
 use crate::time::Time;
 use crate::wire::Alive;
 
@@ -28,6 +29,12 @@ pub enum MemberState {
 
 impl MemberState {
     /// Alive or suspect: it still counts as being there.
+    ///
+    /// ```
+    /// # use swim_core::MemberState;
+    /// assert!(MemberState::Suspect.is_live());
+    /// assert!(!MemberState::Left.is_live());
+    /// ```
     #[must_use]
     pub fn is_live(self) -> bool {
         match self {
@@ -45,71 +52,6 @@ impl fmt::Display for MemberState {
             Self::Dead => "dead",
             Self::Left => "left",
         })
-    }
-}
-
-/// The six version bytes that every member announces, in wire order.
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProtocolVersions {
-    /// Oldest protocol it understands.
-    pub protocol_min: u8,
-    /// Newest protocol it understands. From 3 it answers stream pings, from 4 it sends nacks,
-    /// from 5 it checks packet checksums.
-    pub protocol_max: u8,
-    /// The protocol it speaks.
-    pub protocol_current: u8,
-    /// Oldest version of the application's own protocol.
-    pub delegate_min: u8,
-    /// Newest version of the application's own protocol.
-    pub delegate_max: u8,
-    /// The version of the application's protocol that it speaks.
-    pub delegate_current: u8,
-}
-
-impl ProtocolVersions {
-    /// What Go's memberlist announces by default: understands 1 to 5, speaks 2.
-    pub const DEFAULT: Self = Self::from_bytes([1, 5, 2, 0, 0, 0]);
-
-    /// From the wire's order: protocol min, max, current, delegate min, max, current.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 6]) -> Self {
-        let [
-            protocol_min,
-            protocol_max,
-            protocol_current,
-            delegate_min,
-            delegate_max,
-            delegate_current,
-        ] = bytes;
-        Self {
-            protocol_min,
-            protocol_max,
-            protocol_current,
-            delegate_min,
-            delegate_max,
-            delegate_current,
-        }
-    }
-
-    /// In the wire's order.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 6] {
-        [
-            self.protocol_min,
-            self.protocol_max,
-            self.protocol_current,
-            self.delegate_min,
-            self.delegate_max,
-            self.delegate_current,
-        ]
-    }
-}
-
-impl Default for ProtocolVersions {
-    fn default() -> Self {
-        Self::DEFAULT
     }
 }
 
@@ -242,30 +184,60 @@ impl Member {
     }
 
     /// Unique within its cluster.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// println!("{}", member.name());
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &MemberName {
         &self.0.name
     }
 
     /// Where to reach it; an IPv4-mapped address is shown as IPv4.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// println!("{} is at {}", member.name(), member.address());
+    /// # }
+    /// ```
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.0.advertised.to_socket()
     }
 
     /// The bytes of its address exactly as it announced them: 4 or 16.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// println!("announced in {} bytes", member.advertised().len());
+    /// # }
+    /// ```
     #[must_use]
     pub fn advertised(&self) -> &[u8] {
         self.0.advertised.ip_bytes()
     }
 
     /// What the application at that member wants others to know; often empty.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// println!("{}", String::from_utf8_lossy(member.meta()));
+    /// # }
+    /// ```
     #[must_use]
     pub fn meta(&self) -> &[u8] {
         self.0.meta()
     }
 
     /// What is believed of it.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// println!("{} is {}", member.name(), member.state());
+    /// # }
+    /// ```
     #[must_use]
     pub fn state(&self) -> MemberState {
         self.0.state
@@ -273,12 +245,26 @@ impl Member {
 
     /// The highest incarnation heard of it. Only the member itself raises it, to refute
     /// suspicions and to announce changes.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// println!("{} refutations and changes", member.incarnation());
+    /// # }
+    /// ```
     #[must_use]
     pub fn incarnation(&self) -> u32 {
         self.0.incarnation
     }
 
     /// The versions it announced, if it did.
+    ///
+    /// ```no_run
+    /// # fn example(member: &swim_core::Member) {
+    /// if let Some(versions) = member.versions() {
+    ///     println!("speaks {} to {}", versions.protocol_min, versions.protocol_max);
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn versions(&self) -> Option<ProtocolVersions> {
         self.0.versions.map(ProtocolVersions::from_bytes)

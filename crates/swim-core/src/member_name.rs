@@ -47,6 +47,13 @@ impl MemberName {
     pub const MAX_LEN: usize = 255;
 
     /// The name's bytes.
+    ///
+    /// ```
+    /// # use swim_core::{MemberName, NameError};
+    /// let name: MemberName = "zoë".parse()?;
+    /// assert_eq!(name.as_bytes(), "zoë".as_bytes());
+    /// # Ok::<(), NameError>(())
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {

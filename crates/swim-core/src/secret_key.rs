@@ -10,6 +10,13 @@ pub struct SecretKey(Vec<u8>);
 
 impl SecretKey {
     /// The key's bytes.
+    ///
+    /// ```
+    /// # use swim_core::{ConfigError, SecretKey};
+    /// let key = SecretKey::try_from(&[7; 16][..])?;
+    /// assert_eq!(key.as_bytes(), [7; 16]);
+    /// # Ok::<(), ConfigError>(())
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -1,8 +1,9 @@
 //! Whether members understand each other: each must speak what the other understands, of the
 //! protocol and of the application's own.
 
-use crate::member::{MemberRecord, ProtocolVersions};
+use crate::member::MemberRecord;
 use crate::member_name::MemberName;
+use crate::protocol_versions::ProtocolVersions;
 
 /// A member speaks a version that another one does not understand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,12 +2,14 @@
 //!
 //! Everything that can be wrong is checked before anything runs.
 
+mod setters;
+
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
-use certs::{Identity, IdentityFiles, NameFields, NamePolicy, Trust};
+use certs::{Identity, NameFields, NamePolicy, Trust};
 use crossbeam_channel::bounded;
 use quic_net::{Endpoint, EndpointConfig, Limits, LoopWaker};
 use swim_core::{Config, Features, LocalMember, MemberName, Membership, RngSeed, Time};
@@ -22,7 +24,6 @@ use crate::driver::{Driver, MakeNode};
 use crate::error::{CommandError, DriverError, StartError};
 use crate::held_bytes::HeldBytes;
 use crate::hook_runner::{SharedHooks, install_hooks};
-use crate::hooks::Hooks;
 use crate::host::ThisHost;
 use crate::host_watch::HostWatch;
 use crate::identity_files::{IdentityFilesWatch, IdentitySource, LoadedIdentity};
@@ -33,7 +34,7 @@ use crate::reach::Reach;
 use crate::resolve::Resolver;
 use crate::standing_seeds::{StandingSeeds, parse_seeds};
 use crate::start_checks::{check_development, check_name, note_label, random_bytes};
-use crate::subscribers::{Subscribers, Subscription, SubscriptionLimits};
+use crate::subscribers::Subscribers;
 
 /// A member that is not running yet.
 ///
@@ -124,6 +125,11 @@ impl fmt::Debug for Builder {
 
 impl Cluster {
     /// Starts describing a member called `name` (1 to 255 bytes).
+    ///
+    /// ```
+    /// # use swim_quic::Cluster;
+    /// let builder = Cluster::builder("ada").bind("10.0.0.1:7946").seeds(["10.0.0.2"]);
+    /// ```
     pub fn builder(name: impl Into<String>) -> Builder {
         Builder::new(name.into())
     }
@@ -151,154 +157,20 @@ impl Builder {
         }
     }
 
-    /// Where to listen and dial from: `IP:PORT`, or an IP alone for port 7946 (default
-    /// `0.0.0.0:7946`); port 0 takes a free one. Checked by [`start`](Self::start).
-    #[must_use]
-    pub fn bind(mut self, address: impl Into<String>) -> Self {
-        self.bind = address.into();
-        self
-    }
-
-    /// The address to announce to others, or where it is found, see [`Advertise`]. Port 0 means the
-    /// bound port. Default: the bound one; for a wildcard bind, the one that the kernel would use
-    /// towards the first seed that resolves (within 2 s), else for the default route, else the
-    /// machine's only one, each time of the socket's family.
-    #[must_use]
-    pub fn advertise(mut self, what: impl Into<Advertise>) -> Self {
-        self.advertise = Some(what.into());
-        self
-    }
-
-    /// This member's certificate and key, and the roots it trusts.
-    #[must_use]
-    pub fn identity(mut self, identity: Identity) -> Self {
-        self.identity = Some(IdentitySource::Given(identity));
-        self
-    }
-
-    /// This member's certificate, key and roots, from files that are followed while it runs: looked
-    /// at every 3 s, on a thread of their own, by content. What is renewed is taken into use as by
-    /// [`Cluster::rotate`] ([`Event::IdentityRotated`]), all three files of one generation; what
-    /// cannot be used is told ([`Event::IdentityProblem`]), and the former certificate stays. Links
-    /// that are swapped, as cert-manager does, count like files that are replaced. With
-    /// [`trust`](Self::trust), the roots in the files are not used. Where renewals bring new keys,
-    /// give a [`reset_secret`](Self::reset_secret).
-    ///
-    /// [`Event::IdentityRotated`]: crate::Event::IdentityRotated
-    /// [`Event::IdentityProblem`]: crate::Event::IdentityProblem
-    #[must_use]
-    pub fn identity_files(mut self, files: IdentityFiles) -> Self {
-        self.identity = Some(IdentitySource::Files(files));
-        self
-    }
-
-    /// Lets this member use an identity of [`Identity::development`], which else is refused at the
-    /// start, as it is on any address but loopback.
-    #[must_use]
-    pub fn allow_development_identity(mut self) -> Self {
-        self.allows_development_identity = true;
-        self
-    }
-
-    /// Whom to trust, in place of the roots that came with the identity.
-    #[must_use]
-    pub fn trust(mut self, trust: Trust) -> Self {
-        self.trust = Some(trust);
-        self
-    }
-
-    /// What a certificate must prove (default [`NamePolicy::Match`]).
-    #[must_use]
-    pub fn name_policy(mut self, policy: NamePolicy) -> Self {
-        self.name_policy = policy;
-        self
-    }
-
-    /// Which fields of a certificate prove a name, ours and our peers', dialed and accepted
-    /// (default: those of the [`trust`](Self::trust), else [`NameFields::default`]). All members
-    /// should have the same.
-    #[must_use]
-    pub fn name_fields(mut self, fields: NameFields) -> Self {
-        self.name_fields = Some(fields);
-        self
-    }
-
-    /// The timing and limits of the protocol (default [`Config::lan`]).
-    #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// The bounds and timeouts of the transport (default [`Limits::default`]).
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Standing seeds, at most 64: `[name/]host[:port]` or, with the feature `srv`, a service such
-    /// as `_swim._udp.example.com`, whose SRV records have hosts and ports. Names are resolved
-    /// again and again, and seeds that belong to no live member are retried for as long as this
-    /// member runs, which also heals partitions.
-    #[must_use]
-    pub fn seeds<A: Into<String>>(mut self, seeds: impl IntoIterator<Item = A>) -> Self {
-        self.seeds = seeds.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Metadata that every member sees, at most 512 bytes (Go's limit).
-    #[must_use]
-    pub fn meta(mut self, meta: impl Into<Vec<u8>>) -> Self {
-        self.meta = meta.into();
-        self
-    }
-
-    /// The secret behind stateless reset tokens (RFC 9000, section 10.3). It should survive
-    /// restarts and certificate rotations, so that peers notice a restart at once. Default:
-    /// derived from the private key, the name and the announced port.
-    #[must_use]
-    pub fn reset_secret(mut self, secret: [u8; 32]) -> Self {
-        self.reset_secret = Some(secret);
-        self
-    }
-
-    /// Runs the member on a shared driver thread instead of one of its own.
-    #[must_use]
-    pub fn driver(mut self, driver: &Driver) -> Self {
-        self.driver = Some(driver.clone());
-        self
-    }
-
-    /// Rules and state of the application: who may be a member, and what travels with the states
-    /// that members exchange. Members started from clones of this builder share them, and wait for
-    /// each other's calls. Hooks that hold a [`Cluster`] keep the member from ending with its last
-    /// other handle: then [`close`](Cluster::close) ends it.
-    #[must_use]
-    pub fn hooks(mut self, hooks: impl Hooks + Send + 'static) -> Self {
-        self.hooks = Some(Arc::new(Mutex::new(hooks)));
-        self
-    }
-
-    /// How far subscriptions may be behind, those made before this call included (default
-    /// [`SubscriptionLimits::default`]).
-    #[must_use]
-    pub fn subscription_limits(self, limits: SubscriptionLimits) -> Self {
-        self.shared.subscribers.set_limits(limits);
-        self
-    }
-
-    /// Subscribes before the start, so that no event can be missed.
-    pub fn subscribe(&self) -> Subscription {
-        self.shared.subscribers.add()
-    }
-
     /// Starts the member: one thread, one socket. Returns once it listens; joining the seeds
     /// goes on in the background.
     ///
     /// # Errors
     ///
     /// [`StartError`] names the cause and the remedy; nothing is left running then.
+    ///
+    /// ```
+    /// # use swim_quic::{Cluster, StartError};
+    /// let nameless = Cluster::builder("").start();
+    /// assert!(matches!(nameless, Err(StartError::Name { .. })));
+    /// let without = Cluster::builder("ada").bind("127.0.0.1:0").start();
+    /// assert!(matches!(without, Err(StartError::NoIdentity)));
+    /// ```
     pub fn start(self) -> Result<Cluster, StartError> {
         let name = MemberName::try_from(self.name.as_str())
             .map_err(|source| StartError::Name { name: self.name.clone(), source })?;

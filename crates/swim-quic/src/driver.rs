@@ -47,6 +47,13 @@ impl Driver {
     /// # Errors
     ///
     /// [`DriverError`] when the operating system refuses a poll or a thread.
+    ///
+    /// ```
+    /// # use swim_quic::{Cluster, Driver, DriverError};
+    /// let driver = Driver::start()?;
+    /// let tenants = ["tenant-a", "tenant-b"].map(|name| Cluster::builder(name).driver(&driver));
+    /// # Ok::<(), DriverError>(())
+    /// ```
     pub fn start() -> Result<Self, DriverError> {
         let event_loop = EventLoop::new().map_err(DriverError::Poll)?;
         // Each that is in it has a thread that waits: that is bound enough. A bounded channel takes

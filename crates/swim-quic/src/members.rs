@@ -35,6 +35,15 @@ pub struct Members {
 impl Members {
     /// The member of this name, whatever its state; the time grows with the logarithm of the
     /// number of members.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Members;
+    /// # fn example(members: &Members) {
+    /// if let Some(bob) = members.get("bob") {
+    ///     println!("bob is {} at {}", bob.state(), bob.address());
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn get(&self, name: impl ToMemberName) -> Option<&Member> {
         self.members.get(name_bytes(&name))
@@ -51,18 +60,38 @@ impl Members {
     }
 
     /// The members, in the order of their names.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Members;
+    /// # fn example(members: &Members) {
+    /// let names: Vec<String> = members.iter().map(|member| member.name().to_string()).collect();
+    /// println!("{}", names.join(", "));
+    /// # }
+    /// ```
     pub fn iter(&self) -> MembersIter<'_> {
         let members: fn(_) -> _ = members_of;
         MembersIter { members: self.members.runs().iter().flat_map(members), left: self.len() }
     }
 
     /// How many there are, this member and those of any state included.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Members;
+    /// # fn example(members: &Members) {
+    /// println!("{} members, the dead included", members.len());
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Whether nobody is listed.
+    ///
+    /// ```
+    /// # use swim_quic::Members;
+    /// assert!(Members::default().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

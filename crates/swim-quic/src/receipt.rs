@@ -41,6 +41,19 @@ impl<T> Receipt<T> {
 
     /// Waits for the outcome, at most `timeout`, and not at all on a driver thread, which has to
     /// bring it about. `None`: it is not known yet, or has been handed out before.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) {
+    /// let mut receipt = cluster.queue_broadcast("hello");
+    /// match receipt.wait(Duration::from_secs(1)) {
+    ///     Some(Ok(())) => println!("on its way"),
+    ///     Some(Err(error)) => println!("refused: {error}"),
+    ///     None => println!("not known yet"),
+    /// }
+    /// # }
+    /// ```
     pub fn wait(&mut self, timeout: Duration) -> Option<T> {
         self.outcome.as_ref()?;
         wait_until(self, deadline_after(timeout))

@@ -3,6 +3,8 @@
 //! They are made of a channel of crossbeam's, which does not show: what it is can change. Tasks
 //! wait beside the channel: a [`Feed`] wakes them when it has sent something, and at its end.
 
+mod iterators;
+
 use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
@@ -18,6 +20,7 @@ use crossbeam_channel::Select;
 use crate::deadline::{deadline_after, may_wait};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::wakers::{WakerPlace, Wakers};
+pub use iterators::{IncomingIntoIter, IncomingIter, IncomingTryIter};
 
 /// The end at which a member puts in what an [`Incoming`] brings.
 pub(crate) struct Feed<T> {
@@ -135,6 +138,15 @@ impl<T> Incoming<T> {
     /// # Errors
     ///
     /// [`RecvError`] once it has ended, and on a driver thread.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Subscription;
+    /// # fn example(events: &Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let event = events.recv()?;
+    /// println!("{event:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         may_wait().map_err(|_| RecvError::OnDriverThread)?;
         self.receiver.recv().map_err(|channel::RecvError| RecvError::Disconnected)
@@ -145,6 +157,17 @@ impl<T> Incoming<T> {
     /// # Errors
     ///
     /// [`TryRecvError`] when none waits, or it has ended.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Subscription, TryRecvError};
+    /// # fn example(events: &Subscription) {
+    /// match events.try_recv() {
+    ///     Ok(event) => println!("{event:?}"),
+    ///     Err(TryRecvError::Empty) => println!("nothing new"),
+    ///     Err(TryRecvError::Disconnected) => println!("the member has stopped"),
+    /// }
+    /// # }
+    /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.receiver.try_recv().map_err(|error| match error {
             channel::TryRecvError::Empty => TryRecvError::Empty,
@@ -157,6 +180,19 @@ impl<T> Incoming<T> {
     /// # Errors
     ///
     /// [`RecvTimeoutError`] when none has come in time, or it has ended, and on a driver thread.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{RecvTimeoutError, Subscription};
+    /// # use std::time::Duration;
+    /// # fn example(events: &Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// match events.recv_timeout(Duration::from_secs(1)) {
+    ///     Ok(event) => println!("{event:?}"),
+    ///     Err(RecvTimeoutError::Timeout) => println!("nothing in a second"),
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_deadline(deadline_after(timeout))
     }
@@ -166,6 +202,17 @@ impl<T> Incoming<T> {
     /// # Errors
     ///
     /// [`RecvTimeoutError`] when none has come by then, or it has ended, and on a driver thread.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Subscription;
+    /// # use std::time::{Duration, Instant};
+    /// # fn example(events: &Subscription) {
+    /// let deadline = Instant::now() + Duration::from_secs(10);
+    /// while let Ok(event) = events.recv_deadline(deadline) {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         may_wait().map_err(|_| RecvTimeoutError::OnDriverThread)?;
         self.receiver.recv_deadline(deadline).map_err(|error| match error {
@@ -180,6 +227,15 @@ impl<T> Incoming<T> {
     /// # Errors
     ///
     /// [`RecvError`] once it has ended.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Subscription;
+    /// # async fn example(events: &Subscription) {
+    /// while let Ok(event) = events.recv_async().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
     pub async fn recv_async(&self) -> Result<T, RecvError> {
         let mut place = WakerPlace::new(&self.wakers);
         poll_fn(|context| self.poll_recv(context, &mut place)).await
@@ -217,28 +273,34 @@ impl<T> Incoming<T> {
         received.ok()
     }
 
-    /// Waits for one item after the other, until it ends; on a driver thread ends at once.
-    pub fn iter(&self) -> IncomingIter<'_, T> {
-        IncomingIter { incoming: self }
-    }
-
-    /// What waits at this moment. Never blocks.
-    pub fn try_iter(&self) -> IncomingTryIter<'_, T> {
-        IncomingTryIter { incoming: self }
-    }
-
     /// Lets `waiting` become ready when this is.
     pub(crate) fn add_to<'a>(&'a self, waiting: &mut Select<'a>) {
         waiting.recv(&self.receiver);
     }
 
     /// How many items wait.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Subscription;
+    /// # fn example(events: &Subscription) {
+    /// println!("{} events wait", events.len());
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.receiver.len()
     }
 
     /// Whether none waits.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Subscription;
+    /// # fn example(events: &Subscription) {
+    /// while !events.is_empty() {
+    ///     println!("{:?}", events.try_recv());
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.receiver.is_empty()
@@ -278,67 +340,6 @@ impl<T> futures_core::Stream for Incoming<T> {
 impl<T> fmt::Debug for Incoming<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming").field("waiting", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Incoming<T> {
-    type Item = T;
-    type IntoIter = IncomingIter<'a, T>;
-
-    fn into_iter(self) -> IncomingIter<'a, T> {
-        self.iter()
-    }
-}
-
-impl<T> IntoIterator for Incoming<T> {
-    type Item = T;
-    type IntoIter = IncomingIntoIter<T>;
-
-    fn into_iter(self) -> IncomingIntoIter<T> {
-        IncomingIntoIter { incoming: self }
-    }
-}
-
-/// Waits for the items of an [`Incoming`] until it ends; on a driver thread ends at once.
-#[derive(Debug)]
-pub struct IncomingIter<'a, T> {
-    incoming: &'a Incoming<T>,
-}
-
-impl<T> Iterator for IncomingIter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.incoming.next()
-    }
-}
-
-/// The items of an [`Incoming`] that wait already.
-#[derive(Debug)]
-pub struct IncomingTryIter<'a, T> {
-    incoming: &'a Incoming<T>,
-}
-
-impl<T> Iterator for IncomingTryIter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.incoming.try_recv().ok()
-    }
-}
-
-/// Waits for the items of an [`Incoming`], which it owns, until it ends; on a driver thread ends at
-/// once.
-#[derive(Debug)]
-pub struct IncomingIntoIter<T> {
-    incoming: Incoming<T>,
-}
-
-impl<T> Iterator for IncomingIntoIter<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.incoming.next()
     }
 }
 

@@ -27,6 +27,13 @@ impl Config {
     ///
     /// # Errors
     /// The first setting that would not work, with its value and what to do.
+    ///
+    /// ```
+    /// # use swim_core::Config;
+    /// let mut config = Config::lan();
+    /// config.probe_timeout = 2 * config.probe_interval;
+    /// assert_eq!(config.validate().unwrap_err().field, "probe_timeout");
+    /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
         let refuse = |field, value: &dyn fmt::Debug, remedy| {
             Err(ConfigError { field, value: format!("{value:?}"), remedy })

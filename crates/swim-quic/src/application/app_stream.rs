@@ -85,29 +85,80 @@ impl Stream {
     }
 
     /// The member at the other end.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # fn example(stream: &Stream) {
+    /// println!("connected to {}", stream.peer());
+    /// # }
+    /// ```
     pub fn peer(&self) -> &MemberName {
         &self.inner.peer
     }
 
     /// The protocol that the stream was opened for.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # fn example(stream: &Stream) {
+    /// match stream.protocol() {
+    ///     "files" => println!("a file is wanted"),
+    ///     other => println!("nobody serves {other}"),
+    /// }
+    /// # }
+    /// ```
     pub fn protocol(&self) -> &str {
         &self.inner.protocol
     }
 
     /// How long one read may wait (default: for ever). Beyond it, reads fail with
     /// [`io::ErrorKind::TimedOut`] and can be tried again.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # use std::time::Duration;
+    /// # use std::io::Read;
+    /// # fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// stream.set_read_timeout(Some(Duration::from_secs(5)));
+    /// let mut header = [0; 8];
+    /// stream.read_exact(&mut header)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) {
         self.read_timeout = timeout;
     }
 
     /// How long one write may wait for room (default: for ever). Beyond it, writes fail with
     /// [`io::ErrorKind::TimedOut`] and can be tried again.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # use std::time::Duration;
+    /// # use std::io::{ErrorKind, Write};
+    /// # fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// stream.set_write_timeout(Some(Duration::from_secs(5)));
+    /// match stream.write(b"hello") {
+    ///     Err(error) if error.kind() == ErrorKind::TimedOut => println!("the peer does not read"),
+    ///     other => println!("{} bytes", other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_write_timeout(&mut self, timeout: Option<Duration>) {
         self.write_timeout = timeout;
     }
 
     /// Another handle to the same stream, with the same timeouts: one thread can read while
     /// another writes.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # fn example(stream: &Stream) {
+    /// let mut reader = stream.try_clone();
+    /// std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::stdout()));
+    /// # }
+    /// ```
     #[must_use]
     pub fn try_clone(&self) -> Self {
         Self::with(Arc::clone(&self.inner), self.read_timeout, self.write_timeout)
@@ -116,6 +167,17 @@ impl Stream {
     /// Ends one or both directions: the peer reads the end of the stream after what was written.
     /// When reading ends before the peer has finished, what it still sends is thrown away, and its
     /// writes fail from then on.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # use std::io::Write;
+    /// # use std::net::Shutdown;
+    /// # fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// stream.write_all(b"the whole request")?;
+    /// stream.shutdown(Shutdown::Write); // the peer reads its end
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(&self, how: Shutdown) {
         match how {
             Shutdown::Write => self.inner.pipe.finish_writing(),

@@ -38,6 +38,16 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Read::read`](io::Read::read) of this type.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # async fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut buffer = [0; 1024];
+    /// let length = stream.read_async(&mut buffer).await?;
+    /// println!("{:?}", &buffer[..length]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_async(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let waits = Waits { stream: self };
         poll_fn(|context| waits.stream.poll_read(context, buffer)).await
@@ -48,6 +58,16 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Read::read`](io::Read::read) of this type; `buffer` has what came before.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # async fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut reply = Vec::new();
+    /// stream.read_to_end_async(&mut reply).await?;
+    /// println!("{} bytes", reply.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn read_to_end_async(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let before = buffer.len();
         let mut part = vec![0; READ_SIZE];
@@ -65,6 +85,16 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Write::write`](io::Write::write) of this type.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # async fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// let text = b"as much as there is room for";
+    /// let written = stream.write_async(text).await?;
+    /// println!("{} bytes are left", text.len() - written);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn write_async(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let waits = Waits { stream: self };
         poll_fn(|context| waits.stream.poll_write(context, bytes)).await
@@ -75,6 +105,16 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Write::write`](io::Write::write) of this type; how much was written is not told.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # use std::net::Shutdown;
+    /// # async fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// stream.write_all_async(b"a request").await?;
+    /// stream.shutdown(Shutdown::Write);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn write_all_async(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let length = self.write_async(bytes).await?;
@@ -89,6 +129,17 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Read::read`](io::Read::read) of this type.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # use std::future::poll_fn;
+    /// # async fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut buffer = [0; 1024];
+    /// let length = poll_fn(|context| stream.poll_read(context, &mut buffer)).await?;
+    /// println!("{length} bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -102,6 +153,16 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Write::write`](io::Write::write) of this type.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Stream;
+    /// # use std::future::poll_fn;
+    /// # async fn example(stream: &mut Stream) -> Result<(), Box<dyn std::error::Error>> {
+    /// let length = poll_fn(|context| stream.poll_write(context, b"hello")).await?;
+    /// println!("{length} bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poll_write(
         &mut self,
         context: &mut Context<'_>,

@@ -47,6 +47,16 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`join`](Self::join).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let joined = cluster.join_async(["seed.example"], Duration::from_secs(10)).await?.joined;
+    /// println!("{joined} addresses answered");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn join_async<A: AsRef<str>>(
         &self,
         addresses: impl IntoIterator<Item = A>,
@@ -64,6 +74,16 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`leave`](Self::leave).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = cluster.leave_async(Duration::from_secs(5)).await?;
+    /// println!("{} of {} know", report.told, report.wanted);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn leave_async(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
         let leaving = self.begin(|reply| Command::Leave { reply })?;
         let outcome = self.within(leaving, timeout.saturating_add(REPORT_MARGIN)).await?;
@@ -75,6 +95,16 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`ping`](Self::ping).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let round_trip = cluster.ping_async("bob", Duration::from_secs(1)).await?;
+    /// println!("bob is {round_trip:?} away");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ping_async(
         &self,
         to: impl ToMemberName,
@@ -90,6 +120,17 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`send_reliable`](Self::send_reliable).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let timeout = Duration::from_secs(5);
+    /// let report = cluster.send_reliable_async("bob", "order 17", timeout).await?;
+    /// println!("{report:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_reliable_async(
         &self,
         to: impl ToMemberName,
@@ -107,6 +148,16 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`open_stream`](Self::open_stream).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut stream = cluster.open_stream_async("bob", "log", Duration::from_secs(5)).await?;
+    /// stream.write_all_async(b"one line\n").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn open_stream_async(
         &self,
         to: impl ToMemberName,
@@ -122,6 +173,16 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let connection = cluster.connect_async("bob", Duration::from_secs(5)).await?;
+    /// println!("bob proves {:?}", connection.names);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect_async(
         &self,
         member: impl ToMemberName,
@@ -133,6 +194,15 @@ impl Cluster {
     }
 
     /// [`close`](Self::close) for a task.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use swim_quic::Cluster;
+    /// # async fn example(cluster: &Cluster) {
+    /// cluster.close_async(Duration::from_secs(1)).await;
+    /// assert!(!cluster.is_running());
+    /// # }
+    /// ```
     pub async fn close_async(&self, timeout: Duration) {
         self.begin_close(deadline_after(timeout));
         self.inner.sender.ended().await;
@@ -144,6 +214,16 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`shutdown`](Self::shutdown).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = cluster.shutdown_async(Duration::from_secs(5)).await?;
+    /// println!("{} were not told", report.unconfirmed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown_async(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
         let deadline = deadline_after(timeout);
         let left = self.leave_async(timeout).await;

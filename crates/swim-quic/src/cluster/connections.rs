@@ -43,6 +43,17 @@ impl Cluster {
     /// # Errors
     ///
     /// [`CommandError`] when the driver thread does not take or answer the question.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// for connection in cluster.connections()? {
+    ///     println!("{} is {:?} away", connection.address, connection.rtt);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connections(&self) -> Result<Vec<ConnectionInfo>, CommandError> {
         self.ask(|reply| Command::Connections { reply })
     }
@@ -52,6 +63,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectionError`] when nobody else has that name.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Some(connection) = cluster.connection("bob")? {
+    ///     println!("{} packets lost on the way to bob", connection.lost);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connection(
         &self,
         member: impl ToMemberName,
@@ -67,6 +88,17 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectError`], with the reason.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// // Dialed now, so that the first message need not wait for a handshake.
+    /// let connection = cluster.connect("bob", Duration::from_secs(5))?;
+    /// println!("bob's certificate is {}", connection.fingerprint);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect(
         &self,
         member: impl ToMemberName,
@@ -90,6 +122,14 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ConnectionError`] when nobody else has that name.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("{} connections to bob closed", cluster.disconnect("bob")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn disconnect(&self, member: impl ToMemberName) -> Result<usize, ConnectionError> {
         let member = member_name(&member)?;
         self.ask(|reply| Command::Disconnect { member, reply })?
@@ -120,6 +160,15 @@ impl Cluster {
     /// # Errors
     ///
     /// [`CommandError`] when the driver thread does not take or answer the command.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let raw = cluster.raw_socket()?;
+    /// raw.send_to(b"\x00\x01\x00\x00 a STUN request", "192.0.2.1:3478".parse()?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn raw_socket(&self) -> Result<RawSocket, CommandError> {
         let incoming = self.ask(|reply| Command::ListenRaw { reply })?;
         Ok(RawSocket { cluster: self.clone(), incoming })
@@ -139,6 +188,18 @@ impl RawSocket {
     /// # Errors
     ///
     /// [`RawError`], with the reason.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{RawError, RawSocket};
+    /// # fn example(raw: &RawSocket) -> Result<(), Box<dyn std::error::Error>> {
+    /// match raw.send_to(b"\x00punch", "198.51.100.3:7946".parse()?) {
+    ///     Ok(()) => {}
+    ///     Err(RawError::QueueFull) => println!("try again in a moment"),
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_to(&self, payload: &[u8], to: SocketAddr) -> Result<(), RawError> {
         if payload.first().is_none_or(|first| *first >= FIRST_QUIC_BYTE) {
             return Err(RawError::FirstByte);
@@ -152,6 +213,15 @@ impl RawSocket {
     }
 
     /// What arrives. Ends with the member, or when another raw socket takes its place.
+    ///
+    /// ```no_run
+    /// # use swim_quic::RawSocket;
+    /// # fn example(raw: &RawSocket) {
+    /// for datagram in raw.incoming().try_iter() {
+    ///     println!("{} bytes from {}", datagram.payload.len(), datagram.from);
+    /// }
+    /// # }
+    /// ```
     pub fn incoming(&self) -> &Incoming<RawDatagram> {
         &self.incoming
     }

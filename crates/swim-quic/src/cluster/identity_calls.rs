@@ -39,6 +39,15 @@ impl Cluster {
     /// # Errors
     ///
     /// [`RotateError`], with the reason: the former certificate, trust and connections stay.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, Identity};
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let renewed = Identity::from_pem_files("ca.pem", "ada.pem", "ada.key")?;
+    /// cluster.rotate(&renewed, &renewed.trust())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rotate(&self, identity: &Identity, trust: &Trust) -> Result<(), RotateError> {
         let (identity, trust) = (identity.clone(), trust.clone());
         self.ask(|reply| Command::Rotate { identity, trust, reply })?
@@ -59,6 +68,15 @@ impl Cluster {
     /// # Errors
     ///
     /// [`RevokeError`], with the reason: nothing is revoked then.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, Fingerprint};
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let stolen: Fingerprint = "6f".repeat(32).parse()?;
+    /// println!("{} connections closed", cluster.revoke(stolen)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn revoke(&self, fingerprint: impl Into<Fingerprint>) -> Result<usize, RevokeError> {
         let fingerprint = fingerprint.into();
         self.ask(|reply| Command::Revoke { fingerprint, reply })?

@@ -46,6 +46,18 @@ impl Cluster {
     /// [`JoinError::Address`] when one is malformed (nothing is tried then), and
     /// [`JoinError::NobodyAnswered`] when none answered within `timeout`, with the reason for
     /// each.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = cluster.join(["10.0.0.2:7946", "bob/10.0.0.3"], Duration::from_secs(10))?;
+    /// for failure in &report.failed {
+    ///     println!("{}: {}", failure.address, failure.reason);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn join<A: AsRef<str>>(
         &self,
         addresses: impl IntoIterator<Item = A>,

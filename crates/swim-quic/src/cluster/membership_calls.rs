@@ -33,6 +33,18 @@ pub struct LeaveReport {
 impl LeaveReport {
     /// How many peers did not acknowledge it. They may have heard it all the same; those that did
     /// not declare this member dead after a while.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = cluster.leave(Duration::from_secs(5))?;
+    /// if report.unconfirmed() > 0 {
+    ///     println!("{} peers may find this member dead", report.unconfirmed());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
         self.wanted.saturating_sub(self.told)
@@ -67,6 +79,19 @@ impl Cluster {
     /// # Errors
     ///
     /// [`LeaveError::TimedOut`] when that took longer than `timeout`.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, LeaveError};
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// match cluster.leave(Duration::from_secs(5)) {
+    ///     Ok(report) => println!("{} of {} know", report.told, report.wanted),
+    ///     Err(LeaveError::TimedOut) => println!("too slow"),
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leave(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
         may_wait()?;
         let leaving = self.begin(|reply| Command::Leave { reply })?;
@@ -83,6 +108,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`LeaveError`] when the leave did not succeed: peers may find the member dead instead.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = cluster.shutdown(Duration::from_secs(5))?;
+    /// println!("{} peers know that this member left", report.told);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(&self, timeout: Duration) -> Result<LeaveReport, LeaveError> {
         let deadline = deadline_after(timeout);
         let left = self.leave(timeout);
@@ -99,6 +134,15 @@ impl Cluster {
     ///
     /// [`AdvertiseError`] when nobody can dial the address, this machine has none there, or this
     /// member has left.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.set_advertise("203.0.113.7:7946")?; // what the NAT forwards now
+    /// cluster.set_advertise("wg0")?; // the address of that interface
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_advertise(&self, what: impl Into<Advertise>) -> Result<(), AdvertiseError> {
         let (what, bind) = (what.into(), self.inner.bound);
         let found = what.resolve(bind, &ThisHost::new());
@@ -122,6 +166,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`SeedsError`] when the address is malformed.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// if cluster.forget_seed("10.0.0.2:7946")? {
+    ///     println!("10.0.0.2 is tried no more");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn forget_seed(&self, seed: &str) -> Result<bool, SeedsError> {
         let seed = seed.parse::<JoinAddress>()?;
         Ok(self.settings(|reply| SettingsCommand::ForgetSeed { seed, reply })?)
@@ -133,6 +187,14 @@ impl Cluster {
     /// # Errors
     ///
     /// [`SeedsError`] when one is malformed, or there are more than 64; nothing is changed then.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.set_seeds(["seed-a.example", "seed-b.example:7000"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_seeds<A: AsRef<str>>(
         &self,
         seeds: impl IntoIterator<Item = A>,
@@ -146,6 +208,15 @@ impl Cluster {
     /// # Errors
     ///
     /// [`SetMetaError`] when it is too long or this member has left.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.set_meta("role=db;shard=7")?;
+    /// let meta = cluster.members().get("ada").map(|ada| ada.meta().to_vec());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_meta(&self, meta: impl Into<Vec<u8>>) -> Result<(), SetMetaError> {
         let meta = meta.into();
         self.settings(|reply| SettingsCommand::Meta { meta, reply })?
@@ -161,6 +232,19 @@ impl Cluster {
     /// # Errors
     ///
     /// [`SetUserStateError`] when it is too long.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, Event};
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.set_user_state(r#"{"jobs": 12}"#)?;
+    /// for event in cluster.subscribe() {
+    ///     if let Event::RemoteState { address, state, .. } = event {
+    ///         println!("{address} sent {} bytes of state", state.len());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_user_state(&self, state: impl Into<Vec<u8>>) -> Result<(), SetUserStateError> {
         let state = state.into();
         self.settings(|reply| SettingsCommand::UserState { state, reply })?
@@ -192,6 +276,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`KeysError::Full`] when the ring holds 64 keys.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, SecretKey};
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let key = SecretKey::try_from(&[7; 32][..])?;
+    /// cluster.add_key(&key)?;
+    /// assert!(cluster.keys()?.contains(&key));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn add_key(&self, key: &SecretKey) -> Result<(), KeysError> {
         self.change_keys(KeyChange::Add, key)
     }
@@ -201,6 +295,18 @@ impl Cluster {
     /// # Errors
     ///
     /// [`KeysError::UnknownKey`] when it is not in the ring.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, KeysError, SecretKey};
+    /// # fn example(cluster: &Cluster, new: &SecretKey) -> Result<(), Box<dyn std::error::Error>> {
+    /// match cluster.use_key(new) {
+    ///     Ok(()) => println!("encrypts with the new key"),
+    ///     Err(KeysError::UnknownKey) => cluster.add_key(new)?,
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn use_key(&self, key: &SecretKey) -> Result<(), KeysError> {
         self.change_keys(KeyChange::Use, key)
     }
@@ -211,6 +317,15 @@ impl Cluster {
     /// # Errors
     ///
     /// [`KeysError::InUse`] when it is the one that encrypts.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, SecretKey};
+    /// # fn example(cluster: &Cluster, old: &SecretKey) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.remove_key(old)?;
+    /// assert!(!cluster.keys()?.contains(old));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove_key(&self, key: &SecretKey) -> Result<(), KeysError> {
         self.change_keys(KeyChange::Remove, key)
     }
@@ -220,6 +335,14 @@ impl Cluster {
     /// # Errors
     ///
     /// [`CommandError`] when the driver thread does not take or answer the question.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("{} keys can decrypt", cluster.keys()?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keys(&self) -> Result<Vec<SecretKey>, CommandError> {
         self.settings(|reply| SettingsCommand::Keys { reply })
     }

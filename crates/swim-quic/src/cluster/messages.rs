@@ -48,6 +48,18 @@ impl Cluster {
     ///
     /// [`SendError`] when the member is unknown or not alive, the payload too large, or this
     /// member has left. What is lost on the way is no error.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// for member in &cluster.members() {
+    ///     if member.name() != cluster.name() && member.state().is_live() {
+    ///         cluster.send(member, "load=0.7")?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send(
         &self,
         to: impl ToMemberName,
@@ -79,6 +91,18 @@ impl Cluster {
     ///
     /// [`SendError`], with the reason. The message is not delivered after any of them, except
     /// [`SendError::Unknown`], and [`SendError::Unreachable`] from a Go member: then it may be.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, DeliveryReport};
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = cluster.send_reliable("bob", "order 17", Duration::from_secs(5))?;
+    /// if report == DeliveryReport::Acknowledged {
+    ///     println!("each subscription of bob has it");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_reliable(
         &self,
         to: impl ToMemberName,
@@ -108,6 +132,14 @@ impl Cluster {
     /// # Errors
     ///
     /// [`BroadcastError`] when it is too large, too many are under way, or this member has left.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.broadcast("cache of 17 is stale")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn broadcast(&self, payload: impl Into<Vec<u8>>) -> Result<(), BroadcastError> {
         may_wait()?;
         local(self.begin_broadcast(payload.into())?)?.map_err(BroadcastError::from_refusal)
@@ -127,6 +159,16 @@ impl Cluster {
     ///
     /// [`PingError::TimedOut`] when nothing came back, [`PingError::SendFailed`] with the cause
     /// when the transport could not send it, [`PingError::UnknownMember`] when nobody has the name.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let round_trip = cluster.ping("bob", Duration::from_secs(1))?;
+    /// println!("bob is {round_trip:?} away");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ping(&self, to: impl ToMemberName, timeout: Duration) -> Result<Duration, PingError> {
         may_wait()?;
         pong(wait(self.begin_ping(to)?, timeout)?)
@@ -200,6 +242,21 @@ impl Cluster {
     /// # Errors
     ///
     /// [`OpenStreamError`], with the reason. Go peers have no application streams.
+    ///
+    /// ```no_run
+    /// # use std::io::{Read, Write};
+    /// # use std::net::Shutdown;
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut stream = cluster.open_stream("bob", "files", Duration::from_secs(5))?;
+    /// stream.write_all(b"GET a.txt")?;
+    /// stream.shutdown(Shutdown::Write);
+    /// let mut file = Vec::new();
+    /// stream.read_to_end(&mut file)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open_stream(
         &self,
         to: impl ToMemberName,
@@ -230,6 +287,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ListenError::Protocol`] for a name that is not 1 to 255 bytes long.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// for call in cluster.listen("files")? {
+    ///     println!("{} opened a stream of {}", call.from, call.stream.protocol());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn listen(&self, protocol: &str) -> Result<Incoming<IncomingStream>, ListenError> {
         protocol::header(protocol).ok_or(ListenError::Protocol)?;
         let protocol = protocol.to_owned();
@@ -243,6 +310,14 @@ impl Cluster {
     ///
     /// [`SendDatagramError`], with the reason. Go peers have no application datagrams. What is
     /// lost on the way is no error.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.send_datagram("bob", "position", "12,7")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_datagram(
         &self,
         to: impl ToMemberName,
@@ -270,6 +345,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`ListenError::Protocol`] for a name that is not 1 to 255 bytes long.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// for datagram in cluster.listen_datagrams("position")? {
+    ///     println!("{} is at {:?}", datagram.from, datagram.payload);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn listen_datagrams(
         &self,
         protocol: &str,

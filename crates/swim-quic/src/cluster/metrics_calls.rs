@@ -11,6 +11,14 @@ impl Cluster {
     /// # Errors
     ///
     /// [`CommandError`] when the driver thread does not take or answer the question.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// print!("{}", cluster.metrics()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn metrics(&self) -> Result<Metrics, CommandError> {
         let stats = self.stats()?;
         let memory = HeldMemory {

@@ -126,11 +126,25 @@ impl Cluster {
     }
 
     /// This member's name.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) {
+    /// assert_eq!(cluster.name().to_string(), "ada");
+    /// # }
+    /// ```
     pub fn name(&self) -> &MemberName {
         &self.inner.name
     }
 
     /// The address this member announces, with its real port.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) {
+    /// println!("others reach {} at {}", cluster.name(), cluster.address());
+    /// # }
+    /// ```
     pub fn address(&self) -> SocketAddr {
         let members = self.inner.shared.members.load();
         let own = members.iter().find(|member| *member.name() == self.inner.name);
@@ -145,6 +159,15 @@ impl Cluster {
 
     /// Everybody known, ourselves included, ordered by name: alive, suspect, and those dead or
     /// left that are not purged yet. A snapshot: cheap, callable from anywhere.
+    ///
+    /// ```no_run
+    /// # use swim_quic::{Cluster, MemberState};
+    /// # fn example(cluster: &Cluster) {
+    /// let members = cluster.members();
+    /// let alive = members.iter().filter(|member| member.state() == MemberState::Alive);
+    /// println!("{} of {} are alive", alive.count(), members.len());
+    /// # }
+    /// ```
     pub fn members(&self) -> Members {
         Members::clone(&self.inner.shared.members.load())
     }
@@ -157,6 +180,18 @@ impl Cluster {
     /// has stopped, a new subscription has ended.
     ///
     /// [`Event::Lagged`]: crate::Event::Lagged
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) {
+    /// let events = cluster.subscribe();
+    /// std::thread::spawn(move || {
+    ///     for event in events {
+    ///         println!("{event:?}");
+    ///     }
+    /// });
+    /// # }
+    /// ```
     pub fn subscribe(&self) -> Subscription {
         self.inner.shared.subscribers.add()
     }
@@ -190,6 +225,15 @@ impl Cluster {
     /// code, and when its driver thread has ended; then [`members`](Self::members) shows its last
     /// view for ever, calls fail with [`CommandError::Closed`], and subscriptions have ended with
     /// [`Event::Stopped`](crate::Event::Stopped).
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) {
+    /// if !cluster.is_running() {
+    ///     eprintln!("{} has stopped: start it anew", cluster.name());
+    /// }
+    /// # }
+    /// ```
     pub fn is_running(&self) -> bool {
         !self.inner.shared.stopped.load(Ordering::Acquire)
     }
@@ -199,6 +243,16 @@ impl Cluster {
     /// # Errors
     ///
     /// [`CommandError`] when the driver thread does not take or answer the question.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let stats = cluster.stats()?;
+    /// let counters = stats.membership.counters;
+    /// println!("{} of {} probes failed", counters.probes_failed, counters.probes);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> Result<Stats, CommandError> {
         self.ask(|reply| Command::Stats { reply })
     }
@@ -206,6 +260,16 @@ impl Cluster {
     /// Closes all connections politely and stops the member; waits at most `timeout`. Other
     /// handles find the cluster closed. From a hook it does not wait. Without a
     /// [`leave`](Self::leave) before it, peers see a failure.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) {
+    /// // No leave: the others see a failure, as after a crash.
+    /// cluster.close(Duration::from_secs(1));
+    /// assert!(!cluster.is_running());
+    /// # }
+    /// ```
     pub fn close(&self, timeout: Duration) {
         let deadline = deadline_after(timeout);
         self.begin_close(deadline);

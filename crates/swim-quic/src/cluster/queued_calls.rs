@@ -34,6 +34,17 @@ impl Cluster {
     ///
     /// Those of [`send`](Self::send), told by the receipt;
     /// [`CommandError::Busy`] where the queue is full.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) {
+    /// let mut sent = cluster.queue_send("bob", "load=0.7");
+    /// if let Some(Err(error)) = sent.wait(Duration::from_secs(1)) {
+    ///     println!("not sent: {error}");
+    /// }
+    /// # }
+    /// ```
     pub fn queue_send(
         &self,
         to: impl ToMemberName,
@@ -49,6 +60,19 @@ impl Cluster {
     ///
     /// Those of [`send_reliable`](Self::send_reliable), told by the receipt;
     /// [`CommandError::Busy`] where the queue is full.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let timeout = Duration::from_secs(5);
+    /// let receipts = ["bob", "cyd"].map(|name| cluster.queue_reliable(name, "order 17", timeout));
+    /// for receipt in receipts {
+    ///     println!("{:?}", receipt.await?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn queue_reliable(
         &self,
         to: impl ToMemberName,
@@ -65,6 +89,14 @@ impl Cluster {
     ///
     /// Those of [`broadcast`](Self::broadcast), told by the receipt;
     /// [`CommandError::Busy`] where the queue is full.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.queue_broadcast("cache of 17 is stale").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn queue_broadcast(
         &self,
         payload: impl Into<Vec<u8>>,
@@ -79,6 +111,14 @@ impl Cluster {
     ///
     /// Those of [`send_datagram`](Self::send_datagram), told by the receipt;
     /// [`CommandError::Busy`] where the queue is full.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # async fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.queue_datagram("bob", "position", "12,7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn queue_datagram(
         &self,
         to: impl ToMemberName,

@@ -36,6 +36,14 @@ impl Cluster {
     /// # Errors
     ///
     /// [`CommandError`] when the driver thread does not take or answer the question.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("probes every {:?}", cluster.config()?.probe_interval);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn config(&self) -> Result<Config, CommandError> {
         self.settings(|reply| SettingsCommand::Config { reply })
     }
@@ -47,6 +55,19 @@ impl Cluster {
     ///
     /// [`ReconfigureError`] names the first setting that would not work, or that may not change,
     /// with its value and what to do; nothing is changed then.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # use std::time::Duration;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut config = cluster.config()?;
+    /// config.probe_interval = Duration::ZERO;
+    /// if let Err(error) = cluster.reconfigure(config) {
+    ///     println!("nothing is changed: {error}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reconfigure(&self, config: Config) -> Result<(), ReconfigureError> {
         let config = Box::new(config);
         self.settings(|reply| SettingsCommand::Reconfigure { config, reply })?

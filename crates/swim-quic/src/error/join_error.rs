@@ -63,11 +63,27 @@ impl JoinFailures {
     }
 
     /// Each address with why it was not joined.
+    ///
+    /// ```no_run
+    /// # use swim_quic::JoinFailures;
+    /// # fn example(failures: &JoinFailures) {
+    /// for failure in failures.iter() {
+    ///     println!("{}: {}", failure.address, failure.reason);
+    /// }
+    /// # }
+    /// ```
     pub fn iter(&self) -> slice::Iter<'_, JoinFailure> {
         self.0.iter()
     }
 
     /// How many there are: at least one.
+    ///
+    /// ```no_run
+    /// # use swim_quic::JoinFailures;
+    /// # fn example(failures: &JoinFailures) {
+    /// println!("none of {} addresses answered", failures.len());
+    /// # }
+    /// ```
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {

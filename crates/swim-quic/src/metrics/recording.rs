@@ -10,6 +10,12 @@ const METADATA: Metadata<'_> = Metadata::new("swim_quic", Level::INFO, Some("swi
 impl Metrics {
     /// Tells the recorder of the crate `metrics` what each series is. Once is enough, after the
     /// recorder is installed.
+    ///
+    /// ```
+    /// # use swim_quic::Metrics;
+    /// // After the exporter is installed.
+    /// Metrics::describe();
+    /// ```
     pub fn describe() {
         with_recorder(|recorder| {
             for series in Series::all() {

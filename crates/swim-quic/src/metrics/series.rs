@@ -39,6 +39,13 @@ pub enum SeriesUnit {
 
 impl Series {
     /// All of them, in the order in which they are exported.
+    ///
+    /// ```
+    /// # use swim_quic::Series;
+    /// for series in Series::all() {
+    ///     println!("{} ({:?}): {}", series.name(), series.kind(), series.help());
+    /// }
+    /// ```
     #[must_use]
     pub fn all() -> &'static [Self] {
         SERIES
@@ -52,12 +59,24 @@ impl Series {
     }
 
     /// Whether it only grows.
+    ///
+    /// ```
+    /// # use swim_quic::{Series, SeriesKind};
+    /// let counters = Series::all().iter().filter(|series| series.kind() == SeriesKind::Counter);
+    /// assert!(counters.count() > 0);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> SeriesKind {
         self.kind
     }
 
     /// The unit of its values.
+    ///
+    /// ```
+    /// # use swim_quic::{Series, SeriesUnit};
+    /// let sizes = Series::all().iter().filter(|series| series.unit() == SeriesUnit::Bytes);
+    /// assert!(sizes.clone().all(|series| series.name().contains("_bytes")));
+    /// ```
     #[must_use]
     pub fn unit(&self) -> SeriesUnit {
         self.unit

@@ -8,6 +8,15 @@ impl Metrics {
     /// The text that Prometheus scrapes, with these labels on each sample: names, which are of
     /// ASCII letters, digits and `_` and begin with no digit, and values, of any text. A label
     /// whose name is none is left out. Two members in one process need a label to be told apart.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// let text = cluster.metrics()?.text(&[("member", "ada"), ("zone", "a")]);
+    /// println!("{text}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn text(&self, labels: &[(&str, &str)]) -> String {
         let mut text = String::new();
