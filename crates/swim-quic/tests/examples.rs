@@ -46,3 +46,23 @@ fn a_service_on_tokio_is_thirty_lines_without_a_thread() {
     assert!(lines <= 30, "{lines} lines");
     assert!(!source.contains("std::thread"));
 }
+
+#[test]
+fn a_service_on_threads_serves_and_shuts_down() {
+    let expected =
+        [r#"client: the answer is "HELLO OVER THERE""#, "service: 1 of 1 were told of its leave"];
+    assert_lines(&output("threaded_service"), &expected);
+}
+
+#[test]
+fn a_ring_moves_the_keys_of_who_left_and_no_others() {
+    let printed = output("ring");
+    let owned = |name: &str| -> usize {
+        let line = printed.lines().find(|line| line.starts_with(&format!("{name} owns")));
+        line.unwrap().split(' ').nth(2).unwrap().parse().unwrap()
+    };
+    let [ada, bob, cyd] = ["ada", "bob", "cyd"].map(owned);
+    assert_eq!(ada + bob + cyd, 1_000, "{printed}");
+    assert!([ada, bob, cyd].iter().all(|keys| *keys > 200), "{printed}");
+    assert_lines(&printed, &[&format!("cyd has left: {cyd} of its keys moved, 0 others")]);
+}
