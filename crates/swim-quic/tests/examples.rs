@@ -66,3 +66,15 @@ fn a_ring_moves_the_keys_of_who_left_and_no_others() {
     assert!([ada, bob, cyd].iter().all(|keys| *keys > 200), "{printed}");
     assert_lines(&printed, &[&format!("cyd has left: {cyd} of its keys moved, 0 others")]);
 }
+
+#[test]
+fn an_authority_is_changed_and_a_stream_lives_on() {
+    let expected = [
+        "all trust the later one alone: bob has been told",
+        "ada rotated 3 times",
+        "bob has 3 messages",
+        r#"bob read "before, and after" on one stream"#,
+        "1 of 1 were told that ada leaves",
+    ];
+    assert_lines(&output("rotation"), &expected);
+}
