@@ -64,7 +64,6 @@ fn outlive(crash: Duration, every: Duration) -> (Duration, Duration) {
     }
     let back: Vec<usize> =
         returns(&cluster).iter().zip(joined).map(|(now, before)| now - before).collect();
-    println!("{crash:?}, every {every:?}: after {took:?}, then live for {live:?}, back {back:?}");
     // Who has forgotten bob after 30 s hears of him as of a new member.
     assert!(back.iter().all(|times| *times <= 4), "came back {back:?} times");
     (took.unwrap_or(Duration::MAX), live)
@@ -75,6 +74,7 @@ fn whoever_has_crashed_is_dead_in_time_though_one_says_that_it_is_alive() {
     for every in [100, 500, 1_000, 2_500].map(Duration::from_millis) {
         let crashes = (0..16).map(|n| seconds(10) + Duration::from_millis(137) * n);
         let runs: Vec<_> = crashes.map(|crash| outlive(crash, every)).collect();
+        println!("every {every:?}: dead after, then live for {runs:?}");
         // Where nobody says so it takes 5 to 6 s; here each finds it out by itself, and may be made
         // to believe the opposite once in a minute.
         let late = runs.iter().filter(|(took, _)| *took > seconds(12) + every).count();
