@@ -15,6 +15,21 @@ use tempfile::NamedTempFile;
 use crate::fleet::{logs, programs};
 use crate::{Stop, clock, prerequisites, process, workspace};
 
+/// Archives know nothing of the workspace's profile: with another one BoringSSL would be built
+/// again.
+const PACKAGE: &[&str] = &[
+    "package",
+    "--allow-dirty",
+    "-pswim-quic-core",
+    "-pswim-quic-net",
+    "-pswim-quic-certs",
+    "-pswim-quic",
+    "--config=profile.dev.opt-level=1",
+    "--config=profile.dev.debug='line-tables-only'",
+    "--config=profile.dev.package.'*'.opt-level=3",
+    "--config=profile.dev.package.'*'.debug=false",
+];
+
 /// The steps, in order: cheap ones first.
 const STEPS: &[Step] = &[
     Step {
@@ -52,6 +67,11 @@ const STEPS: &[Step] = &[
         work: Work::Docs(&["doc", "--workspace", "--no-deps", "--all-features"]),
     },
     Step {
+        name: "package",
+        about: "each package builds from its own archive",
+        work: Work::Cargo(PACKAGE),
+    },
+    Step {
         name: "tests",
         about: "unit, integration and documentation tests, with all features",
         work: Work::Cargo(&["test", "--workspace", "--all-features"]),
@@ -60,6 +80,11 @@ const STEPS: &[Step] = &[
         name: "sim",
         about: "1,024 seeds of simulated faults break no rule and have the reference digest",
         work: Work::Xtask(&["sim", "--seeds", "0..1024", "--reference"]),
+    },
+    Step {
+        name: "sim-hostile",
+        about: "every strategy of hostile members acts in 64 seeds, and no rule is broken",
+        work: Work::Xtask(&["sim", "--hostile", "--seeds", "0..64"]),
     },
     Step {
         name: "sim-planted",

@@ -173,8 +173,9 @@ fn manifest(layer: &Layer, text: &str) -> Vec<Finding> {
     if !has("lints", "workspace") {
         findings.push(finding(layer.manifest, 0, "does not inherit the workspace's lints"));
     }
-    if !has("package", "publish") || text.contains("publish = true") {
-        findings.push(finding(layer.manifest, 0, "lacks publish.workspace = true"));
+    // What only this repository runs.
+    if !layer.manifest.starts_with("crates/") && !text.contains("publish = false") {
+        findings.push(finding(layer.manifest, 0, "lacks publish = false"));
     }
     findings
 }
@@ -188,9 +189,6 @@ fn needs(section: &str) -> bool {
 fn workspace(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let root = tree.text("Cargo.toml").unwrap_or_default();
-    if !root.lines().any(|line| line.trim() == "publish = false") {
-        findings.push(finding("Cargo.toml", 0, "lacks publish = false"));
-    }
     let members = root.lines().find(|line| line.starts_with("members"));
     for member in members.unwrap_or_default().split('"').skip(1).step_by(2) {
         if !LAYERS.iter().any(|layer| layer.manifest == format!("{member}/Cargo.toml")) {
@@ -238,7 +236,7 @@ fn reach(tree: &Tree, lock: &str) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "[package]\npublish.workspace = true\n[lints]\nworkspace = true\n";
+    const GOOD: &str = "[package]\npublish = false\n[lints]\nworkspace = true\n";
 
     fn rules(layer: usize, dependencies: &str) -> Vec<String> {
         let text = format!("{GOOD}{dependencies}");
@@ -270,7 +268,10 @@ mod tests {
 
     #[test]
     fn a_package_without_lints_or_publish_is_found() {
-        let rules = manifest(&LAYERS[0], "[package]\nname = \"a\"\n[dependencies]\nlints = 1\n");
+        let rules = manifest(
+            &LAYERS[LAYERS.len() - 1],
+            "[package]\nname = \"a\"\n[dependencies]\nlints = 1\n",
+        );
         let rules: Vec<_> = rules.into_iter().map(|finding| finding.rule).collect();
         assert_eq!(rules.len(), 3, "{rules:?}");
         assert!(rules.iter().any(|rule| rule.contains("lints")));
@@ -279,13 +280,13 @@ mod tests {
 
     #[test]
     fn a_member_without_a_layer_and_an_ignored_lock_file_are_found() {
-        let good = "members = [\"xtask\"]\npublish = false\n";
+        let good = "members = [\"xtask\"]\n";
         assert!(workspace(&Tree::of(&[("Cargo.toml", good)])).is_empty());
         let bad = [
             ("Cargo.toml", "members = [\"xtask\", \"crates/extra\"]\n"),
             (".gitignore", "/target\nCargo.lock\n"),
         ];
-        assert_eq!(workspace(&Tree::of(&bad)).len(), 3);
+        assert_eq!(workspace(&Tree::of(&bad)).len(), 2);
     }
 
     #[test]

@@ -140,7 +140,10 @@ mod tests {
             ("a/src/lib.rs", "mod b; use b::B; pub struct A; #[ignore] fn f() {}\n"),
             ("a/src/b.rs", "use crate::A; pub struct B;\n"),
             ("b/b.rs", "mod pulse;"),
-            ("crates/swim-quic/src/a.rs", "pub use mio::Poll;"),
+            (
+                "crates/swim-quic/src/a.rs",
+                "pub use mio::Poll; enum E { #[error(\"full: wait\")] Full }",
+            ),
             ("c/b.rs", ""),
             ("a/src/long.rs", &"// x\n".repeat(1_000)),
             ("a/src/wide.rs", &format!("/// Wide.\nstruct Wide {{ {} }}", "a: u8, ".repeat(99))),

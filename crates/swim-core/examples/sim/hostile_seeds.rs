@@ -8,7 +8,7 @@ use swim_core::sim::{HostileReport, StrategyKind, Verbosity, run_hostile_seed};
 use crate::parallel;
 
 /// From so many seeds on, every strategy must have acted.
-const MUST_ACT_ALL: u64 = 256;
+const MUST_ACT_ALL: u64 = 64;
 /// So many failing seeds are told in detail.
 const DETAILS: usize = 5;
 

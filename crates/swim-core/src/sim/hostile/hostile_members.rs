@@ -87,9 +87,13 @@ impl HostileMembers {
     /// What each strategy did: how many messages, streams or bytes, or relays left out.
     pub(crate) fn acts(&self, sim: &Simulation) -> BTreeMap<StrategyKind, u64> {
         let mut acts = self.acts.clone();
-        for (host, kind) in self.kinds() {
-            if matches!(kind, StrategyKind::SilentRelay | StrategyKind::NackingRelay) {
-                *acts.entry(kind).or_default() += sim.dropped_relays(host);
+        for HostileMember { host, strategies, .. } in &self.members {
+            // Of the two kinds of relay, the one that began last has replaced the other.
+            let relay = strategies.iter().map(|(kind, _)| *kind).rfind(|kind| {
+                matches!(kind, StrategyKind::SilentRelay | StrategyKind::NackingRelay)
+            });
+            if let Some(kind) = relay {
+                *acts.entry(kind).or_default() += sim.dropped_relays(*host);
             }
         }
         acts
