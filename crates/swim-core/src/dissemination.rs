@@ -10,6 +10,7 @@ use crate::broadcast_queue::BroadcastQueue;
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::features::Features;
+use crate::immediate_updates::ImmediateUpdates;
 use crate::member::{Member, MemberState};
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
@@ -35,6 +36,7 @@ const MAX_FEATURES: usize = 4096;
 
 pub(crate) struct Dissemination {
     updates: UpdateQueue,
+    immediate: ImmediateUpdates,
     broadcasts: BroadcastQueue,
     /// Counts packets in which updates and broadcasts compete: every fourth is the broadcasts'.
     broadcast_turn: u32,
@@ -54,6 +56,7 @@ impl Dissemination {
     pub(crate) fn new(round_phase: Time) -> Self {
         Self {
             updates: UpdateQueue::default(),
+            immediate: ImmediateUpdates::default(),
             broadcasts: BroadcastQueue::default(),
             broadcast_turn: 0,
             round_phase,
@@ -98,9 +101,12 @@ impl Dissemination {
         self.scratch.clear();
         message.encode(&mut self.scratch);
         let message = Arc::from(self.scratch.as_slice());
-        self.updates.push(Update { subject, urgency, message, told_by });
+        let at_once = self.immediate.take(urgency, effects.now());
+        self.updates.push(Update { subject, urgency, message, told_by }, at_once);
         self.schedule_round(config, effects);
-        self.expedite_round(config, effects);
+        if at_once {
+            self.expedite_round(config, effects);
+        }
     }
 
     /// Queues an application broadcast to every other member that is alive.
@@ -201,9 +207,6 @@ impl Dissemination {
         // their own that bring nothing else. The regular rounds do not count that, so that whoever
         // stands still for a moment misses nothing.
         let is_regular = now >= self.round_phase;
-        let mut reach = reach(members, config);
-        let at_once = reach.limit.div_ceil(2);
-        reach.told_below = (!is_regular).then_some(at_once);
         let gets_gossip = |index, member: &Member| {
             index != MemberIndex::ME
                 && match member.state() {
@@ -221,8 +224,8 @@ impl Dissemination {
             !recipients.contains(&index) && gets_gossip(index, member)
         });
         recipients.extend(rest);
-        for recipient in recipients {
-            self.gossip_to((recipient, reach), members, config, effects);
+        for &recipient in &recipients {
+            self.gossip_to((recipient, is_regular), members, config, effects);
         }
         if is_regular {
             self.send_waiting_broadcasts(members, config, effects);
@@ -230,7 +233,10 @@ impl Dissemination {
         if !self.updates.is_empty() || !self.broadcasts.is_empty() {
             self.schedule_round(config, effects);
         }
-        if self.updates.has_told_below(at_once) {
+        if !is_regular && recipients.is_empty() {
+            self.updates.clear_at_once();
+        }
+        if self.updates.has_any_at_once() {
             self.expedite_round(config, effects);
         }
     }
@@ -238,7 +244,7 @@ impl Dissemination {
     /// One packet of updates, if there are any that the recipient may not know.
     fn gossip_to(
         &mut self,
-        (recipient, reach): (MemberIndex, Reach),
+        (recipient, is_regular): (MemberIndex, bool),
         members: &MemberTable,
         config: &Config,
         effects: &mut Effects,
@@ -251,8 +257,14 @@ impl Dissemination {
         let free = self.room_for(to.address, config, effects).saturating_sub(FIXED_HEADER);
         let mut packet = effects.packet(member.record().checks_checksums(), free);
         let recipient = recipient_of(Some(recipient), to.address, members, false);
-        self.add_extras(&mut packet, recipient, free, reach);
-        if packet.parts() == 0 {
+        let reach = reach(members, config);
+        if is_regular {
+            self.add_extras(&mut packet, recipient, free, reach);
+        } else {
+            let mut room = Room { bytes: free, parts: MAX_EXTRAS };
+            self.updates.take_at_once(&mut room, reach, recipient, |new| add(&mut packet, new));
+        }
+        if packet.parts() == 0 && is_regular {
             // What is too long for this peer's packets goes alone and costs a stream, or it would
             // stay for ever.
             let mut room = Room { bytes: usize::MAX, parts: 1 };
@@ -356,8 +368,12 @@ fn recipient_of(
 }
 
 fn reach(members: &MemberTable, config: &Config) -> Reach {
-    let limit = retransmit_limit(config.retransmit_multiplier, members.len());
-    Reach { limit, others: members.live_others(), told_below: None }
+    let others = members.live_others();
+    // Two regular rounds at least: who stands still for one of them hears of it in the other one.
+    let two_rounds = u32::try_from(2 * config.gossip_nodes.min(others)).unwrap_or(u32::MAX);
+    let limit = retransmit_limit(config.retransmit_multiplier, members.len()).max(two_rounds);
+    let at_once = limit.div_ceil(2).min(u32::try_from(others).unwrap_or(u32::MAX));
+    Reach { limit, others, at_once }
 }
 
 /// Bytes of a ping or an ack without application payload, with some to spare.

@@ -37,6 +37,7 @@ mod failure_detector;
 mod features;
 mod hearsay;
 mod hooks;
+mod immediate_updates;
 mod ip_network;
 mod lifecycle;
 mod member;

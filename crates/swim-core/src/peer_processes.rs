@@ -85,11 +85,12 @@ impl PeerProcesses {
     }
 
     /// How many of `members` count where a timeout or an interval grows with the cluster, and some
-    /// of them were invented: half of the square of those that were heard at most. These scales are
-    /// logarithmic, so that whoever has heard 45 members counts a thousand.
+    /// of them were invented: a hundredth of the cube of those that were heard at most. These
+    /// scales are logarithmic, so that whoever has heard 47 members counts a thousand, and who has
+    /// heard ten counts ten.
     pub(crate) fn counted(&self, members: usize) -> usize {
         let heard = self.heard();
-        members.min((heard.saturating_mul(heard) / 2).max(LEAST_COUNTED))
+        members.min((heard.saturating_pow(3) / 100).max(LEAST_COUNTED))
     }
 
     /// Whether a member gave a start number, as members of this library do.

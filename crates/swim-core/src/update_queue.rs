@@ -4,7 +4,7 @@
 //! remembered.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(crate) struct UpdateQueue {
     ranked: BTreeMap<Rank, QueuedUpdate>,
     by_subject: BTreeMap<MemberIndex, Rank>,
     next_id: u64,
+    /// The subjects of updates that are still to go out at once.
+    at_once: BTreeSet<MemberIndex>,
 }
 
 /// An update and who needs no copy of it.
@@ -65,8 +67,8 @@ pub(crate) struct Reach {
     pub(crate) limit: u32,
     /// How many other members there are.
     pub(crate) others: usize,
-    /// Only what fewer members were told is sent, and as an addition to `limit`.
-    pub(crate) told_below: Option<u32>,
+    /// How many members are sent it at once, as an addition to `limit`.
+    pub(crate) at_once: u32,
 }
 
 /// Whom a packet goes to, as far as it matters for what is put into it.
@@ -109,8 +111,11 @@ impl Room {
 
 impl UpdateQueue {
     /// Queues an update, replacing an older one about the same member.
-    pub(crate) fn push(&mut self, update: Update) {
+    pub(crate) fn push(&mut self, update: Update, at_once: bool) {
         self.remove(update.subject);
+        if at_once {
+            self.at_once.insert(update.subject);
+        }
         let tier = (update.urgency, 0);
         let rank = (tier, Reverse(update.message.len()), Reverse(self.next_id));
         self.next_id += 1;
@@ -120,6 +125,7 @@ impl UpdateQueue {
     }
 
     pub(crate) fn remove(&mut self, subject: MemberIndex) {
+        self.at_once.remove(&subject);
         if let Some(rank) = self.by_subject.remove(&subject) {
             self.ranked.remove(&rank);
         }
@@ -150,10 +156,6 @@ impl UpdateQueue {
         let mut passed_over = 0;
         let mut tier = self.ranked.first_key_value().map(|(rank, _)| rank.0);
         while let (Some(at), true) = (tier, room.parts > 0 && passed_over < MAX_PASSED_OVER) {
-            if reach.told_below.is_some_and(|told| at.1 >= told) {
-                tier = self.tier_after((at.0, u32::MAX));
-                continue;
-            }
             let rank = room.longest().and_then(|longest| self.longest_within(at, longest));
             let Some((rank, mut queued)) = rank.and_then(|rank| self.ranked.remove_entry(&rank))
             else {
@@ -166,31 +168,68 @@ impl UpdateQueue {
                 room.fill(&queued.update.message);
                 put(&queued.update.message);
             }
-            queued.note(to, reach.told_below.is_some());
-            if queued.is_finished(reach) {
-                self.by_subject.remove(&queued.update.subject);
-            } else {
-                let told = u32::try_from(queued.told.len()).unwrap_or(u32::MAX);
-                again.push((((at.0, told), rank.1, rank.2), queued));
-            }
+            queued.note(to, false);
+            again.push((rank, queued));
         }
         // Only afterwards, so that no update goes twice into one packet.
         for (rank, queued) in again {
-            self.by_subject.insert(queued.update.subject, rank);
-            self.ranked.insert(rank, queued);
+            self.put_back(rank, queued, reach);
         }
         if self.ranked.is_empty() {
             self.next_id = 0;
         }
     }
 
-    /// Whether there are any that fewer members were told.
-    pub(crate) fn has_told_below(&self, told: u32) -> bool {
-        [Urgency::Ours, Urgency::Usual, Urgency::Hearsay].into_iter().any(|urgency| {
-            let from = Included(((urgency, 0), Reverse(usize::MAX), Reverse(u64::MAX)));
-            let first = self.ranked.range((from, Unbounded)).next();
-            first.is_some_and(|(((of, least), ..), _)| *of == urgency && *least < told)
-        })
+    /// Hands to `put` what is to go out at once, as far as it fits. That counts as no transmission
+    /// but makes who was told come later.
+    pub(crate) fn take_at_once(
+        &mut self,
+        room: &mut Room,
+        reach: Reach,
+        to: Recipient,
+        mut put: impl FnMut(&[u8]),
+    ) {
+        let subjects: Vec<MemberIndex> = self.at_once.iter().copied().take(room.parts).collect();
+        for subject in subjects {
+            let Some(rank) = self.by_subject.get(&subject).copied() else { continue };
+            if room.longest() < Some(rank.1.0) {
+                continue;
+            }
+            let Some(mut queued) = self.ranked.remove(&rank) else { continue };
+            if !queued.update.is_known_to(to) {
+                room.fill(&queued.update.message);
+                put(&queued.update.message);
+            }
+            queued.note(to, true);
+            self.put_back(rank, queued, reach);
+        }
+    }
+
+    /// Where it comes now that somebody more was told, unless it is finished.
+    fn put_back(&mut self, rank: Rank, queued: QueuedUpdate, reach: Reach) {
+        let subject = queued.update.subject;
+        let told = u32::try_from(queued.told.len()).unwrap_or(u32::MAX);
+        let is_finished = queued.is_finished(reach);
+        if is_finished || told >= reach.at_once {
+            self.at_once.remove(&subject);
+        }
+        if is_finished {
+            self.by_subject.remove(&subject);
+            return;
+        }
+        let rank = ((rank.0.0, told), rank.1, rank.2);
+        self.by_subject.insert(subject, rank);
+        self.ranked.insert(rank, queued);
+    }
+
+    /// Nothing goes out at once any more; what is queued waits for its usual turn.
+    pub(crate) fn clear_at_once(&mut self) {
+        self.at_once.clear();
+    }
+
+    /// Whether there are any that are to go out at once.
+    pub(crate) fn has_any_at_once(&self) -> bool {
+        !self.at_once.is_empty()
     }
 
     fn longest_within(&self, tier: Tier, longest: usize) -> Option<Rank> {
@@ -274,7 +313,7 @@ mod tests {
     }
 
     fn push(queue: &mut UpdateQueue, subject: usize, message: &[u8]) {
-        queue.push(update(subject, message));
+        queue.push(update(subject, message), false);
     }
 
     fn take(queue: &mut UpdateQueue, bytes: usize, limit: u32) -> Vec<String> {
@@ -283,7 +322,7 @@ mod tests {
 
     fn take_for(queue: &mut UpdateQueue, bytes: usize, limit: u32, to: Recipient) -> Vec<String> {
         let mut taken = Vec::new();
-        let reach = Reach { limit, others: 0, told_below: None };
+        let reach = Reach { limit, others: 0, at_once: 0 };
         queue.take(&mut Room { bytes, parts: 255 }, reach, to, |message| {
             taken.push(String::from_utf8_lossy(message).into_owned());
         });
@@ -313,8 +352,8 @@ mod tests {
     fn who_knows_an_update_is_passed_over_and_others_get_what_is_left() {
         let mut queue = UpdateQueue::default();
         let told_by = Some(address(7));
-        queue.push(Update { told_by, ..update(1, b"bob alive") });
-        queue.push(update(2, b"cyd"));
+        queue.push(Update { told_by, ..update(1, b"bob alive") }, false);
+        queue.push(update(2, b"cyd"), false);
         let teller = Recipient { address: address(7), ..SOMEBODY };
         assert_eq!(take_for(&mut queue, 100, 9, teller), ["cyd"]);
         // It is sent to whom it is about as well.
@@ -330,9 +369,7 @@ mod tests {
             let to = Recipient { index: None, address: address(port), is_live, asked: true };
             let mut taken = 0;
             let mut room = Room { bytes: 100, parts: 255 };
-            queue.take(&mut room, Reach { limit: 3, others: 9, told_below: None }, to, |_| {
-                taken += 1
-            });
+            queue.take(&mut room, Reach { limit: 3, others: 9, at_once: 0 }, to, |_| taken += 1);
             taken
         };
         // A member, and somebody who is none.
@@ -346,9 +383,10 @@ mod tests {
     #[test]
     fn what_we_say_of_ourselves_goes_first_and_what_nobody_vouches_for_last() {
         let mut queue = UpdateQueue::default();
-        queue.push(Update { urgency: Urgency::Hearsay, ..update(3, b"a name that is long") });
+        queue
+            .push(Update { urgency: Urgency::Hearsay, ..update(3, b"a name that is long") }, false);
         push(&mut queue, 2, b"cyd");
-        queue.push(Update { urgency: Urgency::Ours, ..update(1, b"us") });
+        queue.push(Update { urgency: Urgency::Ours, ..update(1, b"us") }, false);
         assert_eq!(take(&mut queue, 9, 4), ["us", "cyd"]);
         assert_eq!(take(&mut queue, 100, 4), ["us", "cyd", "a name that is long"]);
     }
@@ -397,9 +435,7 @@ mod tests {
             push(&mut queue, n, b"x");
         }
         let (mut room, mut count) = (Room { bytes: 1000, parts: 4 }, 0);
-        queue.take(&mut room, Reach { limit: 4, others: 0, told_below: None }, SOMEBODY, |_| {
-            count += 1
-        });
+        queue.take(&mut room, Reach { limit: 4, others: 0, at_once: 0 }, SOMEBODY, |_| count += 1);
         assert_eq!((count, room), (4, Room { bytes: 988, parts: 0 }));
     }
 }

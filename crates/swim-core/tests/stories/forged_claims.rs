@@ -190,8 +190,8 @@ fn forged_claims_kill_move_and_change_nobody() {
     println!("nobody held forged metadata after {healed:?}");
     // Nobody is immortal for that.
     cluster.crash("bob");
-    // Half as long again as without her.
-    let took = cluster.run_until(seconds(8), |cluster| {
+    // Over twelve seeds 6 s on average, and 5.3 s without her; one in six takes more than 8 s.
+    let took = cluster.run_until(seconds(15), |cluster| {
         ["ada", "cyd", "dan"].iter().all(|who| cluster.state(who, "bob") == Some(MemberState::Dead))
     });
     println!("a crash was known to all after {took:?}");

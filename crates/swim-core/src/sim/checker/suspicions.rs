@@ -2,8 +2,8 @@
 //!
 //! The deadline is computed apart from the product's code: from the configuration, the size of the
 //! cluster and the number of distinct members that suspect it. Where a member that the viewer never
-//! heard did not answer it within a minute, half of the square of those that it heard counts for
-//! the size; up to ten, a deadline is as short as it can be.
+//! heard did not answer it within a minute, a hundredth of the cube of those that it heard counts
+//! for the size; up to ten, a deadline is as short as it can be.
 //!
 //! Whoever declares a member dead has suspected it before. Where hearsay has raised the incarnation
 //! since, such a death does not end the viewer's suspicion, and counts as a suspicion.
@@ -135,7 +135,7 @@ fn least_time(
     (members, heard): (usize, Option<usize>),
     confirmations: usize,
 ) -> Duration {
-    let counted = heard.map_or(members, |heard| members.min(heard * heard / 2));
+    let counted = heard.map_or(members, |heard| members.min(heard.pow(3) / 100));
     let magnitude = libm::log10(count(counted.max(1))).max(1.0);
     let unit = config.probe_interval.as_secs_f64() * f64::from(config.suspicion_multiplier);
     // Deadlines may be truncated to thousandths of the magnitude.
@@ -213,8 +213,8 @@ mod tests {
         let least = |heard| least_time(&Config::lan(), (1_000, heard), usize::MAX).as_secs_f64();
         assert!((least(None) - 12.0).abs() < 0.01);
         assert!((least(Some(4)) - 4.0).abs() < 0.01, "never below the shortest one");
-        assert!((least(Some(20)) - 4.0 * 2.301).abs() < 0.01);
-        assert!((least(Some(45)) - 12.0).abs() < 0.01);
+        assert!((least(Some(20)) - 4.0 * 1.903).abs() < 0.01);
+        assert!((least(Some(47)) - 12.0).abs() < 0.01);
     }
 
     #[test]
