@@ -21,6 +21,8 @@ mod sim;
 mod soak;
 mod stop;
 mod test;
+mod test_programs;
+mod test_steps;
 mod tidy;
 mod workspace;
 

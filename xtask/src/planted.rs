@@ -26,15 +26,16 @@ pub(crate) fn patches(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
     Ok(patches)
 }
 
-/// Makes the copy equal to the sources below `root` and applies the patch; says where it is.
+/// Makes a copy, one for each `purpose`, equal to the sources below `root` and applies the patch;
+/// says where it is.
 ///
 /// # Errors
 /// [`Stop::Cannot`], or [`Stop::Failed`] when the patch does not apply.
-pub(crate) fn plant(root: &Path, patch: &Path) -> Result<PathBuf, Stop> {
-    let copy = root.join("target/planted/source");
+pub(crate) fn plant(root: &Path, patch: &Path, purpose: &str) -> Result<PathBuf, Stop> {
+    let copy = root.join("target/planted").join(purpose);
     let copied = SOURCES.iter().try_for_each(|name| update(&root.join(name), &copy.join(name)));
     copied
-        .and_then(|()| workspace::mark_version(&copy, "planted"))
+        .and_then(|()| workspace::mark_version(&copy, &format!("planted.{purpose}")))
         .map_err(|error| Stop::cannot("copy the sources", error))?;
     let mut apply = Command::new("git");
     apply.current_dir(&copy).arg("apply").arg(patch);

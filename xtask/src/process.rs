@@ -4,6 +4,7 @@
 //! ends it when the user interrupts. Nothing here polls or sleeps: the end of a child, a line of
 //! its output and an interrupt are messages on one channel.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
+
+use crate::fleet::logs;
 use crate::{Stop, clock};
 
 /// How often a long step says that it is still running.
@@ -69,6 +73,18 @@ pub(crate) fn run(command: &mut Command, what: &str) -> Result<ExitStatus, Stop>
 /// As [`run`].
 pub(crate) fn capture(command: &mut Command, what: &str) -> Result<Finished, Stop> {
     supervise(command, what, true)
+}
+
+/// Runs `command` and keeps what it prints, both outputs in the order of their lines.
+///
+/// # Errors
+/// As [`run`], and [`Stop::Cannot`] where there is no room for a temporary file.
+pub(crate) fn record(command: &mut Command, what: &str) -> Result<(ExitStatus, String), Stop> {
+    let cannot = |error| Stop::cannot(format!("keep what {what} prints"), error);
+    let file = NamedTempFile::new().map_err(cannot)?;
+    let end = || OpenOptions::new().append(true).open(file.path()).map_err(cannot);
+    let status = run(command.stdout(end()?).stderr(end()?), what)?;
+    Ok((status, logs::read(file.path())))
 }
 
 /// The first line of what a short command prints, when it runs and succeeds.
@@ -138,6 +154,14 @@ mod tests {
         let finished = capture(&mut shell, "a shell").unwrap();
         assert_eq!(finished.lines, ["one", "two"]);
         assert_eq!(finished.status.code(), Some(3));
+    }
+
+    #[test]
+    fn both_outputs_of_a_child_are_kept_in_their_order() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo one; echo two >&2; echo three; exit 3"]);
+        let (status, said) = record(&mut shell, "a shell").unwrap();
+        assert_eq!((status.code(), said.as_str()), (Some(3), "one\ntwo\nthree\n"));
     }
 
     #[test]
