@@ -69,6 +69,20 @@ fn others_answer_for_a_member_that_only_one_cannot_reach() {
     assert_eq!(cluster.machine("ada").health(), 0);
 }
 
+/// Two of five relays are silent: they cannot reach bob either, or do not care to.
+#[test]
+fn relays_that_do_not_pass_pings_on_make_nobody_suspect() {
+    let mut cluster = Cluster::joined(&["ada", "bob", "cyd", "dan", "eve", "fay", "gus"]);
+    for who in ["ada", "eve", "fay"] {
+        cluster.wire.isolate(who, &["bob"]);
+    }
+    cluster.run_for(seconds(120));
+    let counters = cluster.machine("ada").stats().counters;
+    assert!(counters.probes_indirect > 10, "{counters:?}");
+    assert_eq!((counters.probes_failed, counters.suspicions), (0, 0));
+    assert_eq!(cluster.state("ada", "bob"), Some(MemberState::Alive));
+}
+
 #[test]
 fn a_stream_saves_whom_no_packet_reaches() {
     let mut cluster = Cluster::joined(&["ada", "bob"]);
