@@ -46,6 +46,8 @@ mod member_name;
 mod member_table;
 mod membership;
 mod merge_admission;
+#[cfg(test)]
+mod merge_laws;
 #[cfg(feature = "sim")]
 pub mod model;
 mod move_examiner;
