@@ -197,7 +197,7 @@ impl Work {
             Self::Cargo(arguments) => (cargo, arguments),
             Self::Tests => (cargo, &["test"]),
             Self::Unlinked(arguments) => {
-                with_built_boringssl(&mut cargo);
+                workspace::use_built_boringssl(&mut cargo);
                 (cargo, arguments)
             }
             Self::Docs(arguments) => {
@@ -235,19 +235,6 @@ impl Work {
 fn without_go(ci: bool, missing: Option<Stop>) -> Result<(), (Verdict, String)> {
     let verdict = if ci { Verdict::Failed } else { Verdict::Skipped };
     missing.map_or(Ok(()), |missing| Err((verdict, missing.told())))
-}
-
-/// Has cargo take the BoringSSL that other steps have built, where there is one.
-fn with_built_boringssl(cargo: &mut Command) {
-    let builds = std::fs::read_dir(workspace::root().join("target/debug/build"));
-    let built = builds.into_iter().flatten().filter_map(Result::ok).find_map(|folder| {
-        let out = folder.path().join("out");
-        out.join("build/libssl.a").is_file().then_some(out)
-    });
-    if let Some(out) = built {
-        cargo.env("BORING_BSSL_PATH", out.join("build"));
-        cargo.env("BORING_BSSL_INCLUDE_PATH", out.join("boringssl/include"));
-    }
 }
 
 #[cfg(test)]

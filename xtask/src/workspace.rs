@@ -34,6 +34,19 @@ fn describes_package(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
+/// Has cargo take the BoringSSL that other steps have built, where there is one.
+pub(crate) fn use_built_boringssl(cargo: &mut Command) {
+    let builds = std::fs::read_dir(root().join("target/debug/build"));
+    let built = builds.into_iter().flatten().filter_map(Result::ok).find_map(|folder| {
+        let out = folder.path().join("out");
+        out.join("build/libssl.a").is_file().then_some(out)
+    });
+    if let Some(out) = built {
+        cargo.env("BORING_BSSL_PATH", out.join("build"));
+        cargo.env("BORING_BSSL_INCLUDE_PATH", out.join("boringssl/include"));
+    }
+}
+
 /// Builds an example and says where its executable is.
 ///
 /// # Errors

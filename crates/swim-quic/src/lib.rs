@@ -93,6 +93,9 @@ mod delayed_tasks;
 mod driver;
 mod error;
 mod expiry;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held_bytes;
 mod hook_link;
 mod hook_runner;
@@ -160,8 +163,9 @@ pub use receipt::Receipt;
 pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter};
 pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{
-    Config, ConfigError, DeliveryReport, DialFailure, Member, MemberName, MemberState,
-    MembershipStats, NameError, SecretKey, StateSender, StreamFailure, UnacceptableAnswer,
+    Config, ConfigError, DeliveryReport, DialFailure, IpNetwork, Member, MemberName, MemberState,
+    MembershipStats, NameError, ProtocolVersions, SecretKey, StateSender, StreamFailure,
+    UnacceptableAnswer,
 };
 pub use to_member_name::ToMemberName;
 pub use wait_any::{Receiver, wait_any};

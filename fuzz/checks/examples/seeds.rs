@@ -34,6 +34,68 @@ const BODIES: [Option<u8>; 12] = [
     Some(11),
 ];
 
+/// What people write, right and wrong.
+const TEXTS: &[(&str, &[&str])] = &[
+    (
+        "address_text",
+        &[
+            "10.0.0.2:7946",
+            "10.0.0.2",
+            "[fd00::1]:7946",
+            "fd00::1",
+            "[fe80::1%3]:7946",
+            "seed.example:7946",
+            "seed.example",
+            "ada/10.0.0.2:7946",
+            "ada/seed.example",
+            "_swim._udp.example.com",
+            "/10.0.0.2",
+            "10.0.0.2:0",
+            "10.0.0.2:70000",
+            "[10.0.0.2]:7946",
+            "10.0.0.0/8",
+            "fd00::/8",
+            "10.0.0.0/33",
+            "::ffff:10.0.0.1/100",
+            "eth0",
+            "spiffe://example.org/member/{name}",
+            "spiffe://example.org/*/{name}",
+            "spiffe:///{name}",
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67:89",
+        ],
+    ),
+    (
+        "settings_text",
+        &[
+            "{}",
+            r#"{"config":{}}"#,
+            r#"{"config":{"label":"blue","probe_interval":"250ms"}}"#,
+            r#"{"config":{"probe_interval":"1h","probe_timeout":"2h"}}"#,
+            r#"{"config":{"gossip_interval":"0s","push_pull_interval":"1m 30s"}}"#,
+            r#"{"config":{"allowed_networks":["10.0.0.0/8","fd00::/8"]}}"#,
+            r#"{"config":{"stream_fallback_exceptions":["ada"],"stream_fallback":false}}"#,
+            r#"{"config":{"versions":{"delegate_max":3,"delegate_current":3}}}"#,
+            r#"{"config":{"packet_budget":1,"max_members":0}}"#,
+            r#"{"config":{"packet_budget":65535,"max_members":4294967296}}"#,
+            r#"{"config":{"awareness_max_multiplier":0,"suspicion_multiplier":0}}"#,
+            r#"{"config":{"dead_node_reclaim_time":"1000y"}}"#,
+            r#"{"config":{"dead_node_reclaim_time":"-1s"}}"#,
+            r#"{"config":{"compression":true,"verify_incoming":false}}"#,
+            r#"{"limits":{"dial_timeout":"1s 500ms","connections":64}}"#,
+            r#"{"limits":{"connections":0,"handshakes":0}}"#,
+            r#"{"limits":{"streams":1,"half_open":1}}"#,
+            r#"{"subscriptions":{"messages":10}}"#,
+            r#"{"subscriptions":{"messages":0,"message_bytes":0}}"#,
+            r#"{"advertise":"10.0.0.0/8"}"#,
+            r#"{"advertise":"eth0","name_policy":"any"}"#,
+            r#"{"name_fields":{"spiffe":["spiffe://example.org/member/{name}"]}}"#,
+            r#"{"name_fields":{"dns":true}}"#,
+            r#"{"config":{"unknown":1}}"#,
+        ],
+    ),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
     let vectors: Vec<Value> = serde_json::from_str(VECTORS)?;
@@ -52,6 +114,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         for settings in [1, 15] {
             seeds.add("cluster", &[&story_of_three(settings, step)])?;
         }
+    }
+    for (target, texts) in TEXTS {
+        for text in *texts {
+            seeds.add(target, &[text.as_bytes()])?;
+        }
+    }
+    for length in 0..24_u8 {
+        // Whole names, cut ones, and names that are not UTF-8.
+        let name = [b"a-protocol's-name-of-this-length".as_slice(), &[0xff; 8]].concat();
+        let cut = usize::from(length) + usize::from(length % 3 == 0) * 8;
+        seeds.add("application_header", &[&[0xf5, length], &name[..cut], b"rest"])?;
+    }
+    for number in 0..32 {
+        // Materials whole and damaged; tokens; what arrives at a live connection.
+        let damage = if number < 12 { 0 } else { number };
+        let pem = [1 + number % 7, number, damage % 6];
+        seeds.add("pem_text", &[&pem, &program(number)[..usize::from(damage)]])?;
+        seeds.add("retry_tokens", &[&[number % 4], &program(number)])?;
+        seeds.add("live_connections", &[&program(number)])?;
     }
     println!("{} seeds in {}", seeds.written, seeds.corpus.display());
     Ok(())
@@ -114,6 +195,13 @@ fn story_of_three(settings: u8, step: u8) -> Vec<u8> {
     let join = |who| [15, who, 0, 0].into_iter().chain([0; 10]);
     let turns = (0..20).flat_map(|turn| [9, 0, 0, 0, step, turn, turn % 3, turn]);
     [settings].into_iter().chain(join(1)).chain(join(2)).chain(turns).collect()
+}
+
+/// Bytes that choose steps of every kind, other ones for each number.
+fn program(number: u8) -> Vec<u8> {
+    (0..200)
+        .map(|at: u8| at.wrapping_mul(number.wrapping_mul(2) | 1) ^ (at >> 3) ^ number)
+        .collect()
 }
 
 fn unhex(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {

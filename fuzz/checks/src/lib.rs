@@ -6,18 +6,32 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "service")]
+pub mod address_text;
+#[cfg(feature = "service")]
+pub mod application_header;
 pub mod canary;
 pub mod cluster;
 pub mod compression;
 mod draw;
+#[cfg(feature = "service")]
+mod endpoints;
 pub mod hello;
 mod layers;
+#[cfg(feature = "service")]
+pub mod live_connections;
 mod lzw;
 pub mod membership;
 pub mod messages;
 pub mod packet;
 mod participants;
+#[cfg(feature = "service")]
+pub mod pem_text;
 pub mod reliable;
+#[cfg(feature = "service")]
+pub mod retry_tokens;
+#[cfg(feature = "service")]
+pub mod settings_text;
 pub mod stream;
 mod watch;
 
@@ -42,3 +56,18 @@ pub const TARGETS: &[Target] = &[
     Target { name: "membership", check: membership::check },
     Target { name: "cluster", check: cluster::check },
 ];
+
+/// Those that link BoringSSL.
+#[cfg(feature = "service")]
+pub const SERVICE_TARGETS: &[Target] = &[
+    Target { name: "application_header", check: application_header::check },
+    Target { name: "address_text", check: address_text::check },
+    Target { name: "settings_text", check: settings_text::check },
+    Target { name: "pem_text", check: pem_text::check },
+    Target { name: "retry_tokens", check: retry_tokens::check },
+    Target { name: "live_connections", check: live_connections::check },
+];
+
+/// Without those that link BoringSSL.
+#[cfg(not(feature = "service"))]
+pub const SERVICE_TARGETS: &[Target] = &[];

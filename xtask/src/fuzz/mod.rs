@@ -18,7 +18,7 @@ use outcome::Report;
 use toolchain::Toolchain;
 
 /// The canary comes first: where it is not found, the others' silence means nothing.
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 15] = [
     CANARY,
     "packet",
     "stream",
@@ -28,7 +28,15 @@ const TARGETS: [&str; 9] = [
     "compression",
     "membership",
     "cluster",
+    "application_header",
+    "address_text",
+    "settings_text",
+    "pem_text",
+    "retry_tokens",
+    "live_connections",
 ];
+/// The last ones link BoringSSL.
+const SERVICE: &[&str] = TARGETS.split_at(9).1;
 const CANARY: &str = "canary";
 
 /// Longer than the longest packet, 65,535 bytes.
@@ -135,6 +143,10 @@ fn build(toolchain: &Toolchain, folders: &Folders, targets: &[&str], compares: b
     cargo.args(["--target", toolchain.host()]).arg("--target-dir").arg(folders.build());
     for target in targets {
         cargo.args(["--bin", target]);
+    }
+    if targets.iter().any(|target| SERVICE.contains(target)) {
+        cargo.args(["--features", "service"]);
+        workspace::use_built_boringssl(&mut cargo);
     }
     let mut flags = toolchain::FLAGS.to_vec();
     flags.extend(compares.then_some(toolchain::COMPARES));

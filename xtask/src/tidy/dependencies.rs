@@ -82,7 +82,17 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         manifest: "fuzz/checks/Cargo.toml",
-        dependencies: &["rmp-serde", "serde", "serde_bytes", "swim-quic-core"],
+        dependencies: &[
+            "quiche",
+            "rmp-serde",
+            "serde",
+            "serde_bytes",
+            "serde_json",
+            "swim-quic",
+            "swim-quic-certs",
+            "swim-quic-core",
+            "swim-quic-net",
+        ],
         siblings_in_tests: &[],
     },
     Layer {
