@@ -135,6 +135,7 @@ fn is_service_name(host: &str) -> bool {
     service.starts_with('_')
         && protocols.iter().any(|known| protocol.eq_ignore_ascii_case(known))
         && labels.next().is_some_and(is_host_name)
+        && is_host_name(host)
 }
 
 #[cfg(feature = "srv")]
@@ -206,6 +207,9 @@ mod tests {
         assert!(service.parse::<JoinAddress>().unwrap_err().to_string().contains("feature `srv`"));
         assert!("_swim._udp.example.com:7946".parse::<JoinAddress>().is_err());
         assert_eq!(parse("_odd.example.com").host, Host::Name("_odd.example.com".into()));
+        for wrong in ["_s:m:n._udp.m", "_s m._udp.m", "_-._udp.m"] {
+            assert!(wrong.parse::<JoinAddress>().is_err(), "{wrong}");
+        }
     }
 
     #[test]
