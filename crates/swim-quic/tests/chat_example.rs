@@ -1,23 +1,24 @@
 //! The example `chat` as three processes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Write};
+#[path = "common/example_process.rs"]
+mod example_process;
+
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 
 use certs::Authority;
+use example_process::ExampleProcess;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Somebody at a terminal; killed with the test.
+/// Somebody at a terminal.
 struct Terminal {
-    child: Child,
+    process: ExampleProcess,
+    /// Until nothing more is typed.
     typed: Option<ChildStdin>,
-    lines: Receiver<String>,
 }
 
 impl Terminal {
@@ -27,41 +28,19 @@ impl Terminal {
         let file = |kind| directory.join(format!("{name}.{kind}"));
         std::fs::write(file("pem"), issued.certificate_pem).unwrap();
         std::fs::write(file("key"), issued.key_pem).unwrap();
-        let test = std::env::current_exe().unwrap();
-        let example = test.parent().unwrap().parent().unwrap().join("examples/chat");
-        assert!(example.exists(), "{} is missing: run cargo test", example.display());
-        let mut command = Command::new(example);
-        command.arg(directory).arg(name).args(seed);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        let mut process = ExampleProcess::start("chat", |command| {
+            command.arg(directory).arg(name).args(seed).stdin(Stdio::piped());
         });
-        let typed = child.stdin.take();
-        Self { child, typed, lines }
+        let typed = process.child.stdin.take();
+        Self { process, typed }
     }
 
     fn say(&mut self, line: &str) {
         writeln!(self.typed.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// The next line that contains this.
-    fn wait_for(&self, text: &str) -> String {
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("never said: {text}"));
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn wait_for(&self, text: &str) {
+        self.process.wait_for(text);
     }
 }
 
@@ -71,7 +50,7 @@ fn what_is_typed_arrives_and_who_comes_and_goes_is_told() {
     let authority = Authority::generate("chat", 30 * DAY).unwrap();
     let start = |name, seed| Terminal::start(&authority, directory.path(), name, seed);
     let mut ada = start("ada", None);
-    let address = ada.wait_for("ada listens at ").rsplit(' ').next().unwrap().to_owned();
+    let address = ada.process.wait_for_word("ada listens at ");
     let mut bob = start("bob", Some(&address));
     bob.wait_for("ada is here");
     let cyd = start("cyd", Some(&address));

@@ -1,14 +1,16 @@
 //! The examples that run by themselves do what they say.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/example_path.rs"]
+mod example_path;
+
 use std::process::Command;
+
+use example_path::path_of;
 
 /// What an example prints. It must end well.
 fn output(example: &str) -> String {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().parent().unwrap().join("examples").join(example);
-    assert!(path.exists(), "{} is missing: run the tests with cargo test", path.display());
-    let output = Command::new(path).output().unwrap();
+    let output = Command::new(path_of(example)).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     printed

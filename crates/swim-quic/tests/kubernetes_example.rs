@@ -2,24 +2,23 @@
 //! and that the manifests set what it reads.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "common/example_process.rs"]
+mod example_process;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::Duration;
 
 use certs::Authority;
+use example_process::ExampleProcess;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A running member; killed with the test.
+/// A running member.
 struct Pod {
-    child: Child,
-    lines: Receiver<String>,
+    process: ExampleProcess,
     address: String,
     health: String,
 }
@@ -33,39 +32,18 @@ impl Pod {
         std::fs::write(directory.join("ca.crt"), authority.certificate_pem()).unwrap();
         std::fs::write(directory.join("tls.crt"), issued.certificate_pem).unwrap();
         std::fs::write(directory.join("tls.key"), issued.key_pem).unwrap();
-        let test = std::env::current_exe().unwrap();
-        let example = test.parent().unwrap().parent().unwrap().join("examples/kubernetes");
-        assert!(example.exists(), "{} is missing: run cargo test", example.display());
-        let mut child = Command::new(example)
-            .env("MEMBER_NAME", name)
-            .env("MEMBER_CERTIFICATES", &directory)
-            .env("MEMBER_BIND", "127.0.0.1:0")
-            .env("MEMBER_ADDRESS", "127.0.0.1")
-            .env("MEMBER_SEEDS", seeds)
-            .env("MEMBER_HEALTH", "127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        let process = ExampleProcess::start("kubernetes", |command| {
+            command
+                .env("MEMBER_NAME", name)
+                .env("MEMBER_CERTIFICATES", &directory)
+                .env("MEMBER_BIND", "127.0.0.1:0")
+                .env("MEMBER_ADDRESS", "127.0.0.1")
+                .env("MEMBER_SEEDS", seeds)
+                .env("MEMBER_HEALTH", "127.0.0.1:0");
         });
-        let mut pod = Self { child, lines, address: String::new(), health: String::new() };
-        pod.address = pod.wait_for("listens at").rsplit(' ').next().unwrap().to_owned();
-        pod.health = pod.wait_for("health at").rsplit(' ').next().unwrap().to_owned();
-        pod
-    }
-
-    /// The next line that contains this.
-    fn wait_for(&self, what: &str) -> String {
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("no line with {what:?}"));
-            if line.contains(what) {
-                return line;
-            }
-        }
+        let address = process.wait_for_word("listens at");
+        let health = process.wait_for_word("health at");
+        Self { process, address, health }
     }
 
     /// What a page says: its status and its text.
@@ -79,15 +57,8 @@ impl Pod {
     }
 
     fn terminate(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
+        let pid = rustix::process::Pid::from_child(&self.process.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    }
-}
-
-impl Drop for Pod {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -102,7 +73,7 @@ fn pods_become_ready_by_finding_each_other_and_leave_on_sigterm() {
     let second = Pod::start(&authority, directory.path(), "member-1", &first.address);
     let mut third = Pod::start(&authority, directory.path(), "member-2", &first.address);
     for pod in [&first, &second] {
-        pod.wait_for("member-2 joined");
+        pod.process.wait_for("member-2 joined");
         assert_eq!(pod.get("/ready"), (200, "3 members\n".into()));
     }
     let (status, metrics) = second.get("/metrics");
@@ -111,10 +82,10 @@ fn pods_become_ready_by_finding_each_other_and_leave_on_sigterm() {
     assert_eq!(second.get("/nothing").0, 404);
 
     third.terminate();
-    third.wait_for("left: ");
-    assert!(third.child.wait().unwrap().success());
+    third.process.wait_for("left: ");
+    assert!(third.process.child.wait().unwrap().success());
     for pod in [&first, &second] {
-        pod.wait_for("member-2 left");
+        pod.process.wait_for("member-2 left");
         assert_eq!(pod.get("/ready"), (200, "2 members\n".into()), "ready whoever goes");
     }
 }

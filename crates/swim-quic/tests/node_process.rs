@@ -1,6 +1,9 @@
 //! The reference member as a process: its command line, its commands, and how it ends.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/example_path.rs"]
+mod example_path;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -10,18 +13,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
 use certs::{Authority, Existing};
+use example_path::path_of;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// Where cargo puts examples, seen from a test's own executable.
-fn node_binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().parent().unwrap().join("examples/node");
-    assert!(path.exists(), "{} is missing: run the tests with cargo test", path.display());
-    path
-}
 
 /// A certificate directory that goes away with the test.
 struct Certificates {
@@ -64,7 +60,7 @@ struct Node {
 
 impl Node {
     fn start(certificates: &Certificates, name: &str, more: &[&str]) -> Self {
-        let mut child = Command::new(node_binary())
+        let mut child = Command::new(path_of("node"))
             .args(["--name", name, "--profile", "local", "--json"])
             .args(if more.contains(&"--bind") {
                 &[] as &[&str]
@@ -155,7 +151,7 @@ impl Drop for Node {
 }
 
 fn run(certs: &Path, arguments: &[&str]) -> Output {
-    Command::new(node_binary())
+    Command::new(path_of("node"))
         .args(arguments)
         .arg("--certs")
         .arg(certs)

@@ -1,13 +1,18 @@
 //! The example `rpc`: what it prints, and its calls in a partition.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../examples/rpc/call.rs"]
 mod call;
+#[path = "common/example_path.rs"]
+mod example_path;
 
 use std::error::Error;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use call::{CallError, call, serve};
+use example_path::path_of;
 use swim_quic::testkit::TestCluster;
 
 #[test]
@@ -30,10 +35,7 @@ fn a_call_into_a_partition_ends_by_its_deadline() -> Result<(), Box<dyn Error>> 
 
 #[test]
 fn the_example_calls_and_gives_up() {
-    let test = std::env::current_exe().unwrap();
-    let example = test.parent().unwrap().parent().unwrap().join("examples/rpc");
-    assert!(example.exists(), "{} is missing: run the tests with cargo test", example.display());
-    let output = Command::new(example).output().unwrap();
+    let output = Command::new(path_of("rpc")).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let printed = String::from_utf8(output.stdout).unwrap();
