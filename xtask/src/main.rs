@@ -46,6 +46,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the whole check, step by step
     Test(test::Arguments),
+    /// Run all tests, several programs of them at the same time
+    Tests,
     /// Put nodes and Go peers into one cluster, case by case
     Interop(interop::Arguments),
     /// Let real nodes crash, freeze, leave and return for as long as you like
@@ -80,6 +82,7 @@ fn run(command: Command) -> Result<(), Stop> {
     match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Tests => test_programs::run(),
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),

@@ -1,5 +1,6 @@
-//! All tests of the workspace: cargo builds their programs, several of which run at the same time,
-//! as most wait most of the time. What a program prints is shown if one of its tests fails.
+//! `cargo xtask tests`: all tests of the workspace. Cargo builds their programs, several of which
+//! run at the same time, as most wait most of the time. What a program prints is shown if one of
+//! its tests fails.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,8 +24,8 @@ struct TestProgram {
     folder: PathBuf,
 }
 
-/// Builds and runs them, then those in the documentation; says whether all passed.
-pub(crate) fn run() -> Result<bool, Stop> {
+/// Builds and runs them, then those in the documentation.
+pub(crate) fn run() -> Result<(), Stop> {
     let mut build = workspace::cargo();
     build.current_dir(workspace::root()).arg("test").args(WHAT);
     let built = process::capture(
@@ -42,7 +43,8 @@ pub(crate) fn run() -> Result<bool, Stop> {
     let passed = run_all(programs)?;
     let mut documented = workspace::cargo();
     documented.current_dir(workspace::root()).args(["test", "--doc", "--quiet"]).args(WHAT);
-    Ok(process::run(&mut documented, "the tests in the documentation")?.success() && passed)
+    let documented = process::run(&mut documented, "the tests in the documentation")?;
+    if passed && documented.success() { Ok(()) } else { Err(Stop::Said(1)) }
 }
 
 fn run_all(programs: VecDeque<TestProgram>) -> Result<bool, Stop> {

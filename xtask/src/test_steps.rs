@@ -28,7 +28,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the code is formatted",
         work: Work::Cargo(&["fmt", "--all", "--check"]),
     },
-    Step { name: "tidy", about: "architecture and style are kept", work: Work::Quick(&["tidy"]) },
+    Step { name: "tidy", about: "architecture and style are kept", work: Work::Alone(&["tidy"]) },
     Step {
         name: "deny",
         about: "licences, sources and bans of all dependencies",
@@ -65,7 +65,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "tests",
         about: "unit, integration and documentation tests, with all features",
-        work: Work::Tests,
+        work: Work::Alone(&["tests"]),
     },
     Step {
         name: "sim",
@@ -147,10 +147,8 @@ pub(crate) enum Work {
     Unlinked(&'static [&'static str]),
     /// Cargo with warnings of rustdoc as errors; other steps do not see that setting.
     Docs(&'static [&'static str]),
-    /// The tests of all packages.
-    Tests,
-    /// A command of this program.
-    Quick(&'static [&'static str]),
+    /// A command of this program that runs alone.
+    Alone(&'static [&'static str]),
     /// A command of this program that mostly computes, and does not care how long it takes.
     Xtask(&'static [&'static str]),
     /// A command of this program that mostly waits.
@@ -195,7 +193,6 @@ impl Work {
         cargo.current_dir(workspace::root());
         let (mut command, arguments): (_, &[_]) = match self {
             Self::Cargo(arguments) => (cargo, arguments),
-            Self::Tests => (cargo, &["test"]),
             Self::Unlinked(arguments) => {
                 workspace::use_built_boringssl(&mut cargo);
                 (cargo, arguments)
@@ -222,7 +219,7 @@ impl Work {
                 nice.args(["-n", "19"]).arg(program);
                 (nice, arguments)
             }
-            Self::Quick(arguments) | Self::Cluster(arguments) | Self::Refused(arguments, _) => {
+            Self::Alone(arguments) | Self::Cluster(arguments) | Self::Refused(arguments, _) => {
                 (Command::new(program), arguments)
             }
         };

@@ -34,14 +34,15 @@ fn describes_package(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
-/// Has cargo take the BoringSSL that other steps have built, where there is one.
+/// Has cargo take the BoringSSL that was built last, where one was.
 pub(crate) fn use_built_boringssl(cargo: &mut Command) {
     let builds = std::fs::read_dir(root().join("target/debug/build"));
-    let built = builds.into_iter().flatten().filter_map(Result::ok).find_map(|folder| {
-        let out = folder.path().join("out");
-        out.join("build/libssl.a").is_file().then_some(out)
+    let built = builds.into_iter().flatten().filter_map(|folder| {
+        let out = folder.ok()?.path().join("out");
+        let modified = out.join("build/libssl.a").metadata().ok()?.modified().ok()?;
+        Some((modified, out))
     });
-    if let Some(out) = built {
+    if let Some((_, out)) = built.max() {
         cargo.env("BORING_BSSL_PATH", out.join("build"));
         cargo.env("BORING_BSSL_INCLUDE_PATH", out.join("boringssl/include"));
     }
