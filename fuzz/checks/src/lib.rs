@@ -2,7 +2,8 @@
 //!
 //! The same functions run under libFuzzer (`cargo xtask fuzz`) and over the committed corpora
 //! (`cargo test`). An input is a program for its check: the first bytes choose settings, the rest
-//! is what is decoded or done. A check never reads anything but its input.
+//! is what is decoded or done. A check reads nothing but its input, except that BoringSSL draws
+//! random numbers and that quiche reads the clock.
 
 #![forbid(unsafe_code)]
 
