@@ -9,7 +9,10 @@
 #[expect(dead_code, reason = "clusters are made one member at a time here")]
 mod common;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use common::{PATIENCE, Participants, alive, eventually, hear};
 use swim_quic::{
@@ -65,18 +68,28 @@ fn is_message(event: &Event, number: u32) -> bool {
 
 #[test]
 fn a_snapshot_and_its_events_leave_no_gap_and_tell_nothing_twice() {
-    const CHANGES: u32 = 300;
+    /// Below the 16,384 events that an unread subscription holds.
+    const MOST_CHANGES: u32 = 16_000;
     let ada = Participants::new().member("ada").meta("0").start().unwrap();
     let number =
         |member: &Member| -> u32 { std::str::from_utf8(member.meta()).unwrap().parse().unwrap() };
-    let seen = std::thread::scope(|scope| {
+    let taken = AtomicU32::new(0);
+    let (seen, changes) = std::thread::scope(|scope| {
         let changes = scope.spawn(|| {
-            for change in 1..=CHANGES {
+            let mut change = 0;
+            // A busy machine may let the other thread wait for all of the first changes: they go
+            // on, slowly, until snapshots were taken between them.
+            while change < 300 || taken.load(Ordering::Relaxed) < 5 && change < MOST_CHANGES {
+                change += 1;
                 ada.set_meta(change.to_string()).unwrap();
+                if change > 300 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
+            change
         });
         let mut seen = Vec::new();
-        let mut last = CHANGES;
+        let mut last = 0;
         while !changes.is_finished() {
             if number(ada.members().get("ada").unwrap()) == last {
                 std::thread::yield_now();
@@ -85,16 +98,17 @@ fn a_snapshot_and_its_events_leave_no_gap_and_tell_nothing_twice() {
             let (members, events) = ada.subscribe_with_members();
             last = number(members.get("ada").unwrap());
             seen.push((last, events));
+            taken.fetch_add(1, Ordering::Relaxed);
         }
-        seen
+        (seen, changes.join().unwrap())
     });
-    assert!(seen.iter().any(|(first, _)| (1..CHANGES).contains(first)), "none in the midst");
+    assert!(seen.iter().any(|(first, _)| (1..changes).contains(first)), "none in the midst");
     for (snapshot, events) in seen {
         let heard = events.try_iter().filter_map(|event| match event {
             Event::Updated(member) => Some(number(&member)),
             _ => None,
         });
-        let expected: Vec<u32> = (snapshot + 1..=CHANGES).collect();
+        let expected: Vec<u32> = (snapshot + 1..=changes).collect();
         assert_eq!(heard.collect::<Vec<_>>(), expected, "after {snapshot}");
     }
 }
