@@ -10,9 +10,6 @@ use std::process::Command;
 
 use crate::{Stop, prerequisites, process, workspace};
 
-const PACKAGE: &str = "swim-quic-certs";
-const EXAMPLE: &str = "certs";
-
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -74,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Stop> {
 
 /// Builds the certificate tool and says where it is.
 pub(crate) fn build() -> Result<PathBuf, Stop> {
-    workspace::build_example(PACKAGE, EXAMPLE)
+    workspace::build_example("certs")
 }
 
 fn tool_arguments(arguments: &Arguments) -> Vec<OsString> {

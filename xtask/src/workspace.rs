@@ -52,8 +52,8 @@ pub(crate) fn use_built_boringssl(cargo: &mut Command) {
 ///
 /// # Errors
 /// [`Stop::Failed`] when it does not build; the compiler has said why by then.
-pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Stop> {
-    build_at(cargo().current_dir(root()), package, (EXAMPLE, example))
+pub(crate) fn build_example(example: &str) -> Result<PathBuf, Stop> {
+    build_at(cargo().current_dir(root()), (EXAMPLE, example))
 }
 
 /// Builds a benchmark and says where its executable is: in release mode, or in the profile of the
@@ -61,9 +61,9 @@ pub(crate) fn build_example(package: &str, example: &str) -> Result<PathBuf, Sto
 ///
 /// # Errors
 /// As [`build_example`].
-pub(crate) fn build_bench(package: &str, bench: &str, release: bool) -> Result<PathBuf, Stop> {
+pub(crate) fn build_bench(bench: &str, release: bool) -> Result<PathBuf, Stop> {
     let kind = if release { RELEASED_BENCH } else { BENCH };
-    build_at(cargo().current_dir(root()), package, (kind, bench))
+    build_at(cargo().current_dir(root()), (kind, bench))
 }
 
 /// The cargo for a copy of the sources. What it has in common with the sources, such as BoringSSL,
@@ -82,12 +82,8 @@ pub(crate) fn planted_cargo(copy: &Path) -> Command {
 ///
 /// # Errors
 /// As [`build_example`].
-pub(crate) fn build_planted_example(
-    copy: &Path,
-    package: &str,
-    example: &str,
-) -> Result<PathBuf, Stop> {
-    build_at(&mut planted_cargo(copy), package, (EXAMPLE, example))
+pub(crate) fn build_planted_example(copy: &Path, example: &str) -> Result<PathBuf, Stop> {
+    build_at(&mut planted_cargo(copy), (EXAMPLE, example))
 }
 
 /// The commit that is checked out; empty without git.
@@ -162,24 +158,20 @@ pub(crate) fn checked_out(commit: &str, folder: &Path) -> Result<Option<PathBuf>
 
 /// A kind of program as cargo calls it, and the flags that build one.
 type Kind = (&'static str, &'static [&'static str]);
-const EXAMPLE: Kind = ("example", &["--example"]);
-const BENCH: Kind = ("bench", &["--bench"]);
-const RELEASED_BENCH: Kind = ("bench", &["--profile", "bench", "--bench"]);
+/// As `cargo test --workspace --all-features` builds it: with fewer packages or features, what both
+/// depend on would be built once more.
+const EXAMPLE: Kind = ("example", &["--workspace", "--all-features", "--example"]);
+const BENCH: Kind = ("bench", &["--workspace", "--all-features", "--bench"]);
+/// With the features that users get who ask for none.
+const RELEASED_BENCH: Kind =
+    ("bench", &["--package", "swim-quic", "--profile", "bench", "--bench"]);
 
-fn build_at(
-    cargo: &mut Command,
-    package: &str,
-    ((kind, flags), program): (Kind, &str),
-) -> Result<PathBuf, Stop> {
-    let what = format!("building {program} ({package})");
+fn build_at(cargo: &mut Command, ((kind, flags), program): (Kind, &str)) -> Result<PathBuf, Stop> {
+    let what = format!("building {program}");
     eprintln!("xtask: {what}");
     let began = clock::now();
     let built = process::capture(
-        cargo
-            .args(["build", "--package", package])
-            .args(flags)
-            .arg(program)
-            .arg("--message-format=json-render-diagnostics"),
+        cargo.arg("build").args(flags).arg(program).arg("--message-format=json-render-diagnostics"),
         &what,
     )?;
     if !built.status.success() {

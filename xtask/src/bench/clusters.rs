@@ -98,7 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Stop> {
 }
 
 fn contestants(alone: bool) -> Result<Vec<Contestant>, Stop> {
-    let program = workspace::build_bench("swim-quic", "cluster", !alone)?;
+    let program = workspace::build_bench("cluster", !alone)?;
     let mut all = vec![Contestant { name: "swim-quic", program, arguments: &[] }];
     if !alone {
         let program = programs::go_peer()?;

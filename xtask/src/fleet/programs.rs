@@ -56,7 +56,7 @@ impl Programs {
         let go_peer = go.zip(modules).map(|(go, modules)| build_go_peer(&go, modules));
         Ok(Self {
             go_peer: go_peer.transpose()?,
-            node: workspace::build_example("swim-quic", "node")?,
+            node: workspace::build_example("node")?,
             certs: certs::build()?,
             earlier_node: None,
         })
@@ -70,7 +70,7 @@ impl Programs {
     pub(crate) fn with_earlier(mut self, commit: &str) -> Result<Option<Self>, Stop> {
         let folder = workspace::root().join("target/earlier");
         let Some(source) = workspace::checked_out(commit, &folder)? else { return Ok(None) };
-        let node = workspace::build_planted_example(&source, "swim-quic", "node")?;
+        let node = workspace::build_planted_example(&source, "node")?;
         self.earlier_node = Some(folder.join("node"));
         std::fs::copy(&node, folder.join("node"))
             .map_err(|error| Stop::cannot(format!("copy {}", node.display()), error))?;

@@ -54,7 +54,7 @@ pub(super) fn run(only: &[String], smoke: bool, seed: u64, keep: bool) -> Result
     for (name, (patch, Planted { rule, words, minutes, participants })) in &faults {
         println!("\nplanting {name}");
         let copy = planted::plant(&root, patch, "soak")?;
-        let node = workspace::build_planted_example(&copy, "swim-quic", "node")?;
+        let node = workspace::build_planted_example(&copy, "node")?;
         let length = std::time::Duration::from_secs(60 * minutes);
         let settings = Settings { participants: *participants, length, seed, json: false, keep };
         let verdict = soak(settings, programs.clone().with_node(node))?;
