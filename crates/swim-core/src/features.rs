@@ -13,11 +13,14 @@ impl Features {
     /// No feature at all.
     pub const NONE: Self = Self(0);
 
+    /// Digests of views in pings and acks: see [`Agreement`](crate::Agreement).
+    pub const DIGEST: Self = Self(1 << 1);
+
     /// Reliable messages that are acknowledged, on streams that begin with `f6 02`.
     pub const RELIABLE: Self = Self(1 << 3);
 
     /// Every feature that this version speaks.
-    pub const SUPPORTED: Self = Self::RELIABLE;
+    pub const SUPPORTED: Self = Self::DIGEST.with(Self::RELIABLE);
 
     /// The features with these bits, feature `n` being bit `n`.
     #[must_use]

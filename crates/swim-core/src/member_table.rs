@@ -10,6 +10,7 @@ mod draw;
 mod name_index;
 mod probe_order;
 mod removal;
+mod stable_views;
 mod suspected;
 
 use std::net::SocketAddr;
@@ -18,12 +19,14 @@ use std::time::Duration;
 
 pub(crate) use suspected::Suspected;
 
+use crate::live_changes::LiveView;
 use crate::member::{Member, MemberRecord, MemberState, Peer};
 use crate::member_index::{MemberIndex, insert_tight};
 use crate::member_name::MemberName;
 use crate::rng::Rng;
 use crate::suspicion::Suspicion;
 use crate::time::Time;
+use crate::view_digest::Share;
 use changed_names::ChangedNames;
 use conflicts::Conflicts;
 use name_index::NameIndex;
@@ -46,10 +49,11 @@ pub(crate) struct MemberTable {
     by_state: [usize; 4],
     generation: u64,
     changed_names: ChangedNames,
+    view: LiveView,
 }
 
 impl MemberTable {
-    pub(crate) fn new(me: Member, hash_key: u64) -> Self {
+    pub(crate) fn new(me: Member, hash_key: u64, label: &[u8]) -> Self {
         let mut table = Self {
             members: Vec::new(),
             free: Vec::new(),
@@ -62,6 +66,7 @@ impl MemberTable {
             by_state: [0; 4],
             generation: 0,
             changed_names: ChangedNames::default(),
+            view: LiveView::new(label),
         };
         table.add(me);
         table
@@ -79,6 +84,7 @@ impl MemberTable {
         self.by_state[member.state() as usize] += 1;
         self.generation += 1;
         self.changed_names.note(member.name());
+        self.view.follow(Share::default(), false, &member);
         let index = match self.free.pop() {
             Some(index) => {
                 self.members[index.index()] = Some(member);
@@ -267,9 +273,10 @@ impl MemberTable {
             debug_assert!(false, "nobody is at {index:?}");
             return;
         };
-        let before = member.state();
+        let (before, share) = (member.state(), self.view.share(member));
         change(member);
         let after = member.state();
+        self.view.follow(share, before.is_live(), member);
         self.generation += 1;
         self.changed_names.note(member.name());
         self.by_state[before as usize] -= 1;
@@ -285,6 +292,15 @@ impl MemberTable {
     /// shows no more: in order, each once. `None` if they are not known one by one.
     pub(crate) fn take_changed_names(&mut self) -> Option<Vec<MemberName>> {
         self.changed_names.take()
+    }
+
+    /// Who is live, as others are told of it.
+    pub(crate) fn view(&self) -> &LiveView {
+        &self.view
+    }
+
+    pub(crate) fn view_mut(&mut self) -> &mut LiveView {
+        &mut self.view
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -384,7 +400,7 @@ mod tests {
 
     fn table(names: &[&str]) -> (MemberTable, Rng) {
         let mut rng = Rng::new(RngSeed([1; 32]));
-        let mut table = MemberTable::new(member("me", MemberState::Alive, 0), 7);
+        let mut table = MemberTable::new(member("me", MemberState::Alive, 0), 7, b"");
         for name in names {
             table.insert(member(name, MemberState::Alive, 0), &mut rng);
         }

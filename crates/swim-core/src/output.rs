@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::OperationError;
+use crate::live_changes::StableView;
 use crate::member::Member;
 use crate::member_name::MemberName;
 use crate::time::Time;
@@ -286,6 +287,8 @@ pub enum MembershipEvent {
         /// Why it failed, if it did.
         error: Option<OperationError>,
     },
+    /// Who is live has stood still for a while: what has happened since the last time.
+    StableView(Box<StableView>),
     /// This process, or its host, stood still, and goes on. Others may have declared it dead
     /// meanwhile.
     Resumed {

@@ -132,7 +132,7 @@ fn scale_milli(members: usize) -> u32 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of members are far below 2^52")]
-fn as_f64(count: usize) -> f64 {
+pub(crate) fn as_f64(count: usize) -> f64 {
     count as f64
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Timer {
     PushPull,
     /// The next round of joining seeds.
     Bootstrap,
+    /// Who is live has stood still for long enough.
+    StableView,
 }
 
 /// All deadlines; one for each timer, so bounded by what has timers: members, streams, pings.

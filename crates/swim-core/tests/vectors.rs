@@ -521,7 +521,10 @@ impl<'a> Fields<'a> {
         let source_port = self.number("SourcePort").unwrap_or_default();
         let source_node = self.name("SourceNode");
         match kind {
-            "ping" => Ping { seq_no, node, source_addr, source_port, source_node }.encode(out),
+            "ping" => {
+                Ping { seq_no, node, source_addr, source_port, source_node, ..Ping::default() }
+                    .encode(out)
+            }
             "indirectPing" => IndirectPing {
                 seq_no,
                 target: self.target.as_deref(),
@@ -533,7 +536,7 @@ impl<'a> Fields<'a> {
                 source_node,
             }
             .encode(out),
-            "ack" => Ack { seq_no, payload: self.payload.as_deref() }.encode(out),
+            "ack" => Ack { seq_no, payload: self.payload.as_deref(), ..Ack::default() }.encode(out),
             "nack" => Nack { seq_no }.encode(out),
             "suspect" => Suspect { incarnation, node, from }.encode(out),
             "dead" => Dead { incarnation, node, from }.encode(out),

@@ -2,6 +2,8 @@
 //!
 //! All are owned values; events are cheap to clone, since each subscriber gets its own.
 
+mod conversion;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use certs::Fingerprint;
 use quic_net::{ConnectionStats, EndpointStats, Protocol};
-use swim_core::{Member, MemberName, MembershipStats};
+use swim_core::{Member, MemberName, MembershipStats, StableView};
 
 use crate::error::{IdentityFilesError, JoinFailureReason};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
@@ -119,6 +121,11 @@ pub enum Event {
         /// Why it failed; `None` on success.
         error: Option<Box<JoinFailureReason>>,
     },
+    /// Who is live has stood still for a while, about two seconds on a local network: what has
+    /// happened since the last such view, in one piece. Those that came and went in between do not
+    /// appear. For applications that do something costly when the members change. See
+    /// [`Config::stable_view_age`](crate::Config::stable_view_age).
+    StableView(Box<StableView>),
     /// This member, or its whole host, stood still (a suspension, a debugger, an overloaded
     /// machine) and goes on. Others may have declared it dead meanwhile; it exchanges states at
     /// once.
@@ -237,76 +244,6 @@ pub(crate) enum EventKind {
 impl EventKind {
     pub(crate) const ALL: [Self; 3] = [Self::Membership, Self::Message, Self::Notice];
     pub(crate) const COUNT: usize = Self::ALL.len();
-}
-
-impl Event {
-    pub(crate) fn kind(&self) -> EventKind {
-        match self {
-            Self::Joined(_)
-            | Self::Restarted(_)
-            | Self::Moved { .. }
-            | Self::Updated(_)
-            | Self::Left(_)
-            | Self::Failed { .. }
-            | Self::Removed { .. }
-            | Self::Suspected { .. }
-            | Self::Cleared { .. }
-            | Self::Conflict { .. } => EventKind::Membership,
-            Self::Message { .. } | Self::RemoteState { .. } => EventKind::Message,
-            Self::Seed { .. }
-            | Self::Resumed { .. }
-            | Self::Warning { .. }
-            | Self::IdentityRotated { .. }
-            | Self::IdentityProblem { .. }
-            | Self::CertificateExpiring { .. }
-            | Self::Lagged { .. }
-            | Self::Stopped { .. } => EventKind::Notice,
-        }
-    }
-
-    /// The bytes that a peer chose the length of.
-    pub(crate) fn payload_len(&self) -> usize {
-        if let Self::Message { payload: bytes, .. } | Self::RemoteState { state: bytes, .. } = self
-        {
-            bytes.len()
-        } else {
-            0
-        }
-    }
-
-    /// `None` for what subscribers do not get one by one.
-    pub(crate) fn from_core(event: swim_core::MembershipEvent) -> Option<Self> {
-        use swim_core::MembershipEvent as Core;
-        Some(match event {
-            Core::Joined(member) => Self::Joined(member),
-            Core::Restarted(member) => Self::Restarted(member),
-            Core::Moved { member, from } => Self::Moved { member, from },
-            Core::Updated(member) => Self::Updated(member),
-            Core::Left(member) => Self::Left(member),
-            Core::Failed { member, suspected_by, after, .. } => {
-                Self::Failed { member, suspected_by, after }
-            }
-            Core::Removed { member, reason } => Self::Removed { member, reason },
-            Core::Suspected { member, by } => Self::Suspected { member, by },
-            Core::Cleared { member, by } => Self::Cleared { member, by },
-            Core::Conflict { member, other } => Self::Conflict { member, other },
-            Core::Message { from, address, reliable, payload, acknowledgement: _ } => {
-                Self::Message { from, address, reliable, payload: payload.into() }
-            }
-            Core::RemoteState { address, join, state } => {
-                Self::RemoteState { address, join, state: state.into() }
-            }
-            Core::SeedTried { address, error } => Self::Seed {
-                address: address.to_string(),
-                error: error.map(|error| Box::new(JoinFailureReason::from_operation(error))),
-            },
-            Core::Resumed { away } => Self::Resumed { away },
-            // The former are shown by `Warnings`, at most one of a kind each second. Of the latter
-            // there is one in every probe interval: in the queue of a slow subscriber they would
-            // take the place of what it must not miss.
-            Core::Warning { .. } | Core::ProbeAnswered { .. } => return None,
-        })
-    }
 }
 
 /// A datagram that is not QUIC. Anybody can send one and claim any address.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use certs::{Fingerprint, Identity, Trust};
-use swim_core::{BroadcastRefusal, MemberName, Outcome, SendRefusal};
+use swim_core::{Agreement, BroadcastRefusal, MemberName, Outcome, SendRefusal};
 
 use crate::answer::Reply;
 use crate::application::{IncomingDatagram, IncomingStream, OpenReply};
@@ -30,6 +30,7 @@ impl Command {
             | Self::Leave { .. }
             | Self::Ping { .. }
             | Self::Stats { .. }
+            | Self::Agreement { .. }
             | Self::Connections { .. }
             | Self::PreferredConnection { .. }
             | Self::Connect { .. }
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     },
     Stats {
         reply: Reply<Stats>,
+    },
+    Agreement {
+        reply: Reply<Agreement>,
     },
     Connections {
         reply: Reply<Vec<ConnectionInfo>>,

@@ -141,7 +141,7 @@ pub use certs::{
     RefusedBy, Remark, SaveError, SharedIoError, SpiffePattern, SpiffePatternError, Trust,
     Verification, with_sources,
 };
-pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket};
+pub use cluster::{Cluster, JoinReport, LeaveReport, RawSocket, View};
 pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
 pub use driver::Driver;
 pub use error::{
@@ -150,7 +150,7 @@ pub use error::{
     KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ReconfigureError,
     RecvError, RecvTimeoutError, ResolveError, RevokeError, RotateError, SeedsError,
     SendDatagramError, SendError, SetMetaError, SetUserStateError, StartError, StreamIoError,
-    TryRecvError, WaitAnyError,
+    TryRecvError, WaitAnyError, WaitForError,
 };
 pub use hooks::Hooks;
 pub use members::{Members, MembersIter};
@@ -163,9 +163,9 @@ pub use receipt::Receipt;
 pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter};
 pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{
-    Config, ConfigError, DeliveryReport, DialFailure, IpNetwork, Member, MemberName, MemberState,
-    MembershipStats, NameError, ProtocolVersions, SecretKey, StateSender, StreamFailure,
-    UnacceptableAnswer,
+    Agreement, Config, ConfigError, DeliveryReport, DialFailure, Difference, IpNetwork, Member,
+    MemberName, MemberState, MembershipStats, NameError, ProtocolVersions, SecretKey, StableView,
+    StateSender, StreamFailure, UnacceptableAnswer,
 };
 pub use to_member_name::ToMemberName;
 pub use wait_any::{Receiver, wait_any};

@@ -18,7 +18,8 @@ use common::{PATIENCE, Participants, eventually, quick};
 use silence::silence;
 use swim_quic::{
     Builder, Cluster, ConnectError, DeliveryReport, Event, JoinError, JoinFailureReason,
-    LeaveError, Limits, OpenStreamError, PingError, RecvError, SendError, StopReason, Stream,
+    LeaveError, Limits, OpenStreamError, PingError, RecvError, SendError, StopReason, Stream, View,
+    WaitForError,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -51,6 +52,10 @@ fn calls_in_tasks_do_what_they_do_in_threads() {
         let joined = bob.join_async([ada.address().to_string()], PATIENCE).await.unwrap();
         assert_eq!((joined.joined, joined.failed.len()), (1, 0));
         bob.ping_async("ada", PATIENCE).await.unwrap();
+        let agreed = |view: &View| view.live() == 2 && view.agreement.is_complete();
+        assert_eq!(bob.wait_for_async(agreed, PATIENCE).await.unwrap().members.len(), 2);
+        let late = bob.wait_for_async(|view| view.live() == 3, MOMENT).await;
+        assert_eq!(late.unwrap_err(), WaitForError::TimedOut);
         assert_eq!(bob.connect_async("ada", PATIENCE).await.unwrap().address, ada.address());
 
         let events = ada.subscribe();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::Participants;
+use common::{Participants, quick};
 use proptest::prelude::*;
 use swim_quic::{Cluster, Event, Member, MemberName, MemberState, Members, Subscription};
 
@@ -74,6 +74,10 @@ impl Replayed {
             Event::Left(member) | Event::Failed { member, .. } => {
                 self.0.remove(member.name());
             }
+            Event::StableView(view) => {
+                let told: Vec<_> = view.members.iter().map(Member::name).collect();
+                assert_eq!(told, self.0.keys().collect::<Vec<_>>(), "{event:?}");
+            }
             Event::Lagged { missed, .. } => panic!("{missed} events were missed"),
             _ => {}
         }
@@ -125,7 +129,9 @@ proptest! {
     #[test]
     fn a_replayed_view_is_the_snapshot(steps in prop::collection::vec(step(), 10..30)) {
         let participants = Participants::new();
-        let builder = participants.member("ada");
+        let mut config = quick();
+        config.stable_view_age = Duration::from_secs(1);
+        let builder = participants.member("ada").config(config);
         let events = builder.subscribe();
         let ada = builder.start().unwrap();
         let looks = run(&participants, &ada, &steps);

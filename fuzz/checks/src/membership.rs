@@ -252,7 +252,7 @@ impl<'a> Story<'a> {
             Some(name) => Peer { address: to.address, names: [name.clone()].into() },
             None => Peer::unverified(to.address),
         };
-        let ack = Message::Ack(Ack { seq_no: *number, payload: None }).to_vec();
+        let ack = Message::Ack(Ack { seq_no: *number, payload: None, ..Ack::default() }).to_vec();
         let bytes = encode_packet(&ack, &sendable(&self.layers), false, NONCE);
         self.machine.handle_packet(&from, &bytes, self.now);
     }
@@ -317,7 +317,8 @@ impl<'a> Story<'a> {
             1 => {
                 let choice = draw.below(16);
                 let number = self.watch.asked(choice).map_or(0, |(_, number)| *number);
-                Ack { seq_no: number, payload: draw.optional_slice() }.encode(&mut plain);
+                Ack { seq_no: number, payload: draw.optional_slice(), ..Ack::default() }
+                    .encode(&mut plain);
             }
             2 => ErrorMessage { error: draw.slice() }.encode(&mut plain),
             3 => encode_user(draw.slice(), &mut plain),

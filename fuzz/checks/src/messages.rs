@@ -99,6 +99,7 @@ pub(crate) fn message<'a>(kind: u8, draw: &mut Draw<'a>) -> Option<Message<'a>> 
             source_addr: draw.slice(),
             source_port: draw.u16(),
             source_node: draw.slice(),
+            digest: draw.slice(),
         }),
         1 => Message::IndirectPing(IndirectPing {
             seq_no: draw.u32(),
@@ -110,7 +111,11 @@ pub(crate) fn message<'a>(kind: u8, draw: &mut Draw<'a>) -> Option<Message<'a>> 
             source_port: draw.u16(),
             source_node: draw.slice(),
         }),
-        2 => Message::Ack(Ack { seq_no: draw.u32(), payload: draw.optional_slice() }),
+        2 => Message::Ack(Ack {
+            seq_no: draw.u32(),
+            payload: draw.optional_slice(),
+            digest: draw.slice(),
+        }),
         3 => Message::Suspect(Suspect {
             incarnation: draw.u32(),
             node: draw.slice(),

@@ -102,7 +102,11 @@ pub(crate) fn message<'a>(
             source_port: port(draw),
             source_node: name_bytes(draw),
         }),
-        2 => Message::Ack(Ack { seq_no: number(draw), payload: draw.optional_slice() }),
+        2 => Message::Ack(Ack {
+            seq_no: number(draw),
+            payload: draw.optional_slice(),
+            digest: draw.slice(),
+        }),
         3 => Message::Nack(Nack { seq_no: number(draw) }),
         4 | 5 => Message::Suspect(Suspect {
             incarnation: incarnation(draw),
@@ -142,6 +146,7 @@ pub(crate) fn ping<'a>(draw: &mut Draw<'a>) -> Ping<'a> {
         source_addr: ip_bytes(draw).unwrap_or_default(),
         source_port: port(draw),
         source_node: name_bytes(draw),
+        digest: draw.slice(),
     }
 }
 

@@ -277,6 +277,7 @@ impl Watch {
             | MembershipEvent::Removed { .. }
             | MembershipEvent::ProbeAnswered { .. }
             | MembershipEvent::SeedTried { .. }
+            | MembershipEvent::StableView(_)
             | MembershipEvent::Resumed { .. }
             | MembershipEvent::Warning { .. } => return,
         };
@@ -320,6 +321,11 @@ impl Watch {
         assert_eq!(stats.suspect, count(MemberState::Suspect));
         assert_eq!(stats.dead, count(MemberState::Dead));
         assert_eq!(stats.left, count(MemberState::Left));
+        let told = machine.agreement();
+        let heard = told.agreeing.len() + told.behind.len() + told.differing.len();
+        let others = count(MemberState::Alive) + count(MemberState::Suspect)
+            - usize::from(machine.local().state().is_live());
+        assert_eq!(heard + told.unheard.len(), others, "{told:?}");
         assert!(stats.queued_updates <= self.view.len(), "more updates than members");
         assert!(stats.queued_broadcasts <= self.max_broadcasts);
         assert!(stats.streams <= MOST_STREAMS);

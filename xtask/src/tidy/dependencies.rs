@@ -29,6 +29,7 @@ const LAYERS: &[Layer] = &[
             "rand",
             "rmp",
             "serde",
+            "siphasher",
             "thiserror",
             "weezl",
         ],

@@ -93,6 +93,7 @@ impl Config {
             ("probe_timeout", self.probe_timeout),
             ("gossip_interval", self.gossip_interval),
             ("gossip_to_the_dead", self.gossip_to_the_dead),
+            ("stable_view_age", self.stable_view_age),
             ("push_pull_interval", self.push_pull_interval),
             ("dead_node_reclaim_time", self.dead_node_reclaim_time),
         ];
@@ -183,12 +184,13 @@ mod tests {
     #[test]
     fn every_time_is_off_or_within_what_timers_can_keep() {
         type Field = (&'static str, fn(&mut Config) -> &mut Duration);
-        let fields: [Field; 7] = [
+        let fields: [Field; 8] = [
             ("probe_interval", |config| &mut config.probe_interval),
             ("probe_timeout", |config| &mut config.probe_timeout),
             ("stream_timeout", |config| &mut config.stream_timeout),
             ("gossip_interval", |config| &mut config.gossip_interval),
             ("gossip_to_the_dead", |config| &mut config.gossip_to_the_dead),
+            ("stable_view_age", |config| &mut config.stable_view_age),
             ("push_pull_interval", |config| &mut config.push_pull_interval),
             ("dead_node_reclaim_time", |config| &mut config.dead_node_reclaim_time),
         ];

@@ -34,6 +34,7 @@ pub(crate) fn ping_to<'a>(target: &'a MemberName, me: &'a MemberRecord, sequence
         source_addr: me.advertised.ip_bytes(),
         source_port: me.advertised.port,
         source_node: me.name.as_bytes(),
+        digest: &[],
     }
 }
 

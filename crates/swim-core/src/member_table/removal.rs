@@ -48,6 +48,7 @@ impl MemberTable {
         let member = self.members.get_mut(index.index())?.take()?;
         self.generation += 1;
         self.changed_names.note(member.name());
+        self.view.forget(index, &member);
         self.by_state[member.state() as usize] -= 1;
         self.suspected.remove(index);
         self.conflicts.forget(index);

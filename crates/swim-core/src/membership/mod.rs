@@ -11,12 +11,14 @@ mod claims;
 pub(crate) mod commands;
 mod moves;
 mod notices;
+mod pings;
 mod receive;
 mod reconfigure;
 mod reliable_messages;
 mod relocating;
 mod removal;
 mod user_state;
+mod view;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,9 +33,7 @@ use crate::effects::Effects;
 use crate::encoder::Encoder;
 use crate::error::{OperationError, StreamFailure};
 use crate::exchanges::{Exchanges, Role};
-use crate::failure_detector::{
-    FailureDetector, IndirectProbe, ProbeStep, RoundEnd, TimedOut, indirect_ping, ping_to,
-};
+use crate::failure_detector::{FailureDetector, IndirectProbe, ProbeStep, ping_to};
 use crate::hearsay::Hearsay;
 use crate::hooks::Hooks;
 use crate::lifecycle::Lifecycle;
@@ -48,7 +48,8 @@ use crate::rng::{Rng, RngSeed};
 use crate::shared_decoder::SharedDecoder;
 use crate::time::Time;
 use crate::timers::Timer;
-use crate::wire::{Message, Suspect};
+use crate::view_digest::as_field;
+use crate::wire::{Message, Ping, Suspect};
 
 /// One member's view of its cluster.
 ///
@@ -130,7 +131,8 @@ impl Membership {
         me.validate()?;
         let encoder = Encoder::new(&config, seed)?;
         let mut rng = Rng::new(seed);
-        let members = MemberTable::new(me.into_member(config.versions, now), rng.next_u64());
+        let me = me.into_member(config.versions, now);
+        let members = MemberTable::new(me, rng.next_u64(), &config.label);
         let dissemination = Dissemination::new(now + rng.span(config.gossip_interval));
         let epoch = encoder.epoch();
         let mut membership = Self {
@@ -240,13 +242,18 @@ impl Membership {
                 }
                 Timer::PushPull => self.push_pull_with_random_member(),
                 Timer::Bootstrap => self.join_seeds(),
+                Timer::StableView => self.view_stood_still(),
             }
         }
     }
 
     /// The next thing that must leave the machine.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.effects.pop_output()
+        let output = self.effects.pop_output();
+        if output.is_none() {
+            self.settle_view();
+        }
+        output
     }
 
     /// Probes the next live member of the round, and tells one dead member on the way that it is
@@ -293,11 +300,13 @@ impl Membership {
 
     fn probe(&mut self, target: MemberIndex) {
         let was_heard = self.processes.was_heard(target);
+        let to = Destination::of(self.members.get(target));
+        let digest = self.digest_for(to.address);
         let Self { detector, members, config, effects, .. } = self;
         let sequence = detector.begin_round((target, was_heard), members, config, effects);
         let (me, member) = (members.me().record(), members.get(target).record());
-        let to = Destination::of(members.get(target));
-        let ping = Message::Ping(ping_to(&member.name, me, sequence));
+        let ping = ping_to(&member.name, me, sequence);
+        let ping = Message::Ping(Ping { digest: as_field(&digest), ..ping });
         if member.state == MemberState::Suspect && config.buddy {
             // Lifeguard's buddy system: told with the ping, the suspect can refute at once.
             let suspect = Message::Suspect(Suspect {
@@ -326,8 +335,8 @@ impl Membership {
     }
 
     fn probe_indirectly(&mut self, plan: &IndirectProbe) {
-        for (relay, nack) in &plan.relays {
-            self.send_indirect_ping(*relay, *nack, plan);
+        for relay in &plan.relays {
+            self.send_indirect_ping(*relay, plan);
         }
         let Some(deadline) = plan.stream_until else { return };
         let target = self.members.get(plan.target);
@@ -338,33 +347,6 @@ impl Membership {
         // A ping is never too long for a stream.
         if let Ok(stream) = self.exchanges.open(to, &ping, deadline, role, &mut self.effects) {
             self.detector.set_stream(stream);
-        }
-    }
-
-    fn send_indirect_ping(&mut self, relay: MemberIndex, nack: bool, plan: &IndirectProbe) {
-        let Self { dissemination, members, config, effects, .. } = self;
-        let (me, target) = (members.me().record(), members.get(plan.target).record());
-        let request = Message::IndirectPing(indirect_ping(target, me, plan.sequence, nack));
-        let to = Destination::of(members.get(relay));
-        dissemination.send_with_updates(&request, to, Some(relay), members, config, effects);
-    }
-
-    fn end_round(&mut self, end: RoundEnd) {
-        if let Some(stream) = end.stream {
-            // The transport may have given it up already.
-            let _ = self.exchanges.abandon(stream, &mut self.effects);
-        }
-        if end.probe_overdue {
-            self.probe_next_member();
-        }
-    }
-
-    fn ack_timed_out(&mut self, sequence: u32) {
-        let timed_out = self.detector.ack_timed_out(sequence, &self.config, &mut self.effects);
-        match timed_out {
-            Some(TimedOut::Relay(to, nack)) => self.send_answer(to, &Message::Nack(nack)),
-            Some(TimedOut::Gone(claim)) => self.asked_in_vain(&claim),
-            None => {}
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Membership;
 use super::claims::LAST_INCARNATION;
 use super::commands::departure_of;
+use super::pings::acknowledging;
 use crate::bearer::Bearer;
 use crate::claim_examiner::Reported;
 use crate::config::Config;
@@ -21,7 +22,7 @@ use crate::suspicion::SuspicionTimeout;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::update_queue::Urgency;
-use crate::wire::{Ack, Alive, Dead, Message, Suspect};
+use crate::wire::{Alive, Dead, Message, Suspect};
 
 impl Membership {
     /// Something arrived from a peer. If it is a member that we hold suspect, dead or left, it is
@@ -269,7 +270,7 @@ impl Membership {
 
     /// A member that leaves says so to whoever asks whether it is there.
     pub(super) fn answer_with_departure(&mut self, to: Destination, seq_no: u32) {
-        let (ack, me) = (Message::Ack(Ack { seq_no, payload: None }), self.local());
+        let (ack, me) = (acknowledging(seq_no), self.local());
         let departure = Message::Dead(departure_of(me.record()));
         self.effects.send_messages(to, &[ack, departure], false);
     }

@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 
 use super::Membership;
 use super::moves::Answer;
+use super::pings::acknowledging;
 use crate::bearer::Bearer;
 use crate::error::{OperationError, UnacceptableAnswer};
 use crate::exchange_refusal::{message_refusal, refusal_in};
 use crate::exchanges::{Purpose, Role};
-use crate::failure_detector::{Acknowledged, PendingAck, ping_to, reply_destination};
+use crate::failure_detector::{Acknowledged, PendingAck, reply_destination};
 use crate::member::{MemberState, Peer};
 use crate::member_name::{MemberName, printable};
 use crate::merge_admission::{check_sender, check_veto, is_at};
@@ -99,10 +100,8 @@ impl Membership {
         if self.lifecycle.is_leaving() {
             return self.answer_with_departure(to, ping.seq_no);
         }
-        let recipient = self.recipient_at(&to);
-        let Self { detector, dissemination, members, config, effects, .. } = self;
-        let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: detector.ack_payload() });
-        dissemination.send_with_updates(&ack, to, recipient, members, config, effects);
+        self.hear_digest(from, ping.digest);
+        self.send_ack(to, ping.seq_no);
     }
 
     fn relay_ping(&mut self, from: &Peer, request: &IndirectPing<'_>) {
@@ -130,21 +129,12 @@ impl Membership {
         self.send_ping(to, &target, relay);
     }
 
-    /// Sends a ping that is not the probe round's, and waits for its ack as long as a direct probe
-    /// would.
-    pub(super) fn send_ping(&mut self, to: Destination, target: &MemberName, pending: PendingAck) {
-        let Self { detector, dissemination, members, config, effects, .. } = self;
-        let sequence = detector.await_ack(pending, config, effects);
-        let ping = Message::Ping(ping_to(target, members.me().record(), sequence));
-        let recipient = members.find(target.as_bytes());
-        dissemination.send_with_updates(&ping, to, recipient, members, config, effects);
-    }
-
     fn receive_ack(&mut self, from: &Peer, ack: &Ack<'_>) {
+        self.hear_digest(from, ack.digest);
         match self.detector.receive_ack(from, ack, &self.members, &mut self.effects) {
             Some(Acknowledged::Probe(end)) => self.end_round(end),
             Some(Acknowledged::Relay { sequence, reply_to }) => {
-                self.send_answer(reply_to, &Message::Ack(Ack { seq_no: sequence, payload: None }));
+                self.send_answer(reply_to, &acknowledging(sequence));
             }
             Some(Acknowledged::Place { name, address }) => self.place_answered(&name, address),
             Some(Acknowledged::Gone(claim)) => self.claims().claim_is_false(&claim),
@@ -153,13 +143,6 @@ impl Membership {
             }
             None => {}
         }
-    }
-
-    /// Sends a message with as many updates as fit beside it.
-    pub(super) fn send_answer(&mut self, to: Destination, message: &Message<'_>) {
-        let recipient = self.recipient_at(&to);
-        let Self { dissemination, members, config, effects, .. } = self;
-        dissemination.send_with_updates(message, to, recipient, members, config, effects);
     }
 
     pub(super) fn receive_stream(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
@@ -208,7 +191,7 @@ impl Membership {
         match message {
             StreamMessage::Ping(ping) => {
                 if self.check_target(ping.node) && self.check_source(from, ping.source_node) {
-                    let ack = Message::Ack(Ack { seq_no: ping.seq_no, payload: None });
+                    let ack = acknowledging(ping.seq_no);
                     self.exchanges.answer(id, &ack.to_vec(), &mut self.effects);
                 }
             }

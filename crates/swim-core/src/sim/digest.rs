@@ -156,6 +156,14 @@ impl Digest {
                 self.member(30, member);
                 self.bytes(reason.as_bytes());
             }
+            MembershipEvent::StableView(view) => {
+                self.word(31);
+                self.word(view.id);
+                for members in [&view.members[..], &view.joined, &view.left, &view.failed] {
+                    self.word(members.len() as u64);
+                    members.iter().for_each(|member| self.name(member.name()));
+                }
+            }
             MembershipEvent::Resumed { away } => {
                 self.word(29);
                 self.span(*away);

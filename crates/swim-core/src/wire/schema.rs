@@ -24,6 +24,8 @@ pub struct Ping<'a> {
     pub source_port: u16,
     /// The sender's name; not written when empty.
     pub source_node: &'a [u8],
+    /// The digest of the sender's view, which Go does not know; not written when empty.
+    pub digest: &'a [u8],
 }
 
 /// A request to ping `node` and to pass its ack on. (Type 1.)
@@ -54,6 +56,8 @@ pub struct Ack<'a> {
     pub seq_no: u32,
     /// The application's ack payload.
     pub payload: Option<&'a [u8]>,
+    /// As in [`Ping`].
+    pub digest: &'a [u8],
 }
 
 /// The target of an [`IndirectPing`] did not answer in time. (Type 11.)

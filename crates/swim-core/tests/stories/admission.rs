@@ -99,6 +99,7 @@ fn a_ping_in_somebody_elses_name_gets_no_answer() {
             source_addr: &[10, 0, 0, 2],
             source_port: 7946,
             source_node: source,
+            ..Ping::default()
         })
         .to_vec()
     };
@@ -125,7 +126,11 @@ fn a_bystander_cannot_acknowledge_for_the_dead() {
     // Eve guesses every sequence number there could be.
     for _ in 0..100 {
         for seq_no in 0..100 {
-            cluster.inject("eve", "ada", Message::Ack(Ack { seq_no, payload: None }).to_vec());
+            cluster.inject(
+                "eve",
+                "ada",
+                Message::Ack(Ack { seq_no, payload: None, ..Ack::default() }).to_vec(),
+            );
         }
         cluster.run_for(seconds(1) / 10);
     }

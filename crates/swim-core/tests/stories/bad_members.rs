@@ -40,7 +40,14 @@ fn a_ping_that_states_another_address_is_answered_where_it_came_from() {
     cluster.wire.log.clear();
     for port in 1..=50 {
         let (source_addr, source_port) = (&[10, 9, 9, 9][..], 1_000 + port);
-        let ping = Ping { seq_no: 7, node: b"ada", source_addr, source_port, source_node: b"bob" };
+        let ping = Ping {
+            seq_no: 7,
+            node: b"ada",
+            source_addr,
+            source_port,
+            source_node: b"bob",
+            ..Ping::default()
+        };
         cluster.inject("bob", "ada", Message::Ping(ping).to_vec());
     }
     cluster.run_for(seconds(1));

@@ -277,6 +277,11 @@ impl Cluster {
         self.model.start(endpoint, self.peer(who));
     }
 
+    /// A member speaks memberlist's wire only, as Go's do, on connections made from here on.
+    pub(crate) fn speak_as_go(&mut self, who: &str) {
+        self.model.set_features(self.nodes[who].endpoint, None);
+    }
+
     /// From now on dials fail at once where nobody answers, and nobody has a connection to `who`.
     pub(crate) fn fail_dials_to(&mut self, who: &str) {
         let limits = ModelLimits { dial_timeout: LATENCY, ..ModelLimits::default() };

@@ -9,6 +9,7 @@
 mod harness;
 
 mod admission;
+mod agreeing;
 mod bad_members;
 mod broadcasting;
 mod detecting;

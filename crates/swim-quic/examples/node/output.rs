@@ -6,7 +6,9 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
-use swim_quic::{Cluster, Event, Fingerprint, IncomingStream, Member, MemberName, with_sources};
+use swim_quic::{
+    Cluster, Event, Fingerprint, IncomingStream, Member, MemberName, StableView, with_sources,
+};
 
 use crate::process::wall_clock;
 
@@ -47,11 +49,10 @@ impl Output {
                 self.line("moved", fields);
             }
             Event::Removed { member, reason } => self.line("removed", removed(member, reason)),
+            Event::StableView(view) => self.line("stable_view", stable_view(view)),
             Event::Resumed { away } => {
-                self.line(
-                    "resumed",
-                    [("away_ms".to_owned(), milliseconds(*away))].into_iter().collect(),
-                );
+                let fields = [("away_ms".to_owned(), milliseconds(*away))];
+                self.line("resumed", fields.into_iter().collect());
             }
             Event::Suspected { member, by } => self.line("suspect", suspected(member, by)),
             Event::Cleared { member, by } => self.line("alive", suspected(member, by)),
@@ -199,6 +200,19 @@ fn exchanged(join: bool, state: &[u8]) -> Map<String, Value> {
 fn removed(member: &Member, reason: &str) -> Map<String, Value> {
     let mut fields = concerning(member);
     fields.insert("reason".into(), reason.into());
+    fields
+}
+
+fn stable_view(view: &StableView) -> Map<String, Value> {
+    let names = |members: &[Member]| -> Value {
+        members.iter().map(|member| Value::from(member.name().to_string())).collect()
+    };
+    let mut fields = Map::new();
+    fields.insert("id".into(), format!("{:016x}", view.id).into());
+    fields.insert("members".into(), names(&view.members));
+    fields.insert("joined".into(), names(&view.joined));
+    fields.insert("left".into(), names(&view.left));
+    fields.insert("failed".into(), names(&view.failed));
     fields
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use swim_quic::{
-    Cluster, DeliveryReport, Fingerprint, JoinError, JoinFailure, KeysError, SecretKey, Stats,
-    with_sources,
+    Cluster, DeliveryReport, Fingerprint, JoinError, JoinFailure, KeysError, MemberName, SecretKey,
+    Stats, with_sources,
 };
 
 use crate::arguments::parse_key;
@@ -76,14 +76,16 @@ impl Session {
             "stream" => self.stream(rest),
             "rotate" => no_arguments(rest).and_then(|()| self.rotate()),
             "revoke" => self.revoke(rest),
+            "agreement" => no_arguments(rest).and_then(|()| self.agreement()),
             "stats" => no_arguments(rest).and_then(|()| self.stats()),
             "metrics" => no_arguments(rest).and_then(|()| self.metrics()),
             "leave" => no_arguments(rest).and_then(|()| self.leave()),
+            "doubt" | "explain" => Err("not yet".to_owned()),
             "die" => Err(usage("die")),
             other => Err(format!(
                 "unknown command {other:?}: use join, members, meta, state, send, sendr, sendn, \
-                 sendrn, bcast, ping, stream, stats, metrics, keys, key-add, key-use, key-remove, \
-                 rotate, revoke, leave, quit or die"
+                 sendrn, bcast, ping, stream, stats, metrics, agreement, keys, key-add, key-use, \
+                 key-remove, rotate, revoke, leave, quit or die"
             )),
         };
         self.output.reply(command, reply);
@@ -264,6 +266,23 @@ impl Session {
         let metrics = self.cluster.metrics().map_err(|error| error.to_string())?;
         let name = self.cluster.name().to_string();
         Ok(json!({ "text": metrics.text(&[("member", &name)]) }))
+    }
+
+    /// Who shares this member's view, as far as it has heard.
+    fn agreement(&self) -> Reply {
+        let told = self.cluster.agreement().map_err(|error| with_sources(&error))?;
+        let names = |names: &[MemberName]| -> Vec<String> {
+            names.iter().map(ToString::to_string).collect()
+        };
+        let differing = told.differing.iter().map(|difference| {
+            json!({"node": difference.member.to_string(), "in_members": difference.in_members})
+        });
+        Ok(json!({
+            "agreeing": names(&told.agreeing),
+            "behind": names(&told.behind),
+            "differing": differing.collect::<Vec<_>>(),
+            "unheard": names(&told.unheard),
+        }))
     }
 
     fn stats(&self) -> Reply {

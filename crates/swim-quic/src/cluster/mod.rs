@@ -3,6 +3,7 @@
 //! A call either reads the published snapshot or sends a command to the driver thread and waits
 //! for the answer, with a deadline. No call holds a lock around the machine or the endpoint.
 
+mod agreement_calls;
 mod async_calls;
 mod connections;
 mod identity_calls;
@@ -34,6 +35,7 @@ use crate::resolve::Resolver;
 use crate::settings_command::SettingsCommand;
 use crate::subscribers::Subscription;
 
+pub use agreement_calls::View;
 pub use connections::RawSocket;
 pub use joining::JoinReport;
 pub use membership_calls::LeaveReport;

@@ -82,6 +82,18 @@ impl LeaveError {
     }
 }
 
+/// Why a condition was not waited for until it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WaitForError {
+    /// The condition did not hold in time.
+    #[error("the condition did not hold in time: look at members() and agreement() for what is so")]
+    TimedOut,
+    /// The driver thread did not take or answer the question.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
 /// Why metadata was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -84,6 +84,7 @@ impl Node {
             }
             Command::AwaitTime { time, reply } => self.operations.await_time(time, reply),
             Command::Stats { reply } => reply.send(self.stats()),
+            Command::Agreement { reply } => reply.send(self.membership.agreement()),
         }
         self.settle(now);
     }

@@ -54,12 +54,14 @@ impl Participants {
     }
 }
 
-/// Timers ten times as fast as on one machine, so that a death takes a second.
+/// Timers ten times as fast as on one machine, so that a death takes a second; and no event but
+/// those of what a test does.
 pub(crate) fn quick() -> Config {
     let mut config = Config::local();
     config.probe_interval = Duration::from_millis(200);
     config.probe_timeout = Duration::from_millis(100);
     config.gossip_interval = Duration::from_millis(20);
+    config.stable_view_age = Duration::ZERO;
     config
 }
 

@@ -11,6 +11,8 @@ pub(crate) enum Unhealed {
     Disagreement(#[from] Disagreement),
     #[error("{member} has {count} {what} left")]
     Busy { member: MemberName, what: Remainder, count: usize },
+    #[error("the digest that {0} tells is not that of its view")]
+    WrongDigest(MemberName),
     #[error("{0} operations have not ended")]
     OpenOperations(usize),
 }

@@ -294,6 +294,7 @@ impl Checkers {
             | MembershipEvent::Conflict { .. }
             | MembershipEvent::RemoteState { .. }
             | MembershipEvent::SeedTried { .. }
+            | MembershipEvent::StableView(_)
             | MembershipEvent::Resumed { .. }
             | MembershipEvent::Warning { .. } => {}
         }

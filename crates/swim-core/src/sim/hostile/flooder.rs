@@ -26,6 +26,7 @@ impl Strategy for Flooder {
             source_addr: &nobody.ip,
             source_port: 7946,
             source_node,
+            ..Ping::default()
         });
         let request = Message::IndirectPing(IndirectPing {
             seq_no: rng.rate(0, 1 << 30),

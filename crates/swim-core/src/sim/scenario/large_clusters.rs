@@ -6,13 +6,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::output::MembershipEvent;
 use crate::sim::campaign::convergence_bound;
 use crate::sim::fault::{Fault, HostId};
-use crate::sim::scenario::experiment::{Job, Measure, Scenario, Size, number, one_row_each};
+use crate::sim::scenario::experiment::{
+    Job, Measure, Scenario, Size, length, number, one_row_each,
+};
 use crate::sim::scenario::scenario_cluster::{converged, deaths, failure, sent_kilobytes};
 use crate::sim::setup::{Setup, Watch};
 use crate::sim::sim_rng::{MILLION, SimRng};
 use crate::sim::simulation::Simulation;
+use crate::time::Time;
 
 const REPETITIONS: u64 = 2;
 /// The random stream that scenarios draw victims from.
@@ -55,13 +59,19 @@ pub(super) fn crash(size: Size) -> Scenario {
             }
             seen.contains(&(members - crashed.len())) && sim.agreement().is_ok()
         });
+        let agreed = sim.now();
+        // Until the last stable view is told.
+        sim.run_for(Duration::from_secs(10));
         let wrong = deaths(&sim).filter(|(_, subject, _)| !crashed.contains(subject)).count();
+        let told = stable_views(&sim, began, &crashed);
         Measure {
             row: format!("seed {seed}"),
             values: vec![
                 ("first s", first.unwrap_or_default()),
-                ("all agree s", (sim.now() - began).as_secs_f64()),
+                ("all agree s", (agreed - began).as_secs_f64()),
                 ("sizes seen", number(seen.len() as u64)),
+                ("stable views, mean", number(told.iter().sum()) / length(&told)),
+                ("most", number(told.iter().copied().max().unwrap_or_default())),
                 ("false deaths", number(wrong as u64)),
             ],
             failure: failure(&sim, true),
@@ -74,6 +84,18 @@ pub(super) fn crash(size: Size) -> Scenario {
         jobs: repeated(run),
         summarize: one_row_each,
     }
+}
+
+/// How many stable views each member that is not down was told of since then.
+fn stable_views(sim: &Simulation, since: Time, down: &[HostId]) -> Vec<u64> {
+    let mut told = vec![0; sim.hosts().count()];
+    for (at, viewer, event) in sim.events() {
+        if *at > since && matches!(event, MembershipEvent::StableView(_)) {
+            told[viewer.index()] += 1;
+        }
+    }
+    let stays = |host: &HostId| !down.contains(host);
+    sim.hosts().filter(stays).map(|host| told[host.index()]).collect()
 }
 
 /// What 300 s of trouble at one member in a hundred does to everybody's view.

@@ -119,9 +119,16 @@ impl Simulation {
                 healing::check(self.name(host), &membership.stats())?;
             }
         }
-        match self.open_operations() {
-            0 => Ok(()),
-            open => Err(Unhealed::OpenOperations(open)),
+        if self.open_operations() > 0 {
+            return Err(Unhealed::OpenOperations(self.open_operations()));
+        }
+        let wrong = |host: &HostId| {
+            let membership = self.membership(*host).filter(|_| self.is_present(*host));
+            membership.is_some_and(|membership| !membership.digest_is_right())
+        };
+        match self.hosts().find(wrong) {
+            Some(host) => Err(Unhealed::WrongDigest(self.name(host).clone())),
+            None => Ok(()),
         }
     }
 

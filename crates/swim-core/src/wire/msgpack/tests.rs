@@ -189,7 +189,7 @@ fn raw_heads_grow_as_in_go() {
     ] {
         let payload = vec![7; length];
         let mut out = Vec::new();
-        Ack { seq_no: 1, payload: Some(&payload) }.encode(&mut out);
+        Ack { seq_no: 1, payload: Some(&payload), ..Ack::default() }.encode(&mut out);
         assert!(out.strip_prefix(b"\x02\x82\xa7Payload").unwrap().starts_with(head));
         let mut scratch = Vec::new();
         assert_eq!(

@@ -118,7 +118,7 @@ fn messages_are_encoded_into_the_packet() {
     let messages = [
         Message::Ping(Ping { seq_no: 7, node: b"bob", ..Ping::default() }),
         Message::Alive(Alive { node: b"cyd", meta: Some(&[7; 200]), ..Alive::default() }),
-        Message::Ack(Ack { seq_no: 7, payload: None }),
+        Message::Ack(Ack { seq_no: 7, payload: None, ..Ack::default() }),
     ];
     let mut packet = PacketBuilder::new(&settings, false, 0);
     for message in &messages {

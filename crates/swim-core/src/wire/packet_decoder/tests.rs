@@ -15,7 +15,7 @@ const NONCE: [u8; 12] = [9; 12];
 const ACK: &[u8] = b"\x02\x82\xa7Payload\xc0\xa5SeqNo\x07";
 
 fn ack() -> Message<'static> {
-    Message::Ack(Ack { seq_no: 7, payload: None })
+    Message::Ack(Ack { seq_no: 7, payload: None, ..Ack::default() })
 }
 
 /// No label, no keys, no compression.
@@ -196,11 +196,13 @@ proptest! {
         let (source_addr, source_node) = (addr.unwrap_or_default(), from.as_slice());
         let (node, from, source_port) = (node.as_slice(), from.as_slice(), port);
         let messages = [
-            Message::Ping(Ping { seq_no, node, source_addr, source_port, source_node }),
+            Message::Ping(Ping {
+                seq_no, node, source_addr, source_port, source_node, ..Ping::default()
+            }),
             Message::IndirectPing(IndirectPing {
                 seq_no, target: meta, port, node, nack, source_addr, source_port, source_node,
             }),
-            Message::Ack(Ack { seq_no, payload: meta }),
+            Message::Ack(Ack { seq_no, payload: meta, ..Ack::default() }),
             Message::Nack(Nack { seq_no }),
             Message::Suspect(Suspect { incarnation, node, from }),
             Message::Alive(Alive { incarnation, node, addr, port, meta, vsn }),

@@ -19,6 +19,7 @@ impl<'a> MsgpackStruct<'a> for Ping<'a> {
 
     fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
+            b"Digest" => self.digest = reader.bytes()?.unwrap_or_default(),
             b"Node" => self.node = reader.text()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
             b"SourceAddr" => self.source_addr = reader.bytes()?.unwrap_or_default(),
@@ -31,7 +32,8 @@ impl<'a> MsgpackStruct<'a> for Ping<'a> {
 
     fn write(&self, out: &mut Vec<u8>) {
         let source = Source::of(self.source_addr, self.source_node, self.source_port);
-        put_map(out, 2 + source.keys());
+        put_map(out, 2 + source.keys() + u8::from(!self.digest.is_empty()));
+        put_digest(out, self.digest);
         put_text(out, "Node", self.node);
         put_uint(out, "SeqNo", self.seq_no);
         source.write(out);
@@ -77,6 +79,13 @@ impl<'a> MsgpackStruct<'a> for IndirectPing<'a> {
     }
 }
 
+/// The field that Go does not know, which members of this library alone are sent.
+fn put_digest(out: &mut Vec<u8>, digest: &[u8]) {
+    if !digest.is_empty() {
+        put_bytes(out, "Digest", Some(digest));
+    }
+}
+
 /// The three fields that Go omits when they are empty.
 struct Source<'a> {
     addr: Option<&'a [u8]>,
@@ -117,6 +126,7 @@ impl<'a> MsgpackStruct<'a> for Ack<'a> {
 
     fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
+            b"Digest" => self.digest = reader.bytes()?.unwrap_or_default(),
             b"Payload" => self.payload = reader.bytes()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
             _ => reader.skip()?,
@@ -125,7 +135,8 @@ impl<'a> MsgpackStruct<'a> for Ack<'a> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        put_map(out, 2);
+        put_map(out, 2 + u8::from(!self.digest.is_empty()));
+        put_digest(out, self.digest);
         put_bytes(out, "Payload", self.payload);
         put_uint(out, "SeqNo", self.seq_no);
     }

@@ -70,7 +70,7 @@ fn a_ping_is_read_before_the_stream_ends_and_answered_without_a_label() {
         assert_eq!(decoder.trailing(), 4);
 
         let mut ack = Vec::new();
-        Ack { seq_no: 7, payload: None }.encode(&mut ack);
+        Ack { seq_no: 7, payload: None, ..Ack::default() }.encode(&mut ack);
         let answer = encode_stream(&ack, &settings, Side::Answerer, NONCE).unwrap();
         assert_ne!(answer[0], MessageType::Label.to_byte());
         let mut decoder = StreamDecoder::new(Side::Answerer);

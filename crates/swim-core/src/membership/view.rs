@@ -1,0 +1,79 @@
+//! What members tell each other of their views, and views that have stood still.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Membership;
+use crate::features::Features;
+#[cfg(feature = "sim")]
+use crate::live_changes::LiveView;
+use crate::member::Peer;
+use crate::output::MembershipEvent;
+use crate::suspicion::as_f64;
+use crate::timers::Timer;
+#[cfg(feature = "sim")]
+use crate::view_digest::Share;
+use crate::view_digest::{DIGEST_LENGTH, ViewDigest};
+use crate::views::Agreement;
+
+impl Membership {
+    /// Whether the live members share our view, by what they told last.
+    #[must_use]
+    pub fn agreement(&self) -> Agreement {
+        let (view, interval) = (self.members.view(), self.config.min_report_interval());
+        view.told().agreement(view.halves(), self.members.iter(), interval, self.effects.now())
+    }
+
+    /// Whether the digest that follows every change is the one that the members have.
+    #[cfg(feature = "sim")]
+    pub(crate) fn digest_is_right(&self) -> bool {
+        let mut anew = LiveView::new(&self.config.label);
+        self.members.iter().for_each(|(_, member)| anew.follow(Share::default(), false, member));
+        anew.halves() == self.members.view().halves()
+    }
+
+    /// The digest in a ping or ack to a peer; none to one that has not said that it reads them.
+    pub(super) fn digest_for(&self, to: SocketAddr) -> Option<[u8; DIGEST_LENGTH]> {
+        let features = self.dissemination.features(to).filter(|_| self.config.view_digests)?;
+        let digest = self.members.view().digest(self.effects.now());
+        features.contains(Features::DIGEST).then(|| digest.to_bytes())
+    }
+
+    /// A ping or an ack told of its sender's view.
+    pub(super) fn hear_digest(&mut self, from: &Peer, digest: &[u8]) {
+        let Some(digest) = ViewDigest::from_bytes(digest) else { return };
+        let name = self.members.name_of(from);
+        let index = name.and_then(|name| self.members.find(name.as_bytes()));
+        if let Some(index) = index {
+            self.members.view_mut().hear(index, digest, self.effects.now());
+        }
+    }
+
+    /// All that came is handled: if who is live has changed, that is told once it stood still.
+    pub(super) fn settle_view(&mut self) {
+        let now = self.effects.now();
+        let Some(began) = self.members.view_mut().settle(now) else { return };
+        if self.config.stable_view_age.is_zero() {
+            return;
+        }
+        let latest = began + self.config.stable_view_age;
+        let still = now + self.stands_still_for();
+        self.effects.set_timer(Timer::StableView, still.min(latest));
+    }
+
+    /// Twice the time in which a change reaches everybody. Without gossip it travels with pings.
+    fn stands_still_for(&self) -> Duration {
+        let interval = match self.config.gossip_interval {
+            Duration::ZERO => self.config.min_report_interval(),
+            interval => interval,
+        };
+        let rounds = libm::ceil(libm::log(as_f64(self.members.len())) + 2.0);
+        (2 * interval).mul_f64(rounds)
+    }
+
+    pub(super) fn view_stood_still(&mut self) {
+        if let Some(view) = self.members.settle_view() {
+            self.effects.emit(MembershipEvent::StableView(Box::new(view)));
+        }
+    }
+}
