@@ -63,6 +63,7 @@ mod rechecks;
 mod refuted_suspicions;
 mod reliable;
 mod relocation;
+mod repairs;
 mod rng;
 mod secret_key;
 #[cfg(feature = "serde")]

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::member::Member;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
+use crate::repairs::Repairs;
 use crate::time::Time;
 use crate::view_digest::{Halves, Share, ViewDigest, ViewSums};
 use crate::views::Views;
@@ -55,13 +57,14 @@ pub(crate) struct LiveView {
     last: u64,
     /// What the view was, and what others have told of theirs.
     told: Views,
+    repairs: Repairs,
 }
 
 impl LiveView {
     /// Of nobody, in the cluster with this label.
     pub(crate) fn new(label: &[u8]) -> Self {
         let (sums, changed) = (ViewSums::new(label), Changed::new());
-        Self { sums, changed, last: 0, told: Views::default() }
+        Self { sums, changed, last: 0, told: Views::default(), repairs: Repairs::default() }
     }
 
     /// What a member adds to the sums, to be given back when it has changed.
@@ -82,6 +85,7 @@ impl LiveView {
     /// A member is forgotten, which may be live.
     pub(crate) fn forget(&mut self, index: MemberIndex, member: &Member) {
         self.told.forget(index);
+        self.repairs.forget(index);
         if member.state().is_live() {
             let share = self.sums.share(member);
             self.sums.replace(share, Share::default());
@@ -111,9 +115,26 @@ impl LiveView {
         self.told.digest(self.halves(), now)
     }
 
-    /// A member told its view.
-    pub(crate) fn hear(&mut self, index: MemberIndex, digest: ViewDigest, now: Time) {
+    /// A member told its view. Whether it differs from ours, and both have been the same for so
+    /// long that updates would have reached everybody.
+    pub(crate) fn hear(
+        &mut self,
+        index: MemberIndex,
+        digest: ViewDigest,
+        settled: Duration,
+        now: Time,
+    ) -> bool {
         self.told.hear(index, digest, now);
+        let own = self.digest(now);
+        let differs = digest.halves != own.halves;
+        self.repairs.note(differs);
+        differs && own.is_as_old_as(settled) && digest.is_as_old_as(settled)
+    }
+
+    /// Whether to exchange states with a member whose view differs, `apart` from the last time.
+    pub(crate) fn begins_repair(&mut self, index: MemberIndex, apart: Duration, now: Time) -> bool {
+        let own = self.halves();
+        self.repairs.begins(index, own, apart, now)
     }
 
     /// What others have told, held against what was so here.

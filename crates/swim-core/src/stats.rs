@@ -115,6 +115,8 @@ counters! {
     exchanges_started,
     /// Full exchanges that we answered.
     exchanges_answered,
+    /// Full exchanges that we began because a member's view differed from ours for a while.
+    repairs_started,
     /// Full exchanges that failed or were refused, on either side.
     exchanges_failed,
     /// Application messages delivered.

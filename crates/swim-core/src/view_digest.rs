@@ -46,6 +46,11 @@ impl ViewDigest {
         Self { halves, age: u8::try_from(units).unwrap_or(u8::MAX) }
     }
 
+    /// Whether the halves have been the same for so long, or for as long as can be told.
+    pub(crate) fn is_as_old_as(self, age: Duration) -> bool {
+        self.age == u8::MAX || u128::from(self.age) * AGE_UNIT.as_millis() >= age.as_millis()
+    }
+
     /// `live`, `details`, both big-endian, and the age.
     pub(crate) fn to_bytes(self) -> [u8; DIGEST_LENGTH] {
         let [a, b, c, d] = self.halves.live.to_be_bytes();
@@ -219,6 +224,9 @@ mod tests {
         assert_eq!(minute.to_bytes(), [1, 2, 3, 4, 5, 6, 7, 8, 255]);
         let lately = digest(Duration::from_millis(250));
         assert_eq!(ViewDigest::from_bytes(&lately.to_bytes()), Some(lately));
+        let is_old =
+            |digest: ViewDigest, millis| digest.is_as_old_as(Duration::from_millis(millis));
+        assert!(is_old(lately, 200) && !is_old(lately, 201) && is_old(minute, 86_400_000));
         assert_eq!((lately.age, ViewDigest::from_bytes(&[0; 8])), (2, None));
         let longer = [&lately.to_bytes()[..], b"later"].concat();
         assert_eq!(ViewDigest::from_bytes(&longer), Some(lately));

@@ -4,17 +4,23 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Membership;
+use crate::exchange_role::Purpose;
 use crate::features::Features;
 #[cfg(feature = "sim")]
 use crate::live_changes::LiveView;
 use crate::member::Peer;
-use crate::output::MembershipEvent;
+use crate::member_index::MemberIndex;
+use crate::output::{Destination, MembershipEvent};
+use crate::push_pull;
 use crate::suspicion::as_f64;
 use crate::timers::Timer;
 #[cfg(feature = "sim")]
 use crate::view_digest::Share;
 use crate::view_digest::{DIGEST_LENGTH, ViewDigest};
 use crate::views::Agreement;
+
+/// How long it is at least from one exchange of views that differ to the next.
+const LEAST_BETWEEN_REPAIRS: Duration = Duration::from_secs(5);
 
 impl Membership {
     /// Whether the live members share our view, by what they told last.
@@ -44,9 +50,33 @@ impl Membership {
         let Some(digest) = ViewDigest::from_bytes(digest) else { return };
         let name = self.members.name_of(from);
         let index = name.and_then(|name| self.members.find(name.as_bytes()));
-        if let Some(index) = index {
-            self.members.view_mut().hear(index, digest, self.effects.now());
+        let Some(index) = index else { return };
+        let (settled, now) = (self.stands_still_for(), self.effects.now());
+        if self.members.view_mut().hear(index, digest, settled, now) {
+            self.repair_view(index);
         }
+    }
+
+    /// Of two members the one with the lesser name begins, so that one exchange is enough.
+    fn repair_view(&mut self, index: MemberIndex) {
+        let (me, peer) = (self.members.me(), self.members.get(index));
+        let is_ours = me.name() < peer.name() && peer.state().is_live() && self.repairs_views();
+        let (peer, now, apart) = (Destination::of(peer), self.effects.now(), self.repairs_apart());
+        if is_ours && self.members.view_mut().begins_repair(index, apart, now) {
+            self.effects.count().repairs_started += 1;
+            self.begin_push_pull(peer, Purpose::Periodic);
+        }
+    }
+
+    fn repairs_views(&self) -> bool {
+        self.config.view_digests && !self.lifecycle.is_leaving()
+    }
+
+    /// Exchanges of whole states must not be much more frequent than the periodic ones, which
+    /// become rare in large clusters.
+    fn repairs_apart(&self) -> Duration {
+        let interval = push_pull::interval(self.config.push_pull_interval, self.counted_members());
+        (interval / 6).max(LEAST_BETWEEN_REPAIRS)
     }
 
     /// All that came is handled: if who is live has changed, that is told once it stood still.
@@ -61,7 +91,7 @@ impl Membership {
         self.effects.set_timer(Timer::StableView, still.min(latest));
     }
 
-    /// Twice the time in which a change reaches everybody. Without gossip it travels with pings.
+    /// Twice the time in which a change reaches everybody; without gossip it travels with pings.
     fn stands_still_for(&self) -> Duration {
         let interval = match self.config.gossip_interval {
             Duration::ZERO => self.config.min_report_interval(),

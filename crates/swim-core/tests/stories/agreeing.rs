@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use swim_core::{Agreement, Config, Member, MemberState, MembershipEvent, StableView, Time};
+use swim_core::wire::{Message, Ping};
+use swim_core::{Agreement, Config, Hooks, Member, MemberState, MembershipEvent, StableView, Time};
 
 use crate::harness::{Cluster, millis, name, seconds};
 
@@ -169,6 +170,80 @@ fn go_members_get_no_digests_and_are_unheard() {
     };
     assert_eq!(digests(true), 0);
     assert!(digests(false) > 20);
+}
+
+/// What everybody missed while nothing got through is told when the views have differed for a
+/// while, and not half a minute later with the next periodic exchange.
+#[test]
+fn updates_that_gossip_has_missed_are_repaired_within_seconds() {
+    let mut with = Config::lan();
+    with.push_pull_interval = seconds(600);
+    let mut without = with.clone();
+    without.view_digests = false;
+    for (config, is_repaired) in [(with, true), (without, false)] {
+        let mut cluster = Cluster::joined_with(&FIVE, &config);
+        cluster.run_for(seconds(20));
+        for other in ["ada", "bob", "cyd", "dan"] {
+            cluster.wire.block_packets("eve", other);
+        }
+        cluster.tell("bob", |bob, now| bob.set_meta(b"new".to_vec(), now)).unwrap();
+        cluster.run_for(millis(2_500));
+        cluster.wire.heal();
+        cluster.run_for(seconds(6));
+        let heard = cluster.view("eve", "bob").unwrap().meta() == b"new";
+        assert_eq!(heard, is_repaired);
+        let repairs = |who| cluster.machine(who).stats().counters.repairs_started;
+        let begun: u64 = FIVE.into_iter().map(repairs).sum();
+        assert!(begun <= 2 && (begun > 0) == is_repaired, "{begun} exchanges");
+    }
+}
+
+/// Ada admits nobody called eve, and so never agrees with the others.
+#[test]
+fn differences_that_last_cost_ever_fewer_exchanges() {
+    let mut cluster = Cluster::of(&FIVE);
+    cluster.tell("ada", |ada, _| ada.set_hooks(Box::new(WithoutEve)));
+    for who in ["bob", "cyd", "dan", "eve"] {
+        cluster.join(who, if who == "bob" { "ada" } else { "bob" });
+    }
+    cluster.run_for(seconds(60));
+    assert_eq!(agreement(&cluster, "ada").differing.len(), 3);
+    let begun = |cluster: &Cluster| -> u64 {
+        let repairs = |who| cluster.machine(who).stats().counters.repairs_started;
+        FIVE.into_iter().map(repairs).sum()
+    };
+    let before = begun(&cluster);
+    cluster.run_for(seconds(3_600));
+    // With each of three others one in five minutes at last.
+    let begun = begun(&cluster) - before;
+    assert!((30..=54).contains(&begun), "{begun} in an hour");
+}
+
+/// Eve tells another view with each ping, an old one: few exchanges come of it.
+#[test]
+fn a_member_that_lies_about_its_view_costs_few_exchanges() {
+    let mut cluster = Cluster::joined(&FIVE);
+    cluster.run_for(seconds(20));
+    let exchanges = |cluster: &Cluster| cluster.machine("ada").stats().counters.repairs_started;
+    let before = exchanges(&cluster);
+    for number in 0..3_000_u64 {
+        let digest = [&number.to_be_bytes()[..], &[255]].concat();
+        let (node, source_node) = (&b"ada"[..], &b"eve"[..]);
+        let ping = Ping { seq_no: 1, node, source_node, digest: &digest, ..Ping::default() };
+        cluster.inject("eve", "ada", Message::Ping(ping).to_vec());
+        cluster.run_for(millis(200));
+    }
+    let begun = exchanges(&cluster) - before;
+    // After 0, 5, 15, 35, 75, 155, 315 and 600 s.
+    assert!((6..=9).contains(&begun), "{begun} in ten minutes");
+}
+
+struct WithoutEve;
+
+impl Hooks for WithoutEve {
+    fn admit_member(&mut self, member: &Member) -> Result<(), String> {
+        if *member.name() == name("eve") { Err("not here".to_owned()) } else { Ok(()) }
+    }
 }
 
 #[test]
