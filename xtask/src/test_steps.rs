@@ -60,7 +60,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "package",
         about: "each package builds from its own archive",
-        work: Work::Unlinked(PACKAGE),
+        work: Work::Package(PACKAGE),
     },
     Step {
         name: "tests",
@@ -145,6 +145,8 @@ pub(crate) enum Work {
     /// Cargo where no program is linked, and other features are chosen than for all: for them
     /// BoringSSL would be built once more.
     Unlinked(&'static [&'static str]),
+    /// The same, with the packages of this repository as archives.
+    Package(&'static [&'static str]),
     /// Cargo with warnings of rustdoc as errors; other steps do not see that setting.
     Docs(&'static [&'static str]),
     /// A command of this program that runs alone.
@@ -195,6 +197,14 @@ impl Work {
             Self::Cargo(arguments) => (cargo, arguments),
             Self::Unlinked(arguments) => {
                 workspace::use_built_boringssl(&mut cargo);
+                (cargo, arguments)
+            }
+            Self::Package(arguments) => {
+                let target = workspace::root().join("target/archives");
+                workspace::forget_archives(&target)
+                    .map_err(|error| (Verdict::Failed, error.told()))?;
+                workspace::use_built_boringssl(&mut cargo);
+                cargo.env("CARGO_TARGET_DIR", target);
                 (cargo, arguments)
             }
             Self::Docs(arguments) => {

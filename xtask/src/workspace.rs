@@ -48,6 +48,39 @@ pub(crate) fn use_built_boringssl(cargo: &mut Command) {
     }
 }
 
+/// Has cargo unpack and build our archives anew when it verifies them, below this folder. It
+/// unpacks those that depend on each other into its home, in a folder that is named by the path of
+/// the target folder alone; what is there, and what was built of it, is taken for good as long as
+/// the version is the same, though it is of an earlier commit.
+///
+/// # Errors
+/// [`Stop::Cannot`]: a folder cannot be removed.
+pub(crate) fn forget_archives(target: &Path) -> Result<(), Stop> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    remove_ours(&target.join("debug/.fingerprint"))?;
+    // Registries that are folders have no host before the dash.
+    let unpacked = home.map(|home| home.join("registry/src"));
+    unpacked.iter().flat_map(|folder| folders(folder, "-")).try_for_each(|one| remove_ours(&one))
+}
+
+/// Removes the folders of this repository's packages.
+fn remove_ours(below: &Path) -> Result<(), Stop> {
+    folders(below, "swim-quic").into_iter().try_for_each(|folder| {
+        std::fs::remove_dir_all(&folder)
+            .map_err(|error| Stop::cannot(format!("remove {}", folder.display()), error))
+    })
+}
+
+/// What begins with `prefix` in a folder; nothing without that folder.
+fn folders(below: &Path, prefix: &str) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(below).into_iter().flatten().flatten();
+    let begins = |folder: &std::fs::DirEntry| {
+        folder.file_name().to_str().is_some_and(|name| name.starts_with(prefix))
+    };
+    all.filter(begins).map(|folder| folder.path()).collect()
+}
+
 /// Builds an example and says where its executable is.
 ///
 /// # Errors
@@ -216,6 +249,19 @@ mod tests {
         let version = env!("CARGO_PKG_VERSION");
         let line = format!("version = \"{version}+planted\"");
         assert_eq!(changed, [(&*format!("version = \"{version}\""), &*line)]);
+    }
+
+    #[test]
+    fn folders_of_our_packages_are_removed_and_nothing_else() {
+        let below = tempfile::tempdir().unwrap();
+        for name in ["swim-quic-0.1.0", "swim-quic-core-0.1.0", "swim-0.1.0", "other-0.1.0"] {
+            std::fs::create_dir_all(below.path().join(name).join("src")).unwrap();
+        }
+        remove_ours(below.path()).unwrap();
+        let mut left = folders(below.path(), "");
+        left.sort_unstable();
+        assert_eq!(left, ["other-0.1.0", "swim-0.1.0"].map(|name| below.path().join(name)));
+        remove_ours(&below.path().join("nothing")).unwrap();
     }
 
     #[test]
