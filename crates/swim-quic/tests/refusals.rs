@@ -125,9 +125,10 @@ fn every_variant_of_every_error_is_listed() {
             declared.insert(name.to_owned(), variants.filter_map(word).collect::<BTreeSet<_>>());
         }
     }
-    // Of receivers, which their own tests bring about.
-    for received in ["RecvError", "TryRecvError", "RecvTimeoutError", "WaitAnyError"] {
-        assert!(declared.remove(received).is_some(), "{received}");
+    // Of receivers and conditions, which their own tests bring about.
+    let awaited = ["RecvError", "TryRecvError", "RecvTimeoutError", "WaitAnyError", "WaitForError"];
+    for awaited in awaited {
+        assert!(declared.remove(awaited).is_some(), "{awaited}");
     }
     let owned = |all: &&[&str]| all.iter().map(|&variant| variant.to_owned()).collect();
     let listed: BTreeMap<_, BTreeSet<_>> =

@@ -171,8 +171,7 @@ macro_rules! series {
 }
 
 series! {
-    Gauge Number "members_alive"
-        "Members believed alive, this one included unless it has left."
+    Gauge Number "members_alive" "Members believed alive, this one included unless it has left."
         = stats.membership.alive;
     Gauge Number "members_suspect"
         "Members under suspicion."
@@ -282,6 +281,8 @@ series! {
     Counter Number "exchanges_failed_total"
         "Full exchanges of states that failed or were refused, on either side."
         = stats.membership.counters.exchanges_failed;
+    Counter Number "repairs_total" "Exchanges begun since a view differed for a while."
+        = stats.membership.counters.repairs_started;
     Counter Number "user_messages_received_total"
         "Messages delivered to the application."
         = stats.membership.counters.user_messages_in;
