@@ -136,8 +136,9 @@ pub struct Config {
     pub allowed_networks: Vec<IpNetwork>,
 
     /// Whether pings and acks to members of this library carry a digest of 8 bytes of our view,
-    /// default yes: [`agreement`](crate::Membership::agreement) rests on what others tell. It
-    /// costs 18 bytes of each ping and ack. Switch it off only to compare.
+    /// default yes, and whether states are exchanged with members whose view differs for a while.
+    /// [`agreement`](crate::Membership::agreement) rests on what others tell. It costs 18 bytes of
+    /// each ping and ack. Switch it off only to compare.
     pub view_digests: bool,
     /// A view of who is live is told as a [`StableView`](crate::StableView) once it stood still for
     /// 2 × `gossip_interval` × ceil(ln(n) + 2), at 100 members 2 × 200 ms × 7 = 2.8 s, and this

@@ -232,6 +232,8 @@ impl Calls {
             ("broadcast", is_told(cluster.broadcast(b"x"))),
             ("ping", is_told(cluster.ping("bob", PATIENCE))),
             ("stats", is_told(cluster.stats())),
+            ("agreement", is_told(cluster.agreement())),
+            ("wait_for", is_told(cluster.wait_for(|_| false, PATIENCE))),
             ("connections", is_told(cluster.connections())),
             ("connection", is_told(cluster.connection("bob"))),
             ("connect", is_told(cluster.connect("bob", PATIENCE))),

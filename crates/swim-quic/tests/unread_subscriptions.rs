@@ -69,6 +69,8 @@ fn each_call_returns_while_its_caller_reads_nothing() {
     watched.call("subscribe_with_members", |ada| ada.subscribe_with_members());
     watched.call("is_running", |ada| ada.is_running());
     watched.call("stats", |ada| ada.stats().unwrap());
+    watched.call("agreement", |ada| ada.agreement().unwrap());
+    watched.call("wait_for", |ada| ada.wait_for(|_| true, SECOND).unwrap());
     watched.call("join", move |ada| ada.join([address], SECOND).unwrap());
     watched.call("set_meta", |ada| ada.set_meta("x").unwrap());
     watched.call("set_advertise", |ada| ada.set_advertise(ada.address()).unwrap());
@@ -176,6 +178,8 @@ fn calls_that_would_wait_for_the_driver_thread_are_refused_on_it() {
     on_the_driver_thread(&ada, move || {
         let ada = handle;
         assert_eq!(ada.stats().unwrap_err(), REFUSED);
+        assert_eq!(ada.agreement().unwrap_err(), REFUSED);
+        assert_eq!(ada.wait_for(|_| false, long).unwrap_err(), REFUSED.into());
         assert_eq!(ada.set_meta("again").unwrap_err(), REFUSED.into());
         assert_eq!(ada.send("bob", "x").unwrap_err(), REFUSED.into());
         assert_eq!(ada.send_reliable("bob", "x", long).unwrap_err(), REFUSED.into());
