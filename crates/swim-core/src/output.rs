@@ -192,7 +192,8 @@ pub enum MembershipEvent {
     /// A member appeared, or came back.
     Joined(Member),
     /// A new process of it is at its address, while it was held alive or suspect: it restarted
-    /// before anybody gave it up. Peers that do not give a start number, as Go's, are not noticed.
+    /// before anybody gave it up. Peers that do not give a start number, as Go's, are not noticed,
+    /// and others four times at once and twelve times a minute.
     Restarted(Member),
     /// It came back at another address before anybody gave it up: a new process, whose name its
     /// certificate proves.

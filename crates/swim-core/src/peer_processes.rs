@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 use crate::member::Peer;
 use crate::member_index::MemberIndex;
 use crate::member_table::MemberTable;
+use crate::payer::Payer;
+use crate::payer_ledger::{PayerLedger, Share};
+use crate::time::Time;
 
 /// Addresses whose start number waits for its member to be known; beyond that it is not noted, and
 /// a restart there is not noticed.
@@ -14,8 +17,14 @@ const MAX_GREETED: usize = 4096;
 /// Timeouts do not grow below this number anyway.
 const LEAST_COUNTED: usize = 10;
 
+/// What a restart costs the peer that restarts: a share regains whole units in each millisecond.
+const COST: u64 = 60_000;
+/// How many restarts of one peer are noticed: four at once, and then twelve in a minute. Each makes
+/// us exchange states and tell the application, and a start number is easily changed.
+const RESTARTS: Share = Share { at_once: 4 * COST, a_second: 12 * COST / 60 };
+
 /// The start numbers heard, and whether certificates prove names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PeerProcesses {
     names_are_proven: bool,
     /// By address, until something arrives from a member there.
@@ -26,6 +35,21 @@ pub(crate) struct PeerProcesses {
     starts: BTreeMap<MemberIndex, u64>,
     /// The members from which something has arrived, over a connection that is theirs.
     heard: BTreeSet<MemberIndex>,
+    /// What peers have used of their shares by restarting.
+    restarts: PayerLedger,
+}
+
+impl Default for PeerProcesses {
+    fn default() -> Self {
+        Self {
+            names_are_proven: false,
+            greeted: BTreeMap::new(),
+            connected: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            restarts: PayerLedger::new(RESTARTS),
+        }
+    }
 }
 
 impl PeerProcesses {
@@ -60,17 +84,31 @@ impl PeerProcesses {
     }
 
     /// Something arrived from a peer. Returns the member that it is, if it is held alive or suspect
-    /// at this address and another process of it was there before.
-    pub(crate) fn hear(&mut self, from: &Peer, members: &MemberTable) -> Option<MemberIndex> {
+    /// at this address and another process of it was there before. Where a peer restarts more often
+    /// than its share allows, only what arrives later shows the last restart.
+    pub(crate) fn hear(
+        &mut self,
+        from: &Peer,
+        members: &MemberTable,
+        now: Time,
+    ) -> Option<MemberIndex> {
         self.names_are_proven |= !from.names.is_empty();
         let index = members.find(members.name_of(from)?.as_bytes())?;
         self.heard.insert(index);
         let start = *self.greeted.get(&from.address)?;
-        self.greeted.remove(&from.address);
-        let before = self.starts.insert(index, start);
         let member = members.get(index);
         let is_there = member.state().is_live() && member.address() == from.address;
-        let is_other = index != MemberIndex::ME && before.is_some_and(|before| before != start);
+        let is_other = index != MemberIndex::ME
+            && self.starts.get(&index).is_some_and(|before| *before != start);
+        if is_there && is_other {
+            let payer = Payer::of(from);
+            if !self.restarts.has_share(&payer, now) {
+                return None;
+            }
+            self.restarts.charge(payer, COST, now);
+        }
+        self.greeted.remove(&from.address);
+        self.starts.insert(index, start);
         (is_there && is_other).then_some(index)
     }
 

@@ -29,7 +29,8 @@ pub enum Event {
     /// A member appeared, or came back after it had left or failed.
     Joined(Member),
     /// A member restarted at its address before anybody had given it up: what its former process
-    /// knew is gone. Not for Go members, which do not tell.
+    /// knew is gone. Not for Go members, which do not tell. Four times at once for each member, and
+    /// twelve times a minute from then on; of more restarts the last one is told when it may be.
     Restarted(Member),
     /// A member came back at another address before anybody had given it up: a new process, whose
     /// certificate proves its name. No `Left` and no `Joined` come with it.

@@ -177,7 +177,7 @@ impl Membership {
     /// Something arrived from a peer. A new process of a member that nobody missed is reported, and
     /// states are exchanged with it at once: it may know nobody, and others hold its old record.
     pub(super) fn hear_process(&mut self, from: &Peer) {
-        if let Some(index) = self.processes.hear(from, &self.members) {
+        if let Some(index) = self.processes.hear(from, &self.members, self.effects.now()) {
             let member = self.members.get(index).clone();
             log::info!("{} has restarted at {}", member.name(), member.address());
             self.begin_push_pull(Destination::of(&member), Purpose::Periodic);

@@ -34,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) peer: Peer,
     /// What it speaks beyond memberlist's wire; `None` if it speaks nothing else.
     pub(super) features: Option<Features>,
+    /// The start number that it tells; `None` for the number of its life.
+    pub(super) start: Option<u64>,
     pub(super) is_up: bool,
     /// How often it was started.
     pub(super) life: u32,
@@ -76,6 +78,7 @@ impl TransportModel {
         self.endpoints.push(Endpoint {
             peer,
             features: Some(Features::SUPPORTED),
+            start: None,
             is_up: false,
             life: 0,
             accepted: 0,
@@ -89,6 +92,14 @@ impl TransportModel {
     pub fn set_features(&mut self, id: EndpointId, features: Option<Features>) {
         if let Some(endpoint) = self.endpoints.get_mut(id.index()) {
             endpoint.features = features;
+        }
+    }
+
+    /// The start number that an endpoint tells on its next connections, whether it has restarted or
+    /// not; `None` for one that tells the truth.
+    pub fn set_start(&mut self, id: EndpointId, start: Option<u64>) {
+        if let Some(endpoint) = self.endpoints.get_mut(id.index()) {
+            endpoint.start = start;
         }
     }
 
@@ -194,7 +205,7 @@ impl TransportModel {
             let ours = self.endpoint(at).and_then(|endpoint| endpoint.features);
             let Some(peer) = self.endpoint(other) else { continue };
             let (to, features) = (peer.peer.address, peer.features.filter(|_| ours.is_some()));
-            let start = features.map(|_| peer.life.into());
+            let start = features.map(|_| peer.start.unwrap_or(peer.life.into()));
             let Some(connection) = self.connections.get_mut(id) else { continue };
             connection.end_mut(at).features_of = features.map(|_| to);
             if features.is_some() || known.is_some() {

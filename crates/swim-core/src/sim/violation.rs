@@ -6,6 +6,7 @@ use crate::sim::checker::agreement::Disagreement;
 use crate::sim::checker::healing::Unhealed;
 use crate::sim::checker::honest_members::HonestViolation;
 use crate::sim::checker::progress::Spinning;
+use crate::sim::checker::restarts::RestartViolation;
 use crate::sim::checker::suspicions::SuspicionViolation;
 use crate::sim::checker::table_bounds::BoundExceeded;
 use crate::sim::checker::tombstones::ClaimForgotten;
@@ -34,8 +35,8 @@ impl Violation {
 pub(crate) enum BrokenRule {
     #[error(transparent)]
     View(#[from] ViewViolation),
-    #[error("only who restarted is reported so: {0} did not")]
-    NeverRestarted(MemberName),
+    #[error(transparent)]
+    Restart(#[from] RestartViolation),
     #[error("everybody known exists: host {viewer} knows {name}")]
     UnknownMember { viewer: usize, name: MemberName },
     #[error(transparent)]

@@ -7,7 +7,7 @@ use swim_core::wire::{
 };
 use swim_core::{Config, MemberState, MembershipEvent, Peer, StreamId};
 
-use crate::harness::{Cluster, seconds};
+use crate::harness::{Cluster, millis, name, seconds};
 
 /// Nobody probes or exchanges; updates travel by gossip.
 fn quiet() -> Config {
@@ -378,4 +378,30 @@ fn whoever_asks_for_our_state_again_and_again_leaves_time_for_others() {
         cluster.run_for(seconds(10));
         assert_eq!(ask(&mut cluster, "cyd", 1), (1, 0));
     }
+}
+
+/// Each restart that is noticed costs an exchange, an event and a line in the log.
+#[test]
+fn whoever_says_that_it_restarts_all_the_time_has_a_share_of_exchanges_and_events() {
+    let mut cluster = Cluster::joined_with(&["ada", "bob", "mal"], &quiet());
+    let begun = cluster.machine("ada").stats().counters.exchanges_started;
+    for start in 100..700 {
+        cluster.break_connections("mal");
+        cluster.claim_start("mal", start);
+        cluster.tell("mal", |machine, now| machine.ping(&name("ada"), now)).unwrap();
+        cluster.run_for(millis(100));
+    }
+    let restarts = |cluster: &Cluster| {
+        let is_restart = |event: &&MembershipEvent| matches!(event, MembershipEvent::Restarted(_));
+        cluster.events("ada").filter(is_restart).count()
+    };
+    let noticed = restarts(&cluster);
+    assert!((12..=17).contains(&noticed), "four at once and twelve a minute, not {noticed}");
+    let exchanges = cluster.machine("ada").stats().counters.exchanges_started - begun;
+    assert!(exchanges <= 17, "{exchanges} exchanges");
+    // The last one shows as soon as there is a share again.
+    cluster.run_for(seconds(10));
+    cluster.tell("mal", |machine, now| machine.ping(&name("ada"), now)).unwrap();
+    cluster.run_for(seconds(1));
+    assert_eq!(restarts(&cluster), noticed + 1);
 }

@@ -282,6 +282,11 @@ impl Cluster {
         self.model.set_features(self.nodes[who].endpoint, None);
     }
 
+    /// From now on a member says on new connections that it is the process with this start number.
+    pub(crate) fn claim_start(&mut self, who: &str, start: u64) {
+        self.model.set_start(self.nodes[who].endpoint, Some(start));
+    }
+
     /// From now on dials fail at once where nobody answers, and nobody has a connection to `who`.
     pub(crate) fn fail_dials_to(&mut self, who: &str) {
         let limits = ModelLimits { dial_timeout: LATENCY, ..ModelLimits::default() };

@@ -8,6 +8,7 @@
 //! - [`words`]: who is dead at another member's word was asked in vain;
 //! - [`tombstones`]: a suspicion or death that was heard is not forgotten (decodes every packet);
 //! - [`table_bounds`]: tables and queues stay small;
+//! - [`restarts`]: who is reported as restarted is;
 //! - [`progress`]: nobody spins on an overdue timer;
 //! - [`honest_members`]: what hostile members may not achieve;
 //! - [`agreement`], [`healing`]: at the end all views are equal and right, all queues empty.
@@ -17,6 +18,7 @@ pub(crate) mod belief_rules;
 pub(crate) mod healing;
 pub(crate) mod honest_members;
 pub(crate) mod progress;
+pub(crate) mod restarts;
 pub(crate) mod suspicions;
 pub(crate) mod table_bounds;
 pub(crate) mod tombstones;
@@ -38,6 +40,7 @@ use crate::time::Time;
 
 use belief_rules::{Belief, ViewObservation};
 use progress::ProgressChecker;
+use restarts::RestartChecker;
 use suspicions::Suspicions;
 use tombstones::{Heard, Tombstones};
 use views::Views;
@@ -52,6 +55,7 @@ pub(crate) struct Checkers {
     /// Only where packets are decoded.
     tombstones: Option<Tombstones>,
     progress: ProgressChecker,
+    restarts: RestartChecker,
 }
 
 impl Checkers {
@@ -63,6 +67,7 @@ impl Checkers {
             words: Words::default(),
             tombstones: setup.tap.then(|| Tombstones::new(&setup.config)),
             progress: ProgressChecker::default(),
+            restarts: RestartChecker::default(),
         }
     }
 
@@ -88,6 +93,11 @@ impl Checkers {
     /// Whether a host was told to leave since it started.
     pub(crate) fn is_leaving(&self, host: HostId) -> bool {
         self.views.own(host).leaving
+    }
+
+    /// From now on a host gives start numbers that it has made up.
+    pub(crate) fn note_forged_starts(&mut self, host: HostId) {
+        self.restarts.note_liar(host);
     }
 
     pub(crate) fn note_wake(&mut self, host: HostId, now: Time) -> Result<(), BrokenRule> {
@@ -275,9 +285,10 @@ impl Checkers {
                 self.suspicions.ran_out(host, member.name(), *after, config, counted)?;
             }
             MembershipEvent::Restarted(member) => {
-                let subject = hosts.named(member.name());
-                if subject.and_then(|subject| hosts.process(subject)) == Some(1) {
-                    return Err(BrokenRule::NeverRestarted(member.name().clone()));
+                if let Some(subject) = hosts.named(member.name()) {
+                    let has_restarted = hosts.process(subject) != Some(1);
+                    let subject = (subject, member.name());
+                    self.restarts.check(host, subject, has_restarted, now)?;
                 }
             }
             MembershipEvent::Failed { member, .. }

@@ -12,7 +12,7 @@ const TOGETHER: usize = 20;
 pub(crate) struct Drainer;
 
 impl Strategy for Drainer {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let to = rng.pick(&scene.listeners());
         let count = rng.between(1, TOGETHER);
         for _ in 0..count {

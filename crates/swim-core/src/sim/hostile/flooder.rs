@@ -16,7 +16,7 @@ pub(crate) struct Flooder {
 }
 
 impl Strategy for Flooder {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let to = rng.pick(&scene.listeners());
         let source_node = scene.me.as_bytes();
         let nobody = Invention::numbered(&scene.me, rng.rate(0, 1_000));

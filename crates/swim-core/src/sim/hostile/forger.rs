@@ -10,7 +10,7 @@ use crate::wire::{Dead, Message, NodeState, Suspect};
 pub(crate) struct Forger;
 
 impl Strategy for Forger {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let listeners = scene.listeners();
         let (to, subject) = (rng.pick(&listeners), &scene.honest[rng.below(scene.honest.len())]);
         let witness = &scene.honest[rng.below(scene.honest.len())].name;

@@ -50,7 +50,8 @@ impl HostileMembers {
         self.members.len()
     }
 
-    /// Those that only leave something out do so from now on.
+    /// Those that only leave something out do so from now on, and the rules learn who lies about
+    /// restarts.
     pub(crate) fn begin(&self, sim: &mut Simulation) {
         for (host, kind) in self.kinds() {
             match kind {
@@ -64,6 +65,7 @@ impl HostileMembers {
                 | StrategyKind::Drainer
                 | StrategyKind::SlowReader
                 | StrategyKind::Slanderer => {}
+                StrategyKind::CapabilityForger => sim.forge_starts(host),
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::wire::{Alive, Message};
 pub(crate) struct Inflater;
 
 impl Strategy for Inflater {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let to = rng.pick(&scene.listeners());
         let subject = &scene.honest[rng.below(scene.honest.len())];
         let ip = subject.ip();

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::features::Features;
 use crate::member_name::MemberName;
 use crate::output::{Destination, StreamId};
+use crate::sim::transport::HostTransport;
 use crate::time::Time;
 use crate::transport::Transport;
 use crate::wire::{
@@ -65,8 +67,8 @@ fn ip_bytes(address: SocketAddr) -> Vec<u8> {
 }
 
 /// A hostile member's own way to the network, for one turn.
-pub(crate) struct Line<'a> {
-    transport: &'a mut dyn Transport,
+pub(crate) struct Line<'a, 'b> {
+    transport: &'a mut HostTransport<'b>,
     settings: &'a WireSettings,
     /// How long its streams last.
     stream_timeout: Duration,
@@ -75,9 +77,9 @@ pub(crate) struct Line<'a> {
     next_stream: &'a mut u64,
 }
 
-impl<'a> Line<'a> {
+impl<'a, 'b> Line<'a, 'b> {
     pub(crate) fn new(
-        transport: &'a mut dyn Transport,
+        transport: &'a mut HostTransport<'b>,
         (settings, stream_timeout): (&'a WireSettings, Duration),
         next_stream: &'a mut u64,
         now: Time,
@@ -141,6 +143,12 @@ impl<'a> Line<'a> {
     pub(crate) fn begin(&mut self, id: StreamId, bytes: &[u8]) {
         // What became of the stream makes no difference to who leaves it anyway.
         let _ = self.transport.write(id, bytes, false);
+    }
+
+    /// Greets everybody that we are connected with anew, and says that we speak this and started
+    /// as that process.
+    pub(crate) fn greet_anew(&mut self, features: Option<Features>, start: u64) {
+        self.transport.greet_anew(features, start);
     }
 
     /// Takes one byte of an answer; `None` when there will be no more.

@@ -3,6 +3,7 @@
 //! A [`Strategy`] is asked again and again what it does now. It sees what its host's member knows,
 //! and sends through the same transport; all its random numbers come from the seed.
 
+mod capability_forger;
 mod drainer;
 mod flooder;
 mod forger;
@@ -20,6 +21,7 @@ mod version_liar;
 pub(crate) use hostile_members::HostileMembers;
 pub use strategy::StrategyKind;
 
+use capability_forger::CapabilityForger;
 use drainer::Drainer;
 use flooder::Flooder;
 use forger::Forger;
@@ -42,6 +44,7 @@ fn new(kind: StrategyKind) -> Option<Box<dyn Strategy>> {
         StrategyKind::Drainer => Box::new(Drainer),
         StrategyKind::SlowReader => Box::new(SlowReader::default()),
         StrategyKind::Slanderer => Box::new(Slanderer),
+        StrategyKind::CapabilityForger => Box::new(CapabilityForger),
         StrategyKind::SilentRelay | StrategyKind::NackingRelay => return None,
     })
 }

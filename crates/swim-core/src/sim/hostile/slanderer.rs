@@ -9,7 +9,7 @@ use crate::wire::{Message, Suspect};
 pub(crate) struct Slanderer;
 
 impl Strategy for Slanderer {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let to = rng.pick(&scene.listeners());
         let suspicions: Vec<Message<'_>> = scene
             .honest

@@ -15,7 +15,7 @@ pub(crate) struct SlowReader {
 }
 
 impl Strategy for SlowReader {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let to = rng.pick(&scene.listeners());
         if self.answers.len() < MOST {
             self.answers.extend(line.exchange(scene, to, None));

@@ -26,6 +26,8 @@ pub enum StrategyKind {
     SlowReader,
     /// Suspects every honest member, in its own name.
     Slanderer,
+    /// Greets members again and again as another process that speaks other things.
+    CapabilityForger,
 }
 
 impl StrategyKind {
@@ -41,6 +43,7 @@ impl StrategyKind {
         Self::Drainer,
         Self::SlowReader,
         Self::Slanderer,
+        Self::CapabilityForger,
     ];
 
     /// What a report calls it.
@@ -57,6 +60,7 @@ impl StrategyKind {
             Self::Drainer => "drainer",
             Self::SlowReader => "slow reader",
             Self::Slanderer => "slanderer",
+            Self::CapabilityForger => "forger of capabilities",
         }
     }
 }
@@ -64,5 +68,5 @@ impl StrategyKind {
 /// What a hostile member adds to what its machine sends.
 pub(crate) trait Strategy {
     /// Does something now, or nothing; says how many messages or streams it was.
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64;
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64;
 }

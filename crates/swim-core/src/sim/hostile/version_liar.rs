@@ -16,7 +16,7 @@ pub(crate) struct VersionLiar {
 }
 
 impl Strategy for VersionLiar {
-    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_>) -> u64 {
+    fn act(&mut self, scene: &Scene, rng: &mut SimRng, line: &mut Line<'_, '_>) -> u64 {
         let to = rng.pick(&scene.listeners());
         let subject = &scene.honest[rng.below(scene.honest.len())];
         // Few of them: each exchange must meet some again.

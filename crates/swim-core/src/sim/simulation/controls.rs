@@ -115,6 +115,11 @@ impl Simulation {
     pub(crate) fn refuse_relays(&mut self, host: HostId, sends_nacks: bool) {
         self.silent_relays.add(host, sends_nacks);
     }
+
+    /// From now on a host gives start numbers that it has made up.
+    pub(crate) fn forge_starts(&mut self, host: HostId) {
+        self.checkers.note_forged_starts(host);
+    }
 }
 
 /// Faults.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::host_links::{HostLinks, endpoint};
 use super::stall_backlog::{Backlog, DelayedCall};
 use crate::error::StreamFailure;
+use crate::features::Features;
 use crate::model::{ModelHandle, TransportModel};
 use crate::output::{Destination, StreamId};
 use crate::sim::digest::Digest;
@@ -59,6 +60,15 @@ impl<'a> HostTransport<'a> {
                 DelayedCall::ClosePeer(address) => model.close_peer(address, Time::ZERO),
             }
         }
+    }
+
+    /// Dials everybody anew that the host is connected with, and says on these connections that it
+    /// speaks this and has this start number.
+    pub(crate) fn greet_anew(&mut self, features: Option<Features>, start: u64) {
+        let id = endpoint(self.host);
+        self.model.set_features(id, features);
+        self.model.set_start(id, Some(start));
+        self.model.replace_connections(id, self.now, &mut self.links);
     }
 
     fn model(&mut self) -> ModelHandle<'_, HostLinks<'a>> {
