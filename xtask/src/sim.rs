@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     trace: bool,
     /// Run a named experiment: lifeguard, rapid-crash, rapid-flipflop, rapid-loss, one-way,
     /// blackhole-pair, mass-restart, partition-heal, join-storm, swim-loss, one-link, freeze,
-    /// send-outage, hostile
+    /// send-outage, hostile, rolling-upgrade
     #[arg(long, value_name = "NAME", group = "what")]
     scenario: Option<String>,
     /// How many members it has

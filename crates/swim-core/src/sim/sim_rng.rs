@@ -32,7 +32,7 @@ impl SimRng {
 
     /// Draws a `u32` in `least..=most`.
     pub(crate) fn rate(&mut self, least: u32, most: u32) -> u32 {
-        let wide = u64::from(most - least + 1) * (self.0.next_u64() >> 32);
+        let wide = (u64::from(most - least) + 1) * (self.0.next_u64() >> 32);
         least + u32::try_from(wide >> 32).unwrap_or(0)
     }
 

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::member::{LocalMember, Peer};
 use crate::member_name::MemberName;
 use crate::membership::Membership;
+use crate::protocol_versions::ProtocolVersions;
 use crate::sim::fault::HostId;
 use crate::sim::sim_rng::process_seed;
 use crate::time::Time;
@@ -169,6 +170,11 @@ impl Hosts {
         if let Some(process) = &mut state.process {
             process.wake = None;
         }
+    }
+
+    /// The versions that later processes announce.
+    pub(crate) fn set_versions(&mut self, host: HostId, versions: ProtocolVersions) {
+        self.get_mut(host).config.versions = versions;
     }
 
     /// The metadata that later processes start with.

@@ -7,6 +7,7 @@ mod experiment;
 mod hostile_figures;
 mod large_clusters;
 mod lifeguard_intervals;
+mod rolling_upgrades;
 mod scenario_cluster;
 mod short_outages;
 mod single_links;
@@ -29,6 +30,7 @@ pub const NAMES: &[&str] = &[
     "freeze",
     "send-outage",
     "hostile",
+    "rolling-upgrade",
 ];
 
 /// The scenario of that name.
@@ -49,6 +51,7 @@ pub fn named(name: &str, size: Size) -> Option<Scenario> {
         "freeze" => short_outages::freeze(&size),
         "send-outage" => short_outages::send_outage(&size),
         "hostile" => hostile_figures::scenario(size),
+        "rolling-upgrade" => rolling_upgrades::scenario(size),
         _ => return None,
     })
 }

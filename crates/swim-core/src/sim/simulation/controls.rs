@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::protocol_versions::ProtocolVersions;
 use crate::sim::application::AppRequest;
 use crate::sim::arrival::{Arrival, Cause};
 use crate::sim::coverage::Counted;
@@ -216,6 +217,11 @@ impl Simulation {
     pub fn set_meta(&mut self, host: HostId, meta: &[u8]) {
         self.hosts.set_meta(host, meta);
         self.plan_request(host, AppRequest::Meta(meta.to_vec()));
+    }
+
+    /// The versions that later processes of a host announce.
+    pub fn set_versions(&mut self, host: HostId, versions: ProtocolVersions) {
+        self.hosts.set_versions(host, versions);
     }
 
     /// Sends a numbered message of about `len` bytes to everybody.

@@ -8,6 +8,7 @@ use crate::member::{Member, MemberState};
 use crate::member_name::MemberName;
 use crate::membership::Membership;
 use crate::output::MembershipEvent;
+use crate::protocol_versions::ProtocolVersions;
 use crate::sim::checker::agreement::{self, Disagreement, FinalView};
 use crate::sim::checker::healing::{self, Unhealed};
 use crate::sim::coverage::Coverage;
@@ -27,6 +28,12 @@ impl Simulation {
     #[must_use]
     pub fn has_verified_names(&self) -> bool {
         self.hosts.verifies_names()
+    }
+
+    /// The versions that a host announces, or will when it starts.
+    #[must_use]
+    pub fn versions(&self, host: HostId) -> ProtocolVersions {
+        self.hosts.config(host).versions
     }
 
     /// Every host added, up or down.
