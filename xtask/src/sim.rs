@@ -19,8 +19,8 @@ const REFERENCE: &str = "crates/swim-core/reference-digest";
 /// where it says `hostile: A..B`, one of these hostile seeds, or where it says `figures: A..B`,
 /// these repetitions of the scenario `hostile`.
 const PLANTED: [&str; 2] = ["crates/swim-core/planted", "crates/quic-net/planted"];
-/// One part takes four to eight minutes on two cores.
-const PARTS: usize = 4;
+/// One part takes three to six minutes on two cores.
+const PARTS: usize = 6;
 /// A planted bug must be caught within so many seeds.
 const PLANTED_SEEDS: &str = "0..1024";
 
@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
     /// Plant each known bug in turn and see that a seed, or the test that it names, catches it
     #[arg(long, group = "what")]
     planted: bool,
-    /// Plant a quarter of them: the commit chooses which
+    /// Plant a sixth of them: the commit chooses which
     #[arg(long, requires = "planted")]
     smoke: bool,
 }

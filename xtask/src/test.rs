@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::test_steps::{STEPS, Step, Verdict, Work};
+use crate::workspace::Archives;
 use crate::{Stop, clock, prerequisites, process};
 
 fn names() -> clap::builder::PossibleValuesParser {
@@ -125,6 +126,9 @@ impl Step {
         } else {
             (process::run(&mut command, self.name)?, String::new())
         };
+        if let Work::Package(_) = self.work {
+            Archives::here().end()?;
+        }
         let passed = expected.map_or(status.success(), |words| {
             let verdict =
                 said.lines().rfind(|line| line.starts_with("demo ")).unwrap_or("no verdict");

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::fleet::programs;
-use crate::{Stop, process, workspace};
+use crate::workspace::{self, Archives};
+use crate::{Stop, process};
 
 /// Archives know nothing of the workspace's profile: with another one BoringSSL would be built
 /// again.
@@ -79,7 +80,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "sim-planted",
-        about: "a quarter of the planted bugs, the commit chooses which, are noticed",
+        about: "a sixth of the planted bugs, the commit chooses which, are noticed",
         work: Work::Xtask(&["sim", "--planted", "--smoke"]),
     },
     Step {
@@ -145,7 +146,7 @@ pub(crate) enum Work {
     /// Cargo where no program is linked, and other features are chosen than for all: for them
     /// BoringSSL would be built once more.
     Unlinked(&'static [&'static str]),
-    /// The same, with the packages of this repository as archives.
+    /// Cargo with the packages of this repository as archives.
     Package(&'static [&'static str]),
     /// Cargo with warnings of rustdoc as errors; other steps do not see that setting.
     Docs(&'static [&'static str]),
@@ -200,11 +201,8 @@ impl Work {
                 (cargo, arguments)
             }
             Self::Package(arguments) => {
-                let target = workspace::root().join("target/archives");
-                workspace::forget_archives(&target)
-                    .map_err(|error| (Verdict::Failed, error.told()))?;
-                workspace::use_built_boringssl(&mut cargo);
-                cargo.env("CARGO_TARGET_DIR", target);
+                let begun = Archives::here().begin();
+                begun.map_err(|error| (Verdict::Failed, error.told()))?;
                 (cargo, arguments)
             }
             Self::Docs(arguments) => {

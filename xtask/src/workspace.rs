@@ -48,26 +48,76 @@ pub(crate) fn use_built_boringssl(cargo: &mut Command) {
     }
 }
 
-/// Has cargo unpack and build our archives anew when it verifies them, below this folder. It
-/// unpacks those that depend on each other into its home, in a folder that is named by the path of
-/// the target folder alone; what is there, and what was built of it, is taken for good as long as
-/// the version is the same, though it is of an earlier commit.
-///
-/// # Errors
-/// [`Stop::Cannot`]: a folder cannot be removed.
-pub(crate) fn forget_archives(target: &Path) -> Result<(), Stop> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    remove_ours(&target.join("debug/.fingerprint"))?;
-    // Registries that are folders have no host before the dash.
-    let unpacked = home.map(|home| home.join("registry/src"));
-    unpacked.iter().flat_map(|folder| folders(folder, "-")).try_for_each(|one| remove_ours(&one))
+/// Archives that cargo unpacks and builds in order to verify them. It unpacks those that depend on
+/// each other into its home, in a folder that is named by the path of the target folder alone; what
+/// is there, and what was built of it, is taken for good as long as the version is the same, though
+/// it is of an earlier commit. So both go when they have served.
+pub(crate) struct Archives {
+    fingerprints: PathBuf,
+    /// Lists what had been built before; it is there only while archives are being built.
+    before: PathBuf,
+    /// Where cargo unpacks them.
+    registries: Option<PathBuf>,
 }
 
-/// Removes the folders of this repository's packages.
-fn remove_ours(below: &Path) -> Result<(), Stop> {
-    folders(below, "swim-quic").into_iter().try_for_each(|folder| {
-        std::fs::remove_dir_all(&folder)
+impl Archives {
+    /// Those that are built in this repository's target folder, where what they depend on is built
+    /// for the tests as well.
+    pub(crate) fn here() -> Self {
+        let target = root().join("target");
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+        Self {
+            fingerprints: target.join("debug/.fingerprint"),
+            before: target.join("archives-being-built"),
+            registries: home.map(|home| home.join("registry/src")),
+        }
+    }
+
+    /// To be called before cargo.
+    ///
+    /// # Errors
+    /// [`Stop::Cannot`]: a folder cannot be removed, or the list not be written.
+    pub(crate) fn begin(&self) -> Result<(), Stop> {
+        if self.before.exists() {
+            // Nobody knows which of them an interrupted build has left.
+            remove_all(&folders(&self.fingerprints, OURS))?;
+        }
+        let names: Vec<String> =
+            folders(&self.fingerprints, OURS).iter().map(|path| file_name(path)).collect();
+        let written = std::fs::create_dir_all(self.before.parent().unwrap_or(&self.before))
+            .and_then(|()| std::fs::write(&self.before, names.join("\n")));
+        written.map_err(|error| Stop::cannot(format!("write {}", self.before.display()), error))?;
+        // Registries that are folders have no host before the dash.
+        let registries = self.registries.iter().flat_map(|folder| folders(folder, "-"));
+        registries.map(|folder| folders(&folder, OURS)).try_for_each(|ours| remove_all(&ours))
+    }
+
+    /// To be called when cargo has ended.
+    ///
+    /// # Errors
+    /// [`Stop::Cannot`]: a folder cannot be removed, or the list not be read.
+    pub(crate) fn end(&self) -> Result<(), Stop> {
+        let listed = std::fs::read_to_string(&self.before)
+            .map_err(|error| Stop::cannot(format!("read {}", self.before.display()), error))?;
+        let mut built = folders(&self.fingerprints, OURS);
+        built.retain(|path| !listed.lines().any(|name| name == file_name(path)));
+        remove_all(&built)?;
+        std::fs::remove_file(&self.before)
+            .map_err(|error| Stop::cannot(format!("remove {}", self.before.display()), error))
+    }
+}
+
+/// With this the names of this repository's packages begin.
+const OURS: &str = "swim-quic";
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn remove_all(folders: &[PathBuf]) -> Result<(), Stop> {
+    folders.iter().try_for_each(|folder| {
+        std::fs::remove_dir_all(folder)
             .map_err(|error| Stop::cannot(format!("remove {}", folder.display()), error))
     })
 }
@@ -252,16 +302,38 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_our_packages_are_removed_and_nothing_else() {
-        let below = tempfile::tempdir().unwrap();
-        for name in ["swim-quic-0.1.0", "swim-quic-core-0.1.0", "swim-0.1.0", "other-0.1.0"] {
-            std::fs::create_dir_all(below.path().join(name).join("src")).unwrap();
+    fn what_was_built_of_archives_goes_and_what_was_built_before_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [fingerprints, registries] = ["prints", "src"].map(|name| folder.path().join(name));
+        let make = |below: &Path, name: &str| {
+            std::fs::create_dir_all(below.join(name).join("src")).unwrap();
+        };
+        let left = |below: &Path| {
+            let mut left: Vec<String> =
+                folders(below, "").iter().map(|one| file_name(one)).collect();
+            left.sort_unstable();
+            left
+        };
+        let before = folder.path().join("before");
+        let unpacked = registries.join("-4f2a");
+        let archives =
+            Archives { fingerprints: fingerprints.clone(), before, registries: Some(registries) };
+        make(&fingerprints, "swim-quic-1");
+        make(&unpacked, "swim-quic-core-0.1.0");
+        make(&unpacked, "other-0.1.0");
+        archives.begin().unwrap();
+        assert_eq!(left(&unpacked), ["other-0.1.0"], "archives of an earlier commit");
+        for name in ["swim-quic-2", "other-3"] {
+            make(&fingerprints, name);
         }
-        remove_ours(below.path()).unwrap();
-        let mut left = folders(below.path(), "");
-        left.sort_unstable();
-        assert_eq!(left, ["other-0.1.0", "swim-0.1.0"].map(|name| below.path().join(name)));
-        remove_ours(&below.path().join("nothing")).unwrap();
+        archives.end().unwrap();
+        assert_eq!(left(&fingerprints), ["other-3", "swim-quic-1"]);
+        // One that is interrupted leaves nothing that a later one would take for its own.
+        archives.begin().unwrap();
+        make(&fingerprints, "swim-quic-4");
+        archives.begin().unwrap();
+        assert_eq!(left(&fingerprints), ["other-3"]);
+        archives.end().unwrap();
     }
 
     #[test]
