@@ -47,6 +47,7 @@ mod handshake_rates;
 mod hello;
 mod kernel_refusal;
 mod limits;
+mod long_header;
 mod past_peers;
 mod pool;
 mod quic_stream;

@@ -4,6 +4,7 @@
 //! the anti-amplification limit of RFC 9000 section 8.1, and those of equal size are written side
 //! by side, so that one call can send them.
 
+mod coalesced;
 mod stream_frames;
 mod stream_pieces;
 
@@ -14,7 +15,9 @@ use super::handshake_share::HandshakeShare;
 use super::path_mtu::LEAST_UDP_PAYLOAD;
 use super::undecryptable::UndecryptableDatagrams;
 use crate::endpoint_context::EndpointContext;
+use crate::long_header::is_short;
 use crate::reason::CloseReason;
+use coalesced::split_first;
 use stream_pieces::StreamPieces;
 
 /// The addresses of a connection, and what stands between it and the socket.
@@ -140,18 +143,22 @@ impl Datagrams {
         if let Some(limit) = &mut self.anti_amplification_limit {
             *limit = limit.saturating_add(AMPLIFICATION * bytes.len());
         }
-        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
-        if is_short && !quic.is_established() {
-            self.undecryptable.keep(context, bytes);
-            return;
-        }
-        if !quic.is_established() {
+        if !is_short(bytes) && !quic.is_established() {
             let is_validated = self.is_address_validated();
             if !self.handshake.admit(context, bytes.len(), self.dialed, is_validated) {
                 return;
             }
         }
-        self.decrypt(quic, context, bytes, from);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (packet, others) = split_first(rest);
+            if is_short(packet) && !quic.is_established() {
+                self.undecryptable.keep(context, packet);
+            } else {
+                self.decrypt(quic, context, packet, from);
+            }
+            rest = others;
+        }
         if !self.undecryptable.is_empty() && quic.is_established() {
             for mut bytes in self.undecryptable.take(context) {
                 self.decrypt(quic, context, &mut bytes, self.address);
@@ -167,12 +174,11 @@ impl Datagrams {
         from: SocketAddr,
     ) {
         let info = quiche::RecvInfo { from, to: LOCAL };
-        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
         let before = quic.stats().recv;
         // An error closes the connection, which is noticed when it advances.
         if let Err(error) = quic.recv(bytes, info) {
             log::trace!("{from}: packet refused: {error:?}");
-        } else if is_short && quic.stats().recv > before {
+        } else if is_short(bytes) && quic.stats().recv > before {
             // It was decrypted, and is no duplicate.
             self.pieces.note_packet(bytes);
             if self.pieces.exceed(context.limits().stream_pieces, quic)
@@ -281,8 +287,6 @@ pub(crate) const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPEC
 const MOST_PATHS: usize = 3;
 /// How many times as many bytes as it sent an address gets before it is validated.
 const AMPLIFICATION: usize = 3;
-/// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
-const LONG_HEADER: u8 = 0x80;
 /// The peer sends more for its handshake than we take (RFC 9000 section 20.1).
 const CRYPTO_BUFFER_EXCEEDED: u64 = 0x0d;
 /// Room for any datagram of ours, in bytes: no path that we probe carries more.

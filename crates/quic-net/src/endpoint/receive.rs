@@ -15,6 +15,7 @@ use crate::connection::{Beginning, Connection, Ending, LOCAL};
 use crate::connection_id::{ID_LENGTH, Id};
 use crate::connection_key::ConnectionKey;
 use crate::event::EndpointEvent;
+use crate::long_header::{LONG_HEADER, is_short};
 use crate::reason::{CloseReason, Refusal};
 use crate::source_shares::Acquaintance;
 use crate::{reset, retry};
@@ -135,8 +136,7 @@ impl Endpoint {
     ) {
         let Some(connection) = self.pool.get_mut(key) else { return };
         // The packets of a handshake come from where it began (RFC 9000 section 9).
-        let is_short = bytes.first().is_some_and(|first| first & LONG_HEADER == 0);
-        let may_be_elsewhere = is_short && connection.follows_peer();
+        let may_be_elsewhere = is_short(bytes) && connection.follows_peer();
         if from != connection.address() && !may_be_elsewhere {
             self.context.count().moved_peers += 1;
             return;
@@ -223,7 +223,5 @@ impl Endpoint {
 
 /// While handshakes are crowded, each has this part of the usual time.
 const CROWDED_TIMEOUT_SHARE: u32 = 3;
-/// Set in the first byte of all packets of a handshake (RFC 9000 section 17.2).
-const LONG_HEADER: u8 = 0x80;
 /// Least size of a datagram with an Initial (RFC 9000 section 14.1), in bytes.
 const LEAST_INITIAL: usize = 1200;

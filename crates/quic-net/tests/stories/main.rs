@@ -5,6 +5,7 @@
     reason = "in a test, what is not expected may panic and what is not asked for may be skipped"
 )]
 
+mod coalescing;
 mod connection_ends;
 mod exchange;
 mod nat;
