@@ -8,6 +8,7 @@ mod admission;
 mod connectionless;
 mod dial;
 mod endpoint_streams;
+mod host_errors;
 mod leaf_certificate;
 mod receive;
 mod renewal;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{SendFailure, StreamError};
+use crate::host_error::HostError;
 use crate::kernel_refusal::KernelRefusal;
 use crate::reason::{CloseReason, Refusal};
 use crate::stream_token::StreamToken;
@@ -90,6 +91,14 @@ pub enum EndpointEvent {
         to: SocketAddr,
         /// Why.
         reason: KernelRefusal,
+    },
+    /// A host or a router answered a datagram of a connection with an ICMP error. That proves
+    /// nothing about the peer: a firewall may have sent it.
+    HostError {
+        /// The peer's address.
+        to: SocketAddr,
+        /// What it says.
+        what: HostError,
     },
     /// The largest packet that travels as one datagram to this peer was learnt or has changed:
     /// after the handshake, and when path MTU discovery is done.

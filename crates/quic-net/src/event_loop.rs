@@ -109,7 +109,8 @@ impl EventLoop {
         for event in &self.events {
             self.woken |= event.token() == WAKER;
             if let Some(socket) = self.sockets.get_mut(&event.token().0) {
-                socket.note_ready(event.is_readable());
+                // An error of the socket is read like a datagram.
+                socket.note_ready(event.is_readable() || event.is_error());
             }
         }
         Ok(Instant::now())

@@ -63,6 +63,7 @@ pub(crate) fn payload_size(event: &EndpointEvent) -> usize {
         | EndpointEvent::StreamStopped { .. }
         | EndpointEvent::StreamFailed { .. }
         | EndpointEvent::SendFailed { .. }
+        | EndpointEvent::HostError { .. }
         | EndpointEvent::PacketLimit { .. }
         | EndpointEvent::SendError { .. }
         | EndpointEvent::PeerFeatures { .. }

@@ -9,6 +9,7 @@ use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use crate::endpoint::{Endpoint, Transmit};
+use crate::error_queue;
 use crate::kernel_refusal::KernelRefusal;
 
 /// A bound UDP socket.
@@ -52,6 +53,7 @@ impl Socket {
             }
         }
         let address = io.local_addr()?;
+        error_queue::enable(&io, address);
         Ok(Self { io, state, address, readable: true, ready: true, blocked: None })
     }
 
@@ -92,6 +94,7 @@ impl Socket {
         endpoint: &mut Endpoint,
         now: std::time::Instant,
     ) -> io::Result<SocketProgress> {
+        self.drain_errors(endpoint, now);
         for _ in 0..RECEIVE_ROUNDS {
             let count = {
                 let mut slices = buffers.bytes.chunks_exact_mut(SLOT).map(IoSliceMut::new);
@@ -149,6 +152,12 @@ impl Socket {
         Ok(SocketProgress::More)
     }
 
+    /// Hands the errors that wait to `endpoint`. As long as one does, the next send fails, to
+    /// whomever it is.
+    fn drain_errors(&self, endpoint: &mut Endpoint, now: std::time::Instant) {
+        error_queue::drain(&self.io, |error| endpoint.handle_host_error(&error, now));
+    }
+
     /// Sends one transmit; keeps what the kernel has no room for, and tells the endpoint of what
     /// it refuses.
     fn send_or_keep(
@@ -162,7 +171,13 @@ impl Socket {
             endpoint.handle_send_error(transmit.to, KernelRefusal::AddressFamily, now);
             return;
         }
-        match self.send(transmit, bytes) {
+        let mut sent = self.send(transmit, bytes);
+        if sent.as_ref().is_err_and(is_about_a_peer) {
+            // Perhaps it is the error of an earlier datagram, to another peer.
+            self.drain_errors(endpoint, now);
+            sent = self.send(transmit, bytes);
+        }
+        match sent {
             Ok(sent) if sent < bytes.len() => {
                 let rest = bytes.get(sent..).unwrap_or_default().to_vec();
                 self.blocked = Some((Transmit { len: rest.len(), ..*transmit }, rest));

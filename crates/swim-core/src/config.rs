@@ -11,6 +11,7 @@ mod validate;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::evidence::Evidence;
 use crate::ip_network::IpNetwork;
 use crate::member_name::MemberName;
 use crate::protocol_versions::ProtocolVersions;
@@ -147,6 +148,11 @@ pub struct Config {
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub stable_view_age: Duration,
 
+    /// What refusals of a member's host may shorten, default [`Evidence::Hint`]: nothing. Choose
+    /// [`Evidence::Floor`] where crashes of processes should be known sooner, and
+    /// [`Evidence::Verdict`] where they should be known at once.
+    pub evidence: Evidence,
+
     /// The most members remembered, dead ones included, default 100,000, at most 1,048,576 (the
     /// entries of one push-pull). Further ones are refused and counted. It bounds memory: a member
     /// costs about 120 bytes and its metadata.
@@ -213,6 +219,7 @@ impl Config {
             allowed_networks: Vec::new(),
             view_digests: true,
             stable_view_age: Duration::from_secs(30),
+            evidence: Evidence::Hint,
             max_members: 100_000,
             max_broadcasts: 1024,
             local_health_probe: true,

@@ -4,10 +4,12 @@
 //! the only place where a member is suspected at first hand. A lost connection or a failed send
 //! is no more than a missing answer.
 
+mod hinted;
 mod outcomes;
 mod pending_acks;
 mod pings;
 mod probe_round;
+mod refused_rounds;
 mod round_end;
 mod saved_by_stream;
 mod unheard_targets;
@@ -15,6 +17,7 @@ mod unheard_targets;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub(crate) use hinted::Hinted;
 pub(crate) use outcomes::{Acknowledged, IndirectProbe, ProbeStep, TimedOut};
 pub(crate) use pending_acks::{GoneClaim, PendingAck};
 use pings::draw_relays;
@@ -51,6 +54,7 @@ pub(crate) struct FailureDetector {
     unheard: UnheardTargets,
     /// Rounds in a row that only a stream ping saved, by member; no packet of it answered since.
     saved_by_stream: SavedByStream,
+    hinted: Hinted,
     ack_payload: Vec<u8>,
 }
 
@@ -63,6 +67,7 @@ impl FailureDetector {
             unheard: UnheardTargets::default(),
             awareness: Awareness::new(config.awareness_max_multiplier),
             saved_by_stream: SavedByStream::default(),
+            hinted: Hinted::default(),
             ack_payload: Vec::new(),
         }
     }
@@ -131,6 +136,7 @@ impl FailureDetector {
             sent: now,
             deadline: now + self.scaled_interval(config),
             phase: Phase::Direct,
+            refused: false,
             relays: Vec::new(),
             stream: None,
             stream_answered: false,
@@ -181,10 +187,11 @@ impl FailureDetector {
         let target = members.get(round.target);
         effects.count().probes_indirect += 1;
         log::debug!("{} does not answer; asking others", round.name);
-        let relays = draw_relays(round.target, members, config, effects);
+        let count = round.relays_wanted(config);
+        let relays = draw_relays(round.target, count, members, effects);
         let names = relays.iter().map(|(index, nacks)| {
             let name = members.get(*index).name().clone();
-            Relay { name, nacks: *nacks, nacked: false }
+            Relay { name, nacks: *nacks, nacked: false, refused: false }
         });
         round.go_indirect(names.collect());
         effects.set_timer(Timer::ProbePhase, round.deadline);
@@ -291,12 +298,14 @@ impl FailureDetector {
                 payload: ack.payload.unwrap_or_default().to_vec(),
             });
         }
+        self.hinted.note_answer(round.target);
         // That another member reaches it does not say that we are well.
         if round.is_target(from) {
             self.saved_by_stream.forget(&round.name);
             self.awareness.apply_delta(-1);
         }
-        Some(Acknowledged::Probe(self.end_round(&round, effects)))
+        let answered = Some((round.target, round.is_target(from)));
+        Some(Acknowledged::Probe(RoundEnd { answered, ..self.end_round(&round, effects) }))
     }
 
     pub(crate) fn receive_nack(&mut self, from: &Peer, nack: Nack, effects: &mut Effects) {
@@ -338,7 +347,8 @@ impl FailureDetector {
                 // An ack may still come, and is still worth passing on.
                 let rest = config.ack_timeout().saturating_sub(config.nack_timeout());
                 effects.set_timer(Timer::PendingAck(sequence), effects.now() + rest);
-                let nack = TimedOut::Relay(reply_to.clone(), Nack { seq_no: theirs });
+                let nack =
+                    TimedOut::Relay(reply_to.clone(), Nack { seq_no: theirs, refused: false });
                 let relay = PendingAck::Relay {
                     target,
                     sequence: theirs,

@@ -19,8 +19,11 @@ impl Features {
     /// Reliable messages that are acknowledged, on streams that begin with `f6 02`.
     pub const RELIABLE: Self = Self(1 << 3);
 
+    /// Nacks say that the host of the member refused our packet: see [`Evidence`](crate::Evidence).
+    pub const EVIDENCE: Self = Self(1 << 6);
+
     /// Every feature that this version speaks.
-    pub const SUPPORTED: Self = Self::DIGEST.with(Self::RELIABLE);
+    pub const SUPPORTED: Self = Self::DIGEST.with(Self::RELIABLE).with(Self::EVIDENCE);
 
     /// The features with these bits, feature `n` being bit `n`.
     #[must_use]

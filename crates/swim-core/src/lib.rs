@@ -18,6 +18,7 @@ mod address_claims;
 mod advertised_address;
 mod answered_peers;
 mod awareness;
+mod backlog;
 mod bearer;
 mod bootstrap;
 mod broadcast_queue;
@@ -30,6 +31,7 @@ mod dissemination;
 mod effects;
 mod encoder;
 mod error;
+mod evidence;
 mod exchange_refusal;
 mod exchange_role;
 mod exchanges;
@@ -91,6 +93,7 @@ pub use error::{
     AdvertiseRefusal, BroadcastRefusal, DialFailure, MetaRefusal, OperationError, PayloadTooLarge,
     ReconfigureRefusal, SendRefusal, StreamFailure, UnacceptableAnswer,
 };
+pub use evidence::{Evidence, FailureEvidence, Hint};
 pub use features::Features;
 pub use hooks::{Hooks, StateSender};
 pub use ip_network::IpNetwork;

@@ -208,6 +208,18 @@ impl MemberTable {
         self.suspected.add_own_evidence(index, incarnation);
     }
 
+    /// A suspect's host refused us and others: when it first did, and the new deadline; `None`
+    /// where the member is no suspect.
+    pub(crate) fn note_refused(&mut self, index: MemberIndex, now: Time) -> Option<(Time, Time)> {
+        self.suspected.note_refused(index, now)
+    }
+
+    /// A suspect has answered, or is another process by now: that its host refused packets means
+    /// nothing any more, nor that it did not answer us, where it has done so `itself`.
+    pub(crate) fn forget_evidence(&mut self, index: MemberIndex, itself: bool) {
+        self.suspected.forget_evidence(index, itself);
+    }
+
     /// The suspicion of a member that may still refute it.
     pub(crate) fn suspicion(&self, index: MemberIndex) -> Option<&Suspicion> {
         self.suspected.suspicion(index)

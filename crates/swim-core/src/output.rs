@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::OperationError;
+use crate::evidence::{FailureEvidence, Hint};
 use crate::live_changes::StableView;
 use crate::member::Member;
 use crate::member_name::MemberName;
@@ -218,6 +219,10 @@ pub enum MembershipEvent {
         declared_by: MemberName,
         /// How long it had been suspected, by our clock; zero when we only heard the end.
         after: Duration,
+        /// What that was concluded from, here.
+        evidence: FailureEvidence,
+        /// The last hint that it may be gone, if there was one in the last minute.
+        hint: Option<Hint>,
     },
     /// The application refused a member that was there, when asked again: it was forgotten, and
     /// nobody was told, see [`review_member`](crate::Membership::review_member).

@@ -1,7 +1,7 @@
 //! Which process of each peer we talk to: a start number in the first packet of a connection tells
 //! a restart apart from a new connection to the same process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::member::Peer;
@@ -33,8 +33,9 @@ pub(crate) struct PeerProcesses {
     connected: BTreeMap<SocketAddr, u64>,
     /// By member.
     starts: BTreeMap<MemberIndex, u64>,
-    /// The members from which something has arrived, over a connection that is theirs.
-    heard: BTreeSet<MemberIndex>,
+    /// The members from which something has arrived, over a connection that is theirs: from where
+    /// and when it did last.
+    heard: BTreeMap<MemberIndex, (SocketAddr, Time)>,
     /// What peers have used of their shares by restarting.
     restarts: PayerLedger,
 }
@@ -46,7 +47,7 @@ impl Default for PeerProcesses {
             greeted: BTreeMap::new(),
             connected: BTreeMap::new(),
             starts: BTreeMap::new(),
-            heard: BTreeSet::new(),
+            heard: BTreeMap::new(),
             restarts: PayerLedger::new(RESTARTS),
         }
     }
@@ -94,7 +95,7 @@ impl PeerProcesses {
     ) -> Option<MemberIndex> {
         self.names_are_proven |= !from.names.is_empty();
         let index = members.find(members.name_of(from)?.as_bytes())?;
-        self.heard.insert(index);
+        self.heard.insert(index, (from.address, now));
         let start = *self.greeted.get(&from.address)?;
         let member = members.get(index);
         let is_there = member.state().is_live() && member.address() == from.address;
@@ -114,7 +115,12 @@ impl PeerProcesses {
 
     /// Whether anything has arrived from a member; others may have invented it.
     pub(crate) fn was_heard(&self, index: MemberIndex) -> bool {
-        self.heard.contains(&index)
+        self.heard.contains_key(&index)
+    }
+
+    /// When something last arrived from a member, if it came from this address.
+    pub(crate) fn heard_at(&self, index: MemberIndex, address: SocketAddr) -> Option<Time> {
+        self.heard.get(&index).filter(|(from, _)| *from == address).map(|(_, at)| *at)
     }
 
     /// Of how many members something has arrived.

@@ -18,6 +18,8 @@ pub(crate) struct Suspicion {
     is_first_hand: bool,
     /// At which incarnation the member did not answer us either.
     own_evidence: Option<u32>,
+    /// When the member's host first refused us and others.
+    refused: Option<Time>,
 }
 
 /// The bounds of a suspicion's timeout, in a cluster of the present size.
@@ -79,7 +81,14 @@ impl Suspicion {
         timeout: SuspicionTimeout,
         now: Time,
     ) -> Self {
-        Self { started: now, timeout, suspected_by: vec![by], is_first_hand, own_evidence: None }
+        Self {
+            started: now,
+            timeout,
+            suspected_by: vec![by],
+            is_first_hand,
+            own_evidence: None,
+            refused: None,
+        }
     }
 
     /// Whether it is known to be whose it is said to be.
@@ -97,6 +106,25 @@ impl Suspicion {
         self.own_evidence
     }
 
+    /// The member's host refused us and others, which confirms it as if everybody had. Returns when
+    /// it first did.
+    pub(crate) fn note_refused(&mut self, now: Time) -> Time {
+        *self.refused.get_or_insert(now)
+    }
+
+    /// The member has answered since, us `itself` or somebody else, or it is another process.
+    pub(crate) fn forget_evidence(&mut self, itself: bool) {
+        self.refused = None;
+        if itself {
+            self.own_evidence = None;
+        }
+    }
+
+    /// Whether the member's host refused us and others.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Whether `from` counts as one more confirmation.
     pub(crate) fn confirm(&mut self, from: &MemberName) -> bool {
         if self.is_fully_confirmed() || self.suspected_by.contains(from) {
@@ -107,7 +135,8 @@ impl Suspicion {
     }
 
     pub(crate) fn deadline(&self) -> Time {
-        self.started + self.timeout.after(self.confirmations())
+        let confirmations = if self.is_refused() { usize::MAX } else { self.confirmations() };
+        self.started + self.timeout.after(confirmations)
     }
 
     pub(crate) fn started(&self) -> Time {

@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     SuspicionNotice(MemberIndex),
     /// A suspicion was not refuted in time.
     Suspicion(MemberIndex),
+    /// A suspect whose host refused us and others is probed once more.
+    Refusal(MemberIndex),
     /// The places of a claimed name have had time to answer.
     AddressClaim(MemberIndex),
     /// The next turn in the dispute about our own name.

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::backlog::{Backlog, exceeds_its_share};
 use crate::error::StreamFailure;
+use crate::evidence::Hint;
 use crate::features::Features;
 use crate::member::Peer;
 use crate::membership::Membership;
@@ -119,6 +121,13 @@ pub enum TransportEvent {
         /// Why.
         reason: StreamFailure,
     },
+    /// The peer at this address may be gone.
+    Hint {
+        /// The address.
+        from: SocketAddr,
+        /// Why.
+        hint: Hint,
+    },
     /// The largest packet that travels as one datagram to this address.
     PacketLimit {
         /// The address.
@@ -156,18 +165,6 @@ pub struct TransportAdapter {
     outputs: VecDeque<Output>,
 }
 
-/// What a stream would not take at once.
-#[derive(Debug)]
-struct Backlog {
-    bytes: Vec<u8>,
-    taken: usize,
-    finish: bool,
-    /// The machine is done with the stream: stop it when everything was taken.
-    stop: bool,
-    /// Who asked for it, if it is an answer.
-    asked_by: Option<Payer>,
-}
-
 /// How much of a stream is handed to the machine at a time, in bytes.
 const READ_CHUNK: usize = 16 * 1024;
 
@@ -177,13 +174,6 @@ const CLOSE_DEPARTED_AFTER: Duration = Duration::from_secs(2);
 
 /// Departed peers whose connections wait to be closed. Beyond that the oldest are closed at once.
 const MAX_DEPARTED: usize = 4_096;
-
-/// The most bytes of answers that wait until whoever asked takes them, in all and for one peer, and
-/// how many of them. An answer alone may be longer. A peer that takes nothing has its further
-/// answers reset.
-const MAX_ANSWERS: usize = 32 << 20;
-const MAX_ANSWER_BYTES_OF_ONE: usize = 4 << 20;
-const MAX_ANSWERS_OF_ONE: usize = 64;
 
 impl TransportAdapter {
     /// The transport reports something.
@@ -212,6 +202,7 @@ impl TransportAdapter {
             TransportEvent::SendFailed { to, reason } => {
                 membership.handle_send_failed(to, reason, now);
             }
+            TransportEvent::Hint { from, hint } => membership.handle_hint(from, hint, now),
             TransportEvent::PacketLimit { to, limit } => {
                 membership.handle_packet_limit(to, limit, now);
             }
@@ -332,28 +323,11 @@ impl TransportAdapter {
         let asked_by = self.openers.get(&id).cloned();
         self.backlogs.insert(id, Backlog { bytes, taken: 0, finish, stop: false, asked_by });
         self.resume(id, transport);
-        if self.exceeds_its_share(id) {
+        if exceeds_its_share(&self.backlogs, id) {
             log::debug!("{id:?}: whoever asked takes no answers");
             self.forget(id);
             transport.reset(id);
         }
-    }
-
-    /// Whether the answer on a stream waits beside so many others that it is not kept.
-    fn exceeds_its_share(&self, id: StreamId) -> bool {
-        let backlog = self.backlogs.get(&id);
-        let Some(payer) = backlog.and_then(|backlog| backlog.asked_by.as_ref()) else {
-            return false;
-        };
-        let waiting = |backlog: &Backlog| backlog.bytes.len() - backlog.taken;
-        let answers = self.backlogs.values().filter(|backlog| backlog.asked_by.is_some());
-        let all: usize = answers.clone().map(waiting).sum();
-        let theirs = answers.filter(|backlog| backlog.asked_by.as_ref() == Some(payer));
-        let (number, bytes) =
-            theirs.fold((0, 0), |(number, bytes), backlog| (number + 1, bytes + waiting(backlog)));
-        let shares = payer.shares();
-        number > MAX_ANSWERS_OF_ONE * shares
-            || number > 1 && (all > MAX_ANSWERS || bytes > MAX_ANSWER_BYTES_OF_ONE * shares)
     }
 
     fn forget(&mut self, id: StreamId) {

@@ -537,7 +537,7 @@ impl<'a> Fields<'a> {
             }
             .encode(out),
             "ack" => Ack { seq_no, payload: self.payload.as_deref(), ..Ack::default() }.encode(out),
-            "nack" => Nack { seq_no }.encode(out),
+            "nack" => Nack { seq_no, ..Nack::default() }.encode(out),
             "suspect" => Suspect { incarnation, node, from }.encode(out),
             "dead" => Dead { incarnation, node, from }.encode(out),
             "err" => ErrorMessage { error: self.name("Error") }.encode(out),

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use certs::Fingerprint;
 use quic_net::{ConnectionStats, EndpointStats, Protocol};
-use swim_core::{Member, MemberName, MembershipStats, StableView};
+use swim_core::{FailureEvidence, Hint, Member, MemberName, MembershipStats, StableView};
 
 use crate::error::{IdentityFilesError, JoinFailureReason};
 use crate::protocol::{CLASSIC_PROTOCOL, EXTENDED_PROTOCOL};
@@ -54,6 +54,10 @@ pub enum Event {
         /// only the end was heard.
         #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
         after: Duration,
+        /// What this member concluded it from.
+        evidence: FailureEvidence,
+        /// The last hint that it may be gone, if there was one in the last minute.
+        hint: Option<Hint>,
     },
     /// The application's hooks refused a member that was there, when its certificate was seen:
     /// this member has forgotten it, and told nobody. See [`Hooks::admit_member`].

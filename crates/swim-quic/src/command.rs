@@ -29,6 +29,7 @@ impl Command {
             Self::Join { .. }
             | Self::Leave { .. }
             | Self::Ping { .. }
+            | Self::Doubt { .. }
             | Self::Stats { .. }
             | Self::Agreement { .. }
             | Self::Connections { .. }
@@ -78,6 +79,10 @@ pub(crate) enum Command {
     Ping {
         to: MemberName,
         reply: Reply<Outcome>,
+    },
+    Doubt {
+        member: MemberName,
+        reply: Reply<Result<(), SendRefusal>>,
     },
     Stats {
         reply: Reply<Stats>,

@@ -146,11 +146,11 @@ pub use cluster_event::{ConnectionInfo, Event, RawDatagram, Stats, StopReason};
 pub use driver::Driver;
 pub use error::{
     AdvertiseError, AnnounceError, BroadcastError, CommandError, ConnectError, ConnectionError,
-    DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
-    KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError, ReconfigureError,
-    RecvError, RecvTimeoutError, ResolveError, RevokeError, RotateError, SeedsError,
-    SendDatagramError, SendError, SetMetaError, SetUserStateError, StartError, StreamIoError,
-    TryRecvError, WaitAnyError, WaitForError,
+    DoubtError, DriverError, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason,
+    JoinFailures, KeysError, LeaveError, ListenError, OpenStreamError, PingError, RawError,
+    ReconfigureError, RecvError, RecvTimeoutError, ResolveError, RevokeError, RotateError,
+    SeedsError, SendDatagramError, SendError, SetMetaError, SetUserStateError, StartError,
+    StreamIoError, TryRecvError, WaitAnyError, WaitForError,
 };
 pub use hooks::Hooks;
 pub use members::{Members, MembersIter};
@@ -163,9 +163,9 @@ pub use receipt::Receipt;
 pub use receiver::{Incoming, IncomingIntoIter, IncomingIter, IncomingTryIter};
 pub use subscribers::{Subscription, SubscriptionLimits};
 pub use swim_core::{
-    Agreement, Config, ConfigError, DeliveryReport, DialFailure, Difference, IpNetwork, Member,
-    MemberName, MemberState, MembershipStats, NameError, ProtocolVersions, SecretKey, StableView,
-    StateSender, StreamFailure, UnacceptableAnswer,
+    Agreement, Config, ConfigError, DeliveryReport, DialFailure, Difference, Evidence,
+    FailureEvidence, Hint, IpNetwork, Member, MemberName, MemberState, MembershipStats, NameError,
+    ProtocolVersions, SecretKey, StableView, StateSender, StreamFailure, UnacceptableAnswer,
 };
 pub use to_member_name::ToMemberName;
 pub use wait_any::{Receiver, wait_any};

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quic_net::{
-    CloseReason, Endpoint, EndpointEvent, KernelRefusal, PeerIdentity, Read, ReadError,
+    CloseReason, Endpoint, EndpointEvent, HostError, KernelRefusal, PeerIdentity, Read, ReadError,
     SendFailure, StreamError, StreamToken,
 };
 use swim_core::{
-    Destination, DialFailure, Features, MemberName, Peer, StreamFailure, StreamGone, StreamId,
-    StreamRead, Time, Transport, TransportEvent,
+    Destination, DialFailure, Features, Hint, MemberName, Peer, StreamFailure, StreamGone,
+    StreamId, StreamRead, Time, Transport, TransportEvent,
 };
 
 /// An endpoint, lent to the machine for one call.
@@ -136,6 +136,9 @@ impl Peers {
             EndpointEvent::SendFailed { to, reason } => {
                 TransportEvent::SendFailed { to, reason: packet_failure_of(&reason) }
             }
+            EndpointEvent::HostError { to, what } => {
+                TransportEvent::Hint { from: to, hint: hint_of(what) }
+            }
             EndpointEvent::PacketLimit { to, limit } => TransportEvent::PacketLimit { to, limit },
             EndpointEvent::PeerFeatures { to, features } => {
                 let start = features.as_deref().and_then(Features::start_in);
@@ -162,6 +165,13 @@ pub(crate) fn token_of(id: StreamId) -> StreamToken {
 
 fn id_of(token: StreamToken) -> StreamId {
     StreamId::from_raw(token.raw())
+}
+
+fn hint_of(error: HostError) -> Hint {
+    match error {
+        HostError::PortUnreachable => Hint::Refused,
+        HostError::HostUnreachable | _ => Hint::Unreachable,
+    }
 }
 
 fn failure_of(error: &StreamError) -> StreamFailure {

@@ -231,6 +231,7 @@ impl Calls {
             ("send_reliable", is_told(cluster.send_reliable("bob", b"x", PATIENCE))),
             ("broadcast", is_told(cluster.broadcast(b"x"))),
             ("ping", is_told(cluster.ping("bob", PATIENCE))),
+            ("doubt", is_told(cluster.doubt("bob"))),
             ("stats", is_told(cluster.stats())),
             ("agreement", is_told(cluster.agreement())),
             ("wait_for", is_told(cluster.wait_for(|_| false, PATIENCE))),

@@ -315,7 +315,9 @@ fn every_command_gets_exactly_one_reply() {
     // The ack of that ping told ada what bob knows.
     let agreement = ada.ask("agreement");
     assert_eq!(agreement["agreeing"], serde_json::json!(["bob"]), "{agreement}");
-    assert_eq!(ada.ask("doubt bob")["error"], "not yet");
+    assert_eq!(ada.ask("doubt bob")["ok"], true);
+    assert_eq!(ada.ask("doubt zoe")["ok"], false);
+    assert_eq!(ada.ask("explain bob")["error"], "not yet");
     let stats = ada.ask("stats");
     assert_eq!(stats["membership"]["members"]["alive"], 2);
     assert!(stats["transport"]["bytes"]["in"].as_u64().unwrap() > 0);

@@ -86,6 +86,7 @@ fn all_errors_are_errors_and_cross_threads() {
         ContextError,
         DevelopmentError,
         DialFailure,
+        DoubtError,
         DriverError,
         EndpointError,
         FingerprintError,

@@ -24,12 +24,12 @@ use common::{PATIENCE, Participants, alive, eventually};
 use driver_thread::on_the_driver_thread;
 use swim_quic::{
     AdvertiseError, AnnounceError, BroadcastError, Cluster, CommandError, Config, ConfigError,
-    ConnectError, ConnectionError, DeliveryReport, DriverError, Event, Identity, IdentityFiles,
-    IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures, KeysError,
-    LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy, OpenStreamError,
-    PingError, RawError, ReconfigureError, ResolveError, RevokeError, RotateError, SecretKey,
-    SeedsError, SendDatagramError, SendError, SendFailure, SetMetaError, SetUserStateError,
-    SharedIoError, StartError, StreamError, StreamFailure, StreamIoError, Trust,
+    ConnectError, ConnectionError, DeliveryReport, DoubtError, DriverError, Event, Identity,
+    IdentityFiles, IdentityFilesError, JoinError, JoinFailure, JoinFailureReason, JoinFailures,
+    KeysError, LeaveError, Limits, LimitsError, ListenError, NameError, NamePolicy,
+    OpenStreamError, PingError, RawError, ReconfigureError, ResolveError, RevokeError, RotateError,
+    SecretKey, SeedsError, SendDatagramError, SendError, SendFailure, SetMetaError,
+    SetUserStateError, SharedIoError, StartError, StreamError, StreamFailure, StreamIoError, Trust,
     UnacceptableAnswer, with_sources,
 };
 
@@ -67,6 +67,7 @@ variants! {
     CommandError { Busy, Unanswered, OnDriverThread, Closed }
     ConnectError { InvalidName, UnknownMember, OwnName, Unreachable, Closed, TimedOut, Command }
     ConnectionError { InvalidName, UnknownMember, OwnName, Command }
+    DoubtError { InvalidName, UnknownMember, NotAlive, Left, Command }
     DriverError { Poll, Thread }
     JoinError { Address, NoAddress, NobodyAnswered, Command }
     JoinFailureReason {

@@ -86,6 +86,7 @@ fn each_call_returns_while_its_caller_reads_nothing() {
     watched.call("send_reliable to itself", |ada| ada.send_reliable("ada", "x", SECOND));
     watched.call("broadcast", |ada| ada.broadcast("x").unwrap());
     watched.call("ping", |ada| ada.ping("bob", SECOND));
+    watched.call("doubt", |ada| ada.doubt("bob").unwrap());
     watched.call("open_stream", |ada| ada.open_stream("bob", "x", SECOND));
     watched.call("listen", |ada| ada.listen("x").unwrap());
     watched.call("send_datagram", |ada| ada.send_datagram("bob", "x", "x").unwrap());

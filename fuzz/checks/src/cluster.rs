@@ -287,6 +287,7 @@ impl Cluster {
                 | TransportEvent::StreamReadable { .. }
                 | TransportEvent::StreamWritable { .. }
                 | TransportEvent::SendFailed { .. }
+                | TransportEvent::Hint { .. }
                 | TransportEvent::PacketLimit { .. }
                 | TransportEvent::PeerFeatures { .. } => {}
             }

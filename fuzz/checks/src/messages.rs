@@ -132,7 +132,7 @@ pub(crate) fn message<'a>(kind: u8, draw: &mut Draw<'a>) -> Option<Message<'a>> 
         5 => {
             Message::Dead(Dead { incarnation: draw.u32(), node: draw.slice(), from: draw.slice() })
         }
-        6 => Message::Nack(Nack { seq_no: draw.u32() }),
+        6 => Message::Nack(Nack { seq_no: draw.u32(), refused: draw.flag() }),
         7 => Message::User(draw.slice()),
         _ => return None,
     })

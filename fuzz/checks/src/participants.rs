@@ -107,7 +107,7 @@ pub(crate) fn message<'a>(
             payload: draw.optional_slice(),
             digest: draw.slice(),
         }),
-        3 => Message::Nack(Nack { seq_no: number(draw) }),
+        3 => Message::Nack(Nack { seq_no: number(draw), refused: draw.flag() }),
         4 | 5 => Message::Suspect(Suspect {
             incarnation: incarnation(draw),
             node: name_bytes(draw),

@@ -44,6 +44,7 @@ const LAYERS: &[Layer] = &[
             "mio",
             "quiche",
             "octets",
+            "nix",
             "quinn-udp",
             "rustix",
             "ring",

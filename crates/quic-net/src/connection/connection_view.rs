@@ -38,6 +38,11 @@ impl Connection {
         self.datagrams.source()
     }
 
+    /// The peer's connection id that our packets carry at present.
+    pub(crate) fn destination_id(&self) -> quiche::ConnectionId<'static> {
+        self.quic.destination_id().into_owned()
+    }
+
     /// Whether we dialed; else the peer did.
     pub(crate) fn dialed(&self) -> bool {
         self.handshake.dialed()

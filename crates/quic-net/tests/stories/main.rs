@@ -8,6 +8,7 @@
 mod coalescing;
 mod connection_ends;
 mod exchange;
+mod host_errors;
 mod nat;
 mod path_mtu;
 mod peer_features;

@@ -11,13 +11,13 @@ use quic_net::{
     StreamToken,
 };
 
-struct Driver {
-    sockets: EventLoop,
-    members: Vec<(SocketId, SocketAddr, Endpoint, Vec<EndpointEvent>)>,
+pub(crate) struct Driver {
+    pub(crate) sockets: EventLoop,
+    pub(crate) members: Vec<(SocketId, SocketAddr, Endpoint, Vec<EndpointEvent>)>,
 }
 
 impl Driver {
-    fn new(binds: &[&str]) -> Self {
+    pub(crate) fn new(binds: &[&str]) -> Self {
         let mut sockets = EventLoop::new().unwrap();
         let mut members = Vec::new();
         for (number, bind) in binds.iter().enumerate() {
@@ -30,7 +30,7 @@ impl Driver {
         Self { sockets, members }
     }
 
-    fn run_until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn run_until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let end = now() + PATIENCE;
         while !done(self) {
             assert!(now() < end, "never came: {what}: {:?}", self.members);
@@ -48,7 +48,7 @@ impl Driver {
         }
     }
 
-    fn packets(&self, member: usize) -> usize {
+    pub(crate) fn packets(&self, member: usize) -> usize {
         let packet = |event: &&EndpointEvent| matches!(event, EndpointEvent::Packet { .. });
         self.members[member].3.iter().filter(packet).count()
     }

@@ -164,6 +164,31 @@ impl PendingAcks {
         Some(pending)
     }
 
+    /// The pings to this member that we wait for.
+    pub(super) fn waiting_for(
+        &mut self,
+        target: &MemberName,
+    ) -> impl Iterator<Item = &mut PendingAck> {
+        self.by_sequence.values_mut().filter(move |pending| pending.target() == target)
+    }
+
+    /// Removes the questions whether this member is gone: sequence number and claim of each.
+    pub(super) fn take_asked(&mut self, target: &MemberName) -> Vec<(u32, GoneClaim)> {
+        let mut taken = Vec::new();
+        self.by_sequence.retain(|sequence, pending| match pending {
+            PendingAck::Gone(claim) if claim.target == *target => {
+                taken.push((*sequence, claim.clone()));
+                false
+            }
+            PendingAck::Gone(_)
+            | PendingAck::User { .. }
+            | PendingAck::Relay { .. }
+            | PendingAck::Leave { .. }
+            | PendingAck::Place { .. } => true,
+        });
+        taken
+    }
+
     /// Removes the application's pings to this address: sequence number and operation of each.
     pub(super) fn take_user_pings(&mut self, to: SocketAddr) -> Vec<(u32, OperationId)> {
         let mut taken = Vec::new();

@@ -1,6 +1,5 @@
 //! Pings and requests to ping, and where they are answered to.
 
-use crate::config::Config;
 use crate::effects::Effects;
 use crate::member::{MemberRecord, MemberState, Peer};
 use crate::member_index::MemberIndex;
@@ -15,11 +14,11 @@ const SENDS_NACKS: u8 = 4;
 /// Who is asked to ping the target for us, and whether it sends nacks.
 pub(super) fn draw_relays(
     target: MemberIndex,
+    count: usize,
     members: &MemberTable,
-    config: &Config,
     effects: &mut Effects,
 ) -> Vec<(MemberIndex, bool)> {
-    let drawn = members.draw(config.indirect_checks, effects.rng(), |index, member| {
+    let drawn = members.draw(count, effects.rng(), |index, member| {
         index != MemberIndex::ME && index != target && member.state() == MemberState::Alive
     });
     let nacks = |index: &MemberIndex| members.get(*index).record().understands(SENDS_NACKS);

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 
+use crate::config::Config;
 use crate::member::Peer;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::StreamId;
 use crate::time::Time;
+
+/// How many members are asked to ping one whose host refuses us. If a firewall refuses half of the
+/// members, one in 65,536 probes asks only those.
+const RELAYS_OF_A_REFUSED: usize = 16;
 
 /// A round under way. Its fields are read by the failure detector and changed by its methods.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct ProbeRound {
     /// When the round has failed at the latest.
     pub(super) deadline: Time,
     pub(super) phase: Phase,
+    /// Whether the target's host refused a packet of ours.
+    pub(super) refused: bool,
     pub(super) relays: Vec<Relay>,
     pub(super) stream: Option<StreamId>,
     pub(super) stream_answered: bool,
@@ -36,6 +43,8 @@ pub(crate) struct RoundEnd {
     pub(crate) stream: Option<StreamId>,
     /// The next round is due already.
     pub(crate) probe_overdue: bool,
+    /// The target, if it answered, and whether it did so itself and not through others.
+    pub(crate) answered: Option<(MemberIndex, bool)>,
 }
 
 /// How far a round has come.
@@ -54,6 +63,8 @@ pub(super) struct Relay {
     /// Whether its version promises a nack.
     pub(super) nacks: bool,
     pub(super) nacked: bool,
+    /// Whether it says that the target's host refused its packet too.
+    pub(super) refused: bool,
 }
 
 impl ProbeRound {
@@ -101,6 +112,37 @@ impl ProbeRound {
         }
     }
 
+    /// How many members to ask to ping the target: many more where its host refuses us, as a
+    /// firewall may refuse some of us alone.
+    pub(super) fn relays_wanted(&self, config: &Config) -> usize {
+        let usual = config.indirect_checks;
+        if self.refused { usual.max(RELAYS_OF_A_REFUSED) } else { usual }
+    }
+
+    /// The target's host refused a packet of ours.
+    pub(super) fn note_refusal(&mut self) {
+        self.refused = true;
+    }
+
+    /// Notes that a relay was refused too; false if that was nobody who was asked.
+    pub(super) fn note_relays_refusal(&mut self, from: &Peer) -> bool {
+        let relay = self.relays.iter_mut().find(|relay| from.speaks_for(&relay.name));
+        let is_asked = relay.is_some();
+        if let Some(relay) = relay {
+            relay.refused = true;
+        }
+        is_asked
+    }
+
+    /// Whether we were refused, and so many of those whom we asked, and nobody whom we asked is
+    /// still to answer: one of them may reach the target.
+    pub(super) fn is_refused_by(&self, relays: usize) -> bool {
+        let has_answered = |relay: &Relay| relay.refused || relay.nacked || !relay.nacks;
+        self.refused
+            && self.relays.iter().filter(|relay| relay.refused).count() >= relays
+            && self.relays.iter().all(has_answered)
+    }
+
     /// What is added to the local health score when the round fails: the number of missing nacks,
     /// since the fault may be ours. Where nobody could nack, one.
     pub(super) fn penalty(&self) -> i32 {
@@ -137,9 +179,13 @@ mod tests {
             sent: Time::ZERO,
             deadline: Time::from_micros(1_000_000),
             phase: Phase::Indirect,
+            refused: false,
             relays: relays
                 .iter()
-                .map(|(text, nacks)| Relay { name: name(text), nacks: *nacks, nacked: false })
+                .map(|(text, nacks)| {
+                    let (name, nacks) = (name(text), *nacks);
+                    Relay { name, nacks, nacked: false, refused: false }
+                })
                 .collect(),
             stream: None,
             stream_answered: false,

@@ -16,7 +16,7 @@ impl FailureDetector {
     pub(super) fn end_round(&mut self, round: &ProbeRound, effects: &mut Effects) -> RoundEnd {
         effects.clear_timer(Timer::ProbePhase);
         let probe_overdue = std::mem::take(&mut self.probe_overdue);
-        RoundEnd { stream: round.stream, probe_overdue }
+        RoundEnd { stream: round.stream, probe_overdue, answered: None }
     }
 
     /// Another bound of the local health score.

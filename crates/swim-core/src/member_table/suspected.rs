@@ -35,6 +35,11 @@ impl Suspected {
         self.suspicion.as_ref().is_some_and(Suspicion::is_first_hand)
     }
 
+    /// Whether the member's host refused us and others while it was suspected.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.suspicion.as_ref().is_some_and(Suspicion::is_refused)
+    }
+
     /// How long the member has been suspected; zero if it is dead or has left.
     pub(crate) fn lasted(&self, now: Time) -> Duration {
         self.suspicion.as_ref().map_or(Duration::ZERO, |suspicion| now - suspicion.started())
@@ -81,6 +86,18 @@ impl SuspectedMembers {
     pub(super) fn add_own_evidence(&mut self, index: MemberIndex, incarnation: u32) {
         if let Some(Suspected { suspicion: Some(suspicion), .. }) = self.0.get_mut(&index) {
             suspicion.add_own_evidence(incarnation);
+        }
+    }
+
+    /// A suspect's host refused us and others: when it first did, and the new deadline.
+    pub(super) fn note_refused(&mut self, index: MemberIndex, now: Time) -> Option<(Time, Time)> {
+        let suspicion = self.0.get_mut(&index)?.suspicion.as_mut()?;
+        Some((suspicion.note_refused(now), suspicion.deadline()))
+    }
+
+    pub(super) fn forget_evidence(&mut self, index: MemberIndex, itself: bool) {
+        if let Some(Suspected { suspicion: Some(suspicion), .. }) = self.0.get_mut(&index) {
+            suspicion.forget_evidence(itself);
         }
     }
 

@@ -284,6 +284,7 @@ impl Membership {
         let member = self.members.get(index).clone();
         log::info!("{} is suspected by {by}", member.name());
         self.effects.emit(MembershipEvent::Suspected { member, by });
+        self.probe_suspect(index, bearer);
     }
 
     fn confirm_suspicion(
@@ -329,12 +330,20 @@ impl Membership {
             return;
         }
         let after = suspected.as_ref().map_or_else(Default::default, |by| by.lasted(now));
-        let declared_by = from.clone();
+        let ((evidence, hint), declared_by) =
+            (self.grounds(index, suspected.as_ref()), from.clone());
         let suspected_by = suspected.map_or(from, |suspected| suspected.by().clone());
         log::info!("{} is dead; suspected by {suspected_by} for {after:?}", member.name());
         self.hearsay.refuted.note_death(&suspected_by);
         self.effects.count().failures += 1;
-        self.effects.emit(MembershipEvent::Failed { member, suspected_by, declared_by, after });
+        self.effects.emit(MembershipEvent::Failed {
+            member,
+            suspected_by,
+            declared_by,
+            after,
+            evidence,
+            hint,
+        });
         self.bootstrap.lost_a_member(&mut self.effects);
     }
 
@@ -382,18 +391,8 @@ impl Membership {
     ) {
         self.effects.count().refused_conflict += 1;
         let other = claimed.to_socket();
-        if !self.members.note_conflict(index, other, self.effects.now()) {
-            return;
+        if self.members.note_conflict(index, other, self.effects.now()) {
+            self.tell_conflict(self.members.get(index).clone(), other, source);
         }
-        let member = self.members.get(index).clone();
-        log::warn!(
-            "{} at {} is also claimed at {other} (by {source}): give each member its own name",
-            member.name(),
-            member.address()
-        );
-        if let Some(hooks) = &mut self.hooks {
-            hooks.on_conflict(&member, other);
-        }
-        self.effects.emit(MembershipEvent::Conflict { member, other });
     }
 }

@@ -9,6 +9,7 @@
 mod accessors;
 mod claims;
 pub(crate) mod commands;
+mod hints;
 mod moves;
 mod notices;
 mod pings;
@@ -226,6 +227,7 @@ impl Membership {
                 Timer::ProbePhase => self.advance_probe(),
                 Timer::SuspicionNotice(index) => self.notify_last(index),
                 Timer::Suspicion(index) => self.suspicion_timed_out(index),
+                Timer::Refusal(index) => self.probe_refused_again(index),
                 Timer::AddressClaim(index) => self.examination_timed_out(index),
                 Timer::Relocation => self.advance_relocation(),
                 Timer::Stream(id) => self.stream_timed_out(id),

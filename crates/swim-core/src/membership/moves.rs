@@ -178,11 +178,22 @@ impl Membership {
     /// states are exchanged with it at once: it may know nobody, and others hold its old record.
     pub(super) fn hear_process(&mut self, from: &Peer) {
         if let Some(index) = self.processes.hear(from, &self.members, self.effects.now()) {
+            self.members.forget_evidence(index, true);
             let member = self.members.get(index).clone();
             log::info!("{} has restarted at {}", member.name(), member.address());
             self.begin_push_pull(Destination::of(&member), Purpose::Periodic);
             self.effects.emit(MembershipEvent::Restarted(member));
         }
+    }
+
+    pub(super) fn tell_conflict(&mut self, member: Member, other: SocketAddr, by: SocketAddr) {
+        let (name, address) = (member.name(), member.address());
+        let remedy = "give each member its own name";
+        log::warn!("{name} at {address} is also claimed at {other} (by {by}): {remedy}");
+        if let Some(hooks) = &mut self.hooks {
+            hooks.on_conflict(&member, other);
+        }
+        self.effects.emit(MembershipEvent::Conflict { member, other });
     }
 
     pub(super) fn report_move(&mut self, before: &Member, member: Member) {

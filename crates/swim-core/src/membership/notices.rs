@@ -307,6 +307,7 @@ impl Membership {
     pub(super) fn clear_suspicion_timers(&mut self, index: MemberIndex) {
         self.effects.clear_timer(Timer::Suspicion(index));
         self.effects.clear_timer(Timer::SuspicionNotice(index));
+        self.effects.clear_timer(Timer::Refusal(index));
     }
 }
 

@@ -54,7 +54,8 @@ impl Membership {
             // The transport may have given it up already.
             let _ = self.exchanges.abandon(stream, &mut self.effects);
         }
-        if end.probe_overdue {
+        self.probe_hinted();
+        if end.probe_overdue && !self.detector.is_probing() {
             self.probe_next_member();
         }
     }

@@ -56,7 +56,7 @@ impl Membership {
             Message::Ping(ping) => self.answer_ping(from, ping),
             Message::IndirectPing(request) => self.relay_ping(from, request),
             Message::Ack(ack) => self.receive_ack(from, ack),
-            Message::Nack(nack) => self.detector.receive_nack(from, *nack, &mut self.effects),
+            Message::Nack(nack) => self.receive_nack(from, *nack),
             Message::Suspect(suspect) => self.handle_suspect(suspect, Some(Bearer::Peer(from))),
             Message::Alive(alive) => {
                 if self.config.allows(from.address.ip()) {
@@ -113,7 +113,8 @@ impl Membership {
         let Some(index) = index else {
             self.effects.count().refused_relay_unknown += 1;
             if request.nack {
-                self.send_answer(reply_to, &Message::Nack(Nack { seq_no: request.seq_no }));
+                let nack = Nack { seq_no: request.seq_no, refused: false };
+                self.send_answer(reply_to, &Message::Nack(nack));
             }
             return;
         };
@@ -132,7 +133,12 @@ impl Membership {
     fn receive_ack(&mut self, from: &Peer, ack: &Ack<'_>) {
         self.hear_digest(from, ack.digest);
         match self.detector.receive_ack(from, ack, &self.members, &mut self.effects) {
-            Some(Acknowledged::Probe(end)) => self.end_round(end),
+            Some(Acknowledged::Probe(end)) => {
+                if let Some((index, itself)) = end.answered {
+                    self.members.forget_evidence(index, itself);
+                }
+                self.end_round(end);
+            }
             Some(Acknowledged::Relay { sequence, reply_to }) => {
                 self.send_answer(reply_to, &acknowledging(sequence));
             }

@@ -55,6 +55,7 @@ impl Membership {
     pub(super) fn forget(&mut self, index: MemberIndex, member: &Member) {
         let address = member.address();
         self.detector.forget(member.name());
+        self.detector.hinted().forget(index);
         self.clear_suspicion_timers(index);
         self.forget_claim(index);
         self.dissemination.forget(index, address);

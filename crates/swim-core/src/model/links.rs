@@ -40,6 +40,13 @@ pub trait Links {
     /// where QUIC itself has something to say.
     fn datagram(&mut self, from: EndpointId, to: EndpointId, bytes: &mut [u8]) -> Journey;
 
+    /// Whether packets from one to the other are refused, as the sender is told: by the host of a
+    /// process that `is_up` or not, or by a firewall that rejects them.
+    fn refuses(&self, from: EndpointId, to: EndpointId, is_up: bool) -> bool {
+        let _ = (from, to, is_up);
+        false
+    }
+
     /// The longest packet that gets from one to the other as a datagram. Those that are longer and
     /// do not exceed the sender's limit are lost, and the sender lowers its limit after some.
     fn longest_datagram(&self, from: EndpointId, to: EndpointId) -> usize {

@@ -18,6 +18,7 @@ mod links;
 mod model_agenda;
 mod model_handle;
 mod packet_carrier;
+mod refused_packets;
 mod stream_calls;
 mod stream_carrier;
 mod stream_table;

@@ -1,6 +1,7 @@
 //! What the model has planned, in the order of its time.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::connection_table::ConnectionId;
 use super::links::EndpointId;
@@ -18,6 +19,8 @@ pub(super) enum Move {
     CloseConnection { connection: ConnectionId, at: EndpointId },
     /// A connection that made way ends once it carries no streams.
     CloseRetired { connection: ConnectionId, at: EndpointId },
+    /// An end learns that a packet to this address was refused.
+    Refusal { at: EndpointId, life: u32, from: SocketAddr },
     /// The next bytes of a stream reach one end.
     Piece { stream: u64, to: StreamSide },
     /// The opener's deadline.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::connection_table::{Connection, ConnectionEnd, ConnectionId, Dial, is_expected};
 use super::links::{EndpointId, Journey, LOWERED_PACKET_LIMIT, Links};
 use super::model_agenda::Move;
+use super::refused_packets::is_refused;
 use super::stream_table::StreamSide;
 use super::transport_model::TransportModel;
 use crate::error::{DialFailure, StreamFailure};
@@ -160,7 +161,8 @@ impl TransportModel {
             return;
         }
         let is_up = self.endpoint(target).is_some_and(|endpoint| endpoint.is_up);
-        let through = is_up
+        let through = !is_refused(self, from, target, now, links)
+            && is_up
             && links.datagram(from, target, &mut []) != Journey::Lost
             && links.datagram(target, from, &mut []) != Journey::Lost;
         if through {
@@ -250,6 +252,9 @@ impl TransportModel {
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.end_mut(from).unanswered_since.get_or_insert(now);
+        if is_refused(self, from, target, now, links) {
+            return;
+        }
         let Journey::Arrives { after, again } = links.datagram(from, target, &mut bytes) else {
             return;
         };

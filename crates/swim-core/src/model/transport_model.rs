@@ -8,6 +8,7 @@ use super::links::{EndpointId, Links, ModelLimits};
 use super::model_agenda::{Agenda, Move};
 use super::stream_table::{StreamSide, StreamTable};
 use crate::error::StreamFailure;
+use crate::evidence::Hint;
 use crate::features::Features;
 use crate::member::Peer;
 use crate::output::StreamId;
@@ -153,6 +154,11 @@ impl TransportModel {
             Move::Dial { connection } => self.try_dial(connection, now, links),
             Move::CloseConnection { connection, at } => self.close_at(connection, at),
             Move::CloseRetired { connection, at } => self.close_retired(connection, at, now),
+            Move::Refusal { at, life, from } => {
+                if self.lives(at, life) {
+                    self.report(at, TransportEvent::Hint { from, hint: Hint::Refused });
+                }
+            }
             Move::Piece { stream, to } => self.piece_arrives(stream, to, now, links),
             Move::Expire { stream } => self.expire(stream, now, links),
             Move::Refuse { stream } => {

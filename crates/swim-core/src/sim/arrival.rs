@@ -23,8 +23,10 @@ impl Arrival {
                 | TransportEvent::StreamWritable { .. }
                 | TransportEvent::StreamFailed { .. },
             ) => Cause::Stream,
-            // The transport's own deadline has passed.
-            Self::Transport(TransportEvent::SendFailed { .. }) => Cause::Timer,
+            // The transport's own deadline has passed, or a refusal ends what a timer would end.
+            Self::Transport(TransportEvent::SendFailed { .. } | TransportEvent::Hint { .. }) => {
+                Cause::Timer
+            }
             Self::Transport(
                 TransportEvent::PacketLimit { .. } | TransportEvent::PeerFeatures { .. },
             )

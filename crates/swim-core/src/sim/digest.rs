@@ -107,7 +107,7 @@ impl Digest {
             MembershipEvent::Joined(member) => self.member(16, member),
             MembershipEvent::Updated(member) => self.member(17, member),
             MembershipEvent::Left(member) => self.member(18, member),
-            MembershipEvent::Failed { member, suspected_by, declared_by, after } => {
+            MembershipEvent::Failed { member, suspected_by, declared_by, after, .. } => {
                 self.member(19, member);
                 self.name(suspected_by);
                 self.name(declared_by);
@@ -255,6 +255,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::evidence::FailureEvidence;
     use crate::member::{Advertised, MemberRecord, MemberState};
 
     fn of(parts: &[&[u8]]) -> u64 {
@@ -295,6 +296,8 @@ mod tests {
             suspected_by: suspected_by.clone(),
             declared_by: suspected_by.clone(),
             after: Duration::from_secs(seconds),
+            evidence: FailureEvidence::Silence,
+            hint: None,
         };
         let events = [
             MembershipEvent::Joined(alive()),

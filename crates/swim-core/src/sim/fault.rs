@@ -60,6 +60,13 @@ pub enum Fault {
         /// The hosts that do not hear them.
         to: Vec<HostId>,
     },
+    /// A firewall refuses the packets of some hosts to others, and tells the sender.
+    Reject {
+        /// The hosts whose packets are refused.
+        from: Vec<HostId>,
+        /// The hosts that they are for.
+        to: Vec<HostId>,
+    },
     /// Hosts of different groups do not reach each other.
     Partition {
         /// The group of each host, in the order of the hosts.

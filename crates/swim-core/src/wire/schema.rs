@@ -65,6 +65,8 @@ pub struct Ack<'a> {
 pub struct Nack {
     /// The indirect ping's number.
     pub seq_no: u32,
+    /// The target's host refused the packet, which Go does not know; not written when false.
+    pub refused: bool,
 }
 
 /// `node` may have failed. (Type 3.)

@@ -68,6 +68,10 @@ pub(crate) struct Wire {
     addresses: BTreeMap<SocketAddr, EndpointId>,
     /// Nothing passes from the first to the second.
     cut: BTreeSet<(&'static str, &'static str)>,
+    /// Packets from the first to the second are refused, as the first is told.
+    rejected: BTreeSet<(&'static str, &'static str)>,
+    /// Hosts that refuse packets while their process is down.
+    refusing: BTreeSet<&'static str>,
     /// No packets pass, but streams do.
     packets_cut: BTreeSet<(&'static str, &'static str)>,
     /// Peers prove no names.
@@ -83,6 +87,14 @@ impl Links for Wire {
 
     fn connects(&self, from: EndpointId, to: EndpointId) -> bool {
         !self.cut.contains(&(self.who(from), self.who(to)))
+    }
+
+    fn refuses(&self, from: EndpointId, to: EndpointId, is_up: bool) -> bool {
+        if to.index() >= self.names.len() {
+            return false;
+        }
+        let (from, to) = (self.who(from), self.who(to));
+        self.rejected.contains(&(from, to)) || !is_up && self.refusing.contains(to)
     }
 
     fn datagram(&mut self, from: EndpointId, to: EndpointId, bytes: &mut [u8]) -> Journey {
@@ -167,6 +179,16 @@ impl Wire {
     pub(crate) fn block_packets(&mut self, one: &'static str, other: &'static str) {
         self.packets_cut.insert((one, other));
         self.packets_cut.insert((other, one));
+    }
+
+    /// A firewall refuses packets of one to another.
+    pub(crate) fn reject(&mut self, from: &'static str, to: &'static str) {
+        self.rejected.insert((from, to));
+    }
+
+    /// The host lives on when its process dies.
+    pub(crate) fn let_refuse(&mut self, who: &'static str) {
+        self.refusing.insert(who);
     }
 
     pub(crate) fn heal(&mut self) {

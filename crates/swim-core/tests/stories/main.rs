@@ -22,6 +22,7 @@ mod leaving;
 mod messaging;
 mod moving;
 mod reconfiguring;
+mod refusing;
 mod reliable;
 mod restarting;
 mod seeding;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use log::LevelFilter;
-use swim_quic::{Config, NamePolicy, SecretKey, SpiffePattern};
+use swim_quic::{Config, Evidence, NamePolicy, SecretKey, SpiffePattern};
 
 use crate::files;
 
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// Whether a certificate must name the member.
     #[arg(long, default_value = "match", value_parser = parse_policy)]
     pub(crate) name_policy: NamePolicy,
+    /// What refusals of a member's host may shorten: hint, floor or verdict.
+    #[arg(long, default_value = "hint", value_parser = parse_evidence)]
+    evidence: Evidence,
     /// SPIFFE IDs like this prove names, and nothing else does: spiffe://example.org/member/{name}.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) spiffe: Option<SpiffePattern>,
@@ -84,6 +87,15 @@ fn parse_policy(text: &str) -> Result<NamePolicy, String> {
     }
 }
 
+fn parse_evidence(text: &str) -> Result<Evidence, String> {
+    match text {
+        "hint" => Ok(Evidence::Hint),
+        "floor" => Ok(Evidence::Floor),
+        "verdict" => Ok(Evidence::Verdict),
+        _ => Err("use hint, floor or verdict".to_owned()),
+    }
+}
+
 impl Arguments {
     /// Parses the process's own command line; `Err` is how to exit.
     pub(crate) fn from_command_line() -> Result<Self, ExitCode> {
@@ -114,6 +126,7 @@ impl Arguments {
             Profile::Wan => Config::wan(),
             Profile::Local => Config::local(),
         };
+        config.evidence = self.evidence;
         config.compression = self.compress == Switch::On;
         if let Some(label) = &self.label {
             config.label = label.as_bytes().to_vec();

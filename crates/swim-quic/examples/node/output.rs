@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use swim_quic::{
-    Cluster, Event, Fingerprint, IncomingStream, Member, MemberName, StableView, with_sources,
+    Cluster, Event, Fingerprint, Hint, IncomingStream, Member, MemberName, StableView, with_sources,
 };
 
 use crate::process::wall_clock;
@@ -56,11 +56,7 @@ impl Output {
             }
             Event::Suspected { member, by } => self.line("suspect", suspected(member, by)),
             Event::Cleared { member, by } => self.line("alive", suspected(member, by)),
-            Event::Failed { member, suspected_by, after } => {
-                let mut fields = suspected(member, suspected_by);
-                fields.insert("after_ms".into(), milliseconds(*after));
-                self.line("fail", fields);
-            }
+            Event::Failed { .. } => self.line("fail", failed(event)),
             Event::Conflict { member, other } => {
                 let mut fields = concerning(member);
                 fields.insert("other".into(), other.to_string().into());
@@ -213,6 +209,17 @@ fn stable_view(view: &StableView) -> Map<String, Value> {
     fields.insert("joined".into(), names(&view.joined));
     fields.insert("left".into(), names(&view.left));
     fields.insert("failed".into(), names(&view.failed));
+    fields
+}
+
+fn failed(event: &Event) -> Map<String, Value> {
+    let Event::Failed { member, suspected_by, after, evidence, hint } = event else {
+        return Map::new();
+    };
+    let mut fields = suspected(member, suspected_by);
+    fields.insert("after_ms".into(), milliseconds(*after));
+    fields.insert("evidence".into(), evidence.name().into());
+    fields.insert("hint".into(), hint.map_or("none", Hint::name).into());
     fields
 }
 

@@ -80,12 +80,13 @@ impl Session {
             "stats" => no_arguments(rest).and_then(|()| self.stats()),
             "metrics" => no_arguments(rest).and_then(|()| self.metrics()),
             "leave" => no_arguments(rest).and_then(|()| self.leave()),
-            "doubt" | "explain" => Err("not yet".to_owned()),
+            "doubt" => self.doubt(rest),
+            "explain" => Err("not yet".to_owned()),
             "die" => Err(usage("die")),
             other => Err(format!(
                 "unknown command {other:?}: use join, members, meta, state, send, sendr, sendn, \
-                 sendrn, bcast, ping, stream, stats, metrics, agreement, keys, key-add, key-use, \
-                 key-remove, rotate, revoke, leave, quit or die"
+                 sendrn, bcast, ping, doubt, stream, stats, metrics, agreement, keys, key-add, \
+                 key-use, key-remove, rotate, revoke, leave, quit or die"
             )),
         };
         self.output.reply(command, reply);
@@ -217,6 +218,14 @@ impl Session {
         }
         let rtt = self.cluster.ping(name, PING_TIMEOUT).map_err(|error| with_sources(&error))?;
         Ok(json!({ "rtt_us": u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX) }))
+    }
+
+    fn doubt(&self, rest: &str) -> Reply {
+        let (name, more) = split_word(rest);
+        if name.is_empty() || !more.is_empty() {
+            return Err(usage("doubt NAME"));
+        }
+        done(self.cluster.doubt(name))
     }
 
     /// Opens a stream, says one thing, and waits for the whole answer.

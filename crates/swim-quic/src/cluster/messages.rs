@@ -10,7 +10,8 @@ use crate::application::{IncomingDatagram, IncomingStream, OpenReply, Stream};
 use crate::command::Command;
 use crate::deadline::{deadline_after, may_wait};
 use crate::error::{
-    BroadcastError, ListenError, OpenStreamError, PingError, SendDatagramError, SendError,
+    BroadcastError, DoubtError, ListenError, OpenStreamError, PingError, SendDatagramError,
+    SendError,
 };
 use crate::protocol;
 use crate::receiver::Incoming;
@@ -172,6 +173,27 @@ impl Cluster {
     pub fn ping(&self, to: impl ToMemberName, timeout: Duration) -> Result<Duration, PingError> {
         may_wait()?;
         pong(wait(self.begin_ping(to)?, timeout)?)
+    }
+
+    /// Has a member probed at once: the application has a reason to think that it is gone, such as
+    /// a request that nobody answered. Nothing follows from the doubt itself; if the member answers
+    /// the probe, itself or through others, nothing happens. While doubts go on the probes become
+    /// rarer, from one in a second to one in 64 s.
+    ///
+    /// # Errors
+    ///
+    /// [`DoubtError`] when no live member has that name, or this one has left.
+    ///
+    /// ```no_run
+    /// # use swim_quic::Cluster;
+    /// # fn example(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error>> {
+    /// cluster.doubt("bob")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn doubt(&self, member: impl ToMemberName) -> Result<(), DoubtError> {
+        let member = member_name(&member)?;
+        self.ask(|reply| Command::Doubt { member, reply })?.map_err(DoubtError::of)
     }
 
     pub(super) fn begin_ping(&self, to: impl ToMemberName) -> Result<Answer<Outcome>, PingError> {

@@ -48,8 +48,8 @@ impl Event {
             Core::Moved { member, from } => Self::Moved { member, from },
             Core::Updated(member) => Self::Updated(member),
             Core::Left(member) => Self::Left(member),
-            Core::Failed { member, suspected_by, after, .. } => {
-                Self::Failed { member, suspected_by, after }
+            Core::Failed { member, suspected_by, after, evidence, hint, .. } => {
+                Self::Failed { member, suspected_by, after, evidence, hint }
             }
             Core::Removed { member, reason } => Self::Removed { member, reason },
             Core::Suspected { member, by } => Self::Suspected { member, by },

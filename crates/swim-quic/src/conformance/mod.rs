@@ -330,6 +330,8 @@ impl Story {
             }
             // It comes whenever path MTU discovery has found something out.
             TransportEvent::PacketLimit { .. } => return,
+            // The kernel says so where a process is down; the model can say so as well.
+            TransportEvent::Hint { .. } => return,
         };
         self.line(text);
     }

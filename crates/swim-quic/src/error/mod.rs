@@ -6,6 +6,7 @@
 //! refuses and what the peer refuses are different variants.
 
 mod advertise_error;
+mod doubt_error;
 mod identity_error;
 mod join_error;
 mod receive_error;
@@ -20,6 +21,7 @@ use swim_core::{MetaRefusal, OperationError, PayloadTooLarge};
 use thiserror::Error;
 
 pub use advertise_error::AdvertiseError;
+pub use doubt_error::DoubtError;
 pub use identity_error::{IdentityFilesError, RevokeError, RotateError};
 pub use join_error::{JoinError, JoinFailure, JoinFailureReason, JoinFailures, ResolveError};
 pub use receive_error::{RecvError, RecvTimeoutError, TryRecvError, WaitAnyError};

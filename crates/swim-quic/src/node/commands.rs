@@ -56,6 +56,7 @@ impl Node {
                 let begun = self.membership.ping(&to, time);
                 self.await_outcome(begun, reply);
             }
+            Command::Doubt { member, reply } => reply.send(self.membership.doubt(&member, time)),
             Command::OpenStream { to, protocol, header, deadline, reply } => {
                 self.open_stream_for((to, protocol), &header, deadline, reply, now);
             }

@@ -6,11 +6,14 @@ use std::time::Instant;
 
 use certs::with_sources;
 use quic_net::{CloseReason, EndpointEvent, PeerIdentity, Refusal};
-use swim_core::{MemberName, MemberState};
+use swim_core::{Hint, MemberName, MemberState, TransportEvent};
 
 use super::Node;
 use crate::cluster_event::RawDatagram;
 use crate::transport::EndpointTransport;
+
+/// What peers of our kind say when they close all their connections and have not left.
+const SHUTDOWN: &str = "transport shutdown";
 
 impl Node {
     pub(super) fn handle_endpoint_event(&mut self, event: EndpointEvent, now: Instant) {
@@ -70,12 +73,28 @@ impl Node {
             | EndpointEvent::StreamWritable { .. }
             | EndpointEvent::StreamFailed { .. }
             | EndpointEvent::SendFailed { .. }
+            | EndpointEvent::HostError { .. }
             | EndpointEvent::PacketLimit { .. }
             | EndpointEvent::PeerFeatures { .. }
             | EndpointEvent::Refused { .. }
             | EndpointEvent::SendError { .. }
             | EndpointEvent::RawDatagram { .. }) => Some(other),
         }
+    }
+
+    /// A connection that ended may say that the member is gone. One that made way, was idle or too
+    /// old does not, nor does any end that a Go peer gives: it closes all connections in time.
+    fn hint_at_end(&mut self, from: SocketAddr, reason: &CloseReason, now: Instant) {
+        let hint = if *reason == CloseReason::Reset {
+            Hint::Reset
+        } else if *reason == (CloseReason::ByPeer { code: 0, reason: SHUTDOWN.to_owned() }) {
+            Hint::Closed
+        } else {
+            return;
+        };
+        let (time, event) = (self.clock.time(now), TransportEvent::Hint { from, hint });
+        let mut transport = EndpointTransport::new(&mut self.endpoint, self.clock);
+        self.adapter.handle_event(event, &mut self.membership, &mut transport, time);
     }
 
     fn note_connection_event(&mut self, event: EndpointEvent, now: Instant) {
@@ -107,6 +126,7 @@ impl Node {
                 }
             }
             EndpointEvent::Closed { peer, reason } => {
+                self.hint_at_end(peer.address, &reason, now);
                 let detail = format!("connection to {} closed: {reason}", peer.address);
                 if reason == CloseReason::Revoked {
                     self.warn(Refusal::Revoked.name().to_owned(), detail, now);
@@ -131,6 +151,7 @@ impl Node {
             | EndpointEvent::StreamStopped { .. }
             | EndpointEvent::StreamFailed { .. }
             | EndpointEvent::SendFailed { .. }
+            | EndpointEvent::HostError { .. }
             | EndpointEvent::PacketLimit { .. }
             | EndpointEvent::PeerFeatures { .. }) => {
                 debug_assert!(false, "the machine or an application takes this: {other:?}");
@@ -164,5 +185,15 @@ impl Node {
 
     fn is_at(&self, name: &MemberName, address: SocketAddr) -> bool {
         self.membership.member(name).is_some_and(|member| member.address() == address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_shuts_down_says_so_in_these_words() {
+        assert_eq!(CloseReason::Shutdown.to_string(), SHUTDOWN);
     }
 }

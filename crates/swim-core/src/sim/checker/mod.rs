@@ -8,6 +8,7 @@
 //! - [`words`]: who is dead at another member's word was asked in vain;
 //! - [`tombstones`]: a suspicion or death that was heard is not forgotten (decodes every packet);
 //! - [`table_bounds`]: tables and queues stay small;
+//! - [`refused_deaths`]: who is dead by refusals was refused twice;
 //! - [`restarts`]: who is reported as restarted is;
 //! - [`progress`]: nobody spins on an overdue timer;
 //! - [`honest_members`]: what hostile members may not achieve;
@@ -18,6 +19,7 @@ pub(crate) mod belief_rules;
 pub(crate) mod healing;
 pub(crate) mod honest_members;
 pub(crate) mod progress;
+pub(crate) mod refused_deaths;
 pub(crate) mod restarts;
 pub(crate) mod suspicions;
 pub(crate) mod table_bounds;
@@ -27,6 +29,7 @@ pub(crate) mod words;
 
 use std::net::SocketAddr;
 
+use crate::evidence::{Evidence, FailureEvidence};
 use crate::member::MemberState;
 use crate::membership::Membership;
 use crate::output::MembershipEvent;
@@ -40,6 +43,7 @@ use crate::time::Time;
 
 use belief_rules::{Belief, ViewObservation};
 use progress::ProgressChecker;
+use refused_deaths::RefusalChecker;
 use restarts::RestartChecker;
 use suspicions::Suspicions;
 use tombstones::{Heard, Tombstones};
@@ -56,6 +60,7 @@ pub(crate) struct Checkers {
     tombstones: Option<Tombstones>,
     progress: ProgressChecker,
     restarts: RestartChecker,
+    refusals: RefusalChecker,
 }
 
 impl Checkers {
@@ -68,6 +73,7 @@ impl Checkers {
             tombstones: setup.tap.then(|| Tombstones::new(&setup.config)),
             progress: ProgressChecker::default(),
             restarts: RestartChecker::default(),
+            refusals: RefusalChecker::default(),
         }
     }
 
@@ -98,6 +104,13 @@ impl Checkers {
     /// From now on a host gives start numbers that it has made up.
     pub(crate) fn note_forged_starts(&mut self, host: HostId) {
         self.restarts.note_liar(host);
+    }
+
+    /// A host is told that packets to whoever is at an address are refused.
+    pub(crate) fn note_refusal(&mut self, host: HostId, from: SocketAddr, hosts: &Hosts, at: Time) {
+        if let Some(subject) = hosts.at(from) {
+            self.refusals.note(host, subject, at);
+        }
     }
 
     pub(crate) fn note_wake(&mut self, host: HostId, now: Time) -> Result<(), BrokenRule> {
@@ -266,6 +279,17 @@ impl Checkers {
                 let heard = stats.filter(|stats| stats.doubts_unheard).map(|stats| stats.heard);
                 let suspect = (member.name(), member.incarnation());
                 self.suspicions.begin(host, suspect, by, (members, heard));
+            }
+            // Refusals explain a death where the suspicion had not run out, and only there.
+            MembershipEvent::Failed { member, declared_by, evidence, .. }
+                if *evidence == FailureEvidence::Refused
+                    && hosts.config(host).evidence == Evidence::Verdict
+                    && declared_by == hosts.name(host)
+                    && hosts
+                        .named(member.name())
+                        .is_some_and(|subject| self.refusals.explain(host, subject)) =>
+            {
+                self.suspicions.end(host, member.name());
             }
             MembershipEvent::Failed { member, declared_by, .. }
                 if cause == Cause::Timer && declared_by != hosts.name(host) =>

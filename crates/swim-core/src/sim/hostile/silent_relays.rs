@@ -65,7 +65,7 @@ impl SilentRelays {
         }
         let settings = &self.settings;
         let nack = |seq_no| {
-            let message = Message::Nack(Nack { seq_no }).to_vec();
+            let message = Message::Nack(Nack { seq_no, refused: false }).to_vec();
             encode_packet(&message, settings, false, [0; NONCE_LENGTH])
         };
         Some(requests.into_iter().map(nack).collect())

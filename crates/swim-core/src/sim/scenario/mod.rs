@@ -7,6 +7,7 @@ mod experiment;
 mod hostile_figures;
 mod large_clusters;
 mod lifeguard_intervals;
+mod refusals;
 mod rolling_upgrades;
 mod scenario_cluster;
 mod short_outages;
@@ -31,6 +32,7 @@ pub const NAMES: &[&str] = &[
     "send-outage",
     "hostile",
     "rolling-upgrade",
+    "refusals",
 ];
 
 /// The scenario of that name.
@@ -52,6 +54,7 @@ pub fn named(name: &str, size: Size) -> Option<Scenario> {
         "send-outage" => short_outages::send_outage(&size),
         "hostile" => hostile_figures::scenario(size),
         "rolling-upgrade" => rolling_upgrades::scenario(size),
+        "refusals" => refusals::scenario(size),
         _ => return None,
     })
 }

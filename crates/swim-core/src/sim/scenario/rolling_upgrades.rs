@@ -178,7 +178,8 @@ impl Upgrade {
     }
 }
 
-/// Whether each speaks what the other understands, of both protocols; apart from the product's code.
+/// Whether each speaks what the other understands, of both protocols, computed apart from the
+/// product's code.
 fn fits(one: ProtocolVersions, other: ProtocolVersions) -> bool {
     let understands = |one: ProtocolVersions, other: ProtocolVersions| {
         (one.protocol_min..=one.protocol_max).contains(&other.protocol_current)

@@ -131,6 +131,12 @@ impl Simulation {
         self.transport.begin_fault(fault, &mut self.coverage)
     }
 
+    /// From here on a host lives on when its process dies: it refuses packets for it, where other
+    /// hosts say nothing.
+    pub fn let_refuse(&mut self, host: HostId) {
+        self.transport.let_refuse(host);
+    }
+
     /// Ends a fault of the network.
     pub fn end_fault(&mut self, fault: FaultId) {
         self.transport.end_fault(fault);

@@ -2,6 +2,7 @@
 //!
 //! Follows the rule of every driver: all outputs are taken before the next input.
 
+use crate::evidence::Hint;
 use crate::output::{AcknowledgementId, Destination, MembershipEvent, Output};
 use crate::sim::application::AppRequest;
 use crate::sim::arrival::{Arrival, Cause};
@@ -90,6 +91,9 @@ impl Simulation {
         let process = self.hosts.process(host).unwrap_or_default();
         if let Arrival::Transport(TransportEvent::Packet { bytes, .. }) = &arrival {
             self.checkers.before_packet(host, bytes, &self.hosts);
+        }
+        if let Arrival::Transport(TransportEvent::Hint { from, hint: Hint::Refused }) = &arrival {
+            self.checkers.note_refusal(host, *from, &self.hosts, now);
         }
         self.trace.arrival(now, host, &arrival, &self.hosts);
         let cause = arrival.cause();

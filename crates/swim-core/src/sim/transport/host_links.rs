@@ -58,6 +58,10 @@ impl Links for HostLinks<'_> {
         Journey::Arrives { after: journey.after, again }
     }
 
+    fn refuses(&self, from: EndpointId, to: EndpointId, is_up: bool) -> bool {
+        self.network.refuses(host(from), host(to), is_up)
+    }
+
     fn longest_datagram(&self, from: EndpointId, to: EndpointId) -> usize {
         self.network.longest_datagram(host(from), host(to))
     }

@@ -75,6 +75,11 @@ impl SimTransport {
         self.network.end(fault);
     }
 
+    /// From here on a host lives on when its process dies: it refuses packets for it.
+    pub(crate) fn let_refuse(&mut self, host: HostId) {
+        self.network.let_refuse(host);
+    }
+
     pub(crate) fn end_all_faults(&mut self) {
         self.network.end_all();
     }
@@ -175,6 +180,7 @@ fn count(event: &TransportEvent, coverage: &mut Coverage) {
         | TransportEvent::StreamReadable { .. }
         | TransportEvent::StreamWritable { .. }
         | TransportEvent::PacketLimit { .. }
+        | TransportEvent::Hint { .. }
         | TransportEvent::PeerFeatures { .. } => return,
     };
     coverage.add(what);

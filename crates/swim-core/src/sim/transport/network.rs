@@ -101,6 +101,10 @@ pub(crate) struct SimNetwork {
     everywhere: Everywhere,
     /// Directed pairs between which nothing travels.
     cut: BTreeSet<(HostId, HostId)>,
+    /// Directed pairs between which packets are refused.
+    rejected: BTreeSet<(HostId, HostId)>,
+    /// Hosts that live on when their process dies, and refuse packets for it.
+    refusing: BTreeSet<HostId>,
     next_fault: u32,
 }
 
@@ -113,6 +117,8 @@ impl SimNetwork {
             ports: Vec::new(),
             everywhere: Everywhere::default(),
             cut: BTreeSet::new(),
+            rejected: BTreeSet::new(),
+            refusing: BTreeSet::new(),
             next_fault: 0,
         }
     }
@@ -132,6 +138,7 @@ impl SimNetwork {
             | Fault::Corrupt { .. }
             | Fault::Slow { .. }
             | Fault::PathMtu { .. }
+            | Fault::Reject { .. }
             | Fault::SlowStreams { .. }
             | Fault::Streams { .. } => {}
         }
@@ -156,6 +163,7 @@ impl SimNetwork {
         self.ports.fill(Port::default());
         self.everywhere = Everywhere::default();
         self.cut.clear();
+        self.rejected.clear();
         let (ports, everywhere) = (&mut self.ports, &mut self.everywhere);
         for (_, fault) in &self.faults {
             match fault {
@@ -186,6 +194,10 @@ impl SimNetwork {
                     let pairs = from.iter().flat_map(|from| to.iter().map(|to| (*from, *to)));
                     self.cut.extend(pairs.filter(|(from, to)| from != to));
                 }
+                Fault::Reject { from, to } => {
+                    let pairs = from.iter().flat_map(|from| to.iter().map(|to| (*from, *to)));
+                    self.rejected.extend(pairs.filter(|(from, to)| from != to));
+                }
                 Fault::Partition { groups } => {
                     for (port, group) in ports.iter_mut().zip(groups) {
                         // Two partitions at once split further.
@@ -200,6 +212,16 @@ impl SimNetwork {
     pub(crate) fn connects(&self, from: HostId, to: HostId) -> bool {
         self.ports[from.index()].group == self.ports[to.index()].group
             && (self.cut.is_empty() || !self.cut.contains(&(from, to)))
+    }
+
+    /// From here on a host lives on when its process dies.
+    pub(crate) fn let_refuse(&mut self, host: HostId) {
+        self.refusing.insert(host);
+    }
+
+    /// Whether packets from one to the other are refused, where a process runs there or not.
+    pub(crate) fn refuses(&self, from: HostId, to: HostId, is_up: bool) -> bool {
+        self.rejected.contains(&(from, to)) || !is_up && self.refusing.contains(&to)
     }
 
     /// The longest datagram that gets from one to the other.

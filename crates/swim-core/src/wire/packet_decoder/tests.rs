@@ -203,7 +203,7 @@ proptest! {
                 seq_no, target: meta, port, node, nack, source_addr, source_port, source_node,
             }),
             Message::Ack(Ack { seq_no, payload: meta, ..Ack::default() }),
-            Message::Nack(Nack { seq_no }),
+            Message::Nack(Nack { seq_no, refused: false }),
             Message::Suspect(Suspect { incarnation, node, from }),
             Message::Alive(Alive { incarnation, node, addr, port, meta, vsn }),
             Message::Dead(Dead { incarnation, node, from }),

@@ -147,6 +147,7 @@ impl<'a> MsgpackStruct<'a> for Nack {
 
     fn set(&mut self, key: &[u8], reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         match key {
+            b"Refused" => self.refused = reader.bool()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
             _ => reader.skip()?,
         }
@@ -154,7 +155,10 @@ impl<'a> MsgpackStruct<'a> for Nack {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        put_map(out, 1);
+        put_map(out, 1 + u8::from(self.refused));
+        if self.refused {
+            put_bool(out, "Refused", true);
+        }
         put_uint(out, "SeqNo", self.seq_no);
     }
 }

@@ -1,0 +1,104 @@
+//! Probes whose target's host refuses packets, ours or a relay's.
+
+use std::net::SocketAddr;
+
+use super::pending_acks::{GoneClaim, PendingAck};
+use super::probe_round::{Phase, RoundEnd};
+use super::{FailureDetector, Hinted};
+use crate::effects::Effects;
+use crate::evidence::Hint;
+use crate::member::Peer;
+use crate::member_index::MemberIndex;
+use crate::member_name::MemberName;
+use crate::output::Destination;
+use crate::timers::Timer;
+use crate::wire::Nack;
+
+impl FailureDetector {
+    /// What hints there were.
+    pub(crate) fn hinted(&mut self) -> &mut Hinted {
+        &mut self.hinted
+    }
+
+    /// The last hint about a member, unless it was long ago.
+    pub(crate) fn hint_about(&self, index: MemberIndex, effects: &Effects) -> Option<Hint> {
+        self.hinted.hint_about(index, effects.now())
+    }
+
+    /// Whether a round is under way.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// Our ping to a member was refused. Returns whether others are still to be asked; `None` where
+    /// no round is about it.
+    pub(crate) fn round_refused(&mut self, target: MemberIndex) -> Option<bool> {
+        let round = self.round.as_mut().filter(|round| round.target == target)?;
+        round.note_refusal();
+        Some(round.phase == Phase::Direct)
+    }
+
+    /// A relay did not reach the target; it may say that its ping was refused as well. Returns the
+    /// target, if it was asked.
+    pub(crate) fn relay_answered(&mut self, from: &Peer, nack: Nack) -> Option<MemberIndex> {
+        let round = self.round.as_mut().filter(|round| round.sequence == nack.seq_no)?;
+        if nack.refused && !round.note_relays_refusal(from) {
+            return None;
+        }
+        Some(round.target)
+    }
+
+    /// Ends the round about a member if we and as many relays were refused.
+    pub(crate) fn end_refused(
+        &mut self,
+        target: MemberIndex,
+        wanted: usize,
+        effects: &mut Effects,
+    ) -> Option<RoundEnd> {
+        let is_refused = |round: &super::ProbeRound| {
+            round.target == target && !round.is_refuted && round.is_refused_by(wanted)
+        };
+        if !self.round.as_ref().is_some_and(is_refused) {
+            return None;
+        }
+        let round = self.round.take()?;
+        effects.count().probes_failed += 1;
+        // That a host answers for its dead process says nothing of us: local health stays.
+        Some(self.end_round(&round, effects))
+    }
+
+    /// A member's host refused our ping: what is to be said to those for whom we sent it, of those
+    /// that understand; that it was `refused` only where that means something. An ack may still
+    /// come, and is still worth passing on.
+    pub(crate) fn refused_relays(
+        &mut self,
+        (target, refused): (&MemberName, bool),
+        understands: impl Fn(SocketAddr) -> bool,
+    ) -> Vec<(Destination, Nack)> {
+        let mut nacks = Vec::new();
+        for pending in self.pending.waiting_for(target) {
+            if let PendingAck::Relay { sequence, reply_to, wants_nack, .. } = pending
+                && *wants_nack
+                && understands(reply_to.address)
+            {
+                *wants_nack = false;
+                nacks.push((reply_to.clone(), Nack { seq_no: *sequence, refused }));
+            }
+        }
+        nacks
+    }
+
+    /// Takes the questions whether a member is gone, as others say: its host refuses us as well.
+    pub(crate) fn refused_questions(
+        &mut self,
+        target: &MemberName,
+        effects: &mut Effects,
+    ) -> Vec<GoneClaim> {
+        let taken = self.pending.take_asked(target);
+        let claims = taken.into_iter().map(|(sequence, claim)| {
+            effects.clear_timer(Timer::PendingAck(sequence));
+            claim
+        });
+        claims.collect()
+    }
+}
