@@ -38,6 +38,7 @@ mod crowd;
 mod endpoint;
 mod endpoint_context;
 mod error;
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "no_error_queue.rs")]
 mod error_queue;
 mod event;
 mod event_loop;

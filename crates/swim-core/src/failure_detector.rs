@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(crate) use hinted::Hinted;
 pub(crate) use outcomes::{Acknowledged, IndirectProbe, ProbeStep, TimedOut};
 pub(crate) use pending_acks::{GoneClaim, PendingAck};
-use pings::draw_relays;
+use pings::{draw_relays, draw_witnesses};
 pub(crate) use pings::{indirect_ping, ping_to, reply_destination};
 
 use crate::awareness::Awareness;
@@ -33,6 +33,7 @@ use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::{MembershipEvent, Outcome, StreamId};
 use crate::payer::Payer;
+use crate::peer_processes::PeerProcesses;
 use crate::time::Time;
 use crate::timers::Timer;
 use crate::wire::{Ack, Nack};
@@ -165,13 +166,14 @@ impl FailureDetector {
     /// The present phase of the round is over without an answer.
     pub(crate) fn advance(
         &mut self,
-        members: &MemberTable,
+        (members, processes): (&MemberTable, &PeerProcesses),
         config: &Config,
         effects: &mut Effects,
     ) -> Option<ProbeStep> {
         match self.round.as_ref().map(|round| round.phase)? {
             Phase::Direct => {
-                self.start_indirect_probe(members, config, effects).map(ProbeStep::AskOthers)
+                let known = (members, processes);
+                self.start_indirect_probe(known, config, effects).map(ProbeStep::AskOthers)
             }
             Phase::Indirect => self.finish_probe(effects),
         }
@@ -179,7 +181,7 @@ impl FailureDetector {
 
     fn start_indirect_probe(
         &mut self,
-        members: &MemberTable,
+        (members, processes): (&MemberTable, &PeerProcesses),
         config: &Config,
         effects: &mut Effects,
     ) -> Option<IndirectProbe> {
@@ -187,8 +189,10 @@ impl FailureDetector {
         let target = members.get(round.target);
         effects.count().probes_indirect += 1;
         log::debug!("{} does not answer; asking others", round.name);
-        let count = round.relays_wanted(config);
-        let relays = draw_relays(round.target, count, members, effects);
+        let relays = match round.refused {
+            true => draw_witnesses(round.target, (members, processes), config, effects),
+            false => draw_relays(round.target, members, config, effects),
+        };
         let names = relays.iter().map(|(index, nacks)| {
             let name = members.get(*index).name().clone();
             Relay { name, nacks: *nacks, nacked: false, refused: false }

@@ -1,12 +1,20 @@
 //! Pings and requests to ping, and where they are answered to.
 
+use crate::config::Config;
 use crate::effects::Effects;
 use crate::member::{MemberRecord, MemberState, Peer};
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
 use crate::output::Destination;
+use crate::peer_processes::PeerProcesses;
 use crate::wire::{IndirectPing, Ping};
+
+/// How many members are asked to ping one whose host refuses us. If a firewall refuses half of the
+/// members, one in 65,536 probes asks only those.
+const WITNESSES_ASKED: usize = 16;
+/// With fewer others of our kind, those that are usually asked are.
+const LEAST_WITNESSES: usize = 2;
 
 /// From this protocol version on, members send nacks.
 const SENDS_NACKS: u8 = 4;
@@ -14,15 +22,37 @@ const SENDS_NACKS: u8 = 4;
 /// Who is asked to ping the target for us, and whether it sends nacks.
 pub(super) fn draw_relays(
     target: MemberIndex,
-    count: usize,
     members: &MemberTable,
+    config: &Config,
     effects: &mut Effects,
 ) -> Vec<(MemberIndex, bool)> {
-    let drawn = members.draw(count, effects.rng(), |index, member| {
+    let drawn = members.draw(config.indirect_checks, effects.rng(), |index, member| {
         index != MemberIndex::ME && index != target && member.state() == MemberState::Alive
     });
     let nacks = |index: &MemberIndex| members.get(*index).record().understands(SENDS_NACKS);
     drawn.into_iter().map(|index| (index, nacks(&index))).collect()
+}
+
+/// Who is asked to ping a target whose host refuses us: many more, as a firewall may refuse some of
+/// us alone. Members that run Go only where there are too few others: one that dials an address at
+/// which nobody is does nothing else for seconds.
+pub(super) fn draw_witnesses(
+    target: MemberIndex,
+    (members, processes): (&MemberTable, &PeerProcesses),
+    config: &Config,
+    effects: &mut Effects,
+) -> Vec<(MemberIndex, bool)> {
+    let count = config.indirect_checks.max(WITNESSES_ASKED);
+    let drawn = members.draw(count, effects.rng(), |index, member| {
+        index != MemberIndex::ME
+            && index != target
+            && member.state() == MemberState::Alive
+            && processes.speaks_ours(index)
+    });
+    if drawn.len() < LEAST_WITNESSES {
+        return draw_relays(target, members, config, effects);
+    }
+    drawn.into_iter().map(|index| (index, true)).collect()
 }
 
 /// A ping from us to the member of that name.

@@ -2,16 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::config::Config;
 use crate::member::Peer;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::output::StreamId;
 use crate::time::Time;
-
-/// How many members are asked to ping one whose host refuses us. If a firewall refuses half of the
-/// members, one in 65,536 probes asks only those.
-const RELAYS_OF_A_REFUSED: usize = 16;
 
 /// A round under way. Its fields are read by the failure detector and changed by its methods.
 #[derive(Debug)]
@@ -112,13 +107,6 @@ impl ProbeRound {
         }
     }
 
-    /// How many members to ask to ping the target: many more where its host refuses us, as a
-    /// firewall may refuse some of us alone.
-    pub(super) fn relays_wanted(&self, config: &Config) -> usize {
-        let usual = config.indirect_checks;
-        if self.refused { usual.max(RELAYS_OF_A_REFUSED) } else { usual }
-    }
-
     /// The target's host refused a packet of ours.
     pub(super) fn note_refusal(&mut self) {
         self.refused = true;
@@ -130,6 +118,17 @@ impl ProbeRound {
         let is_asked = relay.is_some();
         if let Some(relay) = relay {
             relay.refused = true;
+        }
+        is_asked
+    }
+
+    /// A relay's own host refuses our packets: it will not answer. False if that is nobody who was
+    /// asked.
+    pub(super) fn note_relay_gone(&mut self, name: &MemberName) -> bool {
+        let relay = self.relays.iter_mut().find(|relay| relay.name == *name);
+        let is_asked = relay.is_some();
+        if let Some(relay) = relay {
+            relay.nacked = true;
         }
         is_asked
     }

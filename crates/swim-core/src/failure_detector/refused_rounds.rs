@@ -48,6 +48,13 @@ impl FailureDetector {
         Some(round.target)
     }
 
+    /// The host of a member refuses our packets. Returns the target of the round, if that member
+    /// was asked to ping it.
+    pub(crate) fn relay_gone(&mut self, name: &MemberName) -> Option<MemberIndex> {
+        let round = self.round.as_mut()?;
+        round.note_relay_gone(name).then_some(round.target)
+    }
+
     /// Ends the round about a member if we and as many relays were refused.
     pub(crate) fn end_refused(
         &mut self,

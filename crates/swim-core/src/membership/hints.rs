@@ -140,6 +140,9 @@ fn note_refusal(me: &mut Membership, index: MemberIndex) {
     for (to, nack) in nacks {
         me.send_answer(to, &Message::Nack(nack));
     }
+    if let Some(target) = me.detector.relay_gone(&name) {
+        judge_refusals(me, target);
+    }
     for claim in me.detector.refused_questions(&name, &mut me.effects) {
         me.asked_in_vain(&claim);
     }

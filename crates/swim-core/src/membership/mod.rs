@@ -324,7 +324,8 @@ impl Membership {
     }
 
     fn advance_probe(&mut self) {
-        match self.detector.advance(&self.members, &self.config, &mut self.effects) {
+        let known = (&self.members, &self.processes);
+        match self.detector.advance(known, &self.config, &mut self.effects) {
             Some(ProbeStep::AskOthers(plan)) => self.probe_indirectly(&plan),
             Some(ProbeStep::Suspect { target, end }) => {
                 self.suspect(target);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use swim_core::wire::{Message, PacketDecoder, WireSettings};
 use swim_core::{
     Config, Evidence, FailureEvidence, Hint, MemberState, MembershipEvent, SendRefusal,
 };
@@ -163,4 +164,47 @@ fn go_members_are_told_nothing_of_refusals() {
     assert!(cluster.wire.log.iter().any(|(_, to, bytes)| *to != eve && holds(bytes)));
     assert!(!cluster.wire.log.iter().any(|(_, to, bytes)| *to == eve && holds(bytes)));
     assert!(is_dead_at(&cluster, "eve"));
+}
+
+/// Each is asked about the other, and cannot answer.
+#[test]
+fn two_that_crash_together_are_dead_at_once_too() {
+    let mut cluster = acquainted(&ALL, Evidence::Verdict);
+    for who in ["bob", "cyd"] {
+        cluster.wire.let_refuse(who);
+        cluster.crash(who);
+    }
+    let took = cluster.run_until(seconds(60), |cluster| {
+        ["ada", "dan", "eve"].iter().all(|who| {
+            is_dead_at(cluster, who) && cluster.state(who, "cyd") == Some(MemberState::Dead)
+        })
+    });
+    assert!(took <= millis(5_000), "{took:?}");
+}
+
+/// A Go member that dials an address at which nobody is does nothing else for seconds.
+#[test]
+fn go_members_are_not_asked_whether_they_reach_whose_host_refuses_us() {
+    let mut cluster = Cluster::with_config(&ALL, &settings(Evidence::Hint));
+    cluster.speak_as_go("eve");
+    for who in &ALL[1..] {
+        cluster.join(who, "ada");
+    }
+    cluster.run_for(seconds(30));
+    cluster.wire.let_refuse("bob");
+    cluster.crash("bob");
+    cluster.wire.log.clear();
+    cluster.tell("ada", |machine, now| machine.doubt(&name("bob"), now)).unwrap();
+    cluster.run_for(millis(300));
+    let asked = |who: &str| {
+        let to = cluster.address(who);
+        let mut decoder = PacketDecoder::default();
+        cluster.wire.log.iter().filter(|(from, at, _)| *from == "ada" && *at == to).any(
+            |(_, _, bytes)| {
+                let packet = decoder.decode(bytes, &WireSettings::default()).unwrap();
+                packet.messages.iter().any(|it| matches!(it, Message::IndirectPing(_)))
+            },
+        )
+    };
+    assert_eq!(["cyd", "dan", "eve"].map(asked), [true, true, false]);
 }
