@@ -123,6 +123,11 @@ impl PeerProcesses {
         self.heard.get(&index).filter(|(from, _)| *from == address).map(|(_, at)| *at)
     }
 
+    /// Whether there is a connection to the process at this address, which gave its start number.
+    pub(crate) fn is_connected(&self, address: SocketAddr) -> bool {
+        self.connected.contains_key(&address)
+    }
+
     /// Of how many members something has arrived.
     pub(crate) fn heard(&self) -> usize {
         self.heard.len()

@@ -46,10 +46,15 @@ impl Phase {
         let members = u32::try_from(nodes).unwrap_or(u32::MAX);
         match self {
             Self::Gather => Duration::from_millis(1500 + 100 * u64::from(members)),
-            // Somebody probes it once in an interval of 1 s on average; its host refuses the probe,
-            // and a second one 250 ms later is the verdict. Twice as long as the slowest of many
-            // runs is for a busy machine.
-            Self::Crash => Duration::from_secs(3 + u64::from(members) / 2),
+            // Its host refuses packets, and whoever is connected with it concludes from that what
+            // is needed; here members have just met, so that a suspicion may have to do.
+            // Everybody probes each other member once in n - 1 intervals of 1 s, and a probe fails
+            // after one more; a suspicion that others confirm lasts 4 max(1, log10 n) intervals.
+            // As much again as the first failed probe takes on average is for a busy machine.
+            Self::Crash => {
+                let suspicion = 4.0 * f64::from(members).log10().max(1.0);
+                Duration::from_secs_f64(f64::from(members) * 1.5 + suspicion)
+            }
             Self::Leave => Duration::from_secs(1),
             Self::Restart => Duration::from_secs(2),
             Self::Watch => Duration::from_secs(15),

@@ -95,6 +95,7 @@ impl Membership {
         let span = self.config.min_report_interval() * (3 * pairs).max(LEAST_INTERVALS);
         let heard = self.processes.heard_at(index, member.address());
         heard.is_some_and(|at| self.effects.now() - at <= span)
+            || self.processes.is_connected(member.address())
     }
 
     /// A suspect whose host has refused us and others is probed once more.
