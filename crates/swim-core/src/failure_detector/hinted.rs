@@ -80,14 +80,17 @@ impl Hinted {
         self.hints.get(&index).filter(|last| now - last.at < REMEMBERED)?.hint
     }
 
-    /// Our packets to a member were refused, and others' were too or, as far as we know, not.
-    pub(crate) fn note_refusal(&mut self, index: MemberIndex, is_confirmed: bool, now: Time) {
+    /// Our ping to a member was refused; whether others' are is not known so far.
+    pub(crate) fn note_refusal(&mut self, index: MemberIndex, now: Time) {
         self.unconfirmed.retain(|_, at| now - *at < REMEMBERED);
-        if is_confirmed {
-            self.unconfirmed.remove(&index);
-        } else if self.unconfirmed.len() <= MOST_UNCONFIRMED {
+        if self.unconfirmed.len() <= MOST_UNCONFIRMED {
             self.unconfirmed.insert(index, now);
         }
+    }
+
+    /// Others' pings to a member were refused as well.
+    pub(crate) fn note_confirmed(&mut self, index: MemberIndex) {
+        self.unconfirmed.remove(&index);
     }
 
     /// Whether refusals seem to come from where the members are and not from our own side.
@@ -151,16 +154,17 @@ mod tests {
     fn refusals_that_nobody_confirms_are_our_own_sides() {
         let mut hinted = Hinted::default();
         for place in 1..=2 {
-            hinted.note_refusal(member(place), false, at(0));
+            hinted.note_refusal(member(place), at(0));
         }
-        hinted.note_refusal(member(3), true, at(0));
+        hinted.note_refusal(member(3), at(0));
+        hinted.note_confirmed(member(3));
         assert!(hinted.can_trust_refusals());
-        hinted.note_refusal(member(4), false, at(0));
+        hinted.note_refusal(member(4), at(0));
         assert!(!hinted.can_trust_refusals());
         hinted.note_answer(member(4));
         assert!(hinted.can_trust_refusals());
-        hinted.note_refusal(member(4), false, at(1));
-        hinted.note_refusal(member(5), true, at(60_000));
+        hinted.note_refusal(member(4), at(1));
+        hinted.note_refusal(member(5), at(60_000));
         assert!(hinted.can_trust_refusals(), "the first two are forgotten");
     }
 }

@@ -92,7 +92,8 @@ impl Membership {
     fn has_heard_lately(&self, index: MemberIndex) -> bool {
         let member = self.members.get(index);
         let pairs = u32::try_from(self.members.len() / 2).unwrap_or(u32::MAX);
-        let span = self.config.min_report_interval() * (3 * pairs).max(LEAST_INTERVALS);
+        let intervals = pairs.saturating_mul(3).max(LEAST_INTERVALS);
+        let span = self.config.min_report_interval().saturating_mul(intervals);
         let heard = self.processes.heard_at(index, member.address());
         heard.is_some_and(|at| self.effects.now() - at <= span)
             || self.processes.is_connected(member.address())
@@ -147,7 +148,11 @@ fn note_refusal(me: &mut Membership, index: MemberIndex) {
     for claim in me.detector.refused_questions(&name, &mut me.effects) {
         me.asked_in_vain(&claim);
     }
-    match me.detector.round_refused(index) {
+    let refused = me.detector.round_refused(index);
+    if refused.is_some() {
+        me.detector.hinted().note_refusal(index, me.effects.now());
+    }
+    match refused {
         // Others are asked at once: nothing is gained by waiting for an ack.
         Some(true) => me.advance_probe(),
         Some(false) => judge_refusals(me, index),
@@ -163,14 +168,11 @@ fn judge_refusals(me: &mut Membership, index: MemberIndex) {
         && wanted > 0
         && me.processes.names_are_proven()
         && me.has_heard_lately(index);
-    let now = me.effects.now();
     if !counts {
         return;
     }
-    let Some(end) = me.detector.end_refused(index, wanted, &mut me.effects) else {
-        return me.detector.hinted().note_refusal(index, false, now);
-    };
-    me.detector.hinted().note_refusal(index, true, now);
+    let Some(end) = me.detector.end_refused(index, wanted, &mut me.effects) else { return };
+    me.detector.hinted().note_confirmed(index);
     me.suspect(index);
     if me.detector.hinted().can_trust_refusals() {
         conclude(me, index);

@@ -146,9 +146,9 @@ fn a_doubted_member_is_probed_at_once_and_nothing_else_follows() {
     assert_eq!(refused(&mut cluster, "bob"), Err(SendRefusal::HasLeft));
 }
 
-#[test]
-fn go_members_are_told_nothing_of_refusals() {
-    let mut cluster = Cluster::with_config(&ALL, &settings(Evidence::Verdict));
+/// All but eve run this library; bob has just crashed and nothing was sent since.
+fn with_a_go_member(evidence: Evidence) -> Cluster {
+    let mut cluster = Cluster::with_config(&ALL, &settings(evidence));
     cluster.speak_as_go("eve");
     for who in &ALL[1..] {
         cluster.join(who, "ada");
@@ -157,6 +157,12 @@ fn go_members_are_told_nothing_of_refusals() {
     cluster.wire.let_refuse("bob");
     cluster.crash("bob");
     cluster.wire.log.clear();
+    cluster
+}
+
+#[test]
+fn go_members_are_told_nothing_of_refusals() {
+    let mut cluster = with_a_go_member(Evidence::Verdict);
     cluster.run_for(seconds(20));
     let eve = cluster.address("eve");
     let key = b"Refused";
@@ -185,15 +191,7 @@ fn two_that_crash_together_are_dead_at_once_too() {
 /// A Go member that dials an address at which nobody is does nothing else for seconds.
 #[test]
 fn go_members_are_not_asked_whether_they_reach_whose_host_refuses_us() {
-    let mut cluster = Cluster::with_config(&ALL, &settings(Evidence::Hint));
-    cluster.speak_as_go("eve");
-    for who in &ALL[1..] {
-        cluster.join(who, "ada");
-    }
-    cluster.run_for(seconds(30));
-    cluster.wire.let_refuse("bob");
-    cluster.crash("bob");
-    cluster.wire.log.clear();
+    let mut cluster = with_a_go_member(Evidence::Hint);
     cluster.tell("ada", |machine, now| machine.doubt(&name("bob"), now)).unwrap();
     cluster.run_for(millis(300));
     let asked = |who: &str| {
@@ -207,4 +205,19 @@ fn go_members_are_not_asked_whether_they_reach_whose_host_refuses_us() {
         )
     };
     assert_eq!(["cyd", "dan", "eve"].map(asked), [true, true, false]);
+}
+
+/// Silent members are no refusals that nobody confirms.
+#[test]
+fn hosts_that_are_lost_take_nothing_from_a_verdict() {
+    let names = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
+    let mut cluster = acquainted(&names, Evidence::Verdict);
+    for who in ["fay", "gus", "hal"] {
+        cluster.crash(who);
+    }
+    cluster.run_for(seconds(30));
+    cluster.wire.let_refuse("bob");
+    cluster.crash("bob");
+    cluster.run_until(seconds(60), |cluster| OTHERS.iter().all(|who| is_dead_at(cluster, who)));
+    assert_eq!(grounds(&cluster, "ada")[0].0, FailureEvidence::Refused);
 }
