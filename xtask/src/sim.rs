@@ -179,8 +179,9 @@ fn build(root: &Path, target: &Path, profile: &str) -> Result<PathBuf, Stop> {
     let mut cargo = workspace::cargo();
     cargo
         .current_dir(root)
-        // A planted bug changes one file: all else is not compiled again for each.
-        .env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true")
+        // A planted bug changes one file: all else is not compiled again for each. Where everything
+        // is built once this is switched off, with more weight than a profile has.
+        .env("CARGO_INCREMENTAL", "1")
         .args(["build", "--quiet", "--profile", profile, "--package", PACKAGE])
         .args(["--features", "sim", "--example", "sim", "--target-dir"])
         .arg(target);
@@ -258,7 +259,7 @@ fn is_sound(program: PathBuf, arguments: &[&str]) -> Result<bool, Stop> {
 fn fails_a_test(copy: &Path, arguments: &str, name: &str) -> Result<bool, Stop> {
     let test = || {
         let mut cargo = workspace::planted_cargo(copy);
-        cargo.args(["test", "--quiet"]).args(arguments.split(' '));
+        cargo.env("CARGO_INCREMENTAL", "1").args(["test", "--quiet"]).args(arguments.split(' '));
         cargo
     };
     if !process::run(test().arg("--no-run"), name)?.success() {
