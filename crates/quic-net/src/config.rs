@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::EndpointError;
 use crate::hello::{MAX_FEATURES, MAX_TEXT};
@@ -46,6 +47,9 @@ pub struct EndpointConfig {
     pub describe_names: DescribeNames,
     /// Every bound and timeout.
     pub limits: Limits,
+    /// [`Limits::idle_timeout`] for connections that speak the extended protocol, where it is
+    /// another one; default: the same.
+    pub extended_idle_timeout: Option<Duration>,
 }
 
 impl EndpointConfig {
@@ -65,6 +69,7 @@ impl EndpointConfig {
             identify: Arc::new(|_| Vec::new()),
             describe_names: Arc::new(|_| String::new()),
             limits: Limits::default(),
+            extended_idle_timeout: None,
         }
     }
 

@@ -238,12 +238,15 @@ impl Endpoint {
             if connection.phase() == ConnectionPhase::Handshaking || connection.is_retired() {
                 continue;
             }
-            let limits = self.context.limits();
+            let config = self.context.config();
+            let limits = &config.limits;
+            let is_extended = connection.protocol() == Some(Protocol::Extended);
+            let longest = config.extended_idle_timeout.filter(|_| is_extended);
             let idle = self.now.saturating_duration_since(connection.last_payload());
             let age = self.now.saturating_duration_since(connection.born());
             let grace = limits.duplicate_grace;
             let raise = limits.path_mtu_raise_interval;
-            if connection.is_quiet() && idle >= limits.idle_timeout {
+            if connection.is_quiet() && idle >= longest.unwrap_or(limits.idle_timeout) {
                 self.context.count().idle_closed += 1;
                 self.end(key, &Ending::Closed(CloseReason::Idle));
             } else if age >= oldest_age(limits.max_connection_age) {

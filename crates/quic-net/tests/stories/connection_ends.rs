@@ -196,6 +196,23 @@ fn connection_without_payload_is_closed() {
     talk(&mut world, BOB, ADA);
 }
 
+/// Peers of our kind have their own time; those of another kind find every dial slow.
+#[test]
+fn only_connections_that_speak_the_extended_protocol_have_its_idle_timeout() {
+    for (extended, left) in [(true, 0), (false, 1)] {
+        let mut world = World::with(&["ada", "bob"], |config| {
+            config.extended_idle_timeout = Some(Duration::from_millis(200));
+            config.limits.sweep_interval = Duration::from_millis(50);
+            if !extended && config.name == b"bob" {
+                config.extended_protocol = b"of-another-kind/1".to_vec();
+            }
+        });
+        talk(&mut world, ADA, BOB);
+        world.run_for(Duration::from_millis(800));
+        assert_eq!(world.actors[ADA].endpoint.stats().connections, left, "{}", world.story());
+    }
+}
+
 #[test]
 fn idle_connections_beyond_the_soft_target_are_closed_longest_unused_first() {
     let quick = limits(|limits| {
