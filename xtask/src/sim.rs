@@ -46,6 +46,13 @@ pub(crate) struct Arguments {
     /// Fail unless the digest of all seeds is the one in crates/swim-core/reference-digest
     #[arg(long, requires = "seeds", conflicts_with = "replay")]
     reference: bool,
+    /// So many members watch each one: 0 (all probe all) or 3 to 64
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with_all = ["reference", "scenario", "planted", "replay"]
+    )]
+    observers: Option<u32>,
     /// Print each seed's digest, a line each
     #[arg(long, requires = "seeds", conflicts_with_all = ["replay", "json"])]
     digests: bool,
@@ -57,7 +64,7 @@ pub(crate) struct Arguments {
     trace: bool,
     /// Run a named experiment: lifeguard, rapid-crash, rapid-flipflop, rapid-loss, one-way,
     /// blackhole-pair, mass-restart, partition-heal, join-storm, swim-loss, one-link, freeze,
-    /// send-outage, hostile, rolling-upgrade
+    /// send-outage, hostile, rolling-upgrade, refusals, observers
     #[arg(long, value_name = "NAME", group = "what")]
     scenario: Option<String>,
     /// How many members it has
@@ -129,6 +136,7 @@ fn passed_on(arguments: &Arguments) -> Vec<OsString> {
         ("--scenario", arguments.scenario.clone()),
         ("--repetitions", arguments.repetitions.clone()),
         ("--members", arguments.members.map(|members| members.to_string())),
+        ("--observers", arguments.observers.map(|observers| observers.to_string())),
     ];
     for (name, value) in values {
         if let Some(value) = value {
@@ -284,6 +292,7 @@ mod tests {
             trace: true,
             scenario: None,
             members: None,
+            observers: None,
             full: false,
             repetitions: None,
             json: false,

@@ -83,6 +83,13 @@ pub struct Config {
     /// Members that are never pinged by stream, default none. For single members that
     /// `stream_fallback` should not cover.
     pub stream_fallback_exceptions: Vec<MemberName>,
+    /// How many members watch each other one, where there are many: with more than four times as
+    /// many members as this, each is probed by so many, about once in `probe_interval` by all of
+    /// them together at even distances, and members keep connections to those that they watch, that
+    /// watch them, and two more, at any n. Default zero: all probe all in a random order, as in
+    /// SWIM, and become connected. Else 3 to 64. Choose 10 in clusters of more than 40 members; all
+    /// members must have the same number, or some are watched by few or nobody.
+    pub observers: usize,
     /// Bound of the local health multiplier, default 8: the score stays below it, and a member
     /// that seems slow itself stretches `probe_interval` by score + 1. 1: never. Lower it where
     /// overloaded members should go on probing quickly at the price of more false suspicions.
@@ -206,6 +213,7 @@ impl Config {
             indirect_checks: 3,
             stream_fallback: true,
             stream_fallback_exceptions: Vec::new(),
+            observers: 0,
             awareness_max_multiplier: 8,
             suspicion_multiplier: 4,
             suspicion_max_timeout_multiplier: 6,

@@ -1,7 +1,7 @@
 //! What is told to whom: updates gossiped to a few random members at a time and piggybacked on
 //! other packets, and application broadcasts to everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,9 +195,11 @@ impl Dissemination {
         effects.set_timer(Timer::Gossip, scheduled.min(earliest));
     }
 
+    /// Tells some members what is new: any, or some of these `peers`.
     pub(crate) fn gossip_round(
         &mut self,
         (members, processes): (&MemberTable, &PeerProcesses),
+        peers: Option<&BTreeSet<MemberIndex>>,
         config: &Config,
         effects: &mut Effects,
     ) {
@@ -217,10 +219,20 @@ impl Dissemination {
         };
         // All but one are members that were heard: others may have been invented.
         let (count, rng) = (config.gossip_nodes, effects.rng());
-        let mut recipients = members.draw(count.saturating_sub(1), rng, |index, member| {
+        let mut draw = |count: usize, passes: &dyn Fn(MemberIndex, &Member) -> bool| match peers {
+            None => members.draw(count, rng, passes),
+            Some(peers) => {
+                let passing = peers.iter().filter(|it| passes(**it, members.get(**it)));
+                let mut passing: Vec<MemberIndex> = passing.copied().collect();
+                rng.shuffle(&mut passing);
+                passing.truncate(count);
+                passing
+            }
+        };
+        let mut recipients = draw(count.saturating_sub(1), &|index, member| {
             processes.was_heard(index) && gets_gossip(index, member)
         });
-        let rest = members.draw(count - recipients.len(), rng, |index, member| {
+        let rest = draw(count - recipients.len(), &|index, member| {
             !recipients.contains(&index) && gets_gossip(index, member)
         });
         recipients.extend(rest);

@@ -1,8 +1,9 @@
 //! Who does not answer: probe rounds, the pings of others that we relay, and local health.
 //!
-//! One member is probed at a time: directly, then through other members and by stream. This is
-//! the only place where a member is suspected at first hand. A lost connection or a failed send
-//! is no more than a missing answer.
+//! A round probes one member: directly, then through other members and by stream. With SWIM's
+//! shuffled order there is one round at a time; with observers there are several, each about
+//! another member. This is the only place where a member is suspected at first hand. A lost
+//! connection or a failed send is no more than a missing answer.
 
 mod hinted;
 mod outcomes;
@@ -13,14 +14,15 @@ mod refused_rounds;
 mod round_end;
 mod saved_by_stream;
 mod unheard_targets;
+mod watched;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 pub(crate) use hinted::Hinted;
 pub(crate) use outcomes::{Acknowledged, IndirectProbe, ProbeStep, TimedOut};
 pub(crate) use pending_acks::{GoneClaim, PendingAck};
-use pings::{draw_relays, draw_witnesses};
+use pings::draw_for;
 pub(crate) use pings::{indirect_ping, ping_to, reply_destination};
 
 use crate::awareness::Awareness;
@@ -31,6 +33,7 @@ use crate::member::Peer;
 use crate::member_index::MemberIndex;
 use crate::member_name::MemberName;
 use crate::member_table::MemberTable;
+use crate::observers::Observing;
 use crate::output::{MembershipEvent, Outcome, StreamId};
 use crate::payer::Payer;
 use crate::peer_processes::PeerProcesses;
@@ -46,8 +49,16 @@ use unheard_targets::UnheardTargets;
 /// From this protocol version on, members answer stream pings.
 const ANSWERS_STREAM_PINGS: u8 = 3;
 
+/// With observers: the most rounds at the same time; further ones wait for their next turn.
+const MAX_ROUNDS: usize = 256;
+
 pub(crate) struct FailureDetector {
-    round: Option<ProbeRound>,
+    /// By target; one at most where members are not observed by few.
+    rounds: BTreeMap<MemberIndex, ProbeRound>,
+    /// When the last round began.
+    begun: Time,
+    /// The most rounds at the same time.
+    side_by_side: usize,
     /// A tick came while a round was under way; it counts once.
     probe_overdue: bool,
     pending: PendingAcks,
@@ -56,41 +67,26 @@ pub(crate) struct FailureDetector {
     /// Rounds in a row that only a stream ping saved, by member; no packet of it answered since.
     saved_by_stream: SavedByStream,
     hinted: Hinted,
+    /// Who watches whom; `None` where all probe all.
+    observing: Option<Observing>,
     ack_payload: Vec<u8>,
 }
 
 impl FailureDetector {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(me: &MemberName, config: &Config, now: Time) -> Self {
         Self {
-            round: None,
+            rounds: BTreeMap::new(),
+            begun: now,
+            side_by_side: if config.observers == 0 { 1 } else { MAX_ROUNDS },
             probe_overdue: false,
             pending: PendingAcks::default(),
             unheard: UnheardTargets::default(),
             awareness: Awareness::new(config.awareness_max_multiplier),
             saved_by_stream: SavedByStream::default(),
             hinted: Hinted::default(),
+            observing: Observing::new(me, config, now),
             ack_payload: Vec::new(),
         }
-    }
-
-    /// The local health score.
-    pub(crate) fn health(&self) -> u8 {
-        self.awareness.score()
-    }
-
-    /// What the application adds to our acks, if anything.
-    pub(crate) fn ack_payload(&self) -> Option<&[u8]> {
-        (!self.ack_payload.is_empty()).then_some(&self.ack_payload)
-    }
-
-    pub(crate) fn set_ack_payload(&mut self, payload: Vec<u8>) {
-        self.ack_payload = payload;
-    }
-
-    /// We had to refute, or others refute many of our suspicions: a sign that we ourselves are slow
-    /// or cut off.
-    pub(crate) fn note_refute(&mut self) {
-        self.awareness.apply_delta(1);
     }
 
     /// Sets the next tick, whenever this one was `due`; whether a round shall begin.
@@ -99,8 +95,8 @@ impl FailureDetector {
         let late = (effects.now() - due).as_micros() / interval.as_micros().max(1);
         let late = u32::try_from(late).unwrap_or(u32::MAX);
         effects.set_timer(Timer::Probe, due + interval.saturating_mul(late.saturating_add(1)));
-        self.probe_overdue = self.round.is_some();
-        self.round.is_none()
+        self.probe_overdue = !self.rounds.is_empty();
+        self.rounds.is_empty()
     }
 
     /// Whether the turn of a member is left to the next one: see [`UnheardTargets`].
@@ -121,13 +117,13 @@ impl FailureDetector {
         config: &Config,
         effects: &mut Effects,
     ) -> u32 {
-        debug_assert!(self.round.is_none(), "one member is probed at a time");
+        debug_assert!(self.may_begin(target), "one member is probed once at a time");
         let member = members.get(target);
         let (sequence, now) = (self.pending.next_sequence(), effects.now());
         effects.count().probes += 1;
         self.unheard.note_probe(was_heard);
-        effects.set_timer(Timer::ProbePhase, now + config.probe_timeout);
-        self.round = Some(ProbeRound {
+        effects.set_timer(Timer::ProbePhase(target), now + config.probe_timeout);
+        let round = ProbeRound {
             sequence,
             target,
             name: member.name().clone(),
@@ -141,64 +137,62 @@ impl FailureDetector {
             relays: Vec::new(),
             stream: None,
             stream_answered: false,
-        });
+        };
+        self.rounds.insert(target, round);
+        self.begun = now;
         sequence
     }
 
-    /// Whether the round is about this member, or it is asked whether it is gone.
+    /// Whether a round is about this member, or it is asked whether it is gone.
     pub(crate) fn is_examining(&self, target: MemberIndex, name: &MemberName) -> bool {
-        self.round.as_ref().is_some_and(|it| it.target == target) || self.pending.is_asked(name)
+        self.rounds.contains_key(&target) || self.pending.is_asked(name)
     }
 
     /// A later incarnation of a member is alive; a round and a question were about a former one.
     pub(crate) fn note_alive(&mut self, target: MemberIndex, name: &MemberName) {
-        if let Some(round) = self.round.as_mut().filter(|round| round.target == target) {
+        if let Some(round) = self.rounds.get_mut(&target) {
             round.is_refuted = true;
         }
         self.pending.forget_asked(name);
     }
 
-    fn scaled_interval(&self, config: &Config) -> Duration {
-        let interval = config.probe_interval;
-        if config.local_health_probe { self.awareness.scale(interval) } else { interval }
-    }
-
-    /// The present phase of the round is over without an answer.
+    /// The present phase of the round about `target` is over without an answer.
     pub(crate) fn advance(
         &mut self,
+        target: MemberIndex,
         (members, processes): (&MemberTable, &PeerProcesses),
         config: &Config,
         effects: &mut Effects,
     ) -> Option<ProbeStep> {
-        match self.round.as_ref().map(|round| round.phase)? {
+        match self.rounds.get(&target)?.phase {
             Phase::Direct => {
                 let known = (members, processes);
-                self.start_indirect_probe(known, config, effects).map(ProbeStep::AskOthers)
+                self.start_indirect_probe(target, known, config, effects).map(ProbeStep::AskOthers)
             }
-            Phase::Indirect => self.finish_probe(effects),
+            Phase::Indirect => self.finish_probe(target, effects),
         }
     }
 
     fn start_indirect_probe(
         &mut self,
+        target: MemberIndex,
         (members, processes): (&MemberTable, &PeerProcesses),
         config: &Config,
         effects: &mut Effects,
     ) -> Option<IndirectProbe> {
-        let round = self.round.as_mut()?;
+        let round = self.rounds.get_mut(&target)?;
         let target = members.get(round.target);
         effects.count().probes_indirect += 1;
         log::debug!("{} does not answer; asking others", round.name);
-        let relays = match round.refused {
-            true => draw_witnesses(round.target, (members, processes), config, effects),
-            false => draw_relays(round.target, members, config, effects),
-        };
+        let near = self.observing.as_ref().and_then(|it| it.others_watching(round.target, members));
+        let known = (members, processes, config);
+        let relays = draw_for(near, (round.target, round.refused), known, effects);
         let names = relays.iter().map(|(index, nacks)| {
             let name = members.get(*index).name().clone();
             Relay { name, nacks: *nacks, nacked: false, refused: false }
         });
         round.go_indirect(names.collect());
-        effects.set_timer(Timer::ProbePhase, round.deadline);
+        effects.set_timer(Timer::ProbePhase(round.target), round.deadline);
         let by_stream = config.stream_fallback
             && target.record().understands(ANSWERS_STREAM_PINGS)
             && !config.stream_fallback_exceptions.contains(&round.name);
@@ -211,9 +205,10 @@ impl FailureDetector {
     }
 
     /// The target is also pinged on this stream.
-    pub(crate) fn set_stream(&mut self, stream: StreamId) {
-        debug_assert!(self.round.is_some(), "a stream ping without a probe round");
-        if let Some(round) = &mut self.round {
+    pub(crate) fn set_stream(&mut self, target: MemberIndex, stream: StreamId) {
+        let round = self.rounds.get_mut(&target);
+        debug_assert!(round.is_some(), "a stream ping without a probe round");
+        if let Some(round) = round {
             round.set_stream(stream);
         }
     }
@@ -221,13 +216,13 @@ impl FailureDetector {
     /// The stream ping was answered. Whether packets arrive is still open until the deadline.
     pub(crate) fn receive_stream_ack(&mut self, sequence: u32) {
         // The round may have ended by a packet that was faster.
-        if let Some(round) = self.round.as_mut().filter(|round| round.sequence == sequence) {
+        if let Some(round) = self.numbered(sequence) {
             round.note_stream_ack();
         }
     }
 
-    fn finish_probe(&mut self, effects: &mut Effects) -> Option<ProbeStep> {
-        let round = self.round.take()?;
+    fn finish_probe(&mut self, target: MemberIndex, effects: &mut Effects) -> Option<ProbeStep> {
+        let round = self.rounds.remove(&target)?;
         if round.stream_answered {
             effects.count().probes_saved_by_stream += 1;
             self.awareness.apply_delta(-1);
@@ -254,8 +249,8 @@ impl FailureDetector {
         members: &MemberTable,
         effects: &mut Effects,
     ) -> Option<Acknowledged> {
-        if self.round.as_ref().is_some_and(|round| round.sequence == ack.seq_no) {
-            return self.receive_probe_ack(from, ack, members, effects);
+        if let Some(target) = self.numbered(ack.seq_no).map(|round| round.target) {
+            return self.receive_probe_ack(target, from, ack, members, effects);
         }
         let pending = self.pending.get(ack.seq_no);
         if !pending.is_some_and(|pending| from.speaks_for(pending.target())) {
@@ -286,15 +281,17 @@ impl FailureDetector {
 
     fn receive_probe_ack(
         &mut self,
+        target: MemberIndex,
         from: &Peer,
         ack: &Ack<'_>,
         members: &MemberTable,
         effects: &mut Effects,
     ) -> Option<Acknowledged> {
-        let Some(round) = self.round.take_if(|round| round.may_ack(from)) else {
+        if !self.rounds.get(&target)?.may_ack(from) {
             effects.count().refused_ack += 1;
             return None;
-        };
+        }
+        let round = self.rounds.remove(&target)?;
         if round.phase == Phase::Direct {
             effects.emit(MembershipEvent::ProbeAnswered {
                 member: members.get(round.target).clone(),
@@ -313,7 +310,7 @@ impl FailureDetector {
     }
 
     pub(crate) fn receive_nack(&mut self, from: &Peer, nack: Nack, effects: &mut Effects) {
-        let round = self.round.as_mut().filter(|round| round.sequence == nack.seq_no);
+        let round = self.numbered(nack.seq_no);
         if !round.is_some_and(|round| round.note_nack(from)) {
             effects.count().refused_ack += 1;
         }
@@ -374,17 +371,18 @@ impl FailureDetector {
         }
     }
 
-    /// A packet to `to` could not be sent: whether the round need not wait for an answer to it.
+    /// A packet to `to` could not be sent: whose rounds need not wait for an answer to it.
     pub(crate) fn send_failed(
         &mut self,
         to: SocketAddr,
         reason: StreamFailure,
         effects: &mut Effects,
-    ) -> bool {
+    ) -> Vec<MemberIndex> {
         for (sequence, operation) in self.pending.take_user_pings(to) {
             effects.clear_timer(Timer::PendingAck(sequence));
             effects.finish(operation, Outcome::Failed(OperationError::SendFailed(reason)));
         }
-        self.round.as_ref().is_some_and(|it| it.phase == Phase::Direct && it.address == to)
+        let is_unsent = |it: &&ProbeRound| it.phase == Phase::Direct && it.address == to;
+        self.rounds.values().filter(is_unsent).map(|round| round.target).collect()
     }
 }

@@ -13,6 +13,9 @@ impl Features {
     /// No feature at all.
     pub const NONE: Self = Self(0);
 
+    /// Pings of those that watch a member say so, and its acks tell them when to come again.
+    pub const PACE: Self = Self(1);
+
     /// Digests of views in pings and acks: see [`Agreement`](crate::Agreement).
     pub const DIGEST: Self = Self(1 << 1);
 
@@ -23,7 +26,8 @@ impl Features {
     pub const EVIDENCE: Self = Self(1 << 6);
 
     /// Every feature that this version speaks.
-    pub const SUPPORTED: Self = Self::DIGEST.with(Self::RELIABLE).with(Self::EVIDENCE);
+    pub const SUPPORTED: Self =
+        Self::PACE.with(Self::DIGEST).with(Self::RELIABLE).with(Self::EVIDENCE);
 
     /// The features with these bits, feature `n` being bit `n`.
     #[must_use]

@@ -54,6 +54,7 @@ mod merge_laws;
 #[cfg(feature = "sim")]
 pub mod model;
 mod move_examiner;
+mod observers;
 mod output;
 mod own_state;
 mod payer;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::member::Peer;
 use crate::member_index::MemberIndex;
@@ -126,6 +127,17 @@ impl PeerProcesses {
     /// Whether there is a connection to the process at this address, which gave its start number.
     pub(crate) fn is_connected(&self, address: SocketAddr) -> bool {
         self.connected.contains_key(&address)
+    }
+
+    /// Members that gave no start number, and from which something arrived so lately.
+    pub(crate) fn others_heard(
+        &self,
+        now: Time,
+        lately: Duration,
+    ) -> impl Iterator<Item = MemberIndex> {
+        let is_late = move |at: Time| now - at <= lately;
+        let heard = self.heard.iter().filter(move |(_, (_, at))| is_late(*at));
+        heard.map(|(index, _)| *index).filter(|index| !self.speaks_ours(*index))
     }
 
     /// Of how many members something has arrived.

@@ -13,8 +13,8 @@ use crate::time::Time;
 pub(crate) enum Timer {
     /// The ack of a ping that is not the probe round's did not arrive in time.
     PendingAck(u32),
-    /// The probe under way goes on to its next phase, or has failed.
-    ProbePhase,
+    /// The probe of a member goes on to its next phase, or has failed.
+    ProbePhase(MemberIndex),
     /// A suspect is told for the last time that it is one.
     SuspicionNotice(MemberIndex),
     /// A suspicion was not refuted in time.
@@ -31,6 +31,10 @@ pub(crate) enum Timer {
     Reliable(u64),
     /// The members told of our leave had time enough to acknowledge it.
     Leave,
+    /// Our turn to probe a member that we watch.
+    Watch(MemberIndex),
+    /// Whom we watch may have changed.
+    Ranks,
     /// The next probe round.
     Probe,
     /// The next gossip round.
@@ -104,7 +108,7 @@ mod tests {
         let at = Time::from_micros;
         timers.set(Timer::Gossip, at(20));
         timers.set(Timer::Probe, at(30));
-        timers.set(Timer::ProbePhase, at(30));
+        timers.set(Timer::ProbePhase(MemberIndex::ME), at(30));
         timers.set(Timer::Gossip, at(10));
         timers.set(Timer::Bootstrap, at(5));
         timers.clear(Timer::Bootstrap);
@@ -112,7 +116,7 @@ mod tests {
         assert_eq!((timers.next(), timers.at(Timer::Gossip)), (Some(at(10)), Some(at(10))));
         assert_eq!(timers.pop(at(9)), None);
         assert_eq!(timers.pop(at(30)), Some((at(10), Timer::Gossip)));
-        assert_eq!(timers.pop(at(30)), Some((at(30), Timer::ProbePhase)));
+        assert_eq!(timers.pop(at(30)), Some((at(30), Timer::ProbePhase(MemberIndex::ME))));
         assert_eq!(timers.pop(at(30)), Some((at(30), Timer::Probe)));
         assert_eq!((timers.pop(at(30)), timers.next()), (None, None));
     }

@@ -7,7 +7,7 @@ mod setters;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use certs::{Identity, NameFields, NamePolicy, Trust};
 use crossbeam_channel::bounded;
@@ -254,6 +254,7 @@ impl Builder {
         transport.name = name.as_bytes().to_vec();
         transport.label = self.config.label.clone();
         transport.limits = self.limits;
+        close_unneeded(&mut transport, &self.config);
         transport.identify = live.identify();
         transport.describe_names = live.describe_names();
         let endpoint = Endpoint::new(transport, tls, now)?;
@@ -265,5 +266,19 @@ impl Builder {
         let (identity, shared) = (live, self.shared);
         let parts = NodeParts { membership, endpoint, identity, seeds, applications, shared, host };
         Ok(Node::new(parts, now))
+    }
+}
+
+/// How often connections that are not needed any more are looked for, where few members watch each.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Where few members watch each, those that do not are to have no connection. Whoever watches a
+/// member probes it after twice as many probe intervals as there are observers at the latest.
+fn close_unneeded(transport: &mut EndpointConfig, config: &Config) {
+    if config.observers > 0 {
+        let intervals = u32::try_from(3 * config.observers).unwrap_or(u32::MAX);
+        let longest = config.probe_interval.saturating_mul(intervals);
+        transport.extended_idle_timeout = Some(longest.min(transport.limits.idle_timeout));
+        transport.limits.sweep_interval = transport.limits.sweep_interval.min(LOOK);
     }
 }

@@ -75,7 +75,8 @@ struct Story<'a> {
 
 /// Settings from three bytes: the layers, switches, sizes.
 fn settings(draw: &mut Draw<'_>) -> (Config, WireSettings) {
-    let mut layers = layers::chosen(draw.byte() & 0x3f);
+    let chosen = draw.byte();
+    let mut layers = layers::chosen(chosen & 0x3f);
     let switches = draw.byte();
     let has = |bit: u8| switches >> bit & 1 == 1;
     let mut config = match switches & 3 {
@@ -83,6 +84,7 @@ fn settings(draw: &mut Draw<'_>) -> (Config, WireSettings) {
         2 => Config::wan(),
         _ => Config::local(),
     };
+    config.observers = if chosen & 0x40 == 0 { 0 } else { 3 };
     config.label = layers.label.as_bytes().to_vec();
     config.keys = layers.keyring.keys().filter_map(|key| SecretKey::try_from(key).ok()).collect();
     config.verify_incoming = layers.verify_incoming;

@@ -100,6 +100,7 @@ pub(crate) fn message<'a>(kind: u8, draw: &mut Draw<'a>) -> Option<Message<'a>> 
             source_port: draw.u16(),
             source_node: draw.slice(),
             digest: draw.slice(),
+            observer: draw.flag(),
         }),
         1 => Message::IndirectPing(IndirectPing {
             seq_no: draw.u32(),
@@ -115,6 +116,7 @@ pub(crate) fn message<'a>(kind: u8, draw: &mut Draw<'a>) -> Option<Message<'a>> 
             seq_no: draw.u32(),
             payload: draw.optional_slice(),
             digest: draw.slice(),
+            wait: draw.u32(),
         }),
         3 => Message::Suspect(Suspect {
             incarnation: draw.u32(),

@@ -106,6 +106,7 @@ pub(crate) fn message<'a>(
             seq_no: number(draw),
             payload: draw.optional_slice(),
             digest: draw.slice(),
+            wait: number(draw),
         }),
         3 => Message::Nack(Nack { seq_no: number(draw), refused: draw.flag() }),
         4 | 5 => Message::Suspect(Suspect {
@@ -147,6 +148,7 @@ pub(crate) fn ping<'a>(draw: &mut Draw<'a>) -> Ping<'a> {
         source_port: port(draw),
         source_node: name_bytes(draw),
         digest: draw.slice(),
+        observer: draw.flag(),
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Options {
     /// The digest over all seeds must be this one.
     pub(crate) expected: Option<u64>,
     pub(crate) json: bool,
+    /// How many watch each member, where few do; 0: all probe all.
+    pub(crate) observers: usize,
 }
 
 /// Runs all seeds of a range; true when none broke a rule, enough was explored, and the digest is
@@ -30,7 +32,8 @@ pub(crate) struct Options {
 pub(crate) fn run(seeds: Range<u64>, options: Options) -> bool {
     let began = clock::now();
     let count = usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX);
-    let work = |n: usize| run_seed(seeds.start + n as u64, Verbosity::Nothing);
+    let observers = options.observers;
+    let work = |n: usize| run_seed(seeds.start + n as u64, observers, Verbosity::Nothing);
     let reports = parallel::map("seeds", count, work, |report| {
         let Some(violation) = &report.violation else {
             return ControlFlow::Continue(());
@@ -58,7 +61,7 @@ pub(crate) fn run(seeds: Range<u64>, options: Options) -> bool {
         return well;
     }
     for report in failed.iter().take(DETAILS) {
-        explain(report.seed);
+        explain(report.seed, observers);
     }
     if options.digests {
         for report in &reports {
@@ -117,17 +120,18 @@ fn share(report: &SeedReport) -> f64 {
 }
 
 /// Replays a failed seed and shows how it ended.
-fn explain(seed: u64) {
-    let report = run_seed(seed, Verbosity::LastLines);
+fn explain(seed: u64, observers: usize) {
+    let report = run_seed(seed, observers, Verbosity::LastLines);
     println!("seed={seed} with {} members:", report.hosts);
     for line in &report.last_lines {
         println!("    {line}");
     }
-    println!("    replay: cargo xtask sim --seed {seed} --trace");
+    let with = if observers == 0 { String::new() } else { format!(" --observers {observers}") };
+    println!("    replay: cargo xtask sim --seed {seed}{with} --trace");
 }
 
 /// Runs one seed; true when it broke no rule.
-pub(crate) fn run_one(seed: u64, trace: bool, json: bool) -> bool {
+pub(crate) fn run_one(seed: u64, observers: usize, trace: bool, json: bool) -> bool {
     let verbosity = if trace {
         // A trace has many lines; whoever stops reading it ends it.
         let mut out = BufWriter::new(std::io::stdout());
@@ -137,7 +141,7 @@ pub(crate) fn run_one(seed: u64, trace: bool, json: bool) -> bool {
     } else {
         Verbosity::LastLines
     };
-    let report = run_seed(seed, verbosity);
+    let report = run_seed(seed, observers, verbosity);
     if json {
         println!("{}", seed_as_json(&report));
         return report.violation.is_none();

@@ -13,9 +13,9 @@ const MUST_ACT_ALL: u64 = 64;
 const DETAILS: usize = 5;
 
 /// Runs all seeds of a range; true when none broke a rule and every strategy acted.
-pub(crate) fn run(seeds: Range<u64>, until_broken: bool) -> bool {
+pub(crate) fn run(seeds: Range<u64>, observers: usize, until_broken: bool) -> bool {
     let count = usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX);
-    let work = |n: usize| run_hostile_seed(seeds.start + n as u64, Verbosity::Nothing);
+    let work = |n: usize| run_hostile_seed(seeds.start + n as u64, observers, Verbosity::Nothing);
     let reports = parallel::map("hostile seeds", count, work, |report| {
         let Some(violation) = &report.violation else {
             return ControlFlow::Continue(());
@@ -32,7 +32,8 @@ pub(crate) fn run(seeds: Range<u64>, until_broken: bool) -> bool {
         );
         let kinds: Vec<&str> = report.acts.keys().map(|kind| kind.name()).collect();
         println!("    {}", kinds.join(", "));
-        println!("    replay: cargo xtask sim --hostile --seed {} --trace", report.seed);
+        let with = if observers == 0 { String::new() } else { format!(" --observers {observers}") };
+        println!("    replay: cargo xtask sim --hostile --seed {}{with} --trace", report.seed);
     }
     let mut acts: BTreeMap<StrategyKind, u64> = BTreeMap::new();
     for (kind, number) in reports.iter().flat_map(|report| &report.acts) {
@@ -52,13 +53,13 @@ pub(crate) fn run(seeds: Range<u64>, until_broken: bool) -> bool {
 }
 
 /// Runs one seed; true when it broke no rule.
-pub(crate) fn run_one(seed: u64, trace: bool) -> bool {
+pub(crate) fn run_one(seed: u64, observers: usize, trace: bool) -> bool {
     let verbosity = if trace {
         Verbosity::Everything(Box::new(|line| println!("{line}")))
     } else {
         Verbosity::LastLines
     };
-    let report = run_hostile_seed(seed, verbosity);
+    let report = run_hostile_seed(seed, observers, verbosity);
     for line in &report.last_lines {
         println!("    {line}");
     }

@@ -41,6 +41,15 @@ struct Arguments {
     /// Run one seed
     #[arg(long, value_name = "N", group = "what")]
     seed: Option<u64>,
+    /// So many members watch each one, 0 or 3 to 64; with 0 all probe all
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "scenario",
+        value_parser = observers
+    )]
+    observers: usize,
     /// Print everything that happens in that seed
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -69,19 +78,20 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let well = if let (true, Some(seeds)) = (arguments.hostile, &arguments.seeds) {
-        hostile_seeds::run(seeds.clone(), arguments.until_broken)
+        hostile_seeds::run(seeds.clone(), arguments.observers, arguments.until_broken)
     } else if let (true, Some(seed)) = (arguments.hostile, arguments.seed) {
-        hostile_seeds::run_one(seed, arguments.trace)
+        hostile_seeds::run_one(seed, arguments.observers, arguments.trace)
     } else if let Some(seeds) = arguments.seeds {
         let options = campaign::Options {
             until_broken: arguments.until_broken,
             digests: arguments.digests,
             expected: arguments.expect,
             json: arguments.json,
+            observers: arguments.observers,
         };
         campaign::run(seeds, options)
     } else if let Some(seed) = arguments.seed {
-        campaign::run_one(seed, arguments.trace, arguments.json)
+        campaign::run_one(seed, arguments.observers, arguments.trace, arguments.json)
     } else if let Some(name) = arguments.scenario {
         let members = arguments.members.and_then(|members| usize::try_from(members).ok());
         let size =
@@ -95,6 +105,11 @@ fn main() -> ExitCode {
 
 fn scenario_names() -> clap::builder::PossibleValuesParser {
     scenario::NAMES.to_vec().into()
+}
+
+fn observers(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| matches!(count, 0 | 3..=64));
+    count.ok_or_else(|| "write 0, or 3 to 64".to_owned())
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {

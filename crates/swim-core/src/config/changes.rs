@@ -18,6 +18,7 @@ impl Config {
         let label = |config: &Self| format!("{}", config.label.escape_ascii());
         same("label", &label(self), &label(to))?;
         same("versions", &self.versions, &to.versions)?;
+        same("observers", &self.observers, &to.observers)?;
         same("compression", &self.compression, &to.compression)?;
         same("verify_incoming", &self.verify_incoming, &to.verify_incoming)?;
         same("verify_outgoing", &self.verify_outgoing, &to.verify_outgoing)?;
@@ -52,7 +53,8 @@ mod tests {
     fn what_is_a_part_of_every_message_stays_and_the_rest_may_change() {
         let held = Config { label: b"blue".to_vec(), ..Config::lan() };
         type Spoiler = (&'static str, fn(&mut Config));
-        let spoilers: [Spoiler; 8] = [
+        let spoilers: [Spoiler; 9] = [
+            ("observers", |config| config.observers = 10),
             ("label", |config| config.label = b"green".to_vec()),
             ("versions", |config| config.versions.protocol_max = 4),
             ("compression", |config| config.compression = false),

@@ -1,6 +1,7 @@
 //! Which settings cannot work.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Config;
@@ -15,6 +16,8 @@ const MAX_PACKET_BUDGET: usize = 65_000;
 /// As many entries as one full exchange may carry.
 const MAX_MEMBERS: usize = MAX_PUSH_PULL_NODES;
 const MAX_FANOUT: usize = 64;
+/// With fewer, those that watch a member may die with it; with more there is nothing to be gained.
+const OBSERVERS: RangeInclusive<usize> = 3..=64;
 /// Timers are no finer, and a shorter interval would keep a processor busy.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// Ten years. Longer times are mistakes, and sums of them leave the range of a clock.
@@ -57,6 +60,9 @@ impl Config {
         }
         if !self.probe_interval.is_zero() && self.probe_timeout.is_zero() {
             return refuse("probe_timeout", &self.probe_timeout, "give answers time to arrive");
+        }
+        if self.observers != 0 && !OBSERVERS.contains(&self.observers) {
+            return refuse("observers", &self.observers, "use 0 (all probe all), or 3 to 64");
         }
         if self.awareness_max_multiplier == 0 {
             return refuse("awareness_max_multiplier", &0, "use at least 1 (no slowing down)");

@@ -19,8 +19,26 @@ const LEAST_WITNESSES: usize = 2;
 /// From this protocol version on, members send nacks.
 const SENDS_NACKS: u8 = 4;
 
+/// Who is asked to ping the target for us, and whether each sends nacks; `near` are those that
+/// watch it beside us, where few do.
+pub(super) fn draw_for(
+    near: Option<Vec<MemberIndex>>,
+    (target, refused): (MemberIndex, bool),
+    (members, processes, config): (&MemberTable, &PeerProcesses, &Config),
+    effects: &mut Effects,
+) -> Vec<(MemberIndex, bool)> {
+    let relays = match refused {
+        true => draw_witnesses(target, (members, processes), config, effects),
+        false => draw_relays(target, members, config, effects),
+    };
+    match near {
+        Some(near) => draw_near(near, refused, relays, (members, config), effects),
+        None => relays,
+    }
+}
+
 /// Who is asked to ping the target for us, and whether it sends nacks.
-pub(super) fn draw_relays(
+fn draw_relays(
     target: MemberIndex,
     members: &MemberTable,
     config: &Config,
@@ -36,7 +54,7 @@ pub(super) fn draw_relays(
 /// Who is asked to ping a target whose host refuses us: many more, as a firewall may refuse some of
 /// us alone. Members that run Go only where there are too few others: one that dials an address at
 /// which nobody is does nothing else for seconds.
-pub(super) fn draw_witnesses(
+fn draw_witnesses(
     target: MemberIndex,
     (members, processes): (&MemberTable, &PeerProcesses),
     config: &Config,
@@ -55,6 +73,25 @@ pub(super) fn draw_witnesses(
     drawn.into_iter().map(|index| (index, true)).collect()
 }
 
+/// Who is asked where few watch the target: of those who do, as their connections to it are open,
+/// and others only where they are too few. All of them if its host refuses us.
+fn draw_near(
+    mut near: Vec<MemberIndex>,
+    refused: bool,
+    others: Vec<(MemberIndex, bool)>,
+    (members, config): (&MemberTable, &Config),
+    effects: &mut Effects,
+) -> Vec<(MemberIndex, bool)> {
+    let nacks = |index: &MemberIndex| members.get(*index).record().understands(SENDS_NACKS);
+    effects.rng().shuffle(&mut near);
+    let count = if refused { near.len() } else { config.indirect_checks };
+    near.truncate(count);
+    let mut drawn: Vec<_> = near.iter().map(|index| (*index, nacks(index))).collect();
+    let missing = config.indirect_checks.saturating_sub(drawn.len());
+    drawn.extend(others.into_iter().filter(|(index, _)| !near.contains(index)).take(missing));
+    drawn
+}
+
 /// A ping from us to the member of that name.
 pub(crate) fn ping_to<'a>(target: &'a MemberName, me: &'a MemberRecord, sequence: u32) -> Ping<'a> {
     Ping {
@@ -64,6 +101,7 @@ pub(crate) fn ping_to<'a>(target: &'a MemberName, me: &'a MemberRecord, sequence
         source_port: me.advertised.port,
         source_node: me.name.as_bytes(),
         digest: &[],
+        observer: false,
     }
 }
 

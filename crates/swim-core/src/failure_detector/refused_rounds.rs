@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::pending_acks::{GoneClaim, PendingAck};
 use super::probe_round::{Phase, RoundEnd};
-use super::{FailureDetector, Hinted};
+use super::{FailureDetector, Hinted, ProbeRound};
 use crate::effects::Effects;
 use crate::evidence::Hint;
 use crate::member::Peer;
@@ -25,15 +25,25 @@ impl FailureDetector {
         self.hinted.hint_about(index, effects.now())
     }
 
-    /// Whether a round is under way.
-    pub(crate) fn is_probing(&self) -> bool {
-        self.round.is_some()
+    /// Whether a round more may be under way.
+    pub(crate) fn has_room(&self) -> bool {
+        self.rounds.len() < self.side_by_side
+    }
+
+    /// Whether a round about this member may begin.
+    pub(crate) fn may_begin(&self, target: MemberIndex) -> bool {
+        self.has_room() && !self.rounds.contains_key(&target)
+    }
+
+    /// The round that has this number. There are few.
+    pub(super) fn numbered(&mut self, sequence: u32) -> Option<&mut ProbeRound> {
+        self.rounds.values_mut().find(|round| round.sequence == sequence)
     }
 
     /// Our ping to a member was refused. Returns whether others are still to be asked; `None` where
     /// no round is about it.
     pub(crate) fn round_refused(&mut self, target: MemberIndex) -> Option<bool> {
-        let round = self.round.as_mut().filter(|round| round.target == target)?;
+        let round = self.rounds.get_mut(&target)?;
         round.note_refusal();
         Some(round.phase == Phase::Direct)
     }
@@ -41,18 +51,20 @@ impl FailureDetector {
     /// A relay did not reach the target; it may say that its ping was refused as well. Returns the
     /// target, if it was asked.
     pub(crate) fn relay_answered(&mut self, from: &Peer, nack: Nack) -> Option<MemberIndex> {
-        let round = self.round.as_mut().filter(|round| round.sequence == nack.seq_no)?;
+        let round = self.numbered(nack.seq_no)?;
         if nack.refused && !round.note_relays_refusal(from) {
             return None;
         }
         Some(round.target)
     }
 
-    /// The host of a member refuses our packets. Returns the target of the round, if that member
-    /// was asked to ping it.
-    pub(crate) fn relay_gone(&mut self, name: &MemberName) -> Option<MemberIndex> {
-        let round = self.round.as_mut()?;
-        round.note_relay_gone(name).then_some(round.target)
+    /// The host of a member refuses our packets. Returns the targets that it was asked to ping.
+    pub(crate) fn relay_gone(&mut self, name: &MemberName) -> Vec<MemberIndex> {
+        let asked = self.rounds.values_mut().filter_map(|round| {
+            let is_asked = round.note_relay_gone(name);
+            is_asked.then_some(round.target)
+        });
+        asked.collect()
     }
 
     /// Ends the round about a member if we and as many relays were refused.
@@ -62,13 +74,11 @@ impl FailureDetector {
         wanted: usize,
         effects: &mut Effects,
     ) -> Option<RoundEnd> {
-        let is_refused = |round: &super::ProbeRound| {
-            round.target == target && !round.is_refuted && round.is_refused_by(wanted)
-        };
-        if !self.round.as_ref().is_some_and(is_refused) {
+        let is_refused = |round: &ProbeRound| !round.is_refuted && round.is_refused_by(wanted);
+        if !self.rounds.get(&target).is_some_and(is_refused) {
             return None;
         }
-        let round = self.round.take()?;
+        let round = self.rounds.remove(&target)?;
         effects.count().probes_failed += 1;
         // That a host answers for its dead process says nothing of us: local health stays.
         Some(self.end_round(&round, effects))

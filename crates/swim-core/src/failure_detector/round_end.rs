@@ -14,7 +14,7 @@ impl FailureDetector {
     }
 
     pub(super) fn end_round(&mut self, round: &ProbeRound, effects: &mut Effects) -> RoundEnd {
-        effects.clear_timer(Timer::ProbePhase);
+        effects.clear_timer(Timer::ProbePhase(round.target));
         let probe_overdue = std::mem::take(&mut self.probe_overdue);
         RoundEnd { stream: round.stream, probe_overdue, answered: None }
     }
@@ -24,27 +24,26 @@ impl FailureDetector {
         self.awareness.set_max_multiplier(max_multiplier);
     }
 
-    /// Ends the round under way without a verdict: we ourselves were not there.
-    pub(crate) fn abandon_round(&mut self, effects: &mut Effects) -> Option<RoundEnd> {
-        let round = self.round.take()?;
-        Some(self.end_round(&round, effects))
+    /// Ends the rounds under way without a verdict: we ourselves were not there.
+    pub(crate) fn abandon_rounds(&mut self, effects: &mut Effects) -> Vec<RoundEnd> {
+        let rounds = std::mem::take(&mut self.rounds);
+        rounds.into_values().map(|round| self.end_round(&round, effects)).collect()
     }
 
-    /// Ends the round under way without a verdict, if it is about this member.
+    /// Ends the round about this member without a verdict, if there is one.
     pub(crate) fn abandon_round_of(
         &mut self,
         target: MemberIndex,
         effects: &mut Effects,
     ) -> Option<RoundEnd> {
-        let is_its = self.round.as_ref().is_some_and(|round| round.target == target);
-        is_its.then(|| self.abandon_round(effects)).flatten()
+        let round = self.rounds.remove(&target)?;
+        Some(self.end_round(&round, effects))
     }
 
     /// Ends all probing.
-    pub(crate) fn stop(&mut self, effects: &mut Effects) -> Option<RoundEnd> {
+    pub(crate) fn stop(&mut self, effects: &mut Effects) -> Vec<RoundEnd> {
         self.probe_overdue = false;
         effects.clear_timer(Timer::Probe);
-        let round = self.round.take()?;
-        Some(self.end_round(&round, effects))
+        self.abandon_rounds(effects)
     }
 }

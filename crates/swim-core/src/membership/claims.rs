@@ -77,8 +77,7 @@ impl Membership {
         let believed = self.claims().believed_suspicion(index, suspect.incarnation, bearer);
         let Some(incarnation) = believed else { return };
         let suspect = &Suspect { incarnation, ..*suspect };
-        let source = bearer.map(Bearer::address);
-        let claim = Claim::Suspect { incarnation: suspect.incarnation };
+        let (source, claim) = (bearer.map(Bearer::address), Claim::Suspect { incarnation });
         match (judge(self.held(index), claim), index) {
             (Verdict::Apply, Some(index)) => {
                 self.begin_suspicion(index, suspect, from, bearer);
@@ -204,6 +203,7 @@ impl Membership {
             Some(index) => (index, self.members.set_alive(index, member.clone())),
             None => (self.members.insert(member.clone(), self.effects.rng()), None),
         };
+        self.begin_watching(index);
         self.queue_update(index, &Message::Alive(*alive), Some(source));
         self.clear_suspicion_timers(index);
         self.check_address(index, before.as_ref());
@@ -319,6 +319,7 @@ impl Membership {
         let now = self.effects.now();
         let suspected = self.members.set_gone(index, dead.incarnation, state, from.clone(), now);
         self.clear_suspicion_timers(index);
+        self.cease_watching(index, state);
         self.dissemination.stop_broadcasts_to(index);
         let member = self.members.get(index).clone();
         if state == MemberState::Left {
@@ -390,6 +391,7 @@ impl Membership {
         source: SocketAddr,
     ) {
         self.effects.count().refused_conflict += 1;
+        self.doubt_place(index);
         let other = claimed.to_socket();
         if self.members.note_conflict(index, other, self.effects.now()) {
             self.tell_conflict(self.members.get(index).clone(), other, source);

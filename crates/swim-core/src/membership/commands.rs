@@ -82,9 +82,7 @@ impl Membership {
     }
 
     fn begin_leave(&mut self, operation: OperationId) {
-        if let Some(end) = self.detector.stop(&mut self.effects) {
-            self.end_round(end);
-        }
+        self.stop_probing();
         self.effects.clear_timer(Timer::PushPull);
         self.reliable.outgoing.stop(&mut self.effects);
         self.bootstrap.stop(&mut self.effects);
@@ -230,8 +228,8 @@ impl Membership {
         log::info!("resumed after {away:?}");
         self.effects.emit(MembershipEvent::Resumed { away });
         let (now, interval) = (self.effects.now(), self.config.min_report_interval());
-        // Answers that came meanwhile were not heard: this round says nothing about its target.
-        if let Some(end) = self.detector.abandon_round(&mut self.effects) {
+        // Answers that came meanwhile were not heard: a round says nothing about its target.
+        for end in self.detector.abandon_rounds(&mut self.effects) {
             self.end_round(end);
         }
         let (notice, end) = (now + interval / 2, now + interval);

@@ -63,7 +63,7 @@ impl Membership {
         Ok(())
     }
 
-    fn hinted_at(&mut self, index: MemberIndex, hint: Option<Hint>) {
+    pub(super) fn hinted_at(&mut self, index: MemberIndex, hint: Option<Hint>) {
         let now = self.effects.now();
         // Where nobody is probed, nobody is because of a hint.
         if !self.config.probe_interval.is_zero() {
@@ -73,9 +73,10 @@ impl Membership {
 
     /// Begins the next round with a member of which there is a hint, unless one is under way.
     pub(super) fn probe_hinted(&mut self) {
-        while !self.detector.is_probing() && !self.lifecycle.is_leaving() {
+        while self.detector.has_room() && !self.lifecycle.is_leaving() {
             let Some(index) = self.detector.hinted().next() else { return };
-            if self.members.get(index).state().is_live() {
+            let is_live = self.members.get(index).state().is_live();
+            if is_live && self.detector.may_begin(index) {
                 self.probe(index);
             }
         }
@@ -108,13 +109,12 @@ impl Membership {
     /// Somebody else suspects a member: some of those who hear it probe it at once, so that it can
     /// refute, or is confirmed to be gone.
     pub(super) fn probe_suspect(&mut self, index: MemberIndex, bearer: Option<Bearer<'_>>) {
-        if bearer.is_none() || self.config.evidence == Evidence::Hint {
+        if bearer.is_none() {
             return;
         }
-        let among = self.members.live_others().max(1);
-        if self.effects.rng().below(among) < OBSERVERS {
-            self.hinted_at(index, None);
-            self.probe_hinted();
+        self.watch_for_suspects(index);
+        if self.config.evidence != Evidence::Hint {
+            probe_among_others(self, index);
         }
     }
 
@@ -131,6 +131,14 @@ impl Membership {
     }
 }
 
+fn probe_among_others(me: &mut Membership, index: MemberIndex) {
+    let among = me.members.live_others().max(1);
+    if me.effects.rng().below(among) < OBSERVERS {
+        me.hinted_at(index, None);
+        me.probe_hinted();
+    }
+}
+
 /// A packet of ours to a member was refused by its host.
 fn note_refusal(me: &mut Membership, index: MemberIndex) {
     let name = me.members.get(index).name().clone();
@@ -142,7 +150,7 @@ fn note_refusal(me: &mut Membership, index: MemberIndex) {
     for (to, nack) in nacks {
         me.send_answer(to, &Message::Nack(nack));
     }
-    if let Some(target) = me.detector.relay_gone(&name) {
+    for target in me.detector.relay_gone(&name) {
         judge_refusals(me, target);
     }
     for claim in me.detector.refused_questions(&name, &mut me.effects) {
@@ -154,7 +162,7 @@ fn note_refusal(me: &mut Membership, index: MemberIndex) {
     }
     match refused {
         // Others are asked at once: nothing is gained by waiting for an ack.
-        Some(true) => me.advance_probe(),
+        Some(true) => me.advance_probe(index),
         Some(false) => judge_refusals(me, index),
         None => {}
     }

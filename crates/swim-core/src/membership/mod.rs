@@ -12,6 +12,7 @@ pub(crate) mod commands;
 mod hints;
 mod moves;
 mod notices;
+mod observing;
 mod pings;
 mod receive;
 mod reconfigure;
@@ -133,6 +134,7 @@ impl Membership {
         let encoder = Encoder::new(&config, seed)?;
         let mut rng = Rng::new(seed);
         let me = me.into_member(config.versions, now);
+        let detector = FailureDetector::new(me.name(), &config, now);
         let members = MemberTable::new(me, rng.next_u64(), &config.label);
         let dissemination = Dissemination::new(now + rng.span(config.gossip_interval));
         let epoch = encoder.epoch();
@@ -140,7 +142,7 @@ impl Membership {
             hooks: None,
             decoder: SharedDecoder::default(),
             members,
-            detector: FailureDetector::new(&config),
+            detector,
             dissemination,
             exchanges: Exchanges::new(),
             reliable: ReliableMessages::new(epoch, now),
@@ -205,8 +207,8 @@ impl Membership {
     pub fn handle_send_failed(&mut self, to: SocketAddr, reason: StreamFailure, now: Time) {
         self.effects.begin(now);
         self.effects.count().sends_failed += 1;
-        if self.detector.send_failed(to, reason, &mut self.effects) {
-            self.advance_probe();
+        for target in self.detector.send_failed(to, reason, &mut self.effects) {
+            self.advance_probe(target);
         }
     }
 
@@ -224,7 +226,7 @@ impl Membership {
         while let Some((due, timer)) = self.effects.pop_due() {
             match timer {
                 Timer::PendingAck(sequence) => self.ack_timed_out(sequence),
-                Timer::ProbePhase => self.advance_probe(),
+                Timer::ProbePhase(target) => self.advance_probe(target),
                 Timer::SuspicionNotice(index) => self.notify_last(index),
                 Timer::Suspicion(index) => self.suspicion_timed_out(index),
                 Timer::Refusal(index) => self.probe_refused_again(index),
@@ -233,15 +235,10 @@ impl Membership {
                 Timer::Stream(id) => self.stream_timed_out(id),
                 Timer::Reliable(peer) => self.reliable.outgoing.timed_out(peer, &mut self.effects),
                 Timer::Leave => self.advance_leave(),
-                Timer::Probe => {
-                    if self.detector.tick(due, &self.config, &mut self.effects) {
-                        self.probe_next_member();
-                    }
-                }
-                Timer::Gossip => {
-                    let Self { dissemination, members, processes, config, effects, .. } = self;
-                    dissemination.gossip_round((members, processes), config, effects);
-                }
+                Timer::Watch(index) => self.probe_watched(index),
+                Timer::Ranks => self.ranks_are_due(),
+                Timer::Probe => self.tick(due),
+                Timer::Gossip => self.gossip(),
                 Timer::PushPull => self.push_pull_with_random_member(),
                 Timer::Bootstrap => self.join_seeds(),
                 Timer::StableView => self.view_stood_still(),
@@ -261,7 +258,7 @@ impl Membership {
     /// Probes the next live member of the round, and tells one dead member on the way that it is
     /// held dead; a new round begins at the end of one.
     fn probe_next_member(&mut self) {
-        if let Some(index) = self.next_recheck() {
+        if let Some(index) = self.next_recheck().filter(|it| self.detector.may_begin(*it)) {
             return self.probe(index);
         }
         let (mut ended, mut told) = (0, false);
@@ -276,6 +273,10 @@ impl Membership {
                 let was_heard = self.processes.was_heard(index);
                 // With nobody else there it is probed all the same.
                 if ended < 2 && self.detector.passes_over(was_heard, self.effects.now()) {
+                    continue;
+                }
+                // Whoever we watch has its own turns.
+                if self.watches(index) || !self.detector.may_begin(index) {
                     continue;
                 }
                 self.probe(index);
@@ -303,12 +304,12 @@ impl Membership {
     fn probe(&mut self, target: MemberIndex) {
         let was_heard = self.processes.was_heard(target);
         let to = Destination::of(self.members.get(target));
-        let digest = self.digest_for(to.address);
+        let (digest, observer) = (self.digest_for(to.address), self.tells_that_it_watches(target));
         let Self { detector, members, config, effects, .. } = self;
         let sequence = detector.begin_round((target, was_heard), members, config, effects);
         let (me, member) = (members.me().record(), members.get(target).record());
         let ping = ping_to(&member.name, me, sequence);
-        let ping = Message::Ping(Ping { digest: as_field(&digest), ..ping });
+        let ping = Message::Ping(Ping { digest: as_field(&digest), observer, ..ping });
         if member.state == MemberState::Suspect && config.buddy {
             // Lifeguard's buddy system: told with the ping, the suspect can refute at once.
             let suspect = Message::Suspect(Suspect {
@@ -323,9 +324,9 @@ impl Membership {
         }
     }
 
-    fn advance_probe(&mut self) {
+    fn advance_probe(&mut self, target: MemberIndex) {
         let known = (&self.members, &self.processes);
-        match self.detector.advance(known, &self.config, &mut self.effects) {
+        match self.detector.advance(target, known, &self.config, &mut self.effects) {
             Some(ProbeStep::AskOthers(plan)) => self.probe_indirectly(&plan),
             Some(ProbeStep::Suspect { target, end }) => {
                 self.suspect(target);
@@ -349,7 +350,7 @@ impl Membership {
         let role = Role::StreamPing { sequence: plan.sequence };
         // A ping is never too long for a stream.
         if let Ok(stream) = self.exchanges.open(to, &ping, deadline, role, &mut self.effects) {
-            self.detector.set_stream(stream);
+            self.detector.set_stream(plan.target, stream);
         }
     }
 

@@ -23,12 +23,13 @@ impl Membership {
         dissemination.send_with_updates(&ping, to, recipient, members, config, effects);
     }
 
-    /// Answers a ping, with the application's payload.
-    pub(super) fn send_ack(&mut self, to: Destination, seq_no: u32) {
+    /// Answers a ping, with the application's payload; whoever watches us is to come again after
+    /// `wait` milliseconds.
+    pub(super) fn send_ack(&mut self, to: Destination, seq_no: u32, wait: u32) {
         let (recipient, digest) = (self.recipient_at(&to), self.digest_for(to.address));
         let Self { detector, dissemination, members, config, effects, .. } = self;
         let (payload, digest) = (detector.ack_payload(), as_field(&digest));
-        let ack = Message::Ack(Ack { seq_no, payload, digest });
+        let ack = Message::Ack(Ack { seq_no, payload, digest, wait });
         dissemination.send_with_updates(&ack, to, recipient, members, config, effects);
     }
 
@@ -55,7 +56,7 @@ impl Membership {
             let _ = self.exchanges.abandon(stream, &mut self.effects);
         }
         self.probe_hinted();
-        if end.probe_overdue && !self.detector.is_probing() {
+        if end.probe_overdue && self.detector.has_room() {
             self.probe_next_member();
         }
     }

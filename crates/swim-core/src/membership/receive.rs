@@ -43,6 +43,7 @@ impl Membership {
                     log::trace!("from {}: {message:?}", from.address);
                     self.receive_message(from, message);
                 }
+                self.hear_gossip(from, &packet.messages);
                 self.notify_heard(from);
             }
             Err(error) => undecodable::refuse_packet(&error, from, &mut self.effects),
@@ -101,7 +102,8 @@ impl Membership {
             return self.answer_with_departure(to, ping.seq_no);
         }
         self.hear_digest(from, ping.digest);
-        self.send_ack(to, ping.seq_no);
+        let wait = self.deal_turn(from, ping);
+        self.send_ack(to, ping.seq_no, wait);
     }
 
     fn relay_ping(&mut self, from: &Peer, request: &IndirectPing<'_>) {
@@ -136,6 +138,9 @@ impl Membership {
             Some(Acknowledged::Probe(end)) => {
                 if let Some((index, itself)) = end.answered {
                     self.members.forget_evidence(index, itself);
+                    if itself {
+                        self.hear_turn(index, ack);
+                    }
                 }
                 self.end_round(end);
             }
@@ -293,6 +298,9 @@ impl Membership {
     pub(super) fn push_pull_succeeded(&mut self, address: SocketAddr, purpose: Purpose) {
         self.effects.count().exchanges_started += 1;
         self.begin_telling();
+        if purpose.is_join() {
+            self.exchange_again();
+        }
         match purpose {
             Purpose::Join(operation) => {
                 self.bootstrap.add_joined(address);

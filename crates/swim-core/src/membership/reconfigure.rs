@@ -43,14 +43,20 @@ impl Membership {
         self.restart_probing(former.probe_interval);
     }
 
+    pub(super) fn stop_probing(&mut self) {
+        for end in self.detector.stop(&mut self.effects) {
+            self.end_round(end);
+        }
+    }
+
     fn restart_probing(&mut self, former: Duration) {
         let interval = self.config.probe_interval;
-        let is_over = interval.is_zero() && !former.is_zero();
-        if let Some(end) = is_over.then(|| self.detector.stop(&mut self.effects)).flatten() {
-            self.end_round(end);
+        if interval.is_zero() && !former.is_zero() {
+            self.stop_probing();
         }
         if interval != former {
             self.effects.restart_timer(Timer::Probe, interval);
+            self.ranks_are_due();
         }
     }
 }

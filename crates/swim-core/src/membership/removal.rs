@@ -54,6 +54,7 @@ impl Membership {
     /// Nothing is left of a member in the parts of the machine.
     pub(super) fn forget(&mut self, index: MemberIndex, member: &Member) {
         let address = member.address();
+        self.forget_watched(index, member);
         self.detector.forget(member.name());
         self.detector.hinted().forget(index);
         self.clear_suspicion_timers(index);

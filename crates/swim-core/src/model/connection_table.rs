@@ -128,6 +128,23 @@ impl ConnectionTable {
         self.held.remove(&id);
     }
 
+    /// How many connections were ever dialed.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many connections in use an endpoint has.
+    pub(super) fn in_use(&self, endpoint: EndpointId) -> usize {
+        self.between.keys().filter(|(one, other)| *one == endpoint || *other == endpoint).count()
+    }
+
+    /// Connections in use on which nothing has arrived since then, with both ends.
+    pub(super) fn idle_since(&self, since: Time) -> Vec<(ConnectionId, [EndpointId; 2])> {
+        let held = self.between.values().filter_map(|id| Some((*id, self.held.get(id)?)));
+        let idle = held.filter(|(_, it)| it.is_established() && it.last_heard < since);
+        idle.map(|(id, it)| (id, [it.ends[0].id, it.ends[1].id])).collect()
+    }
+
     /// The connections of an endpoint, with their other ends.
     pub(super) fn of(&self, endpoint: EndpointId) -> Vec<(ConnectionId, EndpointId)> {
         let mine = self.held.iter().filter(|(_, held)| held.ends.iter().any(|e| e.id == endpoint));

@@ -73,6 +73,25 @@ impl TransportModel {
         }
     }
 
+    /// Closes connections on which nothing has arrived since then, as an idle timeout does.
+    pub fn close_idle(&mut self, since: Time) {
+        for (connection, ends) in self.connections.idle_since(since) {
+            ends.into_iter().for_each(|end| self.close_at(connection, end));
+        }
+    }
+
+    /// How many connections an endpoint has.
+    #[must_use]
+    pub fn connections(&self, id: EndpointId) -> usize {
+        self.connections.in_use(id)
+    }
+
+    /// How many connections were dialed by all endpoints since the beginning.
+    #[must_use]
+    pub fn dials(&self) -> u64 {
+        self.connections.count()
+    }
+
     /// Adds an endpoint that is down. `peer` is how others see it.
     pub fn add(&mut self, peer: Peer) -> EndpointId {
         let id = EndpointId(u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX));

@@ -64,11 +64,12 @@ pub enum Verbosity {
     Everything(Box<dyn FnMut(&str)>),
 }
 
-/// Runs one seed from beginning to end.
+/// Runs one seed from beginning to end, with [`Config::observers`].
 #[must_use]
-pub fn run_seed(seed: u64, verbosity: Verbosity) -> SeedReport {
+pub fn run_seed(seed: u64, observers: usize, verbosity: Verbosity) -> SeedReport {
     let mut rng = SimRng::new(seed, FAULT_PLAN);
-    let setup = draw_setup(seed, &mut rng);
+    let mut setup = draw_setup(seed, &mut rng);
+    setup.config.observers = observers;
     let config = setup.config.clone();
     let mut sim = Simulation::new(seed, setup);
     match verbosity {
@@ -289,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_seed_replays_to_the_same_digest() {
-        let run = |seed| run_seed(seed, Verbosity::Nothing).digest;
+        let run = |seed| run_seed(seed, 0, Verbosity::Nothing).digest;
         assert_eq!(run(3), run(3));
         assert_ne!(run(3), run(4));
     }

@@ -59,8 +59,8 @@ struct HostileRun {
 
 /// Runs one hostile seed from beginning to end.
 #[must_use]
-pub fn run_hostile_seed(seed: u64, verbosity: Verbosity) -> HostileReport {
-    let mut run = HostileRun::draw(seed, verbosity);
+pub fn run_hostile_seed(seed: u64, observers: usize, verbosity: Verbosity) -> HostileReport {
+    let mut run = HostileRun::draw(seed, observers, verbosity);
     let length = Duration::from_secs(30) + run.rng.span(Duration::ZERO, Duration::from_secs(30));
     let plan = hostile_plan::draw(&mut run.rng, &run.honest, length);
     run.form();
@@ -78,11 +78,12 @@ pub fn run_hostile_seed(seed: u64, verbosity: Verbosity) -> HostileReport {
 }
 
 impl HostileRun {
-    fn draw(seed: u64, verbosity: Verbosity) -> Self {
+    fn draw(seed: u64, observers: usize, verbosity: Verbosity) -> Self {
         let mut rng = SimRng::new(seed, HOSTILE_PLAN);
         // In the local configuration, gossip alone misses somebody now and then anyway.
         let mut config = Config::lan();
         config.compression = rng.below(4) == 0;
+        config.observers = observers;
         let setup = Setup { watch: Watch::Never, ..Setup::new(config.clone()) };
         let mut sim = Simulation::new(seed, setup);
         match verbosity {
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_hostile_seed_replays_to_the_same_digest() {
-        let run = |seed| run_hostile_seed(seed, Verbosity::Nothing).digest;
+        let run = |seed| run_hostile_seed(seed, 0, Verbosity::Nothing).digest;
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(0));
     }

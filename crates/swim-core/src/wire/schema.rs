@@ -26,6 +26,9 @@ pub struct Ping<'a> {
     pub source_node: &'a [u8],
     /// The digest of the sender's view, which Go does not know; not written when empty.
     pub digest: &'a [u8],
+    /// Whether the sender watches the member, and so is to be told when to probe again, which Go
+    /// does not know; not written when false.
+    pub observer: bool,
 }
 
 /// A request to ping `node` and to pass its ack on. (Type 1.)
@@ -58,6 +61,9 @@ pub struct Ack<'a> {
     pub payload: Option<&'a [u8]>,
     /// As in [`Ping`].
     pub digest: &'a [u8],
+    /// To one that watches the sender: after how many milliseconds it is to probe again, which Go
+    /// does not know; not written when 0.
+    pub wait: u32,
 }
 
 /// The target of an [`IndirectPing`] did not answer in time. (Type 11.)

@@ -28,3 +28,4 @@ mod restarting;
 mod seeding;
 mod sizes;
 mod spreading;
+mod turns;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use swim_quic::{Authority, Cluster, Driver, Identity, MemberState};
+use swim_quic::{Authority, Cluster, Config, Driver, Identity, MemberState};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -27,6 +27,7 @@ pub(crate) struct Fleet {
     driver: Driver,
     authority: Authority,
     folder: tempfile::TempDir,
+    config: Config,
     members: Vec<Cluster>,
     began: Instant,
     victims: u16,
@@ -34,7 +35,7 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Starts the first member, and all others with [`JOINING`] joins at a time.
-    pub(crate) fn start(count: u16) -> Result<Self, Failure> {
+    pub(crate) fn start(count: u16, config: &Config) -> Result<Self, Failure> {
         let authority = Authority::generate("bench", Duration::from_secs(86_400))?;
         let folder = tempfile::tempdir()?;
         authority.save(folder.path())?;
@@ -43,7 +44,7 @@ impl Fleet {
         let identities = names.iter().map(|name| identity(&authority, name));
         let identities = identities.collect::<Result<Vec<_>, _>>()?;
         let began = Instant::now();
-        let first = member(&names[0], &identities[0], &driver)?;
+        let first = member(&names[0], &identities[0], config, &driver)?;
         let seed = first.address().to_string();
         let next = AtomicUsize::new(1);
         let members = Mutex::new(vec![first]);
@@ -52,7 +53,7 @@ impl Fleet {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(name) = names.get(place) else { return Ok(()) };
-                    let member = member(name, &identities[place], &driver)?;
+                    let member = member(name, &identities[place], config, &driver)?;
                     // Who was not answered in time is found missing later.
                     let _ = member.join([seed.as_str()], JOIN);
                     members.lock().unwrap_or_else(PoisonError::into_inner).push(member);
@@ -64,7 +65,8 @@ impl Fleet {
             })
         })?;
         let members = members.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Self { driver, authority, folder, members, began, victims: 0 })
+        let config = config.clone();
+        Ok(Self { driver, authority, folder, config, members, began, victims: 0 })
     }
 
     /// Until all see all, from the start of the first member.
@@ -106,7 +108,8 @@ impl Fleet {
         patience: Duration,
     ) -> Result<Option<Duration>, Failure> {
         let name = format!("leaver-{round}");
-        let leaver = member(&name, &identity(&self.authority, &name)?, &self.driver)?;
+        let identity = identity(&self.authority, &name)?;
+        let leaver = member(&name, &identity, &self.config, &self.driver)?;
         leaver.join([self.seed()], JOIN)?;
         self.until_all(Instant::now(), patience, |member| is_live(member, &name));
         let began = Instant::now();
@@ -123,7 +126,8 @@ impl Fleet {
     pub(crate) fn crash(&mut self, patience: Duration) -> Result<Option<Duration>, Failure> {
         self.victims += 1;
         let name = format!("victim-{}", self.victims);
-        let mut victim = Victim::start(&name, &self.seed(), self.folder.path())?;
+        let observers = self.config.observers.to_string();
+        let mut victim = Victim::start(&name, &self.seed(), &observers, self.folder.path())?;
         self.until_all(Instant::now(), patience, |member| is_live(member, &name));
         // A member that has only just joined is probed by few.
         thread::sleep(Duration::from_secs(2));
@@ -172,18 +176,26 @@ fn identity(authority: &Authority, name: &str) -> Result<Identity, Failure> {
     Ok(authority.issue(name, &loopback, Duration::from_secs(86_400))?.identity()?)
 }
 
-fn member(name: &str, identity: &Identity, driver: &Driver) -> Result<Cluster, Failure> {
+fn member(
+    name: &str,
+    identity: &Identity,
+    config: &Config,
+    driver: &Driver,
+) -> Result<Cluster, Failure> {
     let builder = Cluster::builder(name).bind("127.0.0.1:0").identity(identity.clone());
-    Ok(builder.driver(driver).start()?)
+    Ok(builder.config(config.clone()).driver(driver).start()?)
 }
 
 /// A process with one member.
 struct Victim(Child);
 
 impl Victim {
-    fn start(name: &str, seed: &str, folder: &Path) -> Result<Self, Failure> {
+    fn start(name: &str, seed: &str, observers: &str, folder: &Path) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--victim", seed]).env(FOLDER, folder).env("NAME", name);
+        command
+            .args(["--victim", seed, "--observers", observers])
+            .env(FOLDER, folder)
+            .env("NAME", name);
         Ok(Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
     }
 
@@ -200,12 +212,12 @@ impl Drop for Victim {
 }
 
 /// One member, until the process is killed.
-pub(crate) fn be_a_victim(seed: &str) -> Result<(), Failure> {
+pub(crate) fn be_a_victim(seed: &str, config: &Config) -> Result<(), Failure> {
     let folder = std::env::var_os(FOLDER).ok_or("a victim is started by the benchmark only")?;
     let name = std::env::var("NAME")?;
     let authority = Authority::load(Path::new(&folder))?;
     let driver = Driver::start()?;
-    let member = member(&name, &identity(&authority, &name)?, &driver)?;
+    let member = member(&name, &identity(&authority, &name)?, config, &driver)?;
     member.join([seed], JOIN)?;
     loop {
         thread::sleep(Duration::from_secs(3_600));

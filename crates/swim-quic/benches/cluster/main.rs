@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use clap::Parser;
+use swim_quic::Config;
 
 use self::fleet::{Failure, Fleet};
 use self::report::Report;
@@ -35,6 +36,9 @@ struct Arguments {
     /// How often each change is made
     #[arg(long, default_value_t = 3)]
     times: u16,
+    /// So many members watch each other one; 0: all probe all
+    #[arg(long, default_value_t = 0)]
+    observers: usize,
     /// Be one member that joins there until it is killed
     #[arg(long, value_name = "ADDRESS", hide = true)]
     victim: Option<String>,
@@ -45,17 +49,19 @@ struct Arguments {
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
+    let mut config = Config::lan();
+    config.observers = arguments.observers;
     if let Some(address) = &arguments.victim {
-        return fleet::be_a_victim(address);
+        return fleet::be_a_victim(address, &config);
     }
-    let report = measure(&arguments)?;
+    let report = measure(&arguments, &config)?;
     println!("{}", serde_json::to_string(&report.as_json())?);
     Ok(())
 }
 
-fn measure(arguments: &Arguments) -> Result<Report, Failure> {
+fn measure(arguments: &Arguments, config: &Config) -> Result<Report, Failure> {
     let mut report = Report::of(arguments.members);
-    let mut fleet = Fleet::start(arguments.members)?;
+    let mut fleet = Fleet::start(arguments.members, config)?;
     report.formed = fleet.wait_until_formed(PATIENCE);
     if report.formed.is_none() {
         report.missing = fleet.missing();

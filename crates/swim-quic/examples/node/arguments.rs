@@ -52,6 +52,9 @@ pub(crate) struct Arguments {
     /// What refusals of a member's host may shorten: hint, floor or verdict.
     #[arg(long, default_value = "hint", value_parser = parse_evidence)]
     evidence: Evidence,
+    /// So many members watch each other one, 0 (all probe all) or 3 to 64; the same in all members.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    observers: usize,
     /// SPIFFE IDs like this prove names, and nothing else does: spiffe://example.org/member/{name}.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) spiffe: Option<SpiffePattern>,
@@ -127,6 +130,7 @@ impl Arguments {
             Profile::Local => Config::local(),
         };
         config.evidence = self.evidence;
+        config.observers = self.observers;
         config.compression = self.compress == Switch::On;
         if let Some(label) = &self.label {
             config.label = label.as_bytes().to_vec();

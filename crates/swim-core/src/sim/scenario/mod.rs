@@ -7,6 +7,7 @@ mod experiment;
 mod hostile_figures;
 mod large_clusters;
 mod lifeguard_intervals;
+mod observing_clusters;
 mod refusals;
 mod rolling_upgrades;
 mod scenario_cluster;
@@ -33,6 +34,7 @@ pub const NAMES: &[&str] = &[
     "hostile",
     "rolling-upgrade",
     "refusals",
+    "observers",
 ];
 
 /// The scenario of that name.
@@ -55,6 +57,7 @@ pub fn named(name: &str, size: Size) -> Option<Scenario> {
         "hostile" => hostile_figures::scenario(size),
         "rolling-upgrade" => rolling_upgrades::scenario(size),
         "refusals" => refusals::scenario(size),
+        "observers" => observing_clusters::scenario(size),
         _ => return None,
     })
 }

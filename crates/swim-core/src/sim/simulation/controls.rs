@@ -172,6 +172,12 @@ impl Simulation {
         self.block(host, cycle);
     }
 
+    /// Closes connections on which nothing has arrived for so long, as an idle timeout does.
+    pub fn close_idle(&mut self, idle: Duration) {
+        self.transport.close_idle(self.now().before(idle));
+        self.deliver_reports();
+    }
+
     /// Lets a host run again for good.
     pub fn end_stall(&mut self, host: HostId) {
         self.stalls.end(host);

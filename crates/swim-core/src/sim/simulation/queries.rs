@@ -181,6 +181,17 @@ impl Simulation {
         self.transport.open_streams()
     }
 
+    /// How many connections a host has.
+    #[must_use]
+    pub fn connections(&self, host: HostId) -> u64 {
+        self.transport.connections(host) as u64
+    }
+
+    /// How many connections all hosts have dialed.
+    pub(crate) fn dials(&self) -> u64 {
+        self.transport.dials()
+    }
+
     /// The last lines of the trace.
     #[must_use]
     pub fn last_lines(&self) -> Vec<String> {

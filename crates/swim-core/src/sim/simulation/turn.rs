@@ -55,11 +55,16 @@ impl Simulation {
             return;
         }
         while self.transport.advance(now, &self.hosts, &mut self.coverage) {
-            while let Some(delivery) = self.poll_delivery() {
-                self.arrive(delivery);
-            }
+            self.deliver_reports();
         }
         self.plan_transport();
+    }
+
+    /// Hands over what the transport reports.
+    pub(super) fn deliver_reports(&mut self) {
+        while let Some(delivery) = self.poll_delivery() {
+            self.arrive(delivery);
+        }
     }
 
     fn poll_delivery(&mut self) -> Option<SimDelivery> {

@@ -100,6 +100,19 @@ impl SimTransport {
         }
     }
 
+    /// Connections on which nothing has arrived since then are closed.
+    pub(crate) fn close_idle(&mut self, since: Time) {
+        self.model.close_idle(since);
+    }
+
+    pub(crate) fn connections(&self, host: HostId) -> usize {
+        self.model.connections(endpoint(host))
+    }
+
+    pub(crate) fn dials(&self) -> u64 {
+        self.model.dials()
+    }
+
     /// Streams that have not ended at both ends.
     pub(crate) fn open_streams(&self) -> usize {
         self.model.open_streams()

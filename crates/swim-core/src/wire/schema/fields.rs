@@ -21,6 +21,7 @@ impl<'a> MsgpackStruct<'a> for Ping<'a> {
         match key {
             b"Digest" => self.digest = reader.bytes()?.unwrap_or_default(),
             b"Node" => self.node = reader.text()?,
+            b"Observer" => self.observer = reader.bool()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
             b"SourceAddr" => self.source_addr = reader.bytes()?.unwrap_or_default(),
             b"SourceNode" => self.source_node = reader.text()?,
@@ -32,9 +33,13 @@ impl<'a> MsgpackStruct<'a> for Ping<'a> {
 
     fn write(&self, out: &mut Vec<u8>) {
         let source = Source::of(self.source_addr, self.source_node, self.source_port);
-        put_map(out, 2 + source.keys() + u8::from(!self.digest.is_empty()));
+        let own = u8::from(!self.digest.is_empty()) + u8::from(self.observer);
+        put_map(out, 2 + source.keys() + own);
         put_digest(out, self.digest);
         put_text(out, "Node", self.node);
+        if self.observer {
+            put_bool(out, "Observer", true);
+        }
         put_uint(out, "SeqNo", self.seq_no);
         source.write(out);
     }
@@ -129,16 +134,20 @@ impl<'a> MsgpackStruct<'a> for Ack<'a> {
             b"Digest" => self.digest = reader.bytes()?.unwrap_or_default(),
             b"Payload" => self.payload = reader.bytes()?,
             b"SeqNo" => self.seq_no = reader.u32()?,
+            b"Wait" => self.wait = reader.u32()?,
             _ => reader.skip()?,
         }
         Ok(())
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        put_map(out, 2 + u8::from(!self.digest.is_empty()));
+        put_map(out, 2 + u8::from(!self.digest.is_empty()) + u8::from(self.wait > 0));
         put_digest(out, self.digest);
         put_bytes(out, "Payload", self.payload);
         put_uint(out, "SeqNo", self.seq_no);
+        if self.wait > 0 {
+            put_uint(out, "Wait", self.wait);
+        }
     }
 }
 
