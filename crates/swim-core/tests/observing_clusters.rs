@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use swim_core::MemberState::{Alive, Dead};
 use swim_core::sim::{Fault, HostId, Setup, Simulation, Watch};
-use swim_core::{Config, MembershipEvent, Time};
+use swim_core::{Config, Evidence, MembershipEvent, Time};
 
 const MEMBERS: usize = 96;
 /// As by the transport of a cluster with ten observers.
@@ -16,8 +16,13 @@ fn seconds(count: u64) -> Duration {
 
 /// Members that have known each other for minutes.
 fn settled(seed: u64) -> (Simulation, Vec<HostId>) {
+    settled_with(seed, Evidence::Hint)
+}
+
+fn settled_with(seed: u64, evidence: Evidence) -> (Simulation, Vec<HostId>) {
     let mut config = Config::lan();
     config.observers = 10;
+    config.evidence = evidence;
     let watch = Watch::Every(Duration::from_millis(100));
     let mut sim = Simulation::new(seed, Setup { watch, keep_events: true, ..Setup::new(config) });
     let hosts: Vec<HostId> =
@@ -133,4 +138,24 @@ fn a_minority_that_is_cut_off_finds_out_and_comes_back() {
     sim.end_fault(cut);
     let healed = sim.run_until(seconds(300), |sim| sim.agreement().is_ok());
     assert!(healed, "{:?}", sim.agreement());
+}
+
+/// The host of a process that has died refuses packets: where that is a verdict, all know of a
+/// crash as soon as one of those that watch the member has probed it, and two others have.
+#[test]
+fn where_refusals_are_a_verdict_a_crash_is_known_to_all_within_two_seconds() {
+    let (mut sim, hosts) = settled_with(5, Evidence::Verdict);
+    let victims: Vec<HostId> = hosts[1..].iter().step_by(12).copied().collect();
+    for (number, victim) in victims.iter().enumerate() {
+        pass(&mut sim, seconds(4));
+        sim.run_for(Duration::from_millis(137 * number as u64));
+        sim.let_refuse(*victim);
+        sim.crash(*victim);
+        let up: Vec<HostId> = hosts.iter().copied().filter(|host| sim.is_up(*host)).collect();
+        let known = sim.run_until(seconds(2), |sim| {
+            up.iter().all(|viewer| sim.state(*viewer, *victim) == Some(Dead))
+        });
+        assert!(known, "{victim:?} is not known to be dead");
+    }
+    assert_eq!(false_deaths(&sim, &victims), 0);
 }

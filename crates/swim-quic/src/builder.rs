@@ -275,7 +275,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Where few members watch each, those that do not are to have no connection. Whoever watches a
 /// member probes it after twice as many probe intervals as there are observers at the latest.
 fn close_unneeded(transport: &mut EndpointConfig, config: &Config) {
-    if config.observers > 0 {
+    if config.observers > 0 && !config.probe_interval.is_zero() {
         let intervals = u32::try_from(3 * config.observers).unwrap_or(u32::MAX);
         let longest = config.probe_interval.saturating_mul(intervals);
         transport.extended_idle_timeout = Some(longest.min(transport.limits.idle_timeout));

@@ -32,7 +32,13 @@ pub(super) fn draw_for(
         false => draw_relays(target, members, config, effects),
     };
     match near {
-        Some(near) => draw_near(near, refused, relays, (members, config), effects),
+        Some(mut near) => {
+            // A Go member that dials an address at which nobody is does nothing else for seconds.
+            // Of most members we have heard nothing yet.
+            let may_ask = |index| processes.speaks_ours(index) || !processes.was_heard(index);
+            near.retain(|index| !refused || may_ask(*index));
+            draw_near(near, refused, relays, (members, config), effects)
+        }
         None => relays,
     }
 }

@@ -112,8 +112,9 @@ impl Membership {
         if bearer.is_none() {
             return;
         }
-        self.watch_for_suspects(index);
-        if self.config.evidence != Evidence::Hint {
+        // Where few watch it, they alone have a connection to it.
+        let few_watch = self.watch_for_suspects(index);
+        if !few_watch && self.config.evidence != Evidence::Hint {
             probe_among_others(self, index);
         }
     }

@@ -82,12 +82,14 @@ impl Membership {
         }
     }
 
-    /// Others suspect a member.
-    pub(super) fn watch_for_suspects(&mut self, suspect: MemberIndex) {
+    /// Others suspect a member. Returns whether few watch each.
+    pub(super) fn watch_for_suspects(&mut self, suspect: MemberIndex) -> bool {
         let observing = self.detector.observing();
-        if observing.is_some_and(|it| it.candidates().few_watch()) {
+        let few_watch = observing.is_some_and(|it| it.candidates().few_watch());
+        if few_watch {
             probe_unwatched(self, suspect);
         }
+        few_watch
     }
 
     /// We have joined through a member that may not have known everybody that joins at the same

@@ -23,8 +23,15 @@ const TROUBLE: Duration = Duration::from_secs(60);
 /// Whoever has been up for this long is not dead.
 const UP_FOR: Duration = Duration::from_secs(2);
 
-const EVIDENCE: [(&str, Evidence); 3] =
-    [("hint", Evidence::Hint), ("floor", Evidence::Floor), ("verdict", Evidence::Verdict)];
+/// What refusals may shorten, and how many watch each member: 0 is all.
+const EVIDENCE: [(&str, Evidence, usize); 6] = [
+    ("hint", Evidence::Hint, 0),
+    ("floor", Evidence::Floor, 0),
+    ("verdict", Evidence::Verdict, 0),
+    ("hint, turns", Evidence::Hint, 10),
+    ("floor, turns", Evidence::Floor, 10),
+    ("verdict, turns", Evidence::Verdict, 10),
+];
 
 const KNOWN: &str = "crash known, s";
 const DEATHS: &str = "false deaths";
@@ -67,9 +74,10 @@ pub(super) fn scenario(size: Size) -> Scenario {
         .into_iter()
         .flat_map(|trouble| EVIDENCE.map(|evidence| (trouble, evidence)))
         .flat_map(|row| repetitions.clone().map(move |seed| (row, seed)))
-        .map(|(((trouble, what), (name, evidence)), seed)| {
+        .map(|(((trouble, what), (name, evidence, observers)), seed)| {
             let row = format!("{trouble}, {name}");
-            Job::new(move || Run::new(seed, members, evidence).measure(row.clone(), what))
+            let config = Config { evidence, observers, ..Config::lan() };
+            Job::new(move || Run::new(seed, members, &config).measure(row.clone(), what))
         })
         .collect();
     Scenario {
@@ -89,9 +97,8 @@ struct Run {
 }
 
 impl Run {
-    fn new(seed: u64, members: usize, evidence: Evidence) -> Self {
-        let config = Config { evidence, ..Config::lan() };
-        let setup = Setup { watch: Watch::Never, keep_events: true, ..Setup::new(config) };
+    fn new(seed: u64, members: usize, config: &Config) -> Self {
+        let setup = Setup { watch: Watch::Never, keep_events: true, ..Setup::new(config.clone()) };
         let mut sim = Simulation::new(seed, setup);
         let hosts: Vec<HostId> = (0..members).map(|n| sim.add(&format!("member-{n:04}"))).collect();
         for host in &hosts {
