@@ -5,7 +5,9 @@
 //! another member. This is the only place where a member is suspected at first hand. A lost
 //! connection or a failed send is no more than a missing answer.
 
+mod ack_payload;
 mod hinted;
+mod local_health;
 mod outcomes;
 mod pending_acks;
 mod pings;
@@ -14,7 +16,6 @@ mod refused_rounds;
 mod round_end;
 mod saved_by_stream;
 mod unheard_targets;
-mod watched;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -89,13 +90,23 @@ impl FailureDetector {
         }
     }
 
+    /// Who watches whom; `None` where all probe all.
+    pub(crate) fn observing(&self) -> Option<&Observing> {
+        self.observing.as_ref()
+    }
+
+    pub(crate) fn observing_mut(&mut self) -> Option<&mut Observing> {
+        self.observing.as_mut()
+    }
+
     /// Sets the next tick, whenever this one was `due`; whether a round shall begin.
     pub(crate) fn tick(&mut self, due: Time, config: &Config, effects: &mut Effects) -> bool {
         let interval = config.probe_interval;
         let late = (effects.now() - due).as_micros() / interval.as_micros().max(1);
         let late = u32::try_from(late).unwrap_or(u32::MAX);
         effects.set_timer(Timer::Probe, due + interval.saturating_mul(late.saturating_add(1)));
-        self.probe_overdue = !self.rounds.is_empty();
+        // With turns, nobody waits for the end of a round about somebody else.
+        self.probe_overdue = self.observing.is_none() && !self.rounds.is_empty();
         self.rounds.is_empty()
     }
 

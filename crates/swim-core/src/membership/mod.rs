@@ -255,12 +255,22 @@ impl Membership {
         output
     }
 
+    fn probe_next_member(&mut self) {
+        if !self.probe_out_of_turn() {
+            self.probe_in_order();
+        }
+    }
+
+    /// Probes a member that is to have its turn soon, if there is one; a round about it that is
+    /// under way is its turn. Whether it did.
+    fn probe_out_of_turn(&mut self) -> bool {
+        let next = self.next_recheck().filter(|index| self.detector.may_begin(*index));
+        next.inspect(|index| self.probe(*index)).is_some()
+    }
+
     /// Probes the next live member of the round, and tells one dead member on the way that it is
     /// held dead; a new round begins at the end of one.
-    fn probe_next_member(&mut self) {
-        if let Some(index) = self.next_recheck().filter(|it| self.detector.may_begin(*it)) {
-            return self.probe(index);
-        }
+    fn probe_in_order(&mut self) {
         let (mut ended, mut told) = (0, false);
         for _ in 0..2 * (self.members.len() + 1) {
             let Some(index) = self.members.next_in_round() else {

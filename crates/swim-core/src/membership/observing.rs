@@ -207,13 +207,11 @@ fn end_period(me: &mut Membership) {
         me.purge();
         tell_somebody_dead(me);
     }
-    if let Some(index) = me.next_recheck().filter(|it| me.detector.may_begin(*it)) {
-        me.probe(index);
-    }
+    me.probe_out_of_turn();
     probe_for_health(me);
     let Membership { detector, members, .. } = me;
     if detector.observing_mut().is_some_and(|observing| observing.sweeps(members)) {
-        me.probe_next_member();
+        me.probe_in_order();
     }
 }
 
@@ -238,7 +236,7 @@ fn probe_for_health(me: &mut Membership) {
     let watched: Vec<MemberIndex> =
         watched.filter_map(|name| members.find(name.as_bytes())).collect();
     if watched.is_empty() {
-        return me.probe_next_member();
+        return me.probe_in_order();
     }
     let index = watched[effects.rng().below(watched.len())];
     if detector.may_begin(index) {

@@ -72,10 +72,8 @@ pub(crate) struct Candidates {
     hash: NameHash,
     /// How many watch each subject, where few do.
     observers: usize,
-    /// When we began: we ourselves outrank nobody before we have lived for long enough.
-    began: Time,
-    /// We have not lived for so long yet, as of the last call.
-    is_new: bool,
+    /// When we ourselves have lived for long enough to outrank others, until then.
+    we_settle: Option<Time>,
     living: BTreeMap<MemberName, Living>,
     /// Who has not settled yet, by when it came.
     unsettled: BTreeSet<(Time, MemberName)>,
@@ -96,8 +94,7 @@ impl Candidates {
             hash: NameHash::of(&me),
             me,
             observers,
-            began: now,
-            is_new: true,
+            we_settle: Some(now + SETTLED_AFTER),
             living: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             candidates: BTreeMap::new(),
@@ -114,7 +111,7 @@ impl Candidates {
         }
         let hash = NameHash::of(name);
         if self.all_count {
-            self.count_in((name, hash), now);
+            self.change_ranks((name, hash), |rank| rank.checked_add(1), now);
         }
         let living = Living { hash, since: now, is_settled: false };
         self.living.insert(name.clone(), living);
@@ -133,7 +130,7 @@ impl Candidates {
         self.candidates.remove(name);
         self.unsettled.remove(&(gone.since, name.clone()));
         if gone.is_settled || self.all_count {
-            self.count_out((name, gone.hash), now);
+            self.change_ranks((name, gone.hash), |rank| rank.checked_sub(1), now);
         }
         self.resize(now);
     }
@@ -162,8 +159,7 @@ impl Candidates {
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         let settles = self.unsettled.first().map(|(since, _)| *since + SETTLED_AFTER);
         let turns = self.candidates.values().filter_map(|candidate| candidate.turns).min();
-        let own = self.is_new.then_some(self.began + SETTLED_AFTER);
-        settles.into_iter().chain(own).chain(turns).min()
+        settles.into_iter().chain(self.we_settle).chain(turns).min()
     }
 
     /// Whom we watch, in the order of names.
@@ -231,14 +227,20 @@ impl Candidates {
             living.is_settled = true;
             let hash = living.hash;
             if !self.all_count {
-                self.count_in((&name, hash), now);
+                self.change_ranks((&name, hash), |rank| rank.checked_add(1), now);
             }
         }
         self.choose_who_counts(now);
     }
 
-    /// A member counts from here on: it outranks us where it scores higher.
-    fn count_in(&mut self, member: (&MemberName, NameHash), now: Time) {
+    /// A member counts from here on, or does so no longer: where it scores higher than we do, our
+    /// rank changes.
+    fn change_ranks(
+        &mut self,
+        member: (&MemberName, NameHash),
+        change: fn(usize) -> Option<usize>,
+        now: Time,
+    ) {
         if !self.few_watch {
             // Then ranks are not kept.
             return;
@@ -246,23 +248,9 @@ impl Candidates {
         let (me, observers) = ((&self.me, self.hash), self.observers);
         for (subject, candidate) in &mut self.candidates {
             if subject != member.0 && outranks(member, me, candidate.hash) {
-                candidate.rank += 1;
-                candidate.reconsider(observers, now);
-            }
-        }
-    }
-
-    /// A member that counted does so no longer.
-    fn count_out(&mut self, member: (&MemberName, NameHash), now: Time) {
-        if !self.few_watch {
-            // Then ranks are not kept.
-            return;
-        }
-        let (me, observers) = ((&self.me, self.hash), self.observers);
-        for (subject, candidate) in &mut self.candidates {
-            if subject != member.0 && outranks(member, me, candidate.hash) {
-                debug_assert!(candidate.rank > 0, "a member that was never counted");
-                candidate.rank = candidate.rank.saturating_sub(1);
+                let rank = change(candidate.rank);
+                debug_assert!(rank.is_some(), "a member that was never counted");
+                candidate.rank = rank.unwrap_or(0);
                 candidate.reconsider(observers, now);
             }
         }
@@ -317,8 +305,8 @@ impl Candidates {
     /// not count them.
     fn choose_who_counts(&mut self, now: Time) {
         let settled = self.living.len() - self.unsettled.len();
-        self.is_new = now < self.began + SETTLED_AFTER;
-        let all_count = settled < 2 * self.observers || self.is_new;
+        self.we_settle = self.we_settle.filter(|at| now < *at);
+        let all_count = settled < 2 * self.observers || self.we_settle.is_some();
         if all_count != self.all_count {
             self.all_count = all_count;
             self.choose(now);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::candidates::Candidates;
-use super::tickets::{Tickets, longest_wait, untold_wait};
+use super::tickets::{Tickets, longest_wait, shortest_wait, untold_wait};
 use crate::config::Config;
 use crate::member::MemberState;
 use crate::member_index::MemberIndex;
@@ -13,8 +13,8 @@ use crate::member_table::MemberTable;
 use crate::rng::Rng;
 use crate::time::Time;
 
-/// Where few watch, so many periods pass between two probes of members that we do not watch. One
-/// costs a connection of some 7 kB: at 60 the sweep is a quarter of what a quiet member sends.
+/// Where few watch, so many periods pass between two probes of members that we do not watch, as
+/// most need a connection of their own.
 const PERIODS_BETWEEN_SWEEPS: u32 = 60;
 /// While so many of those whom we watch do not answer, or half of them, it may be we who are cut
 /// off with a few others: every period has its probe, as in SWIM.
@@ -125,7 +125,8 @@ impl Observing {
         members: &MemberTable,
         config: &Config,
     ) -> Duration {
-        told.min(longest_wait(self.observers(members), config.min_report_interval()))
+        let period = config.min_report_interval();
+        told.max(shortest_wait(period)).min(longest_wait(self.observers(members), period))
     }
 
     /// A member has probed us as one that watches us: how long it is to wait before the next time.

@@ -78,10 +78,22 @@ pub(crate) fn observers_of<'a>(
     highest.into_iter().map(|(_, member)| member).collect()
 }
 
+/// The same with hashes computed anew.
+#[cfg(test)]
+pub(super) fn observers_by_name<'a>(
+    subject: &MemberName,
+    members: impl IntoIterator<Item = &'a MemberName>,
+    count: usize,
+) -> Vec<&'a MemberName> {
+    let members = members.into_iter().map(|it| (it, NameHash::of(it)));
+    observers_of((subject, NameHash::of(subject)), members, count)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::observers_by_name as observers_of;
     use super::*;
 
     fn name(bytes: &[u8]) -> MemberName {
@@ -90,16 +102,6 @@ mod tests {
 
     fn names(count: usize) -> Vec<MemberName> {
         (0..count).map(|number| name(format!("node-{number}").as_bytes())).collect()
-    }
-
-    /// With hashes computed anew.
-    fn observers_of<'a>(
-        subject: &MemberName,
-        members: impl IntoIterator<Item = &'a MemberName>,
-        count: usize,
-    ) -> Vec<&'a MemberName> {
-        let members = members.into_iter().map(|it| (it, NameHash::of(it)));
-        super::observers_of((subject, NameHash::of(subject)), members, count)
     }
 
     fn scored(subject: &[u8], observer: &[u8]) -> u64 {

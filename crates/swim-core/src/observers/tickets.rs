@@ -36,7 +36,8 @@ impl Tickets {
         now: Time,
     ) -> Duration {
         // An observer comes a little after its turn and never much before.
-        if let Some(turn) = self.dealt.get(&to).filter(|turn| **turn > now + period / 2) {
+        let is_early = |turn: &&Time| **turn > now + shortest_wait(period);
+        if let Some(turn) = self.dealt.get(&to).filter(is_early) {
             return (*turn - now).min(longest_wait(observers, period));
         }
         let earliest = now + untold_wait(observers, period) / 2;
@@ -60,6 +61,12 @@ impl Tickets {
 /// Go members do not: all together then probe about once a `period`.
 pub(crate) fn untold_wait(observers: usize, period: Duration) -> Duration {
     period.saturating_mul(u32::try_from(observers).unwrap_or(u32::MAX))
+}
+
+/// The shortest wait that is dealt, and that an observer believes. Whoever was told to come at
+/// once, again and again, would do nothing else.
+pub(crate) fn shortest_wait(period: Duration) -> Duration {
+    period / 2
 }
 
 /// The longest wait that is dealt, and that an observer believes. Whoever was told to wait for

@@ -93,10 +93,9 @@ fn who_comes_before_its_turn_is_told_the_same_turn() {
     }
 }
 
-/// A member that wants to be left alone is probed all the same: twice as long as it would wait
-/// without a word is the most that it can ask of an observer.
-#[test]
-fn no_member_puts_its_observers_off_for_long() {
+/// How many pings ada sends to eve in a minute, if each ack tells it this wait: another program has
+/// taken eve's place.
+fn pings_with_waits_of(wait: u32) -> usize {
     let mut cluster = acquainted(&["ada", "eve"]);
     cluster.crash("eve");
     cluster.wire.log.clear();
@@ -106,16 +105,29 @@ fn no_member_puts_its_observers_off_for_long() {
             Message::Ping(ping) => Some(ping.seq_no),
             _ => None,
         });
-        // Another program has taken eve's place.
         for seq_no in &numbers[answered..] {
-            let ack = Ack { seq_no: *seq_no, wait: u32::MAX, ..Ack::default() };
+            let ack = Ack { seq_no: *seq_no, wait, ..Ack::default() };
             cluster.inject("eve", "ada", Message::Ack(ack).to_vec());
         }
         answered = numbers.len();
         cluster.run_for(millis(50));
     }
     assert_eq!(cluster.state("ada", "eve"), Some(MemberState::Alive));
-    assert!((29..=31).contains(&answered), "{answered} probes in 60 s");
+    answered
+}
+
+/// Twice as long as it would wait without a word is the most that it can ask of an observer.
+#[test]
+fn no_member_puts_its_observers_off_for_long() {
+    let count = pings_with_waits_of(u32::MAX);
+    assert!((29..=31).contains(&count), "{count} probes in 60 s");
+}
+
+/// An observer is not kept busy: it comes twice in a period at most.
+#[test]
+fn no_member_makes_its_observers_come_all_the_time() {
+    let count = pings_with_waits_of(1);
+    assert!((100..=121).contains(&count), "{count} probes in 60 s");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::super::ranking::{self, OBSERVERS};
+use super::super::ranking::{OBSERVERS, observers_by_name as observers_of};
 use super::*;
 use crate::rng::{Rng, RngSeed};
 
@@ -8,15 +8,6 @@ fn names(count: usize) -> Vec<MemberName> {
 
 fn name(text: &str) -> MemberName {
     MemberName::try_from(text).unwrap()
-}
-
-fn observers_of<'a>(
-    subject: &MemberName,
-    members: impl IntoIterator<Item = &'a MemberName>,
-    count: usize,
-) -> Vec<&'a MemberName> {
-    let members = members.into_iter().map(|it| (it, NameHash::of(it)));
-    ranking::observers_of((subject, NameHash::of(subject)), members, count)
 }
 
 fn second(seconds: u64) -> Time {

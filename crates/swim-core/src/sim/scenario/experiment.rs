@@ -90,6 +90,48 @@ pub(crate) fn one_row_each(measures: &[Measure]) -> Table {
     }
 }
 
+/// The measures of one row.
+pub(crate) struct Row<'a> {
+    name: &'a str,
+    measures: Vec<&'a Measure>,
+}
+
+impl Row<'_> {
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
+    /// All values of a column, the lowest first.
+    pub(crate) fn values(&self, column: &str) -> Vec<f64> {
+        let all = self.measures.iter().flat_map(|it| it.values.iter());
+        let mut values: Vec<f64> =
+            all.filter(|(head, _)| *head == column).map(|(_, value)| *value).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+}
+
+/// The figures of each row, in the order in which rows were measured.
+pub(crate) fn by_row(
+    measures: &[Measure],
+    mut figures: impl FnMut(&Row<'_>) -> Vec<f64>,
+) -> Vec<(String, Vec<f64>)> {
+    let mut names: Vec<&str> = measures.iter().map(|measure| measure.row.as_str()).collect();
+    names.dedup();
+    let rows = names.into_iter().map(|name| {
+        let of_row = measures.iter().filter(|measure| measure.row == name);
+        let row = Row { name, measures: of_row.collect() };
+        (name.to_owned(), figures(&row))
+    });
+    rows.collect()
+}
+
+/// The value below which so many per cent of these are, lowest first; 0 if there is none.
+pub(crate) fn quantile(values: &[f64], per_cent: usize) -> f64 {
+    let place = (values.len() * per_cent / 100).min(values.len().saturating_sub(1));
+    values.get(place).copied().unwrap_or_default()
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.rows.iter().map(|(name, _)| name.len());

@@ -7,9 +7,10 @@ use crate::config::Config;
 use crate::member::MemberState;
 use crate::output::MembershipEvent;
 use crate::sim::fault::HostId;
-use crate::sim::scenario::experiment::{Job, Measure, Scenario, Size, Table, length, number};
-use crate::sim::scenario::scenario_cluster::deaths;
-use crate::sim::setup::{Setup, Watch};
+use crate::sim::scenario::experiment::{
+    Job, Measure, Scenario, Size, Table, by_row, length, number, quantile,
+};
+use crate::sim::scenario::scenario_cluster::{deaths, sent_bytes, started};
 use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::Simulation;
 use crate::time::Time;
@@ -65,7 +66,7 @@ pub(super) fn scenario(size: Size) -> Scenario {
         anchor: "SWIM (Das, Gupta, Motivala 2002): the first probe after a crash comes after \
                  1 / (1 - 1/e) = 1.58 periods in the mean, unboundedly late; with turns within one",
         jobs,
-        summarize: by_row,
+        summarize: means_and_quantiles,
     }
 }
 
@@ -80,14 +81,7 @@ struct Run {
 impl Run {
     fn new(seed: u64, members: usize, observers: usize) -> Self {
         let config = Config { observers, ..Config::lan() };
-        let setup = Setup { watch: Watch::Never, keep_events: true, ..Setup::new(config) };
-        let mut sim = Simulation::new(seed, setup);
-        let hosts: Vec<HostId> = (0..members).map(|n| sim.add(&format!("member-{n:05}"))).collect();
-        for host in &hosts {
-            sim.set_first_seed(*host, hosts[0]);
-            sim.start(*host);
-            sim.run_for(Duration::from_millis(5));
-        }
+        let (mut sim, hosts) = started(seed, members, config);
         let began = sim.now();
         sim.run_until(AT_MOST, |sim| sim.agreement().is_ok());
         let agreed = (sim.now() - began).as_secs_f64();
@@ -109,20 +103,12 @@ impl Run {
         }
     }
 
-    fn sent(&self) -> u64 {
-        let members = self.hosts.iter().filter_map(|host| self.sim.membership(*host));
-        let bytes = members.map(|membership| {
-            let counters = membership.stats().counters;
-            counters.packet_bytes_out + counters.stream_bytes_out
-        });
-        bytes.sum()
-    }
-
     fn measure(mut self, row: String) -> Measure {
-        let (sent, began) = (self.sent(), self.sim.now());
+        let (sent, began) = (sent_bytes(&self.sim, &self.hosts), self.sim.now());
         self.pass(Duration::from_secs(120));
         let seconds = (self.sim.now() - began).as_secs_f64();
-        let rate = number(self.sent() - sent) / seconds / length(&self.hosts);
+        let rate =
+            number(sent_bytes(&self.sim, &self.hosts) - sent) / seconds / length(&self.hosts);
         let held: Vec<u64> = self.hosts.iter().map(|host| self.sim.connections(*host)).collect();
         let mut values = vec![
             ("B/s", rate),
@@ -172,40 +158,29 @@ impl Run {
     }
 }
 
-fn by_row(measures: &[Measure]) -> Table {
-    let mut names: Vec<&str> = measures.iter().map(|measure| measure.row.as_str()).collect();
-    names.dedup();
+fn means_and_quantiles(measures: &[Measure]) -> Table {
     let failures = measures.iter().filter_map(|measure| measure.failure.clone()).collect();
-    let rows = names.into_iter().map(|name| {
-        let of_row: Vec<&Measure> = measures.iter().filter(|it| it.row == name).collect();
-        let values = |column: &str| {
-            let all = of_row.iter().flat_map(|it| it.values.iter());
-            let mut values: Vec<f64> =
-                all.filter(|(head, _)| *head == column).map(|(_, value)| *value).collect();
-            values.sort_by(f64::total_cmp);
-            values
-        };
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / length(values).max(1.0);
-        let at = |values: &[f64], per_cent: usize| {
-            let place = (values.len() * per_cent / 100).min(values.len().saturating_sub(1));
-            values.get(place).copied().unwrap_or_default()
-        };
-        let (first, known) = (values(FIRST), values(KNOWN));
-        let figures = vec![
-            mean(&first),
-            at(&first, 95),
-            at(&first, 99),
-            at(&known, 50),
-            at(&known, 99),
-            mean(&values("B/s")),
-            mean(&values("connections")),
-            at(&values("most"), 100),
-            mean(&values("dials")),
-            mean(&values("agreed")),
-            values("false deaths").iter().sum(),
+    let rows = by_row(measures, |row| {
+        let (first, known) = (row.values(FIRST), row.values(KNOWN));
+        let mean = |column| mean(&row.values(column));
+        vec![
+            mean(FIRST),
+            quantile(&first, 95),
+            quantile(&first, 99),
+            quantile(&known, 50),
+            quantile(&known, 99),
+            mean("B/s"),
+            mean("connections"),
+            quantile(&row.values("most"), 100),
+            mean("dials"),
+            mean("agreed"),
+            row.values("false deaths").iter().sum(),
             length(&first),
-        ];
-        (name.to_owned(), figures)
+        ]
     });
-    Table { columns: COLUMNS.map(str::to_owned).to_vec(), rows: rows.collect(), failures }
+    Table { columns: COLUMNS.map(str::to_owned).to_vec(), rows, failures }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / length(values).max(1.0)
 }

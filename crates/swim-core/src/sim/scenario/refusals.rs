@@ -6,9 +6,10 @@ use crate::config::Config;
 use crate::evidence::Evidence;
 use crate::member::MemberState;
 use crate::sim::fault::{Fault, HostId};
-use crate::sim::scenario::experiment::{Job, Measure, Scenario, Size, Table, length, number};
-use crate::sim::scenario::scenario_cluster::deaths;
-use crate::sim::setup::{Setup, Watch};
+use crate::sim::scenario::experiment::{
+    Job, Measure, Scenario, Size, Table, by_row, length, number, quantile,
+};
+use crate::sim::scenario::scenario_cluster::{deaths, started};
 use crate::sim::sim_rng::SimRng;
 use crate::sim::simulation::Simulation;
 use crate::time::Time;
@@ -98,14 +99,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64, members: usize, config: &Config) -> Self {
-        let setup = Setup { watch: Watch::Never, keep_events: true, ..Setup::new(config.clone()) };
-        let mut sim = Simulation::new(seed, setup);
-        let hosts: Vec<HostId> = (0..members).map(|n| sim.add(&format!("member-{n:04}"))).collect();
-        for host in &hosts {
-            sim.set_first_seed(*host, hosts[0]);
-            sim.start(*host);
-            sim.run_for(Duration::from_millis(5));
-        }
+        let (mut sim, hosts) = started(seed, members, config.clone());
         sim.run_until(AT_MOST, |sim| sim.agreement().is_ok());
         let mut rng = SimRng::new(seed, REFUSALS);
         // Each pair has heard of each other by then, and probes are at any phase.
@@ -230,33 +224,17 @@ fn is_start(event: &crate::output::MembershipEvent, name: &crate::member_name::M
 
 /// The middle and the slowest of 100, and all deaths.
 fn quantiles_by_row(measures: &[Measure]) -> Table {
-    let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
-    let mut names: Vec<&str> = measures.iter().map(|measure| measure.row.as_str()).collect();
-    names.dedup();
     let mut failures: Vec<String> =
         measures.iter().filter_map(|measure| measure.failure.clone()).collect();
-    for name in names {
-        let of_row: Vec<&Measure> = measures.iter().filter(|it| it.row == name).collect();
-        let values = |column: &str| {
-            let mut values: Vec<f64> = of_row
-                .iter()
-                .flat_map(|it| it.values.iter().filter(|(head, _)| *head == column))
-                .map(|(_, value)| *value)
-                .collect();
-            values.sort_by(f64::total_cmp);
-            values
-        };
-        let known = values(KNOWN);
-        let at = |per_cent: usize| {
-            known.get((known.len() * per_cent / 100).min(known.len() - 1)).copied()
-        };
-        let wrong: f64 = values(DEATHS).iter().sum();
+    let rows = by_row(measures, |row| {
+        let known = row.values(KNOWN);
+        let wrong: f64 = row.values(DEATHS).iter().sum();
         if wrong > 0.0 {
-            failures.push(format!("{name}: {wrong} false deaths"));
+            failures.push(format!("{}: {wrong} false deaths", row.name()));
         }
-        let figures = [at(50), at(95), at(99)].map(Option::unwrap_or_default);
-        rows.push((name.to_owned(), [&figures[..], &[wrong, length(&of_row)]].concat()));
-    }
+        let at = |per_cent| quantile(&known, per_cent);
+        vec![at(50), at(95), at(99), wrong, length(&known)]
+    });
     let columns = ["trouble, evidence", "known, p50 s", "p95 s", "p99 s", DEATHS, "runs"];
     Table { columns: columns.map(str::to_owned).to_vec(), rows, failures }
 }

@@ -24,6 +24,20 @@ pub(crate) fn converged(seed: u64, members: usize, config: Config) -> (Simulatio
     (sim, hosts)
 }
 
+/// A cluster whose members have started one after the other, 5 ms apart, with the first one as
+/// their seed. Nothing is checked.
+pub(crate) fn started(seed: u64, members: usize, config: Config) -> (Simulation, Vec<HostId>) {
+    let setup = Setup { watch: Watch::Never, keep_events: true, ..Setup::new(config) };
+    let mut sim = Simulation::new(seed, setup);
+    let hosts: Vec<HostId> = (0..members).map(|n| sim.add(&format!("member-{n:04}"))).collect();
+    for host in &hosts {
+        sim.set_first_seed(*host, hosts[0]);
+        sim.start(*host);
+        sim.run_for(Duration::from_millis(5));
+    }
+    (sim, hosts)
+}
+
 /// Deaths declared since the simulation began: when, about whom, and at whom.
 pub(crate) fn deaths(sim: &Simulation) -> impl Iterator<Item = (Time, HostId, HostId)> + '_ {
     sim.events().iter().filter_map(|(at, viewer, event)| {
@@ -42,15 +56,17 @@ pub(crate) fn failure(sim: &Simulation, must_agree: bool) -> Option<String> {
     if must_agree { sim.agreement().err().map(|error| error.to_string()) } else { None }
 }
 
-/// Bytes of packets and streams that all running members have sent, in KB a second and member.
+/// Bytes of packets and streams that all running members have sent.
+pub(crate) fn sent_bytes(sim: &Simulation, hosts: &[HostId]) -> u64 {
+    let members = hosts.iter().filter_map(|host| sim.membership(*host));
+    let bytes = members.map(|membership| {
+        let counters = membership.stats().counters;
+        counters.packet_bytes_out + counters.stream_bytes_out
+    });
+    bytes.sum()
+}
+
+/// The same in KB a second and member.
 pub(crate) fn sent_kilobytes(sim: &Simulation, hosts: &[HostId], seconds: f64) -> f64 {
-    let bytes: u64 = hosts
-        .iter()
-        .filter_map(|host| sim.membership(*host))
-        .map(|membership| {
-            let counters = membership.stats().counters;
-            counters.packet_bytes_out + counters.stream_bytes_out
-        })
-        .sum();
-    number(bytes) / 1000.0 / seconds / length(hosts)
+    number(sent_bytes(sim, hosts)) / 1000.0 / seconds / length(hosts)
 }

@@ -1,22 +1,12 @@
-//! Members that we watch by turns, and our own health beside it.
+//! How slow we ourselves seem, and what follows for the times that we keep.
 
 use std::time::Duration;
 
 use super::FailureDetector;
 use crate::config::Config;
-use crate::observers::Observing;
 use crate::time::Time;
 
 impl FailureDetector {
-    /// Who watches whom; `None` where all probe all.
-    pub(crate) fn observing(&self) -> Option<&Observing> {
-        self.observing.as_ref()
-    }
-
-    pub(crate) fn observing_mut(&mut self) -> Option<&mut Observing> {
-        self.observing.as_mut()
-    }
-
     /// A time, longer while we ourselves seem slow.
     pub(crate) fn scaled(&self, span: Duration) -> Duration {
         self.awareness.scale(span)
@@ -42,14 +32,5 @@ impl FailureDetector {
     /// or cut off.
     pub(crate) fn note_refute(&mut self) {
         self.awareness.apply_delta(1);
-    }
-
-    /// What the application adds to our acks, if anything.
-    pub(crate) fn ack_payload(&self) -> Option<&[u8]> {
-        (!self.ack_payload.is_empty()).then_some(&self.ack_payload)
-    }
-
-    pub(crate) fn set_ack_payload(&mut self, payload: Vec<u8>) {
-        self.ack_payload = payload;
     }
 }
